@@ -1,0 +1,147 @@
+"""`current_user`: a name that stands for whoever sent the running request.
+
+Unlike Werkzeug's `LocalProxy`, which answers `False` to `==` and `in` when its lookup fails, an early read here
+raises `UserNotLoadedError` whatever the operation, since each of them is a method that asks first.
+"""
+
+import copy
+import math
+import operator
+from collections.abc import Callable, Generator
+from typing import Any
+
+from .loading import load_user, user_now
+
+
+def _on_user(operation: Callable[..., Any]) -> Any:
+    """Make a method that applies an operation to the user instead of the proxy."""
+
+    def method(_proxy: object, *args: Any, **kwargs: Any) -> Any:
+        return operation(user_now(), *args, **kwargs)
+
+    return method
+
+
+def _reflected(operation: Callable[[Any, Any], Any]) -> Any:
+    """Make the method for an operator whose right-hand side is the proxy."""
+    return _on_user(lambda user, left: operation(left, user))
+
+
+class CurrentUser:
+    """The proxy behind `current_user`; there is one, and it holds nothing."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return load_user().__await__()
+
+    def _get_current_object(self) -> Any:
+        """Return the real user object, under the name that Werkzeug's proxies have for it."""
+        return user_now()
+
+    @property
+    def __class__(self) -> Any:  # isinstance(current_user, User) asks here
+        return type(user_now())
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]  # vars(current_user)
+        return vars(user_now())
+
+    @property
+    def __doc__(self) -> Any:  # type: ignore[override]
+        return user_now().__doc__
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(user_now(), name)
+
+    __setattr__ = _on_user(setattr)
+    __delattr__ = _on_user(delattr)
+    __dir__ = _on_user(dir)
+
+    __repr__ = _on_user(repr)
+    __str__ = _on_user(str)
+    __bytes__ = _on_user(bytes)
+    __format__ = _on_user(format)
+    __bool__ = _on_user(bool)
+    __hash__ = _on_user(hash)
+    __call__ = _on_user(operator.call)
+    __copy__ = _on_user(copy.copy)
+    __deepcopy__ = _on_user(copy.deepcopy)
+    __reduce_ex__ = _on_user(lambda user, protocol: user.__reduce_ex__(protocol))
+
+    __eq__ = _on_user(operator.eq)
+    __ne__ = _on_user(operator.ne)
+    __lt__ = _on_user(operator.lt)
+    __le__ = _on_user(operator.le)
+    __gt__ = _on_user(operator.gt)
+    __ge__ = _on_user(operator.ge)
+
+    __len__ = _on_user(len)
+    __length_hint__ = _on_user(operator.length_hint)
+    __getitem__ = _on_user(operator.getitem)
+    __setitem__ = _on_user(operator.setitem)
+    __delitem__ = _on_user(operator.delitem)
+    __iter__ = _on_user(iter)
+    __next__ = _on_user(next)
+    __reversed__ = _on_user(reversed)
+    __contains__ = _on_user(operator.contains)
+
+    __enter__ = _on_user(lambda user: user.__enter__())
+    __exit__ = _on_user(lambda user, *error: user.__exit__(*error))
+    __aenter__ = _on_user(lambda user: user.__aenter__())
+    __aexit__ = _on_user(lambda user, *error: user.__aexit__(*error))
+    __aiter__ = _on_user(aiter)
+    __anext__ = _on_user(anext)
+
+    __neg__ = _on_user(operator.neg)
+    __pos__ = _on_user(operator.pos)
+    __abs__ = _on_user(abs)
+    __invert__ = _on_user(operator.invert)
+    __int__ = _on_user(int)
+    __float__ = _on_user(float)
+    __complex__ = _on_user(complex)
+    __index__ = _on_user(operator.index)
+    __round__ = _on_user(round)
+    __trunc__ = _on_user(math.trunc)
+    __floor__ = _on_user(math.floor)
+    __ceil__ = _on_user(math.ceil)
+
+    __add__ = _on_user(operator.add)
+    __sub__ = _on_user(operator.sub)
+    __mul__ = _on_user(operator.mul)
+    __matmul__ = _on_user(operator.matmul)
+    __truediv__ = _on_user(operator.truediv)
+    __floordiv__ = _on_user(operator.floordiv)
+    __mod__ = _on_user(operator.mod)
+    __divmod__ = _on_user(divmod)
+    __pow__ = _on_user(pow)
+    __lshift__ = _on_user(operator.lshift)
+    __rshift__ = _on_user(operator.rshift)
+    __and__ = _on_user(operator.and_)
+    __or__ = _on_user(operator.or_)
+    __xor__ = _on_user(operator.xor)
+
+    __radd__ = _reflected(operator.add)
+    __rsub__ = _reflected(operator.sub)
+    __rmul__ = _reflected(operator.mul)
+    __rmatmul__ = _reflected(operator.matmul)
+    __rtruediv__ = _reflected(operator.truediv)
+    __rfloordiv__ = _reflected(operator.floordiv)
+    __rmod__ = _reflected(operator.mod)
+    __rdivmod__ = _reflected(divmod)
+    __rpow__ = _reflected(pow)
+    __rlshift__ = _reflected(operator.lshift)
+    __rrshift__ = _reflected(operator.rshift)
+    __rand__ = _reflected(operator.and_)
+    __ror__ = _reflected(operator.or_)
+    __rxor__ = _reflected(operator.xor)
+
+
+#: Whoever sent the running request. `await current_user` always works and gives the real user object; plain
+#: attributes work once it is loaded; templates load it when they first name it.
+current_user = CurrentUser()
+
+
+def unwrap(user: Any) -> Any:
+    """Return the real user object, also when this is `current_user` itself."""
+    return user_now() if type(user) is CurrentUser else user

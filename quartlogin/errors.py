@@ -1,0 +1,27 @@
+"""What can go wrong in quartlogin, one class for each case a caller treats differently."""
+
+from quart_auth import Unauthorized
+
+
+class QuartLoginError(Exception):
+    """The root of every error that quartlogin itself raises, but for `LoginRequired`."""
+
+
+class ConfigurationError(QuartLoginError):
+    """The app or the `LoginManager` is not set up the way the call needs; the message says what to write."""
+
+
+class UserNotLoadedError(QuartLoginError):
+    """`current_user` was read before this request knew its user.
+
+    Derives from no built-in error that Python, Jinja or a library takes for an ordinary answer
+    (`AttributeError`, `LookupError`, `TypeError`, `RuntimeError`), so an early read is never swallowed.
+    """
+
+
+class RequestNeededError(QuartLoginError):
+    """Signing in or out was asked for where no answer can carry the session cookie."""
+
+
+class LoginRequired(Unauthorized):  # noqa: N818 -- an HTTP answer, named like Werkzeug's and quart-auth's
+    """The page needs a signed-in user and there is no login page to send the visitor to: 401."""

@@ -1,0 +1,67 @@
+"""Where a browser may be sent: the login page's URL, and the page to come back to."""
+
+from typing import Final
+from unicodedata import category
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+
+from quart import url_for
+
+_LONGEST_NEXT: Final = 512  # characters; nginx answers 502 to a Location of some thousand
+_UNSAFE_CATEGORIES: Final = "CZ"  # Unicode's controls, surrogates and separators: browsers drop some of them
+
+
+def safe_next(target: str | None) -> str | None:
+    """Return the page to come back to if it is one of this site, `None` if it is not.
+
+    Only a path on this site counts, such as `/account?tab=2`. A browser reads more spellings as another site
+    than Python does (`//host`, a backslash for a slash, tabs and line ends that it drops: WHATWG URL standard), so
+    all of those are refused rather than repaired.
+
+    Args:
+        target: What the visitor sent as `next`: not trusted at all.
+    """
+    if target is None or not 1 <= len(target) <= _LONGEST_NEXT:
+        return None
+    if not target.startswith("/") or target.startswith("//") or "\\" in target:
+        return None
+    if any(category(character)[0] in _UNSAFE_CATEGORIES for character in target):
+        return None
+    try:
+        parts = urlsplit(target)
+    except ValueError:  # such as an unclosed bracket
+        return None
+    return None if parts.scheme or parts.netloc else target
+
+
+def make_next_param(login_url: str, current_url: str) -> str:
+    """Return the current URL without scheme and host, where the login URL has the same ones."""
+    login, current = urlsplit(login_url), urlsplit(current_url)
+    same_scheme = not login.scheme or login.scheme == current.scheme
+    same_host = not login.netloc or login.netloc == current.netloc
+    if same_scheme and same_host:
+        return urlunsplit(("", "", current.path, current.query, ""))
+    return current_url
+
+
+def expand_login_view(login_view: str) -> str:
+    """Return the URL of a login view that is given by its endpoint's name, or as a URL."""
+    if login_view.startswith(("https://", "http://", "/")):
+        return login_view
+    return url_for(login_view)
+
+
+def login_url(login_view: str, next_url: str | None = None, next_field: str = "next") -> str:
+    """Return the URL of the login page, with the page to come back to in its query.
+
+    Args:
+        login_view: The name of the login view's endpoint, or a URL.
+        next_url: The URL to come back to, if any.
+        next_field: The name of the query's field for it.
+    """
+    base = expand_login_view(login_view)
+    if next_url is None:
+        return base
+    parts = urlsplit(base)
+    query = parse_qs(parts.query, keep_blank_values=True)
+    query[next_field] = [make_next_param(base, next_url)]
+    return urlunsplit(parts._replace(query=urlencode(query, doseq=True)))

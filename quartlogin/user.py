@@ -1,0 +1,99 @@
+"""What quartlogin expects of a user object, and the two classes that already provide it."""
+
+from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable
+
+
+@runtime_checkable
+class UserProtocol(Protocol):
+    """What a user object must offer; `UserMixin` provides all of it from an attribute `id`."""
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether guards let this user through."""
+        ...
+
+    @property
+    def is_active(self) -> bool:
+        """Whether `login_user` lets this user sign in."""
+        ...
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether this stands for a visitor who is not signed in."""
+        ...
+
+    def get_id(self) -> str | None:
+        """Return the text that names this user in the session, `None` for the anonymous user."""
+        ...
+
+
+UserT = TypeVar("UserT", bound=UserProtocol)
+
+
+class UserMixin:
+    """The usual answers for a user class that has an attribute `id`."""
+
+    # Defining __eq__ would otherwise make users unhashable.
+    __hash__ = object.__hash__
+
+    @property
+    def is_active(self) -> bool:
+        """Whether `login_user` lets this user sign in."""
+        return True
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether guards let this user through: as long as the user is active."""
+        return self.is_active
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether this stands for a visitor who is not signed in: never."""
+        return False
+
+    def get_id(self) -> str:
+        """Return `id` as text.
+
+        Raises:
+            NotImplementedError: The class has no attribute `id`; override this method.
+        """
+        try:
+            return str(self.id)  # type: ignore[attr-defined]  # the class that mixes this in has it
+        except AttributeError:
+            raise NotImplementedError(
+                f"{type(self).__name__} has no attribute `id`: override get_id()."
+            ) from None
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, UserMixin):
+            return self.get_id() == other.get_id()
+        return NotImplemented
+
+
+class AnonymousUserMixin:
+    """A visitor who is not signed in."""
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether guards let this user through: never."""
+        return False
+
+    @property
+    def is_active(self) -> bool:
+        """Whether `login_user` lets this user sign in: never."""
+        return False
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether this stands for a visitor who is not signed in: always."""
+        return True
+
+    def get_id(self) -> None:
+        """Return `None`: nothing of an anonymous visitor is kept in the session."""
+        return
+
+
+def is_signed_in(user: UserT | AnonymousUserMixin | None) -> TypeGuard[UserT]:
+    """Tell whether this is a signed-in user, in a way that type checkers understand."""
+    known: Any = user
+    return known is not None and bool(known.is_authenticated)
