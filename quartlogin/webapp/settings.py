@@ -1,0 +1,137 @@
+"""The settings of the application: each once, with its type, unit, default and meaning."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any, Final
+
+from .keys import weakness
+
+PREFIX: Final = "QUARTLOGIN_"
+_LOWEST_PASSWORD_MIN_LENGTH: Final = 8  # NIST SP 800-63B-4, 3.1.1.2
+_LONGEST_SITE_NAME: Final = 64
+
+
+class SettingsError(Exception):
+    """A setting is unknown or has a value that cannot be; the message is one sentence for the operator."""
+
+
+def _setting(default: Any, *, unit: str, meaning: str) -> Any:
+    return field(default=default, metadata={"unit": unit, "meaning": meaning})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What an operator can choose. Upper case, these are the names of keywords and, prefixed, of variables."""
+
+    database: str = _setting(
+        "quartlogin.sqlite3", unit="file path", meaning="The SQLite database; made if it does not exist."
+    )
+    secret_key: str | None = _setting(
+        None,
+        unit="at least 32 characters, 10 of them different",
+        meaning="Signs the cookies. `serve` on a loopback address makes one if there is none.",
+    )
+    secret_key_fallbacks: tuple[str, ...] = _setting(
+        (), unit="list of keys", meaning="Former secret keys: still accepted, no longer used for signing."
+    )
+    site_name: str = _setting("Quartlogin", unit="1 to 64 characters", meaning="The name shown on every page.")
+    registration: bool = _setting(
+        True, unit="true or false", meaning="Whether visitors can make an account for themselves."
+    )
+    password_min_length: int = _setting(
+        15, unit="characters, 8 to 1024", meaning="The shortest password that a new account may have."
+    )
+    trusted_proxies: int = _setting(
+        0,
+        unit="number of proxies",
+        meaning="How many proxies in front are believed about `X-Forwarded-For` and `-Proto`. "
+        "If not 0, cookies are always `Secure`.",
+    )
+
+    def __post_init__(self) -> None:
+        if not self.database:
+            raise SettingsError("DATABASE is empty: give the path of a file.")
+        if self.database.startswith(("postgresql:", "postgres:")):
+            raise SettingsError("DATABASE names a PostgreSQL server, which this version cannot use yet: give a file.")
+        for key in (*([] if self.secret_key is None else [self.secret_key]), *self.secret_key_fallbacks):
+            if complaint := weakness(key):
+                raise SettingsError(f"{'SECRET_KEY' if key == self.secret_key else 'SECRET_KEY_FALLBACKS'} {complaint}")
+        if not 1 <= len(self.site_name) <= _LONGEST_SITE_NAME:
+            raise SettingsError("SITE_NAME has to have 1 to 64 characters.")
+        if not _LOWEST_PASSWORD_MIN_LENGTH <= self.password_min_length <= 1024:  # noqa: PLR2004
+            raise SettingsError("PASSWORD_MIN_LENGTH has to be a number from 8 to 1024.")
+        if self.trusted_proxies < 0:
+            raise SettingsError("TRUSTED_PROXIES has to be 0 or more.")
+
+
+def read_settings(
+    keywords: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Read the settings from keywords, which win, and the environment.
+
+    Args:
+        keywords: Such as `{"DATABASE": "people.sqlite3"}`; values of the setting's own type.
+        environment: Such as `{"QUARTLOGIN_DATABASE": "people.sqlite3"}`; `os.environ` if `None`.
+
+    Raises:
+        SettingsError: A name is unknown, or a value has the wrong type or is out of bounds.
+    """
+    known = {setting.name.upper(): setting for setting in fields(Settings)}
+    values: dict[str, Any] = {}
+    for variable, text in (os.environ if environment is None else environment).items():
+        if variable.startswith(PREFIX):
+            setting = _known(variable, known, PREFIX)
+            values[setting.name] = _parse(variable, text, setting)
+    for keyword, value in (keywords or {}).items():
+        setting = _known(keyword, known, "")
+        values[setting.name] = _check_type(keyword, value, setting)
+    return Settings(**values)
+
+
+def _known(name: str, known: Mapping[str, Field[Any]], prefix: str) -> Field[Any]:
+    setting = known.get(name.removeprefix(prefix))
+    if setting is not None:
+        return setting
+    names = [prefix + other for other in known]
+    close = get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"the settings are {', '.join(names)}."
+    raise SettingsError(f"There is no setting {name}: {hint}")
+
+
+def _parse(variable: str, text: str, setting: Field[Any]) -> Any:
+    """Read a setting's value from the text of an environment variable."""
+    kind = type(setting.default)
+    if kind is bool:
+        if text.lower() not in {"true", "false"}:
+            raise SettingsError(f"{variable} has to be true or false, not {text!r}.")
+        return text.lower() == "true"
+    if kind is int:
+        if not (text.isascii() and text.isdecimal() and len(text) < 10):  # noqa: PLR2004 -- enough for every one
+            raise SettingsError(f"{variable} has to be a whole number, not {text!r}.")
+        return int(text)
+    if kind is tuple:
+        try:
+            return _check_type(variable, json.loads(text), setting)
+        except ValueError:
+            raise SettingsError(f"""{variable} has to be a JSON list, such as '["one", "two"]'.""") from None
+    return text
+
+
+def _check_type(name: str, value: Any, setting: Field[Any]) -> Any:
+    """Take a value that is of the setting's type already."""
+    kind = type(setting.default)
+    if kind is tuple:
+        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+            raise SettingsError(f"{name} has to be a list of texts.")
+        return tuple(value)
+    if setting.default is None:
+        kind = str
+        if value is None:
+            return None
+    if type(value) is not kind:
+        wanted = {str: "text", int: "a whole number", bool: "True or False"}[kind]
+        raise SettingsError(f"{name} has to be {wanted}, not {type(value).__name__}.")
+    return value
