@@ -23,5 +23,5 @@ class RequestNeededError(QuartLoginError):
     """Signing in or out was asked for where no answer can carry the session cookie."""
 
 
-class LoginRequired(Unauthorized):  # noqa: N818 -- an HTTP answer, named like Werkzeug's and quart-auth's
+class LoginRequired(Unauthorized):
     """The page needs a signed-in user and there is no login page to send the visitor to: 401."""

@@ -122,5 +122,3 @@ async def _flash_once(message: str, category: str) -> None:
     """Flash a message unless it waits already: a client that never looks must not grow the cookie."""
     if (category, message) not in session.get("_flashes", []):
         await flash(message, category)
-
-

@@ -44,7 +44,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         fallbacks = app.config["SECRET_KEY_FALLBACKS"] or []
         if isinstance(fallbacks, str | bytes):
             raise ConfigurationError("SECRET_KEY_FALLBACKS is a list of keys: write ['the old key'].")
-        keys = (*fallbacks, app.secret_key)  # itsdangerous signs with the last
+        keys: tuple[Any, ...] = (*fallbacks, app.secret_key)  # itsdangerous signs with the last
         serializer = self._serializers.get(keys)
         if serializer is None:
             serializer = self._serializers[keys] = URLSafeTimedSerializer(

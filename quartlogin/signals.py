@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from blinker import Namespace, NamedSignal
+from blinker import NamedSignal, Namespace
 from quart import current_app
 
 from .callbacks import in_thread

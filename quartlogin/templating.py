@@ -32,7 +32,9 @@ def install(app: Quart) -> None:
         _equip(app.jinja_env)
         return
 
-    class LoginEnvironment(app.jinja_environment):  # type: ignore[misc]  # whatever class the app has chosen
+    chosen: Any = app.jinja_environment  # the app may have a class of its own
+
+    class LoginEnvironment(chosen):  # type: ignore[misc]
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
             _equip(self)

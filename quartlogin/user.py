@@ -60,9 +60,7 @@ class UserMixin:
         try:
             return str(self.id)  # type: ignore[attr-defined]  # the class that mixes this in has it
         except AttributeError:
-            raise NotImplementedError(
-                f"{type(self).__name__} has no attribute `id`: override get_id()."
-            ) from None
+            raise NotImplementedError(f"{type(self).__name__} has no attribute `id`: override get_id().") from None
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, UserMixin):

@@ -37,7 +37,7 @@ class Accounts:
         Unknown and disabled users cost what a wrong password costs: one question to the database and one hash.
         """
         credentials = await self.store.find_credentials(name_key(username) or "")
-        stored_hash = credentials and credentials.password_hash
+        stored_hash = None if credentials is None else credentials.password_hash
         verdict = await self.passwords.check(stored_hash, password)
         if credentials is None or not verdict.is_right or not credentials.is_active:
             return None

@@ -67,9 +67,7 @@ class Settings:
             raise SettingsError("TRUSTED_PROXIES has to be 0 or more.")
 
 
-def read_settings(
-    keywords: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
-) -> Settings:
+def read_settings(keywords: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from keywords, which win, and the environment.
 
     Args:
@@ -103,7 +101,7 @@ def _known(name: str, known: Mapping[str, Field[Any]], prefix: str) -> Field[Any
 
 def _parse(variable: str, text: str, setting: Field[Any]) -> Any:
     """Read a setting's value from the text of an environment variable."""
-    kind = type(setting.default)
+    kind: type = type(setting.default)
     if kind is bool:
         if text.lower() not in {"true", "false"}:
             raise SettingsError(f"{variable} has to be true or false, not {text!r}.")
@@ -122,7 +120,7 @@ def _parse(variable: str, text: str, setting: Field[Any]) -> Any:
 
 def _check_type(name: str, value: Any, setting: Field[Any]) -> Any:
     """Take a value that is of the setting's type already."""
-    kind = type(setting.default)
+    kind: type = type(setting.default)
     if kind is tuple:
         if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
             raise SettingsError(f"{name} has to be a list of texts.")

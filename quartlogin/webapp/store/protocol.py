@@ -9,16 +9,13 @@ from quartlogin import UserMixin
 SCHEMA_VERSION: Final = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # UserMixin compares by id
 class User(UserMixin):
     """A user, as views and templates see it: without the password hash."""
 
     id: str
     #: As typed at registration.
     username: str
-
-    __eq__ = UserMixin.__eq__
-    __hash__ = UserMixin.__hash__
 
 
 @dataclass(frozen=True)
@@ -82,3 +79,4 @@ class Store(Protocol):
 
     async def set_active(self, username_key: str, *, active: bool) -> bool:
         """Enable or disable a user; False if there is none of this name."""
+        ...

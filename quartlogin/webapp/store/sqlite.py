@@ -13,7 +13,7 @@ from .protocol import SCHEMA_VERSION, Credentials, DatabaseRefused, StoreUnavail
 
 _BUSY_TIMEOUT: Final = 5000  # milliseconds to wait for another process that is writing
 
-#: How every connection works: other processes may read while one writes, and what is committed survives a power cut.
+#: How every connection works: others may read while one writes, and what is committed survives a power cut.
 _PRAGMAS: Final = (
     f"PRAGMA busy_timeout = {_BUSY_TIMEOUT}",
     "PRAGMA journal_mode = WAL",
@@ -33,9 +33,10 @@ class SQLiteStore:
     async def open(self) -> None:
         try:
             _create_file(self._path)
-            self._writer = await _connect(self._path)
+            self._writer = await aiosqlite.connect(self._path, isolation_level=None)
             await self._prepare(self._writer)
-            self._reader = await _connect(self._path)
+            self._reader = await aiosqlite.connect(self._path, isolation_level=None)
+            await _configure(self._reader)
         except (sqlite3.Error, OSError) as error:
             await self.close()
             raise DatabaseRefused(f"The database {self._path} cannot be used: {_reason(error)}.") from error
@@ -95,22 +96,21 @@ class SQLiteStore:
             return list(await _opened(self._writer).execute_fetchall(statement, values))
 
     async def _prepare(self, connection: aiosqlite.Connection) -> None:
-        """Create the tables in an empty database, and refuse one that is not ours."""
+        """Create the tables in an empty database; refuse one that is not ours, and leave it as it is."""
+        tables = await _table_names(connection)
+        if tables and "quartlogin_schema" not in tables:
+            raise DatabaseRefused(f"The database {self._path} belongs to another program: give a new file's path.")
+        await _configure(connection)
         async with _writing(connection):
-            tables = {row[0] for row in await connection.execute_fetchall("SELECT name FROM sqlite_master")}
-            if not tables:
+            if not await _table_names(connection):
                 for statement in _statements(find("schema.sql").read_text(encoding="utf-8")):
                     await connection.execute_fetchall(statement)
-            elif "quartlogin_schema" not in tables:
-                raise DatabaseRefused(
-                    f"The database {self._path} belongs to another program: give the path of a new file."
-                )
             [(version,)] = await connection.execute_fetchall("SELECT max(version) FROM quartlogin_schema")
-            if version != SCHEMA_VERSION:
-                raise DatabaseRefused(
-                    f"The database {self._path} has version {version} of the tables, and this is a quartlogin "
-                    f"for version {SCHEMA_VERSION}: use the release that made it."
-                )
+        if version != SCHEMA_VERSION:
+            raise DatabaseRefused(
+                f"The database {self._path} has version {version} of the tables, and this is a quartlogin for "
+                f"version {SCHEMA_VERSION}: use the release that made it."
+            )
 
 
 def _create_file(path: str) -> None:
@@ -119,16 +119,13 @@ def _create_file(path: str) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-async def _connect(path: str) -> aiosqlite.Connection:
-    # `isolation_level=None`: nothing begins a transaction behind our back.
-    connection = await aiosqlite.connect(path, isolation_level=None)
-    try:
-        for pragma in _PRAGMAS:
-            await connection.execute_fetchall(pragma)
-    except BaseException:
-        await connection.close()
-        raise
-    return connection
+async def _configure(connection: aiosqlite.Connection) -> None:
+    for pragma in _PRAGMAS:
+        await connection.execute_fetchall(pragma)
+
+
+async def _table_names(connection: aiosqlite.Connection) -> set[str]:
+    return {row[0] for row in await connection.execute_fetchall("SELECT name FROM sqlite_master")}
 
 
 @asynccontextmanager

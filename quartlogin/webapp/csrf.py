@@ -1,0 +1,65 @@
+"""The token that shows that a form came from one of our own pages.
+
+A synchroniser token: HMAC-SHA-256 over something that is in this visitor's session and in nobody else's. While signed
+in that is the login id, so the token changes with every sign-in; before, a random value that is made when a form is
+shown. WTForms' own `SessionCSRF` uses SHA-1 and compares with `!=`.
+"""
+
+import hmac
+from secrets import token_urlsafe
+from typing import Any, Final
+
+from quart import current_app, session
+from wtforms import ValidationError
+from wtforms.csrf.core import CSRF
+
+from quartlogin import login_id
+
+_VISITOR: Final = "_csrf"  # in the session of a visitor who has been shown a form
+_VISITOR_BYTES: Final = 24
+_PURPOSE: Final = b"quartlogin form token:"
+
+FIELD_NAME: Final = "csrf_token"
+
+
+def issue_token() -> str:
+    """Return the token for a form that is shown now; a visitor's session gets something to bind it to."""
+    if login_id() is None and _VISITOR not in session:
+        session[_VISITOR] = token_urlsafe(_VISITOR_BYTES)
+    return _sign(current_app.secret_key, _binding() or "")
+
+
+def is_valid(token: str | None) -> bool:
+    """Tell whether this token was issued to this session, with the present secret key or a former one."""
+    binding = _binding()
+    if not token or binding is None:
+        return False  # absent on both sides is no match
+    keys = [current_app.secret_key, *(current_app.config["SECRET_KEY_FALLBACKS"] or [])]
+    return any(hmac.compare_digest(_sign(key, binding).encode(), token.encode()) for key in keys)
+
+
+class SessionBoundCSRF(CSRF):  # type: ignore[misc]  # WTForms ships no types
+    """WTForms' hook: forms get their token from `issue_token` and are checked with `is_valid`."""
+
+    def generate_csrf_token(self, csrf_token_field: Any) -> str:  # noqa: ARG002 -- WTForms' names
+        """Return nothing: the page asks for the token, so a form that is only read makes no session."""
+        return ""
+
+    def validate_csrf_token(self, form: Any, field: Any) -> None:  # noqa: ARG002
+        """Refuse a form whose token is not this session's.
+
+        Raises:
+            ValidationError: The token is missing or wrong.
+        """
+        if not is_valid(field.data):
+            raise ValidationError("This form was not made for this session.")
+
+
+def _binding() -> str | None:
+    visitor = session.get(_VISITOR)
+    return login_id() or (visitor if isinstance(visitor, str) else None)
+
+
+def _sign(key: Any, binding: str) -> str:
+    secret = key.encode() if isinstance(key, str) else key
+    return hmac.new(secret, _PURPOSE + binding.encode(), "sha256").hexdigest()

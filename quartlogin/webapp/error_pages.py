@@ -1,0 +1,54 @@
+"""The pages for what went wrong, in the style of all others."""
+
+from logging import getLogger
+from typing import Final
+
+from quart import Quart, render_template
+from quart.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException, ServiceUnavailable
+
+from .store import StoreUnavailable
+
+_log = getLogger(__name__)
+
+_RETRY_AFTER: Final = 5  # seconds
+
+#: Title and sentence for each status; views may give a sentence of their own with `abort(status, sentence)`.
+PAGES: Final = {
+    400: (
+        "That did not work",
+        "The request could not be understood. Go back, reload the page and try again.",
+    ),
+    401: ("Please sign in", "This page is for people who are signed in."),
+    403: ("Not allowed", "You may not do this."),
+    404: ("Page not found", "There is nothing at this address. Check it, or start from the home page."),
+    405: ("Not this way", "This address does not take that kind of request. Start from the home page."),
+    408: ("Too slow", "The request took too long to arrive. Please try again."),
+    413: ("Too large", "That was more than this site takes. Send less."),
+    415: ("Wrong kind of content", "Send the form as browsers do."),
+    429: ("Too many attempts", "Wait a while and try again."),
+    500: ("Something broke", "It is our fault, not yours, and has been noted. Please try again later."),
+    503: ("Not available", "The site cannot answer just now. Nothing was changed: try again in a moment."),
+}
+
+
+def install(app: Quart) -> None:
+    """Answer every error with a page."""
+    app.register_error_handler(HTTPException, _show)
+    app.register_error_handler(StoreUnavailable, _show_unavailable)
+
+
+async def _show(error: HTTPException) -> ResponseReturnValue:
+    status = error.code or 500
+    title, sentence = PAGES.get(status, (error.name, PAGES[400][1]))
+    if error.description and error.description != type(error).description:
+        sentence = error.description  # one that a view gave; Werkzeug's own are for developers
+    headers = {
+        name: value for name, value in error.get_headers() if name.lower() not in {"content-type", "content-length"}
+    }
+    return await render_template("error.html", title=title, sentence=sentence), status, headers
+
+
+async def _show_unavailable(error: StoreUnavailable) -> ResponseReturnValue:
+    _log.error("The database does not answer: %s", error)
+    return await _show(ServiceUnavailable(retry_after=_RETRY_AFTER))

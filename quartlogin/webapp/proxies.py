@@ -1,0 +1,94 @@
+"""Where a request comes from and which site it is for: what is believed of it, and what is refused."""
+
+import re
+from ipaddress import ip_address
+from typing import Any, Final
+
+_HOST: Final = re.compile(
+    r"(?:(?P<name>[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?)|\[(?P<ipv6>[0-9a-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?",
+    re.IGNORECASE | re.ASCII,
+)
+_LONGEST_HOST: Final = 255
+_HIGHEST_PORT: Final = 65535
+_BAD_HOST: Final = b"The Host header of this request is malformed.\n"
+
+
+class TrustedProxies:
+    """ASGI middleware that takes the client's address and scheme from the proxies in front, and from nobody else.
+
+    Hypercorn's own `ProxyFixMiddleware` would believe `X-Forwarded-Host` as well, and copies the whole scope deeply.
+
+    Args:
+        app: The ASGI application.
+        count: How many proxies stand in front, each of which appends to the headers. 0: nobody is believed.
+    """
+
+    def __init__(self, app: Any, count: int) -> None:
+        self._app = app
+        self._count = count
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one connection with what the proxies say about it."""
+        if self._count and scope["type"] in {"http", "websocket"}:
+            scope = {**scope, **self._believed(scope)}
+        await self._app(scope, receive, send)
+
+    def _believed(self, scope: Any) -> dict[str, Any]:
+        changes: dict[str, Any] = {}
+        address = _value_from_the_end(scope["headers"], b"x-forwarded-for", self._count)
+        if address is not None and _is_address(address):
+            changes["client"] = (address, 0)
+        scheme = _value_from_the_end(scope["headers"], b"x-forwarded-proto", self._count)
+        if scheme in {"http", "https"}:
+            secure = scheme == "https"
+            changes["scheme"] = ("wss" if secure else "ws") if scope["type"] == "websocket" else scheme
+        return changes
+
+
+class WellFormedHost:
+    """ASGI middleware that answers 400 to a `Host` that is none (RFC 9112, 3.2); Quart answers 500 to some."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one connection, or refuse it."""
+        if scope["type"] == "http" and not _has_well_formed_host(scope):
+            headers = [
+                (b"content-type", b"text/plain; charset=utf-8"),
+                (b"content-length", b"%d" % len(_BAD_HOST)),
+            ]
+            await send({"type": "http.response.start", "status": 400, "headers": headers})
+            await send({"type": "http.response.body", "body": _BAD_HOST})
+        elif scope["type"] == "websocket" and not _has_well_formed_host(scope):
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await self._app(scope, receive, send)
+
+
+def _has_well_formed_host(scope: Any) -> bool:
+    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"host"]
+    if not hosts:
+        return str(scope.get("http_version")) < "1.1"  # HTTP/1.0 has none
+    match = _HOST.fullmatch(hosts[0])
+    if len(hosts) > 1 or match is None or len(hosts[0]) > _LONGEST_HOST:
+        return False
+    if int(match["port"] or 0) > _HIGHEST_PORT:
+        return False
+    return match["ipv6"] is None or _is_address(match["ipv6"])
+
+
+def _value_from_the_end(headers: Any, wanted: bytes, count: int) -> str | None:
+    """Return the value that the outermost trusted proxy wrote; what stands before it, the client may have made up."""
+    values = [
+        value.strip() for name, text in headers if name.lower() == wanted for value in text.decode("latin-1").split(",")
+    ]
+    return values[-count] if len(values) >= count else None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
