@@ -39,8 +39,8 @@ class CurrentUser:
         """Return the real user object, under the name that Werkzeug's proxies have for it."""
         return user_now()
 
-    @property
-    def __class__(self) -> Any:  # type: ignore[misc] # pyright: ignore # isinstance(current_user, User) asks here
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # pyright: ignore  # isinstance(current_user, User) asks here
         return type(user_now())
 
     @property

@@ -10,7 +10,7 @@ from . import csrf, error_pages, services
 from .accounts import Accounts
 from .keys import NO_KEY
 from .passwords import Passwords
-from .proxies import TrustedProxies, WellFormedHost
+from .proxies import TrustedProxies, WellFormedRequests
 from .resources import find
 from .security import SecureHeaders, refuse_foreign_posts
 from .settings import Settings, SettingsError, read_settings
@@ -53,7 +53,7 @@ def create_app(**settings: Any) -> Quart:
     app.after_serving(parts.store.close)
     _add_login(app, parts.accounts)
     _add_pages(app, chosen)
-    app.asgi_app = SecureHeaders(WellFormedHost(TrustedProxies(app.asgi_app, chosen.trusted_proxies)))  # type: ignore[method-assign]
+    app.asgi_app = SecureHeaders(WellFormedRequests(TrustedProxies(app.asgi_app, chosen.trusted_proxies)))  # type: ignore[method-assign]
     return app
 
 

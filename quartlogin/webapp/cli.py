@@ -76,11 +76,13 @@ def serve(host: str, port: int, workers: int, database: str | None) -> None:
     os.environ[f"{PREFIX}SECRET_KEY"] = settings.secret_key or ""
     config = Config()
     config.application_path = _APPLICATION
-    config.bind = _addresses(host, port)
+    addresses = _addresses(host)
+    config.bind = [f"{_for_url(address)}:{port}" for address in addresses]
     config.workers = workers if workers > 1 else 0  # 0: in this process
     config.include_server_header = False
     config.loglevel = "WARNING"
-    _check_addresses_are_free(config)
+    for address in addresses:
+        _check_is_free(address, port)
     click.echo(f"Serving {settings.site_name} at http://{_for_url(host)}:{port} (Ctrl+C stops it).")
     sys.exit(run(config))
 
@@ -190,30 +192,32 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _addresses(host: str, port: int) -> list[str]:
+def _addresses(host: str) -> list[str]:
     """Return what to bind: for localhost both of its addresses, since browsers try either first."""
     if host != "localhost":
-        return [f"{_for_url(host)}:{port}"]
-    return [f"127.0.0.1:{port}", *([f"[::1]:{port}"] if _has_ipv6_loopback() else [])]
+        return [host.strip("[]")]
+    return ["127.0.0.1", *(["::1"] if _has_ipv6_loopback() else [])]
 
 
 def _has_ipv6_loopback() -> bool:
     try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
+        _listen("::1", 0)
     except OSError:
         return False
     return True
 
 
-def _check_addresses_are_free(config: Config) -> None:
+def _check_is_free(address: str, port: int) -> None:
     try:
-        sockets = config.create_sockets()
+        _listen(address, port)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise click.ClickException(f"Cannot listen on {' and '.join(config.bind)}: {reason.lower()}.") from None
-    for listening in sockets.insecure_sockets:
-        listening.close()
+        reason = (error.strerror or str(error)).lower()
+        raise click.ClickException(f"Cannot listen on {_for_url(address)}:{port}: {reason}.") from None
+
+
+def _listen(address: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    socket.create_server((address, port), family=family).close()
 
 
 def _for_url(host: str) -> str:

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from unicodedata import normalize
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+from argon2.exceptions import VerificationError, VerifyMismatchError
 
 LONGEST_PASSWORD: Final = 1024  # code points, after NFC
 
@@ -76,7 +76,7 @@ class Passwords:
             self._hasher.verify(stored_hash, password)
         except VerifyMismatchError:
             return Verdict(is_right=False)
-        except (InvalidHashError, VerificationError):
+        except (ValueError, VerificationError):  # ValueError: argon2's InvalidHashError, or not even ASCII
             _log.error("A stored password hash is not one that argon2 can read: nobody can sign in with it.")
             self._verify_decoy(password)
             return Verdict(is_right=False)

@@ -3,6 +3,7 @@
 import re
 from ipaddress import ip_address
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 _HOST: Final = re.compile(
     r"(?:(?P<name>[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?)|\[(?P<ipv6>[0-9a-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?",
@@ -10,7 +11,7 @@ _HOST: Final = re.compile(
 )
 _LONGEST_HOST: Final = 255
 _HIGHEST_PORT: Final = 65535
-_BAD_HOST: Final = b"The Host header of this request is malformed.\n"
+_MALFORMED: Final = b"The Host header or the address of this request is malformed.\n"
 
 
 class TrustedProxies:
@@ -45,25 +46,22 @@ class TrustedProxies:
         return changes
 
 
-class WellFormedHost:
-    """ASGI middleware that answers 400 to a `Host` that is none (RFC 9112, 3.2); Quart answers 500 to some."""
+class WellFormedRequests:
+    """ASGI middleware that answers 400 to a `Host` or a target that is none (RFC 9112, 3.2); Quart answers 500 to some."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection, or refuse it."""
-        if scope["type"] == "http" and not _has_well_formed_host(scope):
-            headers = [
-                (b"content-type", b"text/plain; charset=utf-8"),
-                (b"content-length", b"%d" % len(_BAD_HOST)),
-            ]
-            await send({"type": "http.response.start", "status": 400, "headers": headers})
-            await send({"type": "http.response.body", "body": _BAD_HOST})
-        elif scope["type"] == "websocket" and not _has_well_formed_host(scope):
+        if scope["type"] == "lifespan" or (_has_well_formed_host(scope) and _has_well_formed_target(scope)):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            await self._app(scope, receive, send)
+            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(_MALFORMED))]
+            await send({"type": "http.response.start", "status": 400, "headers": headers})
+            await send({"type": "http.response.body", "body": _MALFORMED})
 
 
 def _has_well_formed_host(scope: Any) -> bool:
@@ -76,6 +74,17 @@ def _has_well_formed_host(scope: Any) -> bool:
     if int(match["port"] or 0) > _HIGHEST_PORT:
         return False
     return match["ipv6"] is None or _is_address(match["ipv6"])
+
+
+def _has_well_formed_target(scope: Any) -> bool:
+    """Tell whether the target is a path, or a URL as proxies get it."""
+    target = scope["path"]
+    if target.startswith("/"):
+        return True
+    try:
+        return urlsplit(target).path.startswith("/")
+    except ValueError:
+        return False
 
 
 def _value_from_the_end(headers: Any, wanted: bytes, count: int) -> str | None:

@@ -93,9 +93,8 @@ def _known(name: str, known: Mapping[str, Field[Any]], prefix: str) -> Field[Any
     setting = known.get(name.removeprefix(prefix))
     if setting is not None:
         return setting
-    names = [prefix + other for other in known]
-    close = get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"the settings are {', '.join(names)}."
+    close = get_close_matches(name.removeprefix(prefix), known, n=1)
+    hint = f"did you mean {prefix}{close[0]}?" if close else f"the settings are {', '.join(known)}."
     raise SettingsError(f"There is no setting {name}: {hint}")
 
 

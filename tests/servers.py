@@ -1,0 +1,99 @@
+"""Real servers for tests: the application in a process of its own, and a PostgreSQL."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+SCRIPTS = Path(sys.executable).parent
+_PATIENCE = 60  # seconds
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Server:
+    """A running process that listens."""
+
+    process: subprocess.Popen[str]
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    def stop(self) -> float:
+        """Ask it to end as a service manager does; returns the seconds it took."""
+        begun = time.monotonic()
+        self.process.terminate()
+        self.process.wait(_PATIENCE)
+        return time.monotonic() - begun
+
+
+@contextmanager
+def running(command: list[str], port: int, folder: Path, **environment: str) -> Iterator[Server]:
+    """Run a command until it listens on the port, and end it afterwards."""
+    log = folder / "server.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env={**os.environ, **environment}, stdout=output, stderr=output, text=True
+        )
+    try:
+        _wait_until_it_listens(process, port, log)
+        yield Server(process, port, log)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(_PATIENCE)
+
+
+def _wait_until_it_listens(process: subprocess.Popen[str], port: int, log: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"The server ended with {process.returncode}:\n{log.read_text()}"
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise TimeoutError(f"The server does not listen:\n{log.read_text()}")
+
+
+def postgres_binaries() -> Path | None:
+    """Return the folder with initdb, also where Debian hides it from the PATH."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return folders[-1].parent if folders else None
+
+
+@contextmanager
+def postgres(binaries: Path, folder: Path) -> Iterator[str]:
+    """Run a PostgreSQL with an empty database in this folder; yields its URL."""
+    as_user = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
+    data, port = folder / "data", free_port()
+    if as_user:
+        owner = pwd.getpwnam(as_user)
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+    options = {"user": as_user, "cwd": folder, "check": True, "capture_output": True}
+    subprocess.run([binaries / "initdb", "-D", data, "-U", "test", "-A", "trust", "-E", "UTF8"], **options)
+    settings = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories='' -c fsync=off"
+    subprocess.run([binaries / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", settings, "start"], **options)
+    try:
+        yield f"postgresql://test@127.0.0.1:{port}/postgres"
+    finally:
+        subprocess.run([binaries / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop"], **options)

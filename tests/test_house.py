@@ -1,0 +1,163 @@
+"""How the package is built: which module may know which, and which pages anybody may see."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+from quart import Quart
+
+import quartlogin
+from visitors import Visitor
+
+PACKAGE = Path(quartlogin.__file__).parent
+
+#: Each module of the extension may import those in the lines above its own.
+LAYERS = [
+    ["errors", "config", "user", "callbacks", "redirects", "session"],
+    ["extension", "signals", "session_interface"],
+    ["loading"],
+    ["current", "caching"],
+    ["templating"],
+    ["manager"],
+    ["guards", "flow"],
+    ["__init__"],
+]
+
+#: What anybody may see. A page that is neither here nor guarded is a mistake.
+PUBLIC = {
+    "/",
+    "/login",
+    "/logout",
+    "/register",
+    "/healthz",
+    "/readyz",
+    "/favicon.ico",
+    "/static/<path:filename>",
+}
+
+LEVELS = {module: level for level, modules in enumerate(LAYERS) for module in modules}
+EXTENSION = sorted(PACKAGE.glob("*.py"))
+APPLICATION = sorted((PACKAGE / "webapp").rglob("*.py"))
+EVERYTHING = [*EXTENSION, *APPLICATION]
+
+
+def imports_of(path: Path) -> list[tuple[int, str, list[str]]]:
+    """List a module's imports: how many dots, from where, which names."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            found.append((node.level, node.module or "", [alias.name for alias in node.names]))
+        elif isinstance(node, ast.Import):
+            found.extend((0, alias.name, []) for alias in node.names)
+    return found
+
+
+def is_only_for_types(path: Path, module: str) -> bool:
+    source = path.read_text(encoding="utf-8")
+    return f"if TYPE_CHECKING:\n    from .{module} import" in source
+
+
+def label(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("path", EXTENSION, ids=label)
+def test_imports_of_the_extension_point_one_way(path: Path) -> None:
+    own_level = LEVELS[path.stem]
+
+    upwards = [
+        name
+        for dots, module, names in imports_of(path)
+        if dots == 1
+        for name in ([module] if module else names)
+        if LEVELS[name] >= own_level and not is_only_for_types(path, name)
+    ]
+
+    assert upwards == []
+
+
+@pytest.mark.parametrize("path", EXTENSION, ids=label)
+def test_the_extension_knows_nothing_of_the_application_or_its_libraries(path: Path) -> None:
+    forbidden = {"aiosqlite", "argon2", "asyncpg", "wtforms", "click", "hypercorn", "webapp"}
+
+    used = {part for _, module, _ in imports_of(path) for part in module.split(".")}
+
+    assert not used & forbidden
+
+
+@pytest.mark.parametrize("path", APPLICATION, ids=label)
+def test_the_application_uses_only_the_public_names_of_the_extension(path: Path) -> None:
+    public = {*quartlogin.__all__, "__version__"}
+
+    used = {
+        (module, name)
+        for dots, module, names in imports_of(path)
+        if dots == 0 and module.split(".")[0] == "quartlogin"
+        for name in names
+    }
+
+    assert {module for module, _ in used} <= {"quartlogin"}
+    assert {name for _, name in used} <= public
+
+
+@pytest.mark.parametrize("path", EVERYTHING, ids=label)
+def test_no_private_name_crosses_a_file(path: Path) -> None:
+    private = [
+        name
+        for _, _, names in imports_of(path)
+        for name in names
+        if name.startswith("_") and name not in {"__version__"}
+    ]
+
+    assert private == []
+
+
+@pytest.mark.parametrize("path", EVERYTHING, ids=label)
+def test_every_module_says_what_question_it_answers(path: Path) -> None:
+    first_line = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").splitlines()[:1]
+
+    assert first_line
+    assert first_line[0].endswith((".", ":", "`."))
+
+
+def test_everything_that_is_promised_exists() -> None:
+    missing = [name for name in quartlogin.__all__ if not hasattr(quartlogin, name)]
+
+    assert missing == []
+    assert quartlogin.__all__ == sorted(
+        quartlogin.__all__, key=lambda name: (not name.isupper(), not name[0].isupper(), name)
+    )
+
+
+def test_importing_the_extension_does_not_import_the_application() -> None:
+    import subprocess
+
+    script = "import sys, quartlogin; print([m for m in sys.modules if 'webapp' in m or m in ('aiosqlite', 'argon2')])"
+
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+
+    assert printed.strip() == "[]"
+
+
+async def test_every_page_is_guarded_or_listed_as_public(app: Quart, visitor: Visitor) -> None:
+    """Asked of the running application, not of its decorators: whoever is not signed in is sent to the login page."""
+    guarded = sorted(
+        (rule.rule, method)
+        for rule in app.url_map.iter_rules()
+        if rule.rule not in PUBLIC
+        for method in rule.methods - {"OPTIONS", "HEAD"}
+    )
+
+    answers = {where: await visitor.request(where[1], where[0]) for where in guarded}
+
+    assert guarded
+    assert {where: (page.status, page.location) for where, page in answers.items()} == {
+        where: (302, f"/login?next={where[0].replace('/', '%2F')}") for where in guarded
+    }
+
+
+def test_the_list_of_public_pages_is_no_longer_than_the_list_of_pages(app: Quart) -> None:
+    pages = {rule.rule for rule in app.url_map.iter_rules()}
+
+    assert pages >= PUBLIC

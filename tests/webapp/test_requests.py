@@ -1,0 +1,254 @@
+"""What comes in that no honest page would send: tokens, bodies, origins, hosts and cookies."""
+
+from collections.abc import Callable
+
+import pytest
+from quart import Quart
+
+from quartlogin.webapp import create_app
+from quartlogin.webapp.services import services_of
+from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
+
+NewVisitor = Callable[[], Visitor]
+FORMS = ["/login", "/register", "/logout"]
+
+
+@pytest.fixture
+async def signed_in(visitor: Visitor) -> Visitor:
+    await visitor.register("Alice")
+    await visitor.get("/")
+    return visitor
+
+
+@pytest.mark.parametrize("path", FORMS)
+@pytest.mark.parametrize("token", [None, "", "0" * 64, "é", "x" * 5000])
+async def test_a_form_without_its_token_is_refused_and_changes_nothing(
+    signed_in: Visitor, path: str, token: str | None
+) -> None:
+    before = dict(signed_in.cookies)
+    fields = {"username": "Bob", "password": PASSWORD} | ({} if token is None else {"csrf_token": token})
+
+    page = await signed_in.post(path, fields)
+
+    assert page.status == 400
+    assert "Go back, reload the page and send it again." in page.text
+    assert signed_in.cookies == before
+    assert await signed_in.is_signed_in()
+
+
+@pytest.mark.parametrize("path", ["/login", "/register"])
+async def test_a_refused_form_never_sets_a_cookie(new_visitor: NewVisitor, path: str) -> None:
+    """Browsers send no Lax cookie with a post from elsewhere, but they would take one from its answer."""
+    page = await new_visitor().post(path, {"username": "Bob", "password": PASSWORD})
+
+    assert page.status == 400
+    assert "Set-Cookie" not in page.headers
+
+
+async def test_the_token_of_another_session_is_refused(signed_in: Visitor, new_visitor: NewVisitor) -> None:
+    stranger = new_visitor()
+    await stranger.register("Mallory")
+
+    page = await signed_in.post("/logout", {"csrf_token": (await stranger.get("/")).token})
+
+    assert page.status == 400
+
+
+async def test_the_token_is_renewed_at_sign_in(visitor: Visitor) -> None:
+    before = (await visitor.get("/register")).token
+    await visitor.post("/register", {"csrf_token": before, "username": "Alice", "password": PASSWORD})
+
+    page = await visitor.post("/logout", {"csrf_token": before})
+
+    assert page.status == 400
+    assert (await visitor.get("/")).token != before
+
+
+async def test_a_token_from_before_a_change_of_key_is_accepted(database: str) -> None:
+    old = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY="an old key of more than 32 characters"))
+    new = with_cheap_hashes(
+        create_app(DATABASE=database, SECRET_KEY=KEY, SECRET_KEY_FALLBACKS=["an old key of more than 32 characters"])
+    )
+
+    async with old.test_app(), new.test_app():
+        before, after = Visitor(old.test_client()), Visitor(new.test_client())
+        token = (await before.get("/register")).token
+        after.client.set_cookie("localhost", "quartlogin", before.cookies["quartlogin"])
+        page = await after.post("/register", {"csrf_token": token, "username": "Alice", "password": PASSWORD})
+
+    assert page.status == 302
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:5001"},
+        {"Origin": "http://localhost.evil.example"},
+        {"Origin": "http://["},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "anything"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("path", FORMS)
+async def test_a_post_from_elsewhere_is_refused_even_with_the_right_token(
+    signed_in: Visitor, path: str, headers: dict[str, str]
+) -> None:
+    token = (await signed_in.get("/")).token
+    fields = {"csrf_token": token, "username": "Alice", "password": PASSWORD}
+
+    page = await signed_in.post(path, fields, headers=headers)
+
+    assert page.status == 403
+    assert "Set-Cookie" not in page.headers
+    assert await signed_in.is_signed_in()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": "http://localhost"},
+        {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"},
+        {"Origin": "https://localhost"},
+    ],
+    ids=str,
+)
+async def test_our_own_pages_may_post(signed_in: Visitor, headers: dict[str, str]) -> None:
+    token = (await signed_in.get("/")).token
+
+    page = await signed_in.post("/logout", {"csrf_token": token}, headers=headers)
+
+    assert page.status == 302
+
+
+@pytest.mark.parametrize("path", ["/login", "/register"])
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b"x=1", "text/plain", 415),
+        (b"{}", "application/json", 415),
+        (b"x=1", "", 415),
+        (b"--b\r\n\r\n--b--", "multipart/form-data; boundary=b", 415),
+        (b"username=%ff", "application/x-www-form-urlencoded", 400),
+        (b"username=\xff", "application/x-www-form-urlencoded", 400),
+        (b"username=%ed%a0%80", "application/x-www-form-urlencoded", 400),
+        (b"&".join(b"f%d=1" % n for n in range(30)), "application/x-www-form-urlencoded", 400),
+        (b"username=a&username=b", "application/x-www-form-urlencoded", 400),
+        (b"username=" + b"x" * 70_000, "application/x-www-form-urlencoded", 413),
+        (b"", "application/x-www-form-urlencoded", 400),
+        (b"username=a", "application/x-www-form-urlencoded; charset=latin-1", 400),
+        (b"%%%", "application/x-www-form-urlencoded", 400),
+    ],
+    ids=ascii,
+)
+async def test_a_body_that_no_form_sends_is_refused(
+    visitor: Visitor, path: str, body: bytes, content_type: str, status: int
+) -> None:
+    page = await visitor.request("POST", path, data=body, headers={"Content-Type": content_type})
+
+    assert page.status == status
+    assert "<h1>" in page.text
+    assert "Traceback" not in page.text
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["..", ".", "a..b", "-\x7f", "exa mple", "a/b", "a@b", "é", "[::1", "[zz]", "a:b", "a:99999", "x" * 300, "a,b", ""],
+    ids=ascii,
+)
+@pytest.mark.parametrize("path", ["/", "/login", "/static/style.css", "/nowhere"])
+async def test_a_malformed_host_is_refused(app: Quart, path: str, host: str) -> None:
+    visitor = Visitor(app.test_client(use_cookies=False))  # a cookie jar cannot make sense of these
+
+    page = await visitor.get(path, headers={"Host": host})
+
+    assert page.status == 400
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:5000", "example.com", "127.0.0.1:80", "[::1]:5000", "a_b-c.d."]
+)
+async def test_a_well_formed_host_is_served(visitor: Visitor, host: str) -> None:
+    page = await visitor.get("/", headers={"Host": host})
+
+    assert page.status == 200
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    ["", "x", "x.y.z", ".", "..", "é", "\x00", "a" * 100_000, "eyJfdXNlcl9pZCI6IjEifQ.ZZZZZZ.AAAA", ".eJw.x.y"],
+    ids=lambda cookie: ascii(cookie[:30]),
+)
+async def test_a_broken_session_cookie_is_an_anonymous_visitor(visitor: Visitor, cookie: str) -> None:
+    page = await visitor.get("/", headers={"Cookie": f"quartlogin={cookie}"})
+
+    assert page.status == 200
+    assert "Sign in" in page.text
+
+
+async def test_a_session_under_another_key_is_an_anonymous_visitor(signed_in: Visitor, tmp_path: object) -> None:
+    other = with_cheap_hashes(create_app(DATABASE=f"{tmp_path}/other.sqlite3", SECRET_KEY=KEY[::-1]))
+
+    async with other.test_app():
+        visitor = Visitor(other.test_client())
+        page = await visitor.get("/", headers={"Cookie": f"quartlogin={signed_in.cookies['quartlogin']}"})
+
+    assert page.status == 200
+    assert "Alice" not in page.text
+
+
+@pytest.mark.parametrize(
+    "user_id",
+    ["1", "", " ", "１", "x" * 22 + "\n", "é" * 22, "x" * 10_000, "a\x00b", "'; DROP TABLE users; --", "x" * 22],
+)
+async def test_an_id_that_names_nobody_is_an_anonymous_visitor(app: Quart, visitor: Visitor, user_id: str) -> None:
+    cookie = app.session_interface.get_signing_serializer(app).dumps({"_user_id": user_id})
+
+    page = await visitor.get("/", headers={"Cookie": f"quartlogin={cookie}"})
+
+    assert page.status == 200
+    assert "Sign in" in page.text
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "FOO"])
+@pytest.mark.parametrize("path", ["/", "/login", "/logout", "/register", "/account"])
+async def test_other_methods_are_refused(visitor: Visitor, path: str, method: str) -> None:
+    page = await visitor.request(method, path)
+
+    assert page.status == 405
+    assert "<h1>Not this way</h1>" in page.text
+    assert "GET" in page.headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/%00",
+        "/%ff",
+        "/..%2f..%2fetc/passwd",
+        "/static/../settings.py",
+        "/static/%2e%2e/cli.py",
+        "/.git/HEAD",
+        "/static/",
+        "//evil.example/%2f..",
+        "/" + "x" * 3000,
+    ],
+)
+async def test_a_path_to_nothing_is_not_found(visitor: Visitor, path: str) -> None:
+    page = await visitor.get(path)
+
+    assert page.status in {404, 308}
+    assert "Traceback" not in page.text
+
+
+async def test_credentials_in_the_query_do_not_sign_in(app: Quart, visitor: Visitor) -> None:
+    await services_of(app).accounts.register("Alice", PASSWORD)
+
+    await visitor.get("/login", query_string={"username": "Alice", "password": PASSWORD})
+
+    assert not await visitor.is_signed_in()

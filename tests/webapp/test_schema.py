@@ -1,0 +1,63 @@
+"""The tables: one `schema.sql` for both databases."""
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from quartlogin.webapp.resources import find
+from quartlogin.webapp.store.protocol import SCHEMA_VERSION
+from servers import postgres, postgres_binaries
+
+SCHEMA = find("schema.sql").read_text(encoding="utf-8")
+ADD_ALICE = (
+    "INSERT INTO users (id, username, username_key, password_hash, created_at, password_changed_at)"
+    " VALUES ('1', 'Alice', 'alice', 'hash', 4102444800, 4102444800)"
+)
+
+
+@pytest.fixture
+def postgres_url(missing: Callable[[str], None]) -> Iterator[str]:
+    binaries = postgres_binaries()
+    if binaries is None:
+        missing("A PostgreSQL server (initdb, pg_ctl)")
+    assert binaries is not None
+    folder = Path(tempfile.mkdtemp())  # not tmp_path, whose parents are closed to the server's user
+    try:
+        with postgres(binaries, folder) as url:
+            yield url
+    finally:
+        shutil.rmtree(folder)
+
+
+async def test_the_schema_loads_on_postgresql(postgres_url: str) -> None:
+    connection = await asyncpg.connect(postgres_url)
+
+    await connection.execute(SCHEMA)
+    await connection.execute(ADD_ALICE)
+
+    assert await connection.fetchval("SELECT version FROM quartlogin_schema") == SCHEMA_VERSION
+    assert dict(await connection.fetchrow("SELECT is_active, created_at FROM users WHERE id = $1", "1")) == {
+        "is_active": True,
+        "created_at": 4102444800,
+    }
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await connection.execute(ADD_ALICE.replace("'1'", "'2'"))
+    await connection.close()
+
+
+def test_the_schema_loads_on_sqlite() -> None:
+    connection = sqlite3.connect(":memory:")
+
+    connection.executescript(SCHEMA)
+    connection.execute(ADD_ALICE)
+
+    assert connection.execute("SELECT version FROM quartlogin_schema").fetchone() == (SCHEMA_VERSION,)
+    assert connection.execute("SELECT is_active, created_at FROM users").fetchone() == (1, 4102444800)
+    with pytest.raises(sqlite3.IntegrityError):
+        connection.execute(ADD_ALICE.replace("'1'", "'2'"))
+    connection.close()

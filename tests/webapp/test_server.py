@@ -1,0 +1,144 @@
+"""The application under a real hypercorn, asked over HTTP."""
+
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from servers import SCRIPTS, Server, free_port, running
+from visitors import KEY, PASSWORD
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """`quartlogin serve` in an empty folder, with nothing prepared."""
+    port = free_port()
+    with running([str(SCRIPTS / "quartlogin"), "serve", "--port", str(port)], port, tmp_path) as server:
+        yield server
+
+
+def token_in(page: httpx.Response) -> str:
+    return re.search(r'name="csrf_token" value="(\w+)"', page.text)[1]
+
+
+def register(client: httpx.Client, username: str) -> httpx.Response:
+    page = client.get("/register")
+    return client.post("/register", data={"csrf_token": token_in(page), "username": username, "password": PASSWORD})
+
+
+def test_serve_creates_what_is_missing_and_says_so(server: Server, tmp_path: Path) -> None:
+    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.endswith(("-wal", "-shm"))) == [
+        "quartlogin.sqlite3",
+        "quartlogin.sqlite3.secret-key",
+        "server.log",
+    ]
+    printed = server.log.read_text()
+    assert "Made a secret key and keep it in quartlogin.sqlite3.secret-key" in printed
+    assert f"Serving Quartlogin at http://localhost:{server.port} (Ctrl+C stops it)." in printed
+
+
+def test_a_client_registers_signs_in_and_signs_out_over_http(server: Server) -> None:
+    with httpx.Client(base_url=server.url, follow_redirects=True) as client:
+        greeted = register(client, "Alice")
+        left = client.post("/logout", data={"csrf_token": token_in(greeted)})
+        page = client.get("/login")
+        back = client.post("/login", data={"csrf_token": token_in(page), "username": "alice", "password": PASSWORD})
+        account = client.get("/account")
+
+    assert "Hello, Alice." in greeted.text
+    assert "You are signed out." in left.text
+    assert "Hello, Alice." in back.text
+    assert "<dd>Alice</dd>" in account.text
+    assert "server" not in account.headers
+
+
+def test_a_session_outlives_the_server(tmp_path: Path) -> None:
+    command, port = [str(SCRIPTS / "quartlogin"), "serve", "--port"], free_port()
+
+    with httpx.Client(base_url=f"http://localhost:{port}") as client:
+        with running([*command, str(port)], port, tmp_path):
+            register(client, "Alice")
+        with running([*command, str(port)], port, tmp_path):
+            home = client.get("/")
+
+    assert "Hello, Alice." in home.text
+
+
+def test_the_server_ends_within_five_seconds_of_being_asked(server: Server) -> None:
+    with httpx.Client(base_url=server.url) as client:
+        register(client, "Alice")
+        seconds = server.stop()
+
+    assert seconds < 5
+    assert server.process.returncode == 0
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_ctrl_c_ends_the_server_without_a_traceback(server: Server) -> None:
+    server.process.send_signal(signal.SIGINT)
+    server.process.wait(10)
+
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_two_workers_serve_one_session(tmp_path: Path) -> None:
+    port = free_port()
+    command = [str(SCRIPTS / "quartlogin"), "serve", "--workers", "2", "--port", str(port)]
+
+    with running(command, port, tmp_path), httpx.Client(base_url=f"http://localhost:{port}", timeout=60) as client:
+        register(client, "Alice")
+        homes = [httpx.get(f"http://localhost:{port}/", cookies=dict(client.cookies)).text for _ in range(20)]
+
+    assert ["Hello, Alice." in home for home in homes] == [True] * 20
+
+
+def test_any_asgi_server_can_serve_the_application(tmp_path: Path) -> None:
+    port = free_port()
+    command = [str(SCRIPTS / "hypercorn"), "quartlogin.webapp:create_app()", "--bind", f"127.0.0.1:{port}"]
+
+    with (
+        running(command, port, tmp_path, QUARTLOGIN_SECRET_KEY=KEY),
+        httpx.Client(base_url=f"http://localhost:{port}", follow_redirects=True) as client,
+    ):
+        greeted = register(client, "Alice")
+
+    assert "Hello, Alice." in greeted.text
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET / HTTP/1.1\r\nHost: ..\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+        b"GET http://[ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"GET evil HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"GET http://localhost/login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"GET //[ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"GET /login?next=%ff%00//[ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nCookie: quartlogin=\xff\xfe\xe9; \x80=\x81\r\nConnection: close\r\n\r\n",
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: \xff\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\nConnection: close\r\n\r\n",
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        + b"ffff\r\n"
+        + b"x" * 0xFFFF
+        + b"\r\nffff\r\n"
+        + b"x" * 0xFFFF
+        + b"\r\n0\r\n\r\n",
+    ],
+    ids=range(14),
+)
+def test_raw_bytes_never_break_the_server(server: Server, request_: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(request_)
+        answer = connection.makefile("rb").read(4000)
+
+    assert re.match(rb"HTTP/1\.[01] [234]\d\d ", answer)
+    assert "Traceback" not in server.log.read_text()

@@ -1,0 +1,190 @@
+"""Signing in and out, through the pages."""
+
+from collections.abc import Callable
+
+import pytest
+from quart import Quart
+
+from quartlogin.webapp.services import services_of
+from visitors import PASSWORD, Visitor
+
+NewVisitor = Callable[[], Visitor]
+
+
+@pytest.fixture
+async def alice(app: Quart) -> str:
+    """An account; its id."""
+    return (await services_of(app).accounts.register("Alice", PASSWORD)).id
+
+
+async def test_the_right_password_signs_in(alice: str, visitor: Visitor) -> None:
+    page = await visitor.sign_in("Alice")
+
+    assert (page.status, page.location) == (302, "/")
+    assert "Hello, Alice." in (await visitor.get("/")).text
+
+
+@pytest.mark.parametrize("typed", ["alice", "ALICE", " Alice ", "Ａlice"])
+async def test_a_name_may_be_typed_in_any_case_and_width(alice: str, visitor: Visitor, typed: str) -> None:
+    await visitor.sign_in(typed)
+
+    assert await visitor.is_signed_in()
+
+
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [
+        ("Alice", "wrong horse battery staple"),
+        ("Alice", ""),
+        ("Alice", PASSWORD + " "),
+        ("Alice", PASSWORD.upper()),
+        ("Alice", "x" * 1025),
+        ("Bob", PASSWORD),
+        ("", PASSWORD),
+        ("x" * 2000, PASSWORD),
+        ("Alice\x00", PASSWORD),
+        ("' OR 1=1 --", PASSWORD),
+        ("{{7*7}}", "{{7*7}}"),
+    ],
+)
+async def test_every_wrong_sign_in_gets_the_same_answer(
+    alice: str, visitor: Visitor, username: str, password: str
+) -> None:
+    page = await visitor.sign_in(username, password)
+
+    assert page.status == 400
+    assert page.errors_beside("password") == "The username or the password is not right."
+    assert not await visitor.is_signed_in()
+
+
+async def test_a_disabled_user_gets_the_answer_of_a_wrong_password(
+    app: Quart, alice: str, new_visitor: NewVisitor
+) -> None:
+    await services_of(app).store.set_active("alice", active=False)
+    wrong, disabled = new_visitor(), new_visitor()
+
+    wrong_page = await wrong.sign_in("Alice", "wrong horse battery staple")
+    disabled_page = await disabled.sign_in("Alice", PASSWORD)
+
+    assert disabled_page.text.replace(disabled_page.token, "") == wrong_page.text.replace(wrong_page.token, "")
+    assert disabled_page.status == wrong_page.status
+    assert not await disabled.is_signed_in()
+
+
+async def test_disabling_a_user_ends_a_running_session_at_the_next_request(
+    app: Quart, alice: str, visitor: Visitor
+) -> None:
+    await visitor.sign_in()
+
+    await services_of(app).store.set_active("alice", active=False)
+
+    assert not await visitor.is_signed_in()
+    assert "Alice" not in (await visitor.get("/")).text
+
+
+async def test_the_typed_name_is_kept_and_the_password_never_sent_back(alice: str, visitor: Visitor) -> None:
+    page = await visitor.sign_in("Alicia", "wrong horse battery staple")
+
+    assert 'value="Alicia"' in page.text
+    assert "wrong horse" not in page.text
+
+
+async def test_a_hostile_name_is_shown_as_text(visitor: Visitor) -> None:
+    page = await visitor.sign_in('"><script>alert(1)</script>')
+
+    assert "<script" not in page.text
+    assert "&lt;script&gt;" in page.text
+
+
+async def test_signing_in_leads_back_to_the_page_that_was_asked_for(alice: str, visitor: Visitor) -> None:
+    asked = await visitor.get("/account")
+
+    page = await visitor.get(str(asked.location))
+    answer = await visitor.post(
+        "/login", {"csrf_token": page.token, "username": "Alice", "password": PASSWORD, "next": "/account"}
+    )
+
+    assert "Please sign in to see that page." in page.text
+    assert 'name="next" value="/account"' in page.text
+    assert answer.location == "/account"
+
+
+@pytest.mark.parametrize(
+    "target", ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example", "javascript:alert(1)"]
+)
+async def test_signing_in_never_leads_to_another_site(alice: str, visitor: Visitor, target: str) -> None:
+    page = await visitor.get("/login", query_string={"next": target})
+
+    in_form = await visitor.post(
+        "/login", {"csrf_token": page.token, "username": "Alice", "password": PASSWORD, "next": target}
+    )
+    when_signed_in = await visitor.get("/login", query_string={"next": target})
+
+    assert in_form.location == "/"
+    assert when_signed_in.location == "/"
+
+
+async def test_every_sign_in_gets_a_new_login_id(app: Quart, alice: str, visitor: Visitor) -> None:
+    await visitor.sign_in()
+    first = visitor.cookies["quartlogin"]
+    await visitor.sign_out()
+    await visitor.sign_in()
+
+    serializer = app.session_interface.get_signing_serializer(app)
+    assert serializer.loads(first)["_login_id"] != serializer.loads(visitor.cookies["quartlogin"])["_login_id"]
+
+
+async def test_a_link_does_not_sign_out(alice: str, visitor: Visitor) -> None:
+    await visitor.sign_in()
+
+    page = await visitor.get("/logout")
+
+    assert "Sign out?" in page.text
+    assert await visitor.is_signed_in()
+
+
+async def test_signing_out_is_told_once_and_leaves_no_cookie(alice: str, visitor: Visitor) -> None:
+    await visitor.sign_in()
+
+    await visitor.sign_out()
+
+    assert "You are signed out." in (await visitor.get("/")).text
+    assert "You are signed out." not in (await visitor.get("/")).text
+    assert visitor.cookies == {}
+
+
+async def test_signing_out_twice_does_no_harm(alice: str, visitor: Visitor) -> None:
+    await visitor.sign_in()
+    token = (await visitor.get("/")).token
+    await visitor.post("/logout", {"csrf_token": token})
+
+    page = await visitor.post("/logout", {"csrf_token": token})
+
+    assert (page.status, page.location) == (302, "/")
+
+
+async def test_whoever_is_signed_in_is_not_shown_the_login_page(alice: str, visitor: Visitor) -> None:
+    await visitor.sign_in()
+
+    assert (await visitor.get("/login")).location == "/"
+    assert (await visitor.get("/register")).location == "/"
+
+
+async def test_the_session_cookie_says_nothing_about_the_person(app: Quart, alice: str, visitor: Visitor) -> None:
+    await visitor.sign_in()
+    await visitor.get("/")
+
+    session = app.session_interface.get_signing_serializer(app).loads(visitor.cookies["quartlogin"])
+
+    assert set(session) == {"_user_id", "_login_id", "_fresh"}
+    assert "Alice" not in str(session)
+
+
+@pytest.mark.parametrize("path", ["/", "/account", "/logout"])
+async def test_every_page_of_somebody_signed_in_offers_to_sign_out(alice: str, visitor: Visitor, path: str) -> None:
+    await visitor.sign_in()
+
+    page = await visitor.get(path)
+
+    assert '<form method="post" action="/logout">' in page.text
+    assert page.token

@@ -1,0 +1,56 @@
+"""When two names are the same, and which are none."""
+
+from unicodedata import category, normalize
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from quartlogin.webapp.usernames import LONGEST_USERNAME, name_key, shown_name
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Alice", "alice"),
+        ("Ａｌｉｃｅ", "alice"),
+        ("Zoe\u0308", "Zo\u00eb"),
+        ("STRASSE", "straße"),
+        ("ﬁona", "fiona"),
+        ("Ⅳ", "iv"),
+        ("alice ", "alice"),
+        ("ΣΊΣΥΦΟΣ", "σίσυφος"),
+    ],
+)
+def test_names_that_look_alike_are_one(one: str, other: str) -> None:
+    assert name_key(one) == name_key(other)
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "Anne-Marie", "O'Neil", "name@example.com", "李雷", "Дарья", "محمد", "नमिता", "x" * 64]
+)
+def test_names_of_all_scripts_are_names(name: str) -> None:
+    assert name_key(name) is not None
+    assert shown_name(name) == name
+
+
+def test_a_name_that_grows_too_long_when_it_is_folded_is_none() -> None:
+    assert name_key("\ufdfa" * 10) is None
+
+
+@given(st.text(max_size=80))
+@example("ΐ" * 30)
+@example("\u1e9e")
+def test_a_key_is_its_own_key(name: str) -> None:
+    key = name_key(name)
+
+    assert key is None or name_key(key) == key
+
+
+@given(st.text(max_size=80))
+def test_a_key_never_holds_what_cannot_be_seen(name: str) -> None:
+    key = name_key(name) or "x"
+
+    assert 1 <= len(key) <= LONGEST_USERNAME
+    assert not [character for character in key if category(character)[0] in "CZ" and character != " "]
+    assert normalize("NFKC", key) == key
