@@ -89,11 +89,14 @@ def postgres(binaries: Path, folder: Path) -> Iterator[str]:
     if as_user:
         owner = pwd.getpwnam(as_user)
         os.chown(folder, owner.pw_uid, owner.pw_gid)
-    options = {"user": as_user, "cwd": folder, "check": True, "capture_output": True}
-    subprocess.run([binaries / "initdb", "-D", data, "-U", "test", "-A", "trust", "-E", "UTF8"], **options)
+
+    def run(program: str, *arguments: str | Path) -> None:
+        subprocess.run([binaries / program, *arguments], user=as_user, cwd=folder, check=True, capture_output=True)
+
+    run("initdb", "-D", data, "-U", "test", "-A", "trust", "-E", "UTF8")
     settings = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories='' -c fsync=off"
-    subprocess.run([binaries / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", settings, "start"], **options)
+    run("pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", settings, "start")
     try:
         yield f"postgresql://test@127.0.0.1:{port}/postgres"
     finally:
-        subprocess.run([binaries / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop"], **options)
+        run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")

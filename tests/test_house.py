@@ -1,6 +1,7 @@
 """How the package is built: which module may know which, and which pages anybody may see."""
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -131,8 +132,6 @@ def test_everything_that_is_promised_exists() -> None:
 
 
 def test_importing_the_extension_does_not_import_the_application() -> None:
-    import subprocess
-
     script = "import sys, quartlogin; print([m for m in sys.modules if 'webapp' in m or m in ('aiosqlite', 'argon2')])"
 
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout

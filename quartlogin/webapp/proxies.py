@@ -47,7 +47,10 @@ class TrustedProxies:
 
 
 class WellFormedRequests:
-    """ASGI middleware that answers 400 to a `Host` or a target that is none (RFC 9112, 3.2); Quart answers 500 to some."""
+    """ASGI middleware that answers 400 to a `Host` or a target that is none (RFC 9112, 3.2).
+
+    To some of them Quart answers 500, before any handler of ours runs.
+    """
 
     def __init__(self, app: Any) -> None:
         self._app = app

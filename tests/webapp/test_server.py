@@ -123,7 +123,7 @@ def test_any_asgi_server_can_serve_the_application(tmp_path: Path) -> None:
         b"GET //[ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
         b"GET /login?next=%ff%00//[ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\nCookie: quartlogin=\xff\xfe\xe9; \x80=\x81\r\nConnection: close\r\n\r\n",
-        b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: \xff\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        b"POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: \xff\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\nConnection: close\r\n\r\n",
         b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"

@@ -95,7 +95,7 @@ async def test_the_file_is_its_owners_only_and_commits_are_durable(store: SQLite
     for connection in (store._reader, store._writer):
         assert connection is not None
         values = [
-            list(await connection.execute_fetchall(f"PRAGMA {name}"))[0][0]
+            next(iter(await connection.execute_fetchall(f"PRAGMA {name}")))[0]
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         ]
         assert values == ["wal", 2, 1, 5000]

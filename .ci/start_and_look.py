@@ -1,0 +1,51 @@
+"""Start the installed `quartlogin serve` in the current folder, and look whether its pages are all there."""
+
+import re
+import socket
+import subprocess
+import sys
+import time
+from http.cookiejar import CookieJar
+from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, build_opener
+
+
+def main() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [Path(sys.executable).with_name("quartlogin"), "serve", "--port", str(port)]
+    with subprocess.Popen(command) as server:
+        try:
+            look(f"http://127.0.0.1:{port}")
+        finally:
+            server.terminate()
+    assert server.returncode == 0, server.returncode
+    print("The installed wheel serves, registers and greets.")
+
+
+def look(site: str) -> None:
+    browser = build_opener(HTTPCookieProcessor(CookieJar()))
+    wait_for(browser, site)
+    assert b"--accent" in browser.open(f"{site}/static/style.css").read()
+    page = browser.open(f"{site}/register").read().decode()
+    token = re.search(r'name="csrf_token" value="(\w+)"', page)[1]
+    fields = {"csrf_token": token, "username": "Ada", "password": "correct horse battery staple"}
+    home = browser.open(f"{site}/register", urlencode(fields).encode()).read().decode()
+    assert "Hello, Ada." in home, home
+
+
+def wait_for(browser: object, site: str) -> None:
+    for _ in range(300):
+        try:
+            browser.open(f"{site}/healthz")
+        except URLError:
+            time.sleep(0.1)
+        else:
+            return
+    raise TimeoutError(site)
+
+
+if __name__ == "__main__":
+    main()

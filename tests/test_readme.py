@@ -1,0 +1,74 @@
+"""The README: its code runs, its tables are those of the code."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quartlogin.webapp.cli import main
+from quartlogin.webapp.settings import Settings
+from visitors import Visitor
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def run(source: str) -> dict[str, Any]:
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(source, "README.md", "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize("source", PYTHON_BLOCKS, ids=range(len(PYTHON_BLOCKS)))
+def test_every_python_block_runs(source: str) -> None:
+    assert run(source)
+
+
+async def test_the_app_of_ones_own_signs_in() -> None:
+    visitor = Visitor(run(PYTHON_BLOCKS[0])["app"].test_client())
+
+    turned_away = await visitor.get("/me")
+    refused = await visitor.post("/login", {"name": "mallory"})
+    await visitor.post("/login", {"name": "ada"})
+    greeted = await visitor.get("/me")
+
+    assert turned_away.location == "/login?next=%2Fme"
+    assert refused.status == 200
+    assert greeted.text == "Hello, ada."
+
+
+def test_the_table_of_settings_is_the_one_in_the_code() -> None:
+    in_code = [
+        f"| `{setting.name.upper()}` | {shown(setting.default)} | {setting.metadata['unit']} |"
+        f" {setting.metadata['meaning']} |"
+        for setting in fields(Settings)
+    ]
+
+    assert [line for line in README.splitlines() if re.match(r"\| `[A-Z_]+` \|", line)] == in_code
+
+
+def shown(default: object) -> str:
+    return {"None": "none", "()": "`[]`", "True": "`true`"}.get(repr(default), f"`{default}`")
+
+
+def test_the_table_of_commands_is_the_one_in_the_code() -> None:
+    commands = {"serve", "init-db", "user create"}
+
+    assert set(re.findall(r"^\| `quartlogin ([a-z -]+?)(?: NAME)?`", README, re.MULTILINE)) == commands
+    assert {*main.commands} == {command.split()[0] for command in commands}
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)#]+)\)", README))
+def test_every_link_to_a_file_leads_to_one(target: str) -> None:
+    assert (ROOT / target).exists()
+
+
+def test_the_table_of_pages_is_the_one_in_the_code(app: Any) -> None:
+    in_readme = set(re.findall(r"`(/[a-z]*)`", "".join(re.findall(r"^\| `/.*$", README, re.MULTILINE))))
+
+    in_code = {rule.rule for rule in app.url_map.iter_rules()} - {"/static/<path:filename>", "/favicon.ico"}
+
+    assert in_readme == in_code
