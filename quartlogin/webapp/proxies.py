@@ -64,7 +64,7 @@ class WellFormedRequests:
         else:
             headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(_MALFORMED))]
             await send({"type": "http.response.start", "status": 400, "headers": headers})
-            await send({"type": "http.response.body", "body": _MALFORMED})
+            await send({"type": "http.response.body", "body": _MALFORMED, "more_body": False})
 
 
 def _has_well_formed_host(scope: Any) -> bool:

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from databases import run_sql
 from quartlogin.webapp.cli import main
 from visitors import KEY, PASSWORD
 
@@ -19,8 +19,7 @@ def run(*arguments: str, typed: str = "", environment: dict[str, str] | None = N
 
 
 def usernames(database: str) -> list[str]:
-    with sqlite3.connect(database) as connection:
-        return [name for (name,) in connection.execute("SELECT username FROM users")]
+    return [name for (name,) in run_sql(database, "SELECT username FROM users")]
 
 
 def test_init_db_creates_the_database(database: str) -> None:
@@ -93,8 +92,7 @@ def test_a_password_that_is_not_utf_8_is_one_sentence(database: str) -> None:
 @pytest.mark.parametrize("command", [["init-db"], ["user", "create", "Alice", "--password-stdin"], ["serve"]])
 def test_a_database_that_cannot_be_used_is_one_sentence(tmp_path: Path, command: list[str]) -> None:
     other = tmp_path / "other.sqlite3"
-    with sqlite3.connect(other) as connection:
-        connection.execute("CREATE TABLE theirs (id INTEGER)")
+    run_sql(other, "CREATE TABLE theirs (id INTEGER)")
 
     result = run(*command, "--database", str(other), typed=PASSWORD, environment={"QUARTLOGIN_SECRET_KEY": KEY})
 

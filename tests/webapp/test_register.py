@@ -1,19 +1,18 @@
 """Making an account, through the page."""
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 
 import pytest
 from quart import Quart
 
+from databases import run_sql
 from quartlogin.webapp import create_app
 from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
 
 
 def rows(database: str) -> list[tuple[str, ...]]:
-    with sqlite3.connect(database) as connection:
-        return connection.execute("SELECT username, username_key, password_hash FROM users").fetchall()
+    return run_sql(database, "SELECT username, username_key, password_hash FROM users")
 
 
 async def test_registering_signs_in_and_leads_home(visitor: Visitor) -> None:

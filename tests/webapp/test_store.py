@@ -12,6 +12,7 @@ import aiosqlite
 import pytest
 from quart import Quart
 
+from databases import run_sql
 from quartlogin.webapp.services import services_of
 from quartlogin.webapp.store import DatabaseRefused, SQLiteStore, Store, StoreUnavailable, User, UsernameTaken
 from visitors import Visitor
@@ -84,8 +85,7 @@ async def test_many_that_open_a_new_database_together_create_it_once(database: s
 
     await asyncio.gather(*(store.open() for store in stores))
 
-    with sqlite3.connect(database) as connection:
-        assert connection.execute("SELECT count(*) FROM quartlogin_schema").fetchone() == (1,)
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_schema") == [(1,)]
     for store in stores:
         await store.close()
 
@@ -109,8 +109,7 @@ async def test_a_store_that_is_not_open_is_unavailable(database: str) -> None:
 
 
 async def test_a_table_that_is_gone_makes_the_store_unavailable(store: Store, database: str) -> None:
-    with sqlite3.connect(database) as connection:
-        connection.execute("DROP TABLE users")
+    run_sql(database, "DROP TABLE users")
 
     with pytest.raises(StoreUnavailable):
         await store.find_user(ALICE.id)
@@ -126,8 +125,7 @@ async def refusal(path: Path) -> str:
 
 async def test_the_database_of_another_program_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "other.sqlite3"
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE users (id INTEGER)")
+    run_sql(path, "CREATE TABLE users (id INTEGER)")
     before = path.read_bytes()
 
     assert "belongs to another program" in await refusal(path)
@@ -135,8 +133,7 @@ async def test_the_database_of_another_program_is_refused_and_left_as_it_is(tmp_
 
 
 async def test_a_database_of_another_version_is_refused(store: Store, database: str) -> None:
-    with sqlite3.connect(database) as connection:
-        connection.execute("UPDATE quartlogin_schema SET version = 99")
+    run_sql(database, "UPDATE quartlogin_schema SET version = 99")
 
     assert "has version 99 of the tables" in await refusal(Path(database))
 
