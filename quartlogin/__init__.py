@@ -1,53 +1,113 @@
 """Sign-in for Quart: Flask-Login's flow and names, async from end to end."""
 
-from .config import EXEMPT_METHODS, ID_ATTRIBUTE, LOGIN_MESSAGE, LOGIN_MESSAGE_CATEGORY
-from .current import current_user
+from .clients import prefers_json
+from .config import (
+    COOKIE_DURATION,
+    COOKIE_HTTPONLY,
+    COOKIE_NAME,
+    COOKIE_SAMESITE,
+    COOKIE_SECURE,
+    EXEMPT_METHODS,
+    ID_ATTRIBUTE,
+    LOGIN_MESSAGE,
+    LOGIN_MESSAGE_CATEGORY,
+    REFRESH_MESSAGE,
+    REFRESH_MESSAGE_CATEGORY,
+    USE_SESSION_FOR_NEXT,
+)
+from .current import current_user, is_signed_in
 from .errors import (
     ConfigurationError,
+    LoginRefused,
     LoginRequired,
+    OriginRefused,
     QuartLoginError,
     RequestNeededError,
     UserNotLoadedError,
 )
-from .flow import login_user, logout_user
-from .guards import login_required
-from .manager import LoginManager
+from .flask_login import decode_cookie, encode_cookie
+from .flow import confirm_login, create_bearer_token, login_user, logout_user
+from .guards import fresh_login_required, login_exempt, login_required
+from .manager import LoginManager, set_login_view
+from .records import Login, LoginRecords, NoRecords
 from .redirects import login_url, make_next_param, safe_next
-from .session import KEPT_AT_LOGIN, SESSION_KEYS, login_id
+from .remember import login_remembered
+from .session import KEPT_AT_LOGIN, SESSION_KEYS
 from .session_interface import SignedSessionInterface
-from .signals import user_accessed, user_logged_in, user_logged_out, user_unauthorized
-from .user import AnonymousUserMixin, UserMixin, UserProtocol, is_signed_in
+from .signals import (
+    session_protected,
+    user_accessed,
+    user_loaded_from_cookie,
+    user_loaded_from_request,
+    user_logged_in,
+    user_logged_out,
+    user_login_confirmed,
+    user_needs_refresh,
+    user_unauthorized,
+)
+from .state import login_fresh, login_id
+from .testing import QuartLoginClient
+from .user import AnonymousUserMixin, UserMixin, UserProtocol
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "COOKIE_DURATION",
+    "COOKIE_HTTPONLY",
+    "COOKIE_NAME",
+    "COOKIE_SAMESITE",
+    "COOKIE_SECURE",
     "EXEMPT_METHODS",
     "ID_ATTRIBUTE",
     "KEPT_AT_LOGIN",
     "LOGIN_MESSAGE",
     "LOGIN_MESSAGE_CATEGORY",
+    "REFRESH_MESSAGE",
+    "REFRESH_MESSAGE_CATEGORY",
     "SESSION_KEYS",
+    "USE_SESSION_FOR_NEXT",
     "AnonymousUserMixin",
     "ConfigurationError",
+    "Login",
     "LoginManager",
+    "LoginRecords",
+    "LoginRefused",
     "LoginRequired",
+    "NoRecords",
+    "OriginRefused",
+    "QuartLoginClient",
     "QuartLoginError",
     "RequestNeededError",
     "SignedSessionInterface",
     "UserMixin",
     "UserNotLoadedError",
     "UserProtocol",
+    "confirm_login",
+    "create_bearer_token",
     "current_user",
+    "decode_cookie",
+    "encode_cookie",
+    "fresh_login_required",
     "is_signed_in",
+    "login_exempt",
+    "login_fresh",
     "login_id",
+    "login_remembered",
     "login_required",
     "login_url",
     "login_user",
     "logout_user",
     "make_next_param",
+    "prefers_json",
     "safe_next",
+    "session_protected",
+    "set_login_view",
     "user_accessed",
+    "user_loaded_from_cookie",
+    "user_loaded_from_request",
     "user_logged_in",
     "user_logged_out",
+    "user_login_confirmed",
+    "user_needs_refresh",
     "user_unauthorized",
 ]

@@ -4,20 +4,13 @@ Without this, a cache in front of the app may show one visitor another's page. Q
 not send `Vary: Cookie` by itself (the class of CVE-2026-27205).
 """
 
-from quart import Quart
 from quart.typing import ResponseTypes
 
-from .loading import state_of_request
+from .state import state_of_request
 
 
-def install(app: Quart) -> None:
-    """Have every response that looked at the user marked, after all other `after_request` functions."""
-    # They run in reverse order of registration, so the first of the list is the last to run: one that
-    # another part of the app registered may look at the user itself.
-    app.after_request_funcs.setdefault(None, []).insert(0, _mark)
-
-
-async def _mark(response: ResponseTypes) -> ResponseTypes:
+async def mark_answer(response: ResponseTypes) -> ResponseTypes:
+    """Mark a response that looked at the user, after all other `after_request` functions."""
     state = state_of_request()
     if state is None:
         return response
@@ -33,10 +26,11 @@ def mark_private(response: ResponseTypes) -> None:
     A `Cache-Control` that the view has set stays, but is made `private`; without one, nothing is stored.
     """
     response.vary.add("Cookie")
-    control = response.cache_control
     if "Cache-Control" not in response.headers:
-        control.private = True
-        control.no_store = True
-    elif not control.no_store:
-        control.public = False
-        control.private = control.private or True
+        response.headers["Cache-Control"] = "private, no-store"
+        return
+    control = response.cache_control
+    if not control.no_store:
+        for directive in [name for name in control if name.lower() == "public"]:
+            del control[directive]
+        control.private = True  # also if it named single fields: those alone would be private

@@ -7,10 +7,12 @@ raises `UserNotLoadedError` whatever the operation, since each of them is a meth
 import copy
 import math
 import operator
+import os
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, Generic, TypeGuard, TypeVar
 
 from .loading import load_user, user_now
+from .user import AnonymousUserMixin, UserT
 
 
 def _on_user(operation: Callable[..., Any]) -> Any:
@@ -27,12 +29,15 @@ def _reflected(operation: Callable[[Any, Any], Any]) -> Any:
     return _on_user(lambda user, left: operation(left, user))
 
 
-class CurrentUser:
-    """The proxy behind `current_user`; there is one, and it holds nothing."""
+UserT_co = TypeVar("UserT_co", covariant=True)
+
+
+class CurrentUser(Generic[UserT_co]):
+    """The proxy behind `current_user`; it holds nothing, so one is as good as another."""
 
     __slots__ = ()
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[Any, None, UserT_co]:
         return load_user().__await__()
 
     def _get_current_object(self) -> Any:
@@ -61,6 +66,7 @@ class CurrentUser:
     __repr__ = _on_user(repr)
     __str__ = _on_user(str)
     __bytes__ = _on_user(bytes)
+    __fspath__ = _on_user(os.fspath)
     __format__ = _on_user(format)
     __bool__ = _on_user(bool)
     __hash__ = _on_user(hash)
@@ -139,9 +145,15 @@ class CurrentUser:
 
 #: Whoever sent the running request. `await current_user` always works and gives the real user object; plain
 #: attributes work once it is loaded; templates load it when they first name it.
-current_user = CurrentUser()
+current_user: CurrentUser[Any] = CurrentUser()
 
 
 def unwrap(user: Any) -> Any:
     """Return the real user object, also when this is `current_user` itself."""
     return user_now() if type(user) is CurrentUser else user
+
+
+def is_signed_in(user: UserT | AnonymousUserMixin | None) -> TypeGuard[UserT]:
+    """Tell whether this is a signed-in user, in a way that type checkers understand."""
+    known: Any = unwrap(user)
+    return known is not None and bool(known.is_authenticated)

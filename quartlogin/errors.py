@@ -1,6 +1,7 @@
 """What can go wrong in quartlogin, one class for each case a caller treats differently."""
 
 from quart_auth import Unauthorized
+from werkzeug.exceptions import Forbidden
 
 
 class QuartLoginError(Exception):
@@ -24,4 +25,12 @@ class RequestNeededError(QuartLoginError):
 
 
 class LoginRequired(Unauthorized):
-    """The page needs a signed-in user and there is no login page to send the visitor to: 401."""
+    """The page needs a signed-in user, and a redirect to a login page is not the answer: 401."""
+
+
+class OriginRefused(Forbidden):
+    """A page of another site opened this websocket with the visitor's cookies: 403."""
+
+
+class LoginRefused(QuartLoginError):  # noqa: N818 -- a decision of the app's, not a fault
+    """Raised by an app's `LoginRecords` to refuse a login: it does not begin, or does not go on."""

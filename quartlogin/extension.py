@@ -32,11 +32,20 @@ def current_manager() -> "LoginManager[Any]":
     Raises:
         ConfigurationError: The app has none.
     """
+    return manager_of(current_app)
+
+
+def manager_of(app: Quart) -> "LoginManager[Any]":
+    """Return the `LoginManager` of this app.
+
+    Raises:
+        ConfigurationError: The app has none.
+    """
     try:
-        manager: LoginManager[Any] = current_app.extensions[EXTENSION_NAME]
+        manager: LoginManager[Any] = app.extensions[EXTENSION_NAME]
     except KeyError:
         raise ConfigurationError(
-            f"The app {current_app.name!r} has no LoginManager: write LoginManager(app), "
+            f"The app {app.name!r} has no LoginManager: write LoginManager(app), "
             "or login_manager.init_app(app) in the function that makes the app."
         ) from None
     return manager

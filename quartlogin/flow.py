@@ -1,63 +1,153 @@
 """Signing in and signing out."""
 
+import time
+from datetime import timedelta
 from typing import Any
 
-from quart import has_request_context
-
-from . import session, signals
+from . import remember as remember_cookie
+from . import session, signals, tokens
+from .connection import can_set_cookies
 from .current import unwrap
-from .errors import RequestNeededError
+from .errors import LoginRefused, RequestNeededError
 from .extension import current_manager
-from .loading import UserState, load_user, state_of_request
+from .flask_login import fingerprint
+from .loading import load_user
+from .records import Login
+from .state import UserState, login_id, state_of_request
 
 
-async def login_user(user: Any, *, force: bool = False, fresh: bool = True) -> bool:
+async def login_user(
+    user: Any, remember: bool = False, duration: timedelta | None = None, force: bool = False, fresh: bool = True
+) -> bool:
     """Sign a user in: write the user's id and a new login id into the session.
 
-    What the session held before is dropped, but for flashed messages, and `current_user` is this user from now on.
+    What the session held before is dropped, but for the keys in `KEPT_AT_LOGIN`; a login that was there ends, and so
+    does a remembered one. `current_user` is this user from now on.
 
     Args:
         user: The user object; checking the password was the caller's part.
+        remember: Whether the login outlives the session.
+        duration: For how long it is remembered; `REMEMBER_COOKIE_DURATION` if `None`.
         force: Sign in a user who is not active, too.
         fresh: Whether the password was checked just now.
 
     Returns:
-        False if the user is not active, and then nothing has changed.
+        False if the user is not active, or the app's `LoginRecords` refuse the login. Then nothing has changed.
 
     Raises:
         RequestNeededError: There is no request, or this is a websocket.
+        TypeError: The duration is not a timedelta.
         ValueError: The user has no id.
     """
     state = _state_to_change()
     user = unwrap(user)
+    if duration is not None and not isinstance(duration, timedelta):
+        raise TypeError(f"duration has to be a datetime.timedelta, not {duration!r}.")
     if not force and not user.is_active:
         return False
-    user_id = getattr(user, current_manager().id_attribute)()
-    if user_id is None:
-        raise ValueError(f"{type(user).__name__}.get_id() gave None: only a user with an id can be signed in.")
-    session.begin(str(user_id), session.new_login_id(), fresh=fresh)
+    login = Login(session.new_id(), _id_of(user), secret=session.new_id() if remember else None)
+    try:
+        await current_manager().records.login_began(login)
+    except LoginRefused:
+        return False
+    await _end(session.login_id())
+    session.begin(login.user_id, login.id, fingerprint(), fresh=fresh)
+    _plan_cookie(state, login, duration)
     state.set_user(user)
     await signals.send(signals.user_logged_in, user=user)
     return True
 
 
 async def logout_user() -> bool:
-    """Sign the user out: delete the user's id from the session. Always returns True.
+    """Sign the user out: delete the user's id from the session, and the remember cookie. Always returns True.
+
+    A request with a bearer token ends that token, and its cookies are left alone.
 
     Raises:
         RequestNeededError: There is no request, or this is a websocket.
     """
     state = _state_to_change()
     user = await load_user()
-    session.end()
+    await _end(login_id())
+    if not state.is_by_token:
+        session.end()
+        if remember_cookie.read_cookie() is not None:
+            session.ask_to_forget()
+    state.login_id, state.fresh = None, None
     state.set_user(current_manager().anonymous_user())
     await signals.send(signals.user_logged_out, user=user)
     return True
 
 
+async def confirm_login() -> None:
+    """Make this login fresh again: the password was checked just now. It goes on under a new id.
+
+    Raises:
+        RequestNeededError: There is no request, or this is a websocket.
+    """
+    state = _state_to_change()
+    user_id, old_id = session.user_id(), session.login_id()
+    if user_id is not None:
+        cookie = remember_cookie.read_cookie()
+        token = None if cookie is None else remember_cookie.read_token(cookie)
+        is_remembered = token is not None and token.login_id == old_id
+        login = Login(session.new_id(), user_id, secret=session.new_id() if is_remembered else None)
+        await current_manager().records.login_renewed(old_id or "", login)
+        current_manager().sockets.rename(old_id, login.id)
+        session.renew(login.id, fingerprint())
+        if token is not None and is_remembered:
+            session.ask_to_remember()
+            state.remember_secret, state.remember_until = login.secret, token.expires_at
+        state.login_id, state.fresh, state.looked = login.id, True, True
+    await signals.send(signals.user_login_confirmed)
+
+
+async def create_bearer_token(user: Any, *, duration: timedelta) -> str:
+    """Make a token with which an API client acts as this user: `Authorization: Bearer ...`.
+
+    Whoever has the token can use it until it expires, or until the app's `user_loader` no longer knows its
+    `login_id()`.
+
+    Args:
+        user: The user object.
+        duration: How long the token is valid.
+
+    Raises:
+        LoginRefused: The app's `LoginRecords` refuse it.
+        ValueError: The user has no id.
+    """
+    expires_at = int(time.time() + duration.total_seconds())
+    login = Login(session.new_id(), _id_of(unwrap(user)), kind="bearer", expires_at=expires_at)
+    await current_manager().records.login_began(login)
+    return tokens.dump("bearer", tokens.Token(login.user_id, login.id, expires_at))
+
+
+def _plan_cookie(state: UserState, login: Login, duration: timedelta | None) -> None:
+    state.login_id = login.id
+    state.fresh = None
+    if login.secret is not None:
+        session.ask_to_remember(duration)
+        state.remember_secret, state.remember_until = login.secret, None
+    elif remember_cookie.read_cookie() is not None:
+        session.ask_to_forget()  # it remembers whoever was signed in here before
+
+
+async def _end(ended: str | None) -> None:
+    if ended is not None:
+        await current_manager().records.login_ended(ended)
+        await current_manager().sockets.close(ended)
+
+
+def _id_of(user: Any) -> str:
+    user_id = getattr(user, current_manager().id_attribute)()
+    if user_id is None:
+        raise ValueError(f"{type(user).__name__}.get_id() gave None: only a user with an id can be signed in.")
+    return str(user_id)
+
+
 def _state_to_change() -> UserState:
     state = state_of_request()
-    if state is None or not has_request_context():
+    if state is None or not can_set_cookies():
         raise RequestNeededError(
             "Signing in and out needs a request, whose answer carries the session cookie: "
             "a websocket cannot set one. Do it in a view and let the page open the websocket afterwards."

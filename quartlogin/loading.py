@@ -1,129 +1,17 @@
-"""How a request comes to know its user: at most once, whoever asks and however many tasks ask.
-
-What is known is kept on the request or websocket object itself. `g` would not do: requests served inside one
-app context share it, and a copied context may get a new one.
-"""
+"""How a request comes to know its user: at most once, whoever asks and however many tasks ask."""
 
 import asyncio
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any
 
-from quart import has_request_context, has_websocket_context, request, websocket
-
-from . import session, signals
+from . import signals
 from .errors import UserNotLoadedError
 from .extension import current_manager
-
-_ATTRIBUTE: Final = "_quartlogin_state"
-_UNKNOWN: Final[Any] = object()
+from .identity import find_user
+from .state import UserState, running_loop, state_of_request
 
 #: The state whose loader is running in this task, or in a task or thread that the loader started.
-_inside_loader: ContextVar["UserState | None"] = ContextVar("quartlogin_inside_loader", default=None)
-
-
-class UserState:
-    """What one request or websocket knows about its user."""
-
-    __slots__ = ("_user", "answered", "error", "looked", "loop", "running")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        #: The loop that serves this request; threads send their questions there.
-        self.loop = loop
-        #: The error that the loader raised, if it did.
-        self.error: Exception | None = None
-        #: Whether anything asked who the user is, so that the answer depends on it.
-        self.looked = False
-        #: Whether the headers of the answer are decided, as while a body is streamed.
-        self.answered = False
-        #: Set as soon as the load that is running now has ended.
-        self.running: asyncio.Event | None = None
-        self._user: Any = _UNKNOWN
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the user, be it the anonymous one, is known."""
-        return self._user is not _UNKNOWN
-
-    @property
-    def user(self) -> Any:
-        """The user; ask `is_known` first."""
-        return self._user
-
-    def set_user(self, user: Any) -> None:
-        """Settle who the user is, as a login and a logout do; also while a load is running."""
-        self._user = user
-        self.error = None
-        self.looked = True
-
-    async def load(self) -> Any:
-        """Return the user, asking the loader if nobody in this request has done so yet.
-
-        Whoever comes first runs the loader in its own task; the others wait. If the first is cancelled, the
-        next one takes over.
-
-        Raises:
-            UserNotLoadedError: The loader itself asked.
-            Exception: Whatever the loader raised, the same again for everybody.
-        """
-        while not self.is_known:
-            if self.error is not None:
-                raise self.error
-            if _inside_loader.get() is self:
-                raise UserNotLoadedError(
-                    "The user_loader asked for current_user, which is what it is there to find out: "
-                    "use the id that it was called with."
-                )
-            if self.running is None:
-                await self._run_loader()
-            else:
-                await self.running.wait()
-        return self._user
-
-    async def _run_loader(self) -> None:
-        self.running = asyncio.Event()
-        token = _inside_loader.set(self)
-        try:
-            found = await _find_user()
-            if not self.is_known:  # a login or logout that came meanwhile has the last word
-                self._user = found
-        except Exception as error:
-            if not self.is_known:
-                self.error = error
-        finally:
-            _inside_loader.reset(token)
-            self.running.set()
-            self.running = None
-        if self.is_known:
-            await signals.send(signals.user_accessed)
-
-
-async def _find_user() -> Any:
-    """Ask who sent this request. A session without a user id is not worth a question."""
-    manager = current_manager()
-    user_id = session.user_id()
-    user = None if user_id is None else await manager.load_user(user_id)
-    return manager.anonymous_user() if user is None else user
-
-
-def state_of_request() -> UserState | None:
-    """Return what the running request or websocket knows about its user, `None` outside of both."""
-    if has_request_context():
-        holder: Any = request
-    elif has_websocket_context():
-        holder = websocket
-    else:
-        return None
-    # The object behind the proxy: it is the same in every task and copied context of this request.
-    attributes = vars(holder._get_current_object())
-    state: UserState | None = attributes.get(_ATTRIBUTE)
-    if state is None:
-        state = attributes[_ATTRIBUTE] = UserState(_running_loop())
-    return state
-
-
-async def note_loop() -> None:
-    """Remember which loop serves this request, for the threads that it may start."""
-    state_of_request()
+_inside_loader: ContextVar[UserState | None] = ContextVar("quartlogin_inside_loader", default=None)
 
 
 async def load_user() -> Any:
@@ -141,8 +29,8 @@ async def load_user() -> Any:
         return state.user
     if state.loop is not None and state.loop is not asyncio.get_running_loop():
         # A thread with a loop of its own, as `template.render()` in a `def` view makes one.
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(state.load(), state.loop))
-    return await state.load()
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_load(state), state.loop))
+    return await _load(state)
 
 
 def user_now() -> Any:
@@ -158,13 +46,13 @@ def user_now() -> Any:
     if state.is_known:
         state.looked = True
         return state.user
-    if state.loop is None or _running_loop() is not None:
+    if state.loop is None or running_loop() is not None:
         raise UserNotLoadedError(
             "current_user is not loaded yet in this request. Write `user = await current_user` before its "
             "attributes are used, or put @login_required on the view."
         )
     state.looked = True
-    return asyncio.run_coroutine_threadsafe(state.load(), state.loop).result()
+    return asyncio.run_coroutine_threadsafe(_load(state), state.loop).result()
 
 
 async def user_for_template() -> Any:
@@ -188,8 +76,40 @@ async def user_for_template() -> Any:
     return await load_user()
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
+async def _load(state: UserState) -> Any:
+    """Return the user, asking the loader if nobody in this request has done so yet.
+
+    Whoever comes first runs the loader in its own task; the others wait. If the first is cancelled, the next one
+    takes over.
+    """
+    while not state.is_known:
+        if state.error is not None:
+            raise state.error
+        if _inside_loader.get() is state:
+            raise UserNotLoadedError(
+                "The user_loader asked for current_user, which is what it is there to find out: "
+                "use the id that it was called with."
+            )
+        if state.running is None:
+            await _run_loader(state)
+        else:
+            await state.running.wait()
+    return state.user
+
+
+async def _run_loader(state: UserState) -> None:
+    state.running = asyncio.Event()
+    token = _inside_loader.set(state)
     try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+        found = await find_user(state)
+        if not state.is_known:  # a login or logout that came meanwhile has the last word
+            state.set_user(found)
+    except Exception as error:
+        if not state.is_known:
+            state.error = error
+    finally:
+        _inside_loader.reset(token)
+        state.running.set()
+        state.running = None
+    if state.is_known:
+        await signals.send(signals.user_accessed)

@@ -1,19 +1,33 @@
 """`LoginManager`: what an app has configured and registered."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any, Generic, TypeVar, cast
 
-from quart import Quart, flash, redirect, request, session
+from quart import Blueprint, Quart
 from quart.typing import ResponseReturnValue
 
-from . import caching, extension, loading, signals, templating
-from .callbacks import AsyncCallable, as_coroutine_function
-from .config import ID_ATTRIBUTE, LOGIN_MESSAGE, LOGIN_MESSAGE_CATEGORY
-from .errors import ConfigurationError, LoginRequired
-from .redirects import login_url
+from . import caching, config, extension, gate, remember, signals, templating
+from .callbacks import as_loader
+from .clients import login_required_error
+from .connection import current_connection
+from .current import CurrentUser, unwrap
+from .errors import ConfigurationError
+from .identity import bearer_token
+from .loading import user_now
+from .records import LoginRecords, NoRecords
+from .refusals import Refusal, answer
+from .state import acting_as
 from .user import AnonymousUserMixin, UserT
+from .websockets import OpenSockets
 
 CallbackT = TypeVar("CallbackT", bound=Callable[..., Any])
+
+#: What a bearer client is told whose token is not, or no longer, good (RFC 6750, 3.1).
+_BAD_BEARER = 'Bearer error="invalid_token"'
+#: What it is told when only a password that was typed just now would do (RFC 9470, 3).
+_STEP_UP = 'Bearer error="insufficient_user_authentication"'
 
 
 class LoginManager(Generic[UserT]):
@@ -23,24 +37,62 @@ class LoginManager(Generic[UserT]):
         app: The app to set up, if it exists already; otherwise call `init_app`.
         add_context_processor: Whether templates see `current_user`. (The name is Flask-Login's; no context
             processor is involved.)
+        eager: Whether the user is loaded before every view, as if each began with `await current_user`.
+        require_login: Whether every view but files, login pages and those marked `login_exempt` is guarded.
+        import_flask_login: Whether Flask-Login's sessions and remember cookies are taken over, each at its first use.
     """
 
-    def __init__(self, app: Quart | None = None, add_context_processor: bool = True) -> None:
+    def __init__(
+        self,
+        app: Quart | None = None,
+        add_context_processor: bool = True,
+        *,
+        eager: bool = False,
+        require_login: bool = False,
+        import_flask_login: bool = False,
+    ) -> None:
+        self.eager = eager
+        self.require_login = require_login
+        self.import_flask_login = import_flask_login
         #: A class or function that makes the user object of a visitor who is not signed in.
         self.anonymous_user: Callable[[], Any] = AnonymousUserMixin
         #: The endpoint, or the URL, of the login page. Without one, guards answer 401.
         self.login_view: str | None = None
+        #: The login pages of blueprints that have their own, by the blueprint's name.
+        self.blueprint_login_views: dict[str | None, str | None] = {}
         #: What is flashed to a visitor who is sent to the login page; `None` for nothing.
-        self.login_message: str | None = LOGIN_MESSAGE
+        self.login_message: str | None = config.LOGIN_MESSAGE
         #: The category of that flashed message.
-        self.login_message_category = LOGIN_MESSAGE_CATEGORY
-        #: The name of the method that gives a user's id.
-        self.id_attribute = ID_ATTRIBUTE
+        self.login_message_category = config.LOGIN_MESSAGE_CATEGORY
+        #: The endpoint, or the URL, of the page that asks for the password again.
+        self.refresh_view: str | None = None
+        #: What is flashed to a user who is sent there; `None` for nothing.
+        self.needs_refresh_message: str | None = config.REFRESH_MESSAGE
+        #: The category of that flashed message.
+        self.needs_refresh_message_category = config.REFRESH_MESSAGE_CATEGORY
+        #: What happens when a session comes from another browser than it was begun in: "basic" asks for the password
+        #: again where it matters, "strong" signs out, `None` does nothing. `SESSION_PROTECTION` goes before it.
+        self.session_protection: str | None = "basic"
+        #: Translates flashed messages: a function that takes and returns text.
+        self.localize_callback: Callable[..., Any] | None = None
         #: The function that `unauthorized_handler` has registered.
         self.unauthorized_callback: Callable[..., Any] | None = None
+        #: The function that `needs_refresh_handler` has registered.
+        self.needs_refresh_callback: Callable[..., Any] | None = None
+        #: The name of the method that gives a user's id.
+        self.id_attribute = config.ID_ATTRIBUTE
+        #: The app's record of its logins, if it keeps one.
+        self.records: LoginRecords = NoRecords()
+        #: Origins, such as "https://chat.example", whose pages may open websockets here, beside this site's own.
+        self.websocket_origins: Collection[str] = ()
+        #: How often an open websocket's user is looked up again; `None` for never.
+        self.websocket_recheck: timedelta | None = timedelta(seconds=30)
+        #: The websockets that guarded handlers hold open in this process.
+        self.sockets = OpenSockets()
+        #: `await login_manager.current_user` is `current_user` with your user class's type.
+        self.current_user: CurrentUser[UserT | AnonymousUserMixin] = CurrentUser()
         self._user_callback: Callable[..., Any] | None = None
-        self._load_user: AsyncCallable | None = None
-        self._answer_unauthorized: AsyncCallable | None = None
+        self._request_callback: Callable[..., Any] | None = None
         if app is not None:
             self.init_app(app, add_context_processor)
 
@@ -48,14 +100,37 @@ class LoginManager(Generic[UserT]):
         """Set up sign-in on this app.
 
         Raises:
-            ConfigurationError: The app has a `LoginManager` already.
+            ConfigurationError: The app has a `LoginManager` already, or a setting that does not exist.
         """
+        config.check_names(app)
         extension.install(app, self)
-        app.before_request_funcs.setdefault(None, []).insert(0, loading.note_loop)
-        app.before_websocket_funcs.setdefault(None, []).insert(0, loading.note_loop)
-        caching.install(app)
+        app.before_request_funcs.setdefault(None, []).insert(0, gate.before_view)
+        app.before_websocket_funcs.setdefault(None, []).insert(0, gate.before_view)
+        # These run in reverse order of registration: the first of the list is the last to run, and another part of
+        # the app may look at the user in one of its own.
+        app.after_request_funcs.setdefault(None, [])[:0] = [caching.mark_answer, remember.update_cookie]
         if add_context_processor:
             templating.install(app)
+
+    @property
+    def user(self) -> UserT:
+        """The signed-in user with your user class's type, for guarded views.
+
+        Raises:
+            LoginRequired: Nobody is signed in.
+            UserNotLoadedError: The user is not loaded yet.
+        """
+        user = user_now()
+        if user is None or not user.is_authenticated:
+            raise login_required_error("Sign in first.", "Bearer", as_json=False)
+        return cast(UserT, user)
+
+    @asynccontextmanager
+    async def as_user(self, user: UserT) -> AsyncIterator[UserT]:
+        """Let `current_user` be this user within an `async with` block: for jobs, shells and tests."""
+        real = cast(UserT, unwrap(user))
+        with acting_as(real):
+            yield real
 
     def user_loader(self, callback: CallbackT) -> CallbackT:
         """Register the function that finds a user by id.
@@ -65,7 +140,7 @@ class LoginManager(Generic[UserT]):
                 nobody; returns the user object or `None`. `async def` or `def`.
         """
         self._user_callback = callback
-        self._load_user = as_coroutine_function(callback)
+        self._load_user = as_loader(callback)
         return callback
 
     @property
@@ -73,52 +148,127 @@ class LoginManager(Generic[UserT]):
         """The function that `user_loader` has registered."""
         return self._user_callback
 
-    async def load_user(self, user_id: str) -> UserT | None:
-        """Find a user by id with the function that `user_loader` has registered.
+    def request_loader(self, callback: CallbackT) -> CallbackT:
+        """Register the function that finds a user by anything else in a request.
+
+        Args:
+            callback: Called with the request or websocket object; returns the user object or `None`. `async def` or
+                `def`.
+        """
+        self._request_callback = callback
+        self._load_from_request = as_loader(callback)
+        return callback
+
+    @property
+    def request_callback(self) -> Callable[..., Any] | None:
+        """The function that `request_loader` has registered."""
+        return self._request_callback
+
+    def check_loaders(self) -> None:
+        """Refuse to work without a loader.
 
         Raises:
-            ConfigurationError: No function is registered.
+            ConfigurationError: Neither a `user_loader` nor a `request_loader` is registered.
         """
-        if self._load_user is None:
+        if self._user_callback is None and self._request_callback is None:
             raise ConfigurationError(
                 "No user_loader: write an `async def` that takes a user's id and returns the user or None, and "
                 "put @login_manager.user_loader above it."
             )
-        return cast("UserT | None", await self._load_user(user_id))
+
+    async def load_user(self, user_id: str) -> UserT | None:
+        """Find a user by id with the function that `user_loader` has registered; `None` without one."""
+        return None if self._user_callback is None else cast("UserT | None", await self._load_user(user_id))
+
+    async def load_user_from_request(self, connection: Any) -> UserT | None:
+        """Find a user with the function that `request_loader` has registered; `None` without one."""
+        if self._request_callback is None:
+            return None
+        return cast("UserT | None", await self._load_from_request(connection))
 
     def unauthorized_handler(self, callback: CallbackT) -> CallbackT:
         """Register the function whose value answers a visitor that a guard turns away.
 
         Args:
-            callback: Called without arguments; returns what a view may return. `async def` or `def`.
+            callback: Called without arguments; returns what a view may return. `async def` or `def`. A websocket is
+                refused without it.
         """
         self.unauthorized_callback = callback
-        self._answer_unauthorized = as_coroutine_function(callback)
+        return callback
+
+    def needs_refresh_handler(self, callback: CallbackT) -> CallbackT:
+        """Register the function whose value answers a user whose login is not fresh.
+
+        Args:
+            callback: As for `unauthorized_handler`.
+        """
+        self.needs_refresh_callback = callback
         return callback
 
     async def unauthorized(self) -> ResponseReturnValue:
         """Answer a visitor who has to sign in first.
 
-        With an `unauthorized_handler`, its value; else a flashed `login_message` and a redirect to `login_view`
-        with the page to come back to as `next`.
+        With an `unauthorized_handler`, its value. Else 401 with a problem document for clients that ask for JSON, and
+        for pages a flashed `login_message` and a redirect to the login page with the page to come back to as `next`.
 
         Returns:
             What the view has to return.
 
         Raises:
-            LoginRequired: There is neither: an answer of 401.
+            LoginRequired: An answer of 401: for JSON, for websockets, and where there is no login view.
         """
         await signals.send(signals.user_unauthorized)
-        if self._answer_unauthorized is not None:
-            return cast(ResponseReturnValue, await self._answer_unauthorized())
-        if not self.login_view:
-            raise LoginRequired
-        if self.login_message:
-            await _flash_once(self.login_message, self.login_message_category)
-        return redirect(login_url(self.login_view, next_url=request.url))
+        token = bearer_token()
+        refusal = Refusal(
+            callback=self.unauthorized_callback,
+            view=self._login_view_here(),
+            message=self.login_message,
+            category=self.login_message_category,
+            localize=self.localize_callback,
+            detail="Sign in first.",
+            challenge="Bearer" if token is None else _BAD_BEARER,
+        )
+        return await answer(refusal, is_by_token=token is not None)
+
+    async def needs_refresh(self) -> ResponseReturnValue:
+        """Answer a user whose login is not fresh: as `unauthorized`, with what is configured for that.
+
+        Returns:
+            What the view has to return.
+
+        Raises:
+            LoginRequired: An answer of 401.
+        """
+        await signals.send(signals.user_needs_refresh)
+        refusal = Refusal(
+            callback=self.needs_refresh_callback,
+            view=self.refresh_view,
+            message=self.needs_refresh_message,
+            category=self.needs_refresh_message_category,
+            localize=self.localize_callback,
+            detail="Type your password again first.",
+            challenge=_STEP_UP,
+        )
+        return await answer(refusal, is_by_token=bearer_token() is not None)
+
+    def _login_view_here(self) -> str | None:
+        """Return the login page of the blueprint that serves this request, or else the app's."""
+        blueprint = current_connection().blueprint
+        return self.blueprint_login_views.get(blueprint, self.login_view)
 
 
-async def _flash_once(message: str, category: str) -> None:
-    """Flash a message unless it waits already: a client that never looks must not grow the cookie."""
-    if (category, message) not in session.get("_flashes", []):
-        await flash(message, category)
+def set_login_view(login_view: str, blueprint: Blueprint | None = None) -> None:
+    """Set the login page of the running app, or of one of its blueprints.
+
+    Args:
+        login_view: The endpoint, or the URL.
+        blueprint: The blueprint; `None` for the whole app.
+    """
+    manager = extension.current_manager()
+    if blueprint is None and not manager.blueprint_login_views:
+        manager.login_view = login_view
+        return
+    if manager.login_view is not None:
+        manager.blueprint_login_views.setdefault(None, manager.login_view)
+    manager.blueprint_login_views[None if blueprint is None else blueprint.name] = login_view
+    manager.login_view = None

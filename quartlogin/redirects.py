@@ -6,6 +6,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from quart import url_for
 
+from .config import option
+
 _LONGEST_NEXT: Final = 512  # characters; nginx answers 502 to a Location of some thousand
 _UNSAFE_CATEGORIES: Final = "CZ"  # Unicode's controls, surrogates and separators: browsers drop some of them
 
@@ -64,4 +66,5 @@ def login_url(login_view: str, next_url: str | None = None, next_field: str = "n
     parts = urlsplit(base)
     query = parse_qs(parts.query, keep_blank_values=True)
     query[next_field] = [make_next_param(base, next_url)]
-    return urlunsplit(parts._replace(query=urlencode(query, doseq=True)))
+    netloc = option("FORCE_HOST_FOR_REDIRECTS") or parts.netloc
+    return urlunsplit(parts._replace(netloc=netloc, query=urlencode(query, doseq=True)))

@@ -1,5 +1,8 @@
 """The only module that knows what quartlogin keeps in the session cookie."""
 
+import time
+from collections.abc import Collection
+from datetime import timedelta
 from secrets import token_urlsafe
 from typing import Any, Final
 
@@ -11,30 +14,62 @@ USER_ID: Final = "_user_id"
 LOGIN_ID: Final = "_login_id"
 #: Whether the password was typed in this session: a boolean.
 FRESH: Final = "_fresh"
+#: When the password was typed last: seconds since 1970.
+FRESH_AT: Final = "_fresh_at"
+#: A hash of the browser's address and of what it calls itself: text.
+FINGERPRINT: Final = "_id"
+#: What to do with the remember cookie in the next answer: "set" or "clear".
+REMEMBER: Final = "_remember"
+#: For how long this login is to be remembered, if it was given a time of its own: seconds.
+REMEMBER_SECONDS: Final = "_remember_seconds"
+#: The page to come back to after signing in, with `USE_SESSION_FOR_NEXT`: a URL.
+NEXT: Final = "next"
 
 #: Every key that quartlogin writes.
-SESSION_KEYS: Final = frozenset({USER_ID, LOGIN_ID, FRESH})
+SESSION_KEYS: Final = frozenset({USER_ID, LOGIN_ID, FRESH, FRESH_AT, FINGERPRINT, REMEMBER, REMEMBER_SECONDS, NEXT})
 
-#: What a visitor's session may carry over into a login: flashed messages and whether the cookie outlives the
-#: browser. All else may have been planted by someone who knew the session before (session fixation,
+#: What a visitor's session carries over into a login: flashed messages, whether the cookie outlives the browser, and
+#: the page to come back to. All else may have been planted by someone who knew the session before (session fixation,
 #: ASVS 5.0 7.2.4).
-KEPT_AT_LOGIN: Final = frozenset({"_flashes", "_permanent"})
+KEPT_AT_LOGIN: Final = frozenset({"_flashes", "_permanent", NEXT})
 
-_LOGIN_ID_BYTES = 24  # 192 bits; ASVS 5.0 7.2.3 asks for at least 128
-
-
-def new_login_id() -> str:
-    """Make the id of a new login: 192 random bits as 32 characters that are safe in a URL."""
-    return token_urlsafe(_LOGIN_ID_BYTES)
+_ID_BYTES = 24  # 192 bits; ASVS 5.0 7.2.3 asks for at least 128
 
 
-def begin(user_id: str, login_id: str, *, fresh: bool) -> None:
+def new_id() -> str:
+    """Make the id of a login, or a secret: 192 random bits as 32 characters that are safe in a URL."""
+    return token_urlsafe(_ID_BYTES)
+
+
+def begin(user_id: str, login_id: str, fingerprint: str, *, fresh: bool) -> None:
     """Start a login in this session; what the visitor's session held before is dropped."""
     for key in session.keys() - KEPT_AT_LOGIN:
         del session[key]
-    session[USER_ID] = user_id
-    session[LOGIN_ID] = login_id
-    session[FRESH] = fresh
+    session.update({**contents_of(user_id, login_id, fresh=fresh), FINGERPRINT: fingerprint})
+
+
+def contents_of(user_id: str, login_id: str, *, fresh: bool) -> dict[str, Any]:
+    """Return what a session holds that signs this user in, but for the browser's fingerprint."""
+    freshness = {FRESH: True, FRESH_AT: int(time.time())} if fresh else {FRESH: False}
+    return {USER_ID: user_id, LOGIN_ID: login_id, **freshness}
+
+
+def resume(user_id: str, login_id: str, fingerprint: str, remember_seconds: int | None) -> None:
+    """Take up a login that a remember cookie names: not fresh."""
+    session.pop(FRESH_AT, None)
+    session.update({USER_ID: user_id, LOGIN_ID: login_id, FRESH: False, FINGERPRINT: fingerprint})
+    if remember_seconds is not None:
+        session[REMEMBER_SECONDS] = remember_seconds
+
+
+def renew(login_id: str, fingerprint: str) -> None:
+    """Go on under a new id, fresh: the password was typed just now."""
+    session.update({LOGIN_ID: login_id, FRESH: True, FRESH_AT: int(time.time()), FINGERPRINT: fingerprint})
+
+
+def adopt(login_id: str, fingerprint: str) -> None:
+    """Give a login that Flask-Login began an id."""
+    session.update({LOGIN_ID: login_id, FINGERPRINT: fingerprint})
 
 
 def end() -> None:
@@ -49,12 +84,77 @@ def user_id() -> str | None:
 
 
 def login_id() -> str | None:
-    """Return the id of this login, `None` for an anonymous visitor.
-
-    It is new at every login and unguessable (192 bits), so an app that keeps its logins in a database can look
-    it up in its `user_loader` and refuse the ones that have ended.
-    """
+    """Return the id of the login in this session, `None` for an anonymous visitor."""
     return _text(session.get(LOGIN_ID))
+
+
+def is_fresh() -> bool:
+    """Tell whether the password was typed in this session."""
+    return session.get(FRESH) is True
+
+
+def age_of_freshness() -> timedelta | None:
+    """Return how long ago the password was typed in this session, `None` if it is not known."""
+    at = session.get(FRESH_AT)
+    if isinstance(at, bool) or not isinstance(at, int):
+        return None
+    return timedelta(seconds=max(time.time() - at, 0))
+
+
+def is_from(fingerprints: Collection[str]) -> bool:
+    """Tell whether this session was begun by a browser with one of these fingerprints."""
+    return session.get(FINGERPRINT) in fingerprints
+
+
+def is_permanent() -> bool:
+    """Tell whether the session cookie outlives the browser."""
+    return bool(session.permanent)
+
+
+def mark_not_fresh() -> None:
+    """Have the password asked for again where it matters. Writes nothing if that is so already."""
+    if session.get(FRESH) is not False:
+        session[FRESH] = False
+
+
+def ask_to_remember(duration: timedelta | None = None) -> None:
+    """Have the remember cookie set by the next answer.
+
+    Args:
+        duration: For how long; `None` for what was said before, or is configured.
+    """
+    session[REMEMBER] = "set"
+    if duration is not None:
+        session[REMEMBER_SECONDS] = int(duration.total_seconds())
+
+
+def ask_to_forget() -> None:
+    """Have the remember cookie deleted by the next answer."""
+    session[REMEMBER] = "clear"
+    session.pop(REMEMBER_SECONDS, None)
+
+
+def remember_seconds() -> int | None:
+    """Return for how long this login is to be remembered, `None` for what is configured."""
+    seconds = session.get(REMEMBER_SECONDS)
+    # Flask-Login writes a fraction.
+    return int(seconds) if isinstance(seconds, int | float) and not isinstance(seconds, bool) else None
+
+
+def take_remember_request() -> str | None:
+    """Return what is to be done with the remember cookie, once: "set", "clear" or nothing."""
+    return _text(session.pop(REMEMBER)) if REMEMBER in session else None
+
+
+def is_to_be_forgotten() -> bool:
+    """Tell whether the remember cookie of this request counts no more."""
+    return session.get(REMEMBER) == "clear"
+
+
+def keep_next(url: str, fingerprint: str) -> None:
+    """Keep the page to come back to."""
+    session[FINGERPRINT] = fingerprint
+    session[NEXT] = url
 
 
 def _text(value: Any) -> str | None:

@@ -9,10 +9,13 @@ from typing import Any, Final
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
-from quart import Quart, has_websocket_context, request, websocket
-from quart.sessions import SecureCookieSession, SecureCookieSessionInterface
+from quart import Quart, Response, has_websocket_context, request
+from quart.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from quart.wrappers.base import BaseRequestWebsocket
+from werkzeug.wrappers import Response as WerkzeugResponse
 
+from .caching import mark_private
+from .connection import current_connection
 from .errors import ConfigurationError
 
 _HOST_PREFIX: Final = "__Host-"
@@ -29,12 +32,15 @@ class SignedSessionInterface(SecureCookieSessionInterface):
 
     Args:
         audience: Keeps the cookies of apps that share a secret key apart (ASVS 5.0 9.2.4); the app's name if `None`.
+        read_flask_cookie: Whether the cookie of Flask's or Quart's own interface under the same key is read, too. It is
+            replaced by one of ours in the same answer.
     """
 
     digest_method = staticmethod(hashlib.sha256)
 
-    def __init__(self, audience: str | None = None) -> None:
+    def __init__(self, audience: str | None = None, *, read_flask_cookie: bool = False) -> None:
         self._audience = audience
+        self._reads_flask_cookie = read_flask_cookie
         self._serializers: dict[tuple[Any, ...], URLSafeTimedSerializer] = {}
 
     def get_signing_serializer(self, app: Quart) -> URLSafeTimedSerializer | None:
@@ -45,11 +51,12 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         if isinstance(fallbacks, str | bytes):
             raise ConfigurationError("SECRET_KEY_FALLBACKS is a list of keys: write ['the old key'].")
         keys: tuple[Any, ...] = (*fallbacks, app.secret_key)  # itsdangerous signs with the last
-        serializer = self._serializers.get(keys)
+        salt = f"quartlogin session of {self._audience or app.name}"
+        serializer = self._serializers.get((salt, keys))
         if serializer is None:
-            serializer = self._serializers[keys] = URLSafeTimedSerializer(
+            serializer = self._serializers[salt, keys] = URLSafeTimedSerializer(
                 list(keys),
-                salt=f"quartlogin session of {self._audience or app.name}",
+                salt=salt,
                 serializer=self.serializer,
                 signer_kwargs={"key_derivation": self.key_derivation, "digest_method": self.digest_method},
             )
@@ -57,7 +64,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
 
     def get_cookie_secure(self, app: Quart) -> bool:
         """Tell whether the cookie is `Secure`: as configured, and always over https."""
-        return super().get_cookie_secure(app) or _current().is_secure
+        return super().get_cookie_secure(app) or bool(current_connection().is_secure)
 
     def get_cookie_samesite(self, app: Quart) -> str:
         """Return the cookie's `SameSite`: as configured, `Lax` without."""
@@ -72,23 +79,56 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         return name
 
     async def open_session(self, app: Quart, request: BaseRequestWebsocket) -> SecureCookieSession | None:
-        """Read the session from the request's cookie; empty if there is anything wrong with it."""
+        """Read the session from the request's cookie; empty if there is anything wrong with it.
+
+        A cookie that is broken or expired is deleted by the answer; one of Flask's is replaced by it.
+        """
         serializer = self.get_signing_serializer(app)
         if serializer is None:
             return None
         cookie = request.cookies.get(self.get_cookie_name(app))
-        if cookie is None or not _is_canonical(cookie):
-            return self.session_class()
-        max_age = int(app.permanent_session_lifetime.total_seconds())
+        contents = None if cookie is None else self._read(app, serializer, cookie)
+        is_own = contents is not None
+        if contents is None and self._reads_flask_cookie:
+            contents = self._read_flask_cookie(app, request)
+        session = self.session_class(contents or {})
+        has_answer = not has_websocket_context()
+        session.modified = has_answer and not is_own and (cookie is not None or contents is not None)
+        return session
+
+    async def save_session(
+        self, app: Quart, session: SessionMixin, response: Response | WerkzeugResponse | None
+    ) -> None:
+        """Write the session to the response's cookie if it has changed; then no shared cache may keep the response."""
+        await super().save_session(app, session, response)
+        if response is None or "Set-Cookie" not in response.headers:
+            return
+        plain = super().get_cookie_name(app)
+        if self._reads_flask_cookie and plain != self.get_cookie_name(app) and plain in request.cookies:
+            response.delete_cookie(plain, path=self.get_cookie_path(app), domain=self.get_cookie_domain(app))
+        mark_private(response)
+
+    def _read_flask_cookie(self, app: Quart, request: BaseRequestWebsocket) -> dict[str, Any] | None:
+        cookie = request.cookies.get(super().get_cookie_name(app))
+        serializer = SecureCookieSessionInterface().get_signing_serializer(app)
+        return None if cookie is None or serializer is None else self._read(app, serializer, cookie)
+
+    @staticmethod
+    def _read(app: Quart, serializer: URLSafeTimedSerializer, cookie: str) -> dict[str, Any] | None:
+        if not _is_canonical(cookie):
+            return None
         try:
-            return self.session_class(serializer.loads(cookie, max_age=max_age))
+            contents = serializer.loads(cookie, max_age=int(app.permanent_session_lifetime.total_seconds()))
+            if not isinstance(contents, dict):
+                raise TypeError(f"The payload is a {type(contents).__name__}.")  # noqa: TRY301 -- logged below
+            return contents
         except BadData:
-            return self.session_class()
+            return None
         except Exception:
             # Correctly signed, yet no session: the JSON tags, the nesting or the type is off. Whoever holds the
             # key wrote it, so it is worth a line in the log.
             app.logger.warning("A session cookie with a valid signature has a malformed payload.", exc_info=True)
-            return self.session_class()
+            return None
 
 
 def _is_canonical(cookie: str) -> bool:
@@ -102,7 +142,3 @@ def _is_canonical(cookie: str) -> bool:
         return base64_encode(base64_decode(signature)).decode("ascii") == signature
     except BadData:
         return False
-
-
-def _current() -> Any:
-    return websocket if has_websocket_context() else request

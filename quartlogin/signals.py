@@ -5,7 +5,7 @@ from typing import Any, cast
 from blinker import NamedSignal, Namespace
 from quart import current_app
 
-from .callbacks import in_thread
+from .callbacks import as_coroutine_function
 
 _signals = Namespace()
 
@@ -13,6 +13,16 @@ _signals = Namespace()
 user_logged_in = _signals.signal("logged-in")
 #: A user was signed out; passed as `user`.
 user_logged_out = _signals.signal("logged-out")
+#: A remember cookie restored a login; the user is passed as `user`.
+user_loaded_from_cookie = _signals.signal("loaded-from-cookie")
+#: The `request_loader` found the user; passed as `user`.
+user_loaded_from_request = _signals.signal("loaded-from-request")
+#: The password was typed again, and the login is fresh.
+user_login_confirmed = _signals.signal("login-confirmed")
+#: A guard sent a user to type the password again.
+user_needs_refresh = _signals.signal("needs-refresh")
+#: A session came from another browser than it was begun in: it is not fresh any more, or it is ended.
+session_protected = _signals.signal("session-protected")
 #: A guard turned a visitor away.
 user_unauthorized = _signals.signal("unauthorized")
 #: The user of this request is known now, so receivers may use `current_user`.
@@ -23,4 +33,4 @@ async def send(signal: NamedSignal, **values: Any) -> None:
     """Send a signal to its receivers, `def` or `async def`, and wait for all of them."""
     if signal.receivers:
         app = cast(Any, current_app)._get_current_object()
-        await signal.send_async(app, _sync_wrapper=in_thread, **values)
+        await signal.send_async(app, _sync_wrapper=as_coroutine_function, **values)

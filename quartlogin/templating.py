@@ -15,7 +15,7 @@ from jinja2.compiler import CodeGenerator, Frame
 from jinja2.environment import TemplateModule
 from quart import Quart
 
-from .current import current_user
+from .current import CurrentUser, current_user
 from .errors import UserNotLoadedError
 from .loading import user_for_template
 
@@ -50,7 +50,7 @@ async def resolve(value: Any) -> Any:
     Raises:
         UserNotLoadedError: Jinja is evaluating a template whose output it keeps for every later request.
     """
-    if value is not current_user:
+    if type(value) is not CurrentUser:
         return value
     if _output_is_kept.get():
         raise UserNotLoadedError(
@@ -94,7 +94,7 @@ class _LoginTemplate(Template):
         shared: bool = False,
         locals: Mapping[str, Any] | None = None,  # noqa: A002 -- Jinja's name
     ) -> TemplateModule:
-        token = _output_is_kept.set(vars is None)
+        token = _output_is_kept.set(_output_is_kept.get() or vars is None)
         try:
             return await super().make_module_async(vars, shared, locals)
         finally:

@@ -1,9 +1,9 @@
 """The pages for what went wrong, in the style of all others."""
 
 from logging import getLogger
-from typing import Final
+from typing import Final, cast
 
-from quart import Quart, render_template
+from quart import Quart, Response, render_template
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
@@ -39,6 +39,8 @@ def install(app: Quart) -> None:
 
 
 async def _show(error: HTTPException) -> ResponseReturnValue:
+    if error.response is not None:
+        return cast(Response, error.response)  # made already: a problem document, say
     status = error.code or 500
     title, sentence = PAGES.get(status, (error.name, PAGES[400][1]))
     if error.description and error.description != type(error).description:

@@ -1,0 +1,58 @@
+"""What kind of client sent this request, and how a client that is no browser is told that it has to sign in."""
+
+import json
+from typing import Final
+
+from quart import Response, current_app, has_websocket_context, request
+
+from .errors import LoginRequired
+
+_PAGES: Final = frozenset({"text/html", "text/*", "application/xhtml+xml"})
+
+
+def is_websocket() -> bool:
+    """Tell whether a websocket is being opened, which cannot be sent to a login page."""
+    return has_websocket_context()
+
+
+def prefers_json() -> bool:
+    """Tell whether the client asks for JSON by name, and for pages less (RFC 9110, 12.5.1).
+
+    No `Accept`, or `*/*` alone, is a page: that is what a browser's address bar and curl send.
+    """
+    accepted = [(kind.lower(), quality) for kind, quality in request.accept_mimetypes]
+    json_ = max((quality for kind, quality in accepted if _is_json(kind)), default=0)
+    pages = max((quality for kind, quality in accepted if kind in _PAGES), default=0)
+    anything = max((quality for kind, quality in accepted if kind == "*/*"), default=0)
+    return json_ > pages and json_ >= anything
+
+
+def login_required_error(detail: str, challenge: str, *, as_json: bool) -> LoginRequired:
+    """Make the 401.
+
+    Args:
+        detail: What the client has to do.
+        challenge: The `WWW-Authenticate` header, which RFC 9110 (15.5.2) asks for where there is a document.
+        as_json: Whether it carries a problem document (RFC 9457).
+    """
+    error = LoginRequired(detail)
+    if as_json:
+        document = {
+            "type": "about:blank",
+            "title": "Unauthorized",
+            "status": 401,
+            "detail": detail,
+            "instance": request.path,
+        }
+        error.response = _response(json.dumps(document), challenge)
+    return error
+
+
+def _response(body: str, challenge: str) -> Response:
+    response: Response = current_app.response_class(body, 401, content_type="application/problem+json")
+    response.headers["WWW-Authenticate"] = challenge
+    return response
+
+
+def _is_json(kind: str) -> bool:
+    return kind == "application/json" or kind.endswith("+json")

@@ -1,0 +1,65 @@
+"""Flask-Login's own formats: its remember cookie, and the fingerprint of a browser that it keeps in the session."""
+
+import hmac
+from collections.abc import Iterator
+from hashlib import sha512
+from typing import Any
+
+from quart import current_app
+
+from .connection import current_connection
+
+
+def encode_cookie(payload: str, key: str | bytes | None = None) -> str:
+    """Sign text in the format of Flask-Login's remember cookie.
+
+    Args:
+        payload: The text.
+        key: The key; the app's `SECRET_KEY` if `None`.
+    """
+    return f"{payload}|{_digest(payload, _own_key() if key is None else key)}"
+
+
+def decode_cookie(cookie: str, key: str | bytes | None = None) -> str | None:
+    """Return the text that `encode_cookie`, or Flask-Login, has signed; `None` if the signature is wrong.
+
+    Args:
+        cookie: The cookie's value.
+        key: The key; the app's `SECRET_KEY` and `SECRET_KEY_FALLBACKS` if `None`.
+    """
+    payload, bar, digest = cookie.rpartition("|")
+    if not bar:
+        return None
+    keys = [_own_key(), *(current_app.config.get("SECRET_KEY_FALLBACKS") or [])] if key is None else [key]
+    given = digest.encode("utf-8", "surrogateescape")  # `compare_digest` takes bytes of any kind, but ASCII text only
+    right = [hmac.compare_digest(_digest(payload, each).encode(), given) for each in keys]
+    return payload if any(right) else None
+
+
+def fingerprint() -> str:
+    """Return Flask-Login's `_id` for this browser: a hash of its address and of what it calls itself."""
+    connection = current_connection()
+    return _hash(f"{connection.remote_addr}|{connection.headers.get('User-Agent', '')}")
+
+
+def older_fingerprints() -> Iterator[str]:
+    """Yield what Flask-Login 0.6.3 may have kept for this browser: bytes as Python shows them."""
+    headers = current_connection().headers
+    agent = headers.get("User-Agent")
+    shown = None if agent is None else agent.encode()
+    for address in (current_connection().remote_addr, headers.get("X-Forwarded-For")):
+        if address is not None:
+            yield _hash(f"{address.encode().split(b',')[0].strip()}|{shown}")
+
+
+def _hash(text: str) -> str:
+    return sha512(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _digest(payload: str, key: Any) -> str:
+    secret = key.encode("latin1", "replace") if isinstance(key, str) else key
+    return hmac.new(secret, payload.encode("utf-8", "surrogateescape"), sha512).hexdigest()
+
+
+def _own_key() -> Any:
+    return current_app.config["SECRET_KEY"]

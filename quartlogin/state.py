@@ -1,0 +1,140 @@
+"""What one request or websocket knows about its user, and where that is kept.
+
+It is kept on the request or websocket object itself. `g` would not do: requests served inside one app context share
+it, and a copied context may get a new one.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
+
+from . import session
+from .connection import current_connection
+
+_ATTRIBUTE: Final = "_quartlogin_state"
+_UNKNOWN: Final[Any] = object()
+
+#: Whom a job or a shell acts as, outside of any request.
+_acting_as: ContextVar["UserState | None"] = ContextVar("quartlogin_acting_as", default=None)
+
+
+class UserState:
+    """What one request or websocket knows about its user."""
+
+    __slots__ = (
+        "_login_id",
+        "_user",
+        "answered",
+        "error",
+        "fresh",
+        "is_by_token",
+        "looked",
+        "loop",
+        "remember_secret",
+        "remember_until",
+        "running",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        #: The loop that serves this request; threads send their questions there.
+        self.loop = loop
+        #: The error that the loader raised, if it did.
+        self.error: Exception | None = None
+        #: Whether anything asked who the user is, so that the answer depends on it.
+        self.looked = False
+        #: Whether the headers of the answer are decided, as while a body is streamed.
+        self.answered = False
+        #: Set as soon as the load that is running now has ended.
+        self.running: asyncio.Event | None = None
+        #: Whether the login is fresh, where the session is not the one to say so.
+        self.fresh: bool | None = None
+        #: The secret that the remember cookie is to carry, if the next answer sets it.
+        self.remember_secret: str | None = None
+        #: When that cookie is to expire, in seconds since 1970; `None`: in its whole time from now.
+        self.remember_until: int | None = None
+        #: Whether a bearer token came with the request, so that cookies do not count.
+        self.is_by_token = False
+        self._user: Any = _UNKNOWN
+        self._login_id: Any = _UNKNOWN
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the user, be it the anonymous one, is known."""
+        return self._user is not _UNKNOWN
+
+    @property
+    def user(self) -> Any:
+        """The user; ask `is_known` first."""
+        return self._user
+
+    def set_user(self, user: Any) -> None:
+        """Settle who the user is, as a login and a logout do; also while a load is running."""
+        self._user = user
+        self.error = None
+        self.looked = True
+
+    @property
+    def login_id(self) -> str | None:
+        """The id of the login: the session's, unless a cookie or a token named another one."""
+        return session.login_id() if self._login_id is _UNKNOWN else self._login_id
+
+    @login_id.setter
+    def login_id(self, login_id: str | None) -> None:
+        self._login_id = login_id
+
+
+def state_of_request() -> UserState | None:
+    """Return what the running request or websocket knows about its user, `None` outside of both."""
+    acting = _acting_as.get()
+    if acting is not None:
+        return acting
+    connection = current_connection()
+    if connection is None:
+        return None
+    attributes = vars(connection)
+    state: UserState | None = attributes.get(_ATTRIBUTE)
+    if state is None:
+        state = attributes[_ATTRIBUTE] = UserState(running_loop())
+    return state
+
+
+@contextmanager
+def acting_as(user: Any) -> Iterator[None]:
+    """Let `current_user` be this user within a block, in this task and those that it starts."""
+    state = UserState(running_loop())
+    state.set_user(user)
+    state.login_id = None
+    state.fresh = False
+    token = _acting_as.set(state)
+    try:
+        yield
+    finally:
+        _acting_as.reset(token)
+
+
+def login_id() -> str | None:
+    """Return the id of the login that this request belongs to, `None` for an anonymous visitor.
+
+    It is new at every login and unguessable (192 bits), so an app that keeps its logins in a database can look
+    it up in its `user_loader` and refuse the ones that have ended. A bearer token has a login id of its own.
+    """
+    state = state_of_request()
+    return None if state is None else state.login_id
+
+
+def login_fresh() -> bool:
+    """Tell whether the password was typed in this session, rather than the login restored from a remember cookie."""
+    state = state_of_request()
+    if state is None:
+        return False
+    return session.is_fresh() if state.fresh is None else state.fresh
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread, if one does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
