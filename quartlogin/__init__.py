@@ -1,7 +1,7 @@
 """Sign-in for Quart: Flask-Login's flow and names, async from end to end."""
 
 from .config import EXEMPT_METHODS, ID_ATTRIBUTE, LOGIN_MESSAGE, LOGIN_MESSAGE_CATEGORY
-from .current import current_user
+from .current import current_user, is_signed_in
 from .errors import (
     ConfigurationError,
     LoginRequired,
@@ -16,7 +16,7 @@ from .redirects import login_url, make_next_param, safe_next
 from .session import KEPT_AT_LOGIN, SESSION_KEYS, login_id
 from .session_interface import SignedSessionInterface
 from .signals import user_accessed, user_logged_in, user_logged_out, user_unauthorized
-from .user import AnonymousUserMixin, UserMixin, UserProtocol, is_signed_in
+from .user import AnonymousUserMixin, UserMixin, UserProtocol
 
 __version__ = "0.1.0"
 

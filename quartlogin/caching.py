@@ -33,10 +33,11 @@ def mark_private(response: ResponseTypes) -> None:
     A `Cache-Control` that the view has set stays, but is made `private`; without one, nothing is stored.
     """
     response.vary.add("Cookie")
-    control = response.cache_control
     if "Cache-Control" not in response.headers:
-        control.private = True
-        control.no_store = True
-    elif not control.no_store:
-        control.public = False
-        control.private = control.private or True
+        response.headers["Cache-Control"] = "private, no-store"
+        return
+    control = response.cache_control
+    if not control.no_store:
+        for directive in [name for name in control if name.lower() == "public"]:
+            del control[directive]
+        control.private = True  # also if it named single fields: those alone would be private

@@ -1,7 +1,8 @@
 """How a function that the app registered is called, be it `def` or `async def`.
 
 A `def` callback may block, so it runs in a thread; not in the event loop's default executor, since `def`
-views hold those threads while they wait for the user, and the two would wait for each other for ever.
+views hold those threads while they wait for the user, and the two would wait for each other for ever. For the same
+reason loaders, which never wait for the user, have threads that no other callback can hold.
 """
 
 import asyncio
@@ -14,11 +15,22 @@ from typing import Any
 
 AsyncCallable = Callable[..., Coroutine[Any, Any, Any]]
 
-_threads = ThreadPoolExecutor(thread_name_prefix="quartlogin-callback")
+_callback_threads = ThreadPoolExecutor(thread_name_prefix="quartlogin-callback")
+_loader_threads = ThreadPoolExecutor(thread_name_prefix="quartlogin-loader")
 
 
-def in_thread(function: Callable[..., Any]) -> AsyncCallable:
-    """Wrap a function so that awaiting it runs it in a thread of quartlogin's own.
+def as_coroutine_function(callback: Callable[..., Any]) -> AsyncCallable:
+    """Return a coroutine function that does what this handler or receiver does; it may ask for the user."""
+    return callback if iscoroutinefunction(callback) else _in_thread(_callback_threads, callback)
+
+
+def as_loader(callback: Callable[..., Any]) -> AsyncCallable:
+    """Return a coroutine function that does what this loader does; it may not ask for the user."""
+    return callback if iscoroutinefunction(callback) else _in_thread(_loader_threads, callback)
+
+
+def _in_thread(threads: ThreadPoolExecutor, function: Callable[..., Any]) -> AsyncCallable:
+    """Wrap a function so that awaiting it runs it in a thread.
 
     A callable that only looks synchronous, such as an object with `async def __call__` or a partial of a
     coroutine function, gives an awaitable; that is awaited on the loop.
@@ -27,12 +39,7 @@ def in_thread(function: Callable[..., Any]) -> AsyncCallable:
     @wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
         run = partial(copy_context().run, function, *args, **kwargs)
-        result = await asyncio.get_running_loop().run_in_executor(_threads, run)
+        result = await asyncio.get_running_loop().run_in_executor(threads, run)
         return await result if isawaitable(result) else result
 
     return call
-
-
-def as_coroutine_function(function: Callable[..., Any]) -> AsyncCallable:
-    """Return a coroutine function that does what this one does: decided once, when it is registered."""
-    return function if iscoroutinefunction(function) else in_thread(function)

@@ -8,9 +8,10 @@ import copy
 import math
 import operator
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, TypeGuard
 
 from .loading import load_user, user_now
+from .user import AnonymousUserMixin, UserT
 
 
 def _on_user(operation: Callable[..., Any]) -> Any:
@@ -145,3 +146,9 @@ current_user = CurrentUser()
 def unwrap(user: Any) -> Any:
     """Return the real user object, also when this is `current_user` itself."""
     return user_now() if type(user) is CurrentUser else user
+
+
+def is_signed_in(user: UserT | AnonymousUserMixin | None) -> TypeGuard[UserT]:
+    """Tell whether this is a signed-in user, in a way that type checkers understand."""
+    known: Any = unwrap(user)
+    return known is not None and bool(known.is_authenticated)

@@ -7,7 +7,7 @@ from quart import Quart, flash, redirect, request, session
 from quart.typing import ResponseReturnValue
 
 from . import caching, extension, loading, signals, templating
-from .callbacks import AsyncCallable, as_coroutine_function
+from .callbacks import AsyncCallable, as_coroutine_function, as_loader
 from .config import ID_ATTRIBUTE, LOGIN_MESSAGE, LOGIN_MESSAGE_CATEGORY
 from .errors import ConfigurationError, LoginRequired
 from .redirects import login_url
@@ -65,7 +65,7 @@ class LoginManager(Generic[UserT]):
                 nobody; returns the user object or `None`. `async def` or `def`.
         """
         self._user_callback = callback
-        self._load_user = as_coroutine_function(callback)
+        self._load_user = as_loader(callback)
         return callback
 
     @property

@@ -45,11 +45,12 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         if isinstance(fallbacks, str | bytes):
             raise ConfigurationError("SECRET_KEY_FALLBACKS is a list of keys: write ['the old key'].")
         keys: tuple[Any, ...] = (*fallbacks, app.secret_key)  # itsdangerous signs with the last
-        serializer = self._serializers.get(keys)
+        salt = f"quartlogin session of {self._audience or app.name}"
+        serializer = self._serializers.get((salt, keys))
         if serializer is None:
-            serializer = self._serializers[keys] = URLSafeTimedSerializer(
+            serializer = self._serializers[salt, keys] = URLSafeTimedSerializer(
                 list(keys),
-                salt=f"quartlogin session of {self._audience or app.name}",
+                salt=salt,
                 serializer=self.serializer,
                 signer_kwargs={"key_derivation": self.key_derivation, "digest_method": self.digest_method},
             )
@@ -81,7 +82,10 @@ class SignedSessionInterface(SecureCookieSessionInterface):
             return self.session_class()
         max_age = int(app.permanent_session_lifetime.total_seconds())
         try:
-            return self.session_class(serializer.loads(cookie, max_age=max_age))
+            contents = serializer.loads(cookie, max_age=max_age)
+            if not isinstance(contents, dict):
+                raise TypeError(f"The payload is a {type(contents).__name__}.")  # noqa: TRY301 -- logged below
+            return self.session_class(contents)
         except BadData:
             return self.session_class()
         except Exception:

@@ -5,7 +5,7 @@ from typing import Any, cast
 from blinker import NamedSignal, Namespace
 from quart import current_app
 
-from .callbacks import in_thread
+from .callbacks import as_coroutine_function
 
 _signals = Namespace()
 
@@ -23,4 +23,4 @@ async def send(signal: NamedSignal, **values: Any) -> None:
     """Send a signal to its receivers, `def` or `async def`, and wait for all of them."""
     if signal.receivers:
         app = cast(Any, current_app)._get_current_object()
-        await signal.send_async(app, _sync_wrapper=in_thread, **values)
+        await signal.send_async(app, _sync_wrapper=as_coroutine_function, **values)

@@ -94,7 +94,7 @@ class _LoginTemplate(Template):
         shared: bool = False,
         locals: Mapping[str, Any] | None = None,  # noqa: A002 -- Jinja's name
     ) -> TemplateModule:
-        token = _output_is_kept.set(vars is None)
+        token = _output_is_kept.set(_output_is_kept.get() or vars is None)
         try:
             return await super().make_module_async(vars, shared, locals)
         finally:

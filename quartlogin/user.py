@@ -1,6 +1,6 @@
 """What quartlogin expects of a user object, and the two classes that already provide it."""
 
-from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 
 @runtime_checkable
@@ -89,9 +89,3 @@ class AnonymousUserMixin:
     def get_id(self) -> None:
         """Return `None`: nothing of an anonymous visitor is kept in the session."""
         return
-
-
-def is_signed_in(user: UserT | AnonymousUserMixin | None) -> TypeGuard[UserT]:
-    """Tell whether this is a signed-in user, in a way that type checkers understand."""
-    known: Any = user
-    return known is not None and bool(known.is_authenticated)

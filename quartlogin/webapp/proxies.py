@@ -85,7 +85,7 @@ def _has_well_formed_target(scope: Any) -> bool:
     if target.startswith("/"):
         return True
     try:
-        return urlsplit(target).path.startswith("/")
+        return bool(urlsplit(target).path.startswith("/"))
     except ValueError:
         return False
 
