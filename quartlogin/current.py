@@ -7,6 +7,7 @@ raises `UserNotLoadedError` whatever the operation, since each of them is a meth
 import copy
 import math
 import operator
+import os
 from collections.abc import Callable, Generator
 from typing import Any, TypeGuard
 
@@ -62,6 +63,7 @@ class CurrentUser:
     __repr__ = _on_user(repr)
     __str__ = _on_user(str)
     __bytes__ = _on_user(bytes)
+    __fspath__ = _on_user(os.fspath)
     __format__ = _on_user(format)
     __bool__ = _on_user(bool)
     __hash__ = _on_user(hash)
