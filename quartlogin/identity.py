@@ -31,14 +31,7 @@ async def find_user(state: UserState) -> Any:
     manager = current_manager()
     manager.check_loaders()
     bearer = bearer_token()
-    if bearer is not None:
-        user = await _from_bearer_token(state, bearer)
-    elif not can_set_cookies() and not is_own_origin():
-        user = None  # another site's page opened this websocket, and the browser added our cookies
-    elif not await _protect(state):
-        user = None
-    else:
-        user = await _from_session() or await _from_remember_cookie(state) or await _from_request()
+    user = await (_from_cookies(state) if bearer is None else _from_bearer_token(state, bearer))
     return manager.anonymous_user() if user is None else user
 
 
@@ -53,6 +46,17 @@ async def _from_bearer_token(state: UserState, text: str) -> Any:
     token = tokens.load("bearer", text)
     state.login_id = None if token is None else token.login_id
     return None if token is None else await current_manager().load_user(token.user_id)
+
+
+async def _from_cookies(state: UserState) -> Any:
+    if not can_set_cookies() and not is_own_origin():
+        return None  # another site's page opened this websocket, and the browser added our cookies
+    if not await _protect(state):
+        return None
+    user = await _from_session()
+    if user is None:
+        user = await _from_remember_cookie(state)
+    return await _from_request() if user is None else user
 
 
 async def _protect(state: UserState) -> bool:

@@ -113,7 +113,7 @@ def is_permanent() -> bool:
 
 def mark_not_fresh() -> None:
     """Have the password asked for again where it matters. Writes nothing if that is so already."""
-    if session.get(FRESH) is not False:
+    if session.get(FRESH):
         session[FRESH] = False
 
 

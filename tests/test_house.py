@@ -15,13 +15,14 @@ PACKAGE = Path(quartlogin.__file__).parent
 
 #: Each module of the extension may import those in the lines above its own.
 LAYERS = [
-    ["errors", "config", "user", "callbacks", "redirects", "session"],
-    ["extension", "signals", "session_interface"],
-    ["loading"],
-    ["current", "caching"],
-    ["templating"],
-    ["manager"],
-    ["guards", "flow"],
+    ["errors", "user", "callbacks", "connection", "session", "records", "tokens"],
+    ["config", "extension", "signals", "flask_login", "state"],
+    ["redirects", "origins", "caching", "clients", "remember"],
+    ["identity", "session_interface", "refusals"],
+    ["loading", "websockets"],
+    ["current", "guards"],
+    ["templating", "flow", "gate"],
+    ["testing", "manager"],
     ["__init__"],
 ]
 
