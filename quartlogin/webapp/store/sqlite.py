@@ -32,7 +32,7 @@ class SQLiteStore:
 
     async def open(self) -> None:
         try:
-            _create_file(self._path)
+            _check_file(self._path)
             self._writer = await aiosqlite.connect(self._path, isolation_level=None)
             await self._prepare(self._writer)
             self._reader = await aiosqlite.connect(self._path, isolation_level=None)
@@ -113,10 +113,14 @@ class SQLiteStore:
             )
 
 
-def _create_file(path: str) -> None:
-    """Create the file readable by its owner only, if it is not there; SQLite gives its helpers the same mode."""
+def _check_file(path: str) -> None:
+    """Fail here if the file cannot be opened: aiosqlite leaves a thread behind that may outlive the event loop.
+
+    A new file is readable by its owner only; SQLite gives its helper files the same mode.
+    """
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    sqlite3.connect(path).close()
 
 
 async def _configure(connection: aiosqlite.Connection) -> None:
