@@ -91,18 +91,12 @@ async def test_an_app_without_a_manager_says_what_to_write(bare_app: Quart, view
             await view()
 
 
-async def test_a_manager_without_a_loader_says_what_to_write(bare_app: Quart, sign_in: SignIn) -> None:
-    manager: LoginManager[User] = LoginManager(bare_app)
-
-    with pytest.raises(ConfigurationError, match=r"@login_manager\.user_loader"):
-        await manager.load_user("1")
-
-
-async def test_a_manager_without_a_loader_still_knows_anonymous_visitors(bare_app: Quart) -> None:
+async def test_a_manager_without_a_loader_says_what_to_write(bare_app: Quart) -> None:
     LoginManager(bare_app)
 
     async with bare_app.test_request_context("/"):
-        assert (await current_user).is_anonymous
+        with pytest.raises(ConfigurationError, match=r"@login_manager\.user_loader"):
+            await current_user
 
 
 async def test_an_app_without_a_manager_is_none_the_wiser(bare_app: Quart) -> None:

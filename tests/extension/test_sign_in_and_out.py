@@ -21,11 +21,14 @@ from quartlogin import (
     logout_user,
 )
 
-ALL_KEYS = {"_user_id", "_login_id", "_fresh"}
+WRITTEN = {"_user_id", "_login_id", "_fresh", "_fresh_at", "_id"}
 
 
-def test_the_session_keys_are_flask_logins_and_the_login_id() -> None:
-    assert SESSION_KEYS == ALL_KEYS
+def test_the_session_keys_are_flask_logins_and_two_of_our_own() -> None:
+    assert {"_user_id", "_remember", "_remember_seconds", "_id", "_fresh", "next"} | {
+        "_login_id",
+        "_fresh_at",
+    } == SESSION_KEYS
 
 
 # --- signing in -----------------------------------------------------------------------------------------------
@@ -38,7 +41,7 @@ async def test_login_user_writes_the_users_id_into_the_session(visit: Visit) -> 
         assert signed_in is True
         assert session["_user_id"] == "1"
         assert session["_fresh"] is True
-        assert session.keys() == ALL_KEYS
+        assert session.keys() == WRITTEN
 
 
 async def test_a_login_without_a_password_is_not_fresh(visit: Visit) -> None:
@@ -113,7 +116,7 @@ async def test_what_the_session_held_before_is_dropped(app: Quart, sign_in: Sign
     client = await sign_in(app, "2", cart=["planted"], _login_id="planted", _fresh=True, _id="x", csrf_token="y")
     contents = await (await client.get("/")).get_json()
 
-    assert contents.keys() == ALL_KEYS
+    assert contents.keys() == WRITTEN
     assert contents["_user_id"] == "1"
     assert contents["_login_id"] != "planted"
 
@@ -129,7 +132,7 @@ async def test_flashed_messages_and_the_cookies_lifetime_are_carried_over(visit:
 
 
 def test_nothing_else_is_carried_over() -> None:
-    assert frozenset({"_flashes", "_permanent"}) == KEPT_AT_LOGIN
+    assert frozenset({"_flashes", "_permanent", "next"}) == KEPT_AT_LOGIN
 
 
 async def test_an_inactive_user_is_not_signed_in_and_nothing_changes(visit: Visit) -> None:

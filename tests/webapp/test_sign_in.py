@@ -176,7 +176,7 @@ async def test_the_session_cookie_says_nothing_about_the_person(app: Quart, alic
 
     session = app.session_interface.get_signing_serializer(app).loads(visitor.cookies["quartlogin"])
 
-    assert set(session) == {"_user_id", "_login_id", "_fresh"}
+    assert set(session) == {"_user_id", "_login_id", "_fresh", "_fresh_at", "_id"}
     assert "Alice" not in str(session)
 
 
