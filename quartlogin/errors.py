@@ -23,5 +23,5 @@ class RequestNeededError(QuartLoginError):
     """Signing in or out was asked for where no answer can carry the session cookie."""
 
 
-class LoginRequired(Unauthorized):
+class LoginRequired(Unauthorized):  # so that handlers of an app that comes from quart-auth go on working
     """The page needs a signed-in user and there is no login page to send the visitor to: 401."""
