@@ -10,7 +10,7 @@ INSERT INTO quartlogin_schema (version) VALUES (1);
 CREATE TABLE users (
     id TEXT NOT NULL PRIMARY KEY,
     username TEXT NOT NULL,            -- as typed, for showing
-    username_key TEXT NOT NULL UNIQUE, -- normalised, for finding: two names that look alike are one
+    username_key TEXT NOT NULL UNIQUE, -- normalised, for finding: case, width and composition do not count
     password_hash TEXT NOT NULL,       -- argon2id, in PHC string format
     is_active BOOLEAN NOT NULL DEFAULT TRUE,
     created_at BIGINT NOT NULL,

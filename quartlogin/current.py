@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeGuard, TypeVar
 
-from .loading import load_user, user_now
+from .loading import user_now, user_of_request
 from .user import AnonymousUserMixin, UserT
 
 
@@ -38,7 +38,7 @@ class CurrentUser(Generic[UserT_co]):
     __slots__ = ()
 
     def __await__(self) -> Generator[Any, None, UserT_co]:
-        return load_user().__await__()
+        return user_of_request().__await__()
 
     def _get_current_object(self) -> Any:
         """Return the real user object, under the name that Werkzeug's proxies have for it."""

@@ -24,7 +24,7 @@ class RequestNeededError(QuartLoginError):
     """Signing in or out was asked for where no answer can carry the session cookie."""
 
 
-class LoginRequired(Unauthorized):
+class LoginRequired(Unauthorized):  # so that handlers of an app that comes from quart-auth go on working
     """The page needs a signed-in user, and a redirect to a login page is not the answer: 401."""
 
 

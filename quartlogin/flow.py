@@ -11,7 +11,7 @@ from .current import unwrap
 from .errors import LoginRefused, RequestNeededError
 from .extension import current_manager
 from .flask_login import fingerprint
-from .loading import load_user
+from .loading import user_of_request
 from .records import Login
 from .state import UserState, login_id, state_of_request
 
@@ -35,6 +35,7 @@ async def login_user(
         False if the user is not active, or the app's `LoginRecords` refuse the login. Then nothing has changed.
 
     Raises:
+        ConfigurationError: Nothing could load the user again in the next request.
         RequestNeededError: There is no request, or this is a websocket.
         TypeError: The duration is not a timedelta.
         ValueError: The user has no id.
@@ -45,6 +46,7 @@ async def login_user(
         raise TypeError(f"duration has to be a datetime.timedelta, not {duration!r}.")
     if not force and not user.is_active:
         return False
+    current_manager().check_loaders()
     login = Login(session.new_id(), _id_of(user), secret=session.new_id() if remember else None)
     try:
         await current_manager().records.login_began(login)
@@ -67,7 +69,7 @@ async def logout_user() -> bool:
         RequestNeededError: There is no request, or this is a websocket.
     """
     state = _state_to_change()
-    user = await load_user()
+    user = await user_of_request() if signals.user_logged_out.receivers else None  # who else would want to know?
     await _end(login_id())
     if not state.is_by_token:
         session.end()
@@ -135,13 +137,14 @@ def _plan_cookie(state: UserState, login: Login, duration: timedelta | None) -> 
 async def _end(ended: str | None) -> None:
     if ended is not None:
         await current_manager().records.login_ended(ended)
-        await current_manager().sockets.close(ended)
+        current_manager().sockets.close(ended)
 
 
 def _id_of(user: Any) -> str:
     user_id = getattr(user, current_manager().id_attribute)()
     if user_id is None:
-        raise ValueError(f"{type(user).__name__}.get_id() gave None: only a user with an id can be signed in.")
+        method = f"{type(user).__name__}.{current_manager().id_attribute}()"
+        raise ValueError(f"{method} gave None: only a user with an id can be signed in.")
     return str(user_id)
 
 

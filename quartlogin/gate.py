@@ -9,7 +9,7 @@ from .config import EXEMPT_METHODS
 from .connection import current_connection
 from .extension import current_manager
 from .guards import is_exempt, turn_away_visitors
-from .loading import load_user
+from .loading import user_of_request
 from .redirects import expand_login_view
 from .state import state_of_request
 
@@ -21,7 +21,7 @@ async def before_view() -> Any:
     if manager.require_login and _is_guarded():
         return await turn_away_visitors()
     if manager.eager and not _is_static():
-        await load_user()
+        await user_of_request()
     return None
 
 

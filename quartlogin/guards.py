@@ -13,7 +13,7 @@ from .clients import is_websocket
 from .config import EXEMPT_METHODS
 from .errors import OriginRefused
 from .extension import current_manager
-from .loading import load_user
+from .loading import user_of_request
 from .origins import is_own_origin
 from .state import login_fresh
 
@@ -76,7 +76,7 @@ async def turn_away_visitors() -> Any:
     """Return the answer for somebody who is not signed in, `None` for everybody else."""
     if is_websocket() and not is_own_origin():
         raise OriginRefused("A page of another site opened this websocket.")
-    return None if (await load_user()).is_authenticated else await current_manager().unauthorized()
+    return None if (await user_of_request()).is_authenticated else await current_manager().unauthorized()
 
 
 async def _turn_away_stale(max_age: timedelta | None) -> Any:

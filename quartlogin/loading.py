@@ -14,7 +14,7 @@ from .state import UserState, running_loop, state_of_request
 _inside_loader: ContextVar[UserState | None] = ContextVar("quartlogin_inside_loader", default=None)
 
 
-async def load_user() -> Any:
+async def user_of_request() -> Any:
     """Return the user of this request: the real object, never a proxy; `None` outside a request.
 
     Raises:
@@ -49,7 +49,7 @@ def user_now() -> Any:
     if state.loop is None or running_loop() is not None:
         raise UserNotLoadedError(
             "current_user is not loaded yet in this request. Write `user = await current_user` before its "
-            "attributes are used, or put @login_required on the view."
+            "attributes are used, or put @login_required directly above the view's `def`, below its route."
         )
     state.looked = True
     return asyncio.run_coroutine_threadsafe(_load(state), state.loop).result()
@@ -73,7 +73,7 @@ async def user_for_template() -> Any:
                 "A streamed template names current_user, but its headers are gone already and let caches keep "
                 "the page: write `await current_user` in the view before the stream starts."
             )
-    return await load_user()
+    return await user_of_request()
 
 
 async def _load(state: UserState) -> Any:

@@ -6,14 +6,15 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from logging import getLogger
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from .connection import current_connection
 from .identity import find_user
-from .state import UserState, login_id, state_of_request
+from .state import UserState, login_id
 
 _POLICY_VIOLATION: Final = 1008  # RFC 6455, 7.4.1
 _REASON: Final = "The login has ended."
+_PATIENCE: Final = 5  # seconds for a client to take note
 
 _log = getLogger(__name__)
 
@@ -32,7 +33,7 @@ class OpenSockets:
             ask_again_every: How often the user is looked up again, which is how a login that another process has
                 ended is noticed; `None` for never.
         """
-        socket = _OpenSocket(current_connection(), asyncio.current_task())
+        socket = _OpenSocket()
         with self._held(login_id(), socket):
             watcher = None if ask_again_every is None else asyncio.create_task(_watch(socket, ask_again_every))
             try:
@@ -40,16 +41,16 @@ class OpenSockets:
             except asyncio.CancelledError:
                 if not socket.is_ended:
                     raise
-                asyncio.current_task().uncancel()  # type: ignore[union-attr]  # we are in a task
+                await socket.say_why()
                 return None
             finally:
                 if watcher is not None:
                     watcher.cancel()
 
-    async def close(self, login: str | None) -> None:
-        """Close every websocket of a login that has ended."""
-        for socket in list(self._by_login.get(login or "", ())):
-            await socket.end()
+    def close(self, login: str) -> None:
+        """Stop the handlers of a login that has ended; each closes its websocket. Nobody has to wait for that."""
+        for socket in list(self._by_login.get(login, ())):
+            socket.end()
 
     def rename(self, old: str | None, new: str) -> None:
         """Keep the websockets of a login that goes on under a new id."""
@@ -70,24 +71,28 @@ class OpenSockets:
 
 
 class _OpenSocket:
-    """One open websocket and the task that handles it."""
+    """One open websocket and the task that handles it, which is the one that makes this."""
 
-    def __init__(self, connection: Any, task: "asyncio.Task[Any] | None") -> None:
-        self._connection = connection
-        self._task = task
+    def __init__(self) -> None:
+        self._connection = current_connection()
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[Any] = cast("asyncio.Task[Any]", asyncio.current_task())
         self.is_ended = False
 
-    async def end(self) -> None:
-        """Close the websocket, and stop its handler."""
-        if self.is_ended:
-            return
-        self.is_ended = True
+    def end(self) -> None:
+        """Stop the handler: not one more message is handled."""
+        if not self.is_ended:
+            self.is_ended = True
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+    async def say_why(self) -> None:
+        """Close the websocket, from the handler's task after it was stopped."""
+        self._task.uncancel()
         try:
-            await self._connection.close(_POLICY_VIOLATION, _REASON)
-        except Exception:
-            _log.debug("A websocket was gone before it could be closed.", exc_info=True)
-        if self._task is not None:
-            self._task.cancel()
+            async with asyncio.timeout(_PATIENCE):
+                await self._connection.close(_POLICY_VIOLATION, _REASON)
+        except Exception:  # a client that does not read, or is gone
+            _log.debug("A websocket could not be closed in order.", exc_info=True)
 
 
 async def _watch(socket: _OpenSocket, every: timedelta) -> None:
@@ -95,14 +100,13 @@ async def _watch(socket: _OpenSocket, every: timedelta) -> None:
     while not socket.is_ended:
         await asyncio.sleep(every.total_seconds())
         if not await _still_counts():
-            await socket.end()
+            socket.end()
 
 
 async def _still_counts() -> bool:
-    known = state_of_request()
     try:
         user = await find_user(UserState(asyncio.get_running_loop()))
     except Exception:  # the database is down, say: nobody is signed out by that
         _log.warning("The user of an open websocket could not be looked up again.", exc_info=True)
         return True
-    return known is None or user.is_authenticated
+    return bool(user.is_authenticated)

@@ -1,6 +1,7 @@
 """How the package is built: which module may know which, and which pages anybody may see."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,9 @@ PUBLIC = {
     "/favicon.ico",
     "/static/<path:filename>",
 }
+
+#: What to put in the place of a variable part of an address, by its converter.
+SAMPLES = {None: "word", "string": "word", "path": "a/b", "int": "1", "float": "1.5"}
 
 LEVELS = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 EXTENSION = sorted(PACKAGE.glob("*.py"))
@@ -143,7 +147,7 @@ def test_importing_the_extension_does_not_import_the_application() -> None:
 async def test_every_page_is_guarded_or_listed_as_public(app: Quart, visitor: Visitor) -> None:
     """Asked of the running application, not of its decorators: whoever is not signed in is sent to the login page."""
     guarded = sorted(
-        (rule.rule, method)
+        (re.sub(r"<(?:(\w+):)?\w+>", lambda part: SAMPLES[part[1]], rule.rule), method)
         for rule in app.url_map.iter_rules()
         if rule.rule not in PUBLIC
         for method in rule.methods - {"OPTIONS", "HEAD"}

@@ -8,14 +8,16 @@ from quartlogin import LoginManager, SignedSessionInterface
 
 from . import csrf, error_pages, services
 from .accounts import Accounts
+from .foreign_posts import refuse_foreign_posts
+from .headers import SecureHeaders
 from .keys import NO_KEY
 from .passwords import Passwords
-from .proxies import TrustedProxies, WellFormedRequests
+from .proxies import TrustedProxies
 from .resources import find
-from .security import SecureHeaders, refuse_foreign_posts
 from .settings import Settings, SettingsError, read_settings
 from .store import SQLiteStore, User
-from .views import account, health, sign_in
+from .views import account, files, health, sign_in
+from .well_formed import WellFormedRequests
 
 __all__ = ["Settings", "SettingsError", "create_app"]
 
@@ -80,12 +82,8 @@ def _add_login(app: Quart, accounts: Accounts) -> None:
 def _add_pages(app: Quart, settings: Settings) -> None:
     refuse_foreign_posts(app)
     error_pages.install(app)
-    for pages in (sign_in, account, health):
+    for pages in (sign_in, account, health, files):
         app.register_blueprint(pages.blueprint)
     app.jinja_env.globals.update(
-        site_name=settings.site_name, can_register=settings.registration, csrf_token=csrf.issue_token
+        site_name=settings.site_name, can_register=settings.registration, token_field=csrf.token_field
     )
-
-    @app.get("/favicon.ico")
-    async def favicon() -> Any:
-        return await app.send_static_file("icon.svg")

@@ -50,7 +50,7 @@ class Accounts:
         """Make an account. The name and the password have passed the form's rules.
 
         Raises:
-            UsernameTaken: Somebody has this name, or one that looks the same.
+            UsernameTaken: Somebody has this name, or one with the same key.
             ValueError: The name is not one.
         """
         key = name_key(username)

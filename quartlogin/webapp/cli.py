@@ -1,10 +1,11 @@
 """The command line: `quartlogin serve`, `init-db`, `user create`."""
 
 import asyncio
+import errno
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from functools import wraps
 from ipaddress import ip_address
 from typing import Any, Final, TypeVar
@@ -52,7 +53,7 @@ def one_sentence(command: Callable[..., T]) -> Callable[..., T]:
 @click.group()
 @click.version_option(__version__, prog_name="quartlogin")
 def main() -> None:
-    r"""Run and look after a quartlogin sign-in service.
+    """Run and look after a quartlogin sign-in service.
 
     \b
     quartlogin serve                       start it at http://localhost:5000
@@ -62,18 +63,18 @@ def main() -> None:
 
 @main.command()
 @click.option("--host", default="localhost", show_default=True, help="The address to listen on.")
-@click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535), help="The port to listen on.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
 @database_option
 @one_sentence
 def serve(host: str, port: int, workers: int, database: str | None) -> None:
     """Start the service, and create what is missing: the database and, on a loopback address, a secret key."""
     settings = _settings(database)
-    if settings.secret_key is None:
-        settings = _with_kept_key(settings, host)
-    _wait_for(_open_and_close(settings))
+    if settings.secret_key is None and not _is_loopback(host):
+        raise SettingsError(keys.NO_KEY)
+    asyncio.run(_open_and_close(settings))
     os.environ[f"{PREFIX}DATABASE"] = settings.database  # the workers read their settings there
-    os.environ[f"{PREFIX}SECRET_KEY"] = settings.secret_key or ""
+    os.environ[f"{PREFIX}SECRET_KEY"] = settings.secret_key or _kept_key(settings.database)
     config = Config()
     config.application_path = _APPLICATION
     addresses = _addresses(host)
@@ -93,7 +94,7 @@ def serve(host: str, port: int, workers: int, database: str | None) -> None:
 def init_db(database: str | None) -> None:
     """Create the database. `serve` does it too."""
     settings = _settings(database)
-    _wait_for(_open_and_close(settings))
+    asyncio.run(_open_and_close(settings))
     click.echo(f"The database {settings.database} is ready.")
 
 
@@ -108,7 +109,7 @@ def user() -> None:
 @database_option
 @one_sentence
 def create_user(name: str, password_stdin: bool, database: str | None) -> None:
-    r"""Make an account for NAME. The password is asked for, never given on the command line.
+    """Make an account for NAME. The password is asked for, never given on the command line.
 
     \b
     quartlogin user create alice
@@ -119,13 +120,10 @@ def create_user(name: str, password_stdin: bool, database: str | None) -> None:
         raise click.ClickException(f"{name!r} is not a username. {RULE}")
     password = _read_password(settings, from_stdin=password_stdin)
 
-    async def create(accounts: Accounts) -> None:
-        try:
-            await accounts.register(name, password)
-        except UsernameTaken:
-            raise click.ClickException(f"There is an account named {name!r} already.") from None
-
-    _wait_for(_with_accounts(settings, create))
+    try:
+        asyncio.run(_register(settings, name, password))
+    except UsernameTaken:
+        raise click.ClickException(f"There is an account named {name!r} already.") from None
     click.echo(f"The account {name!r} is ready.")
 
 
@@ -133,20 +131,20 @@ def _settings(database: str | None) -> Settings:
     return read_settings({} if database is None else {"DATABASE": database})
 
 
-def _with_kept_key(settings: Settings, host: str) -> Settings:
-    """Take the secret key that is kept beside the database, making it first if need be."""
-    if not _is_loopback(host):
-        raise SettingsError(keys.NO_KEY)
-    path = keys.key_file(settings.database)
+def _kept_key(database: str) -> str:
+    """Return the secret key that is kept beside the database, making it first if need be."""
+    path = keys.key_file(database)
     try:
         key, is_new = keys.read_or_make(path)
     except OSError as error:
-        raise SettingsError(f"The secret key in {path} cannot be used: {error.strerror}.") from error
+        raise SettingsError(f"The secret key in {path} cannot be used: {_lowered(error)}.") from error
     except ValueError as error:
         raise SettingsError(str(error)) from error
-    verb = "Made a secret key and keep" if is_new else "Using the secret key that is kept"
-    click.echo(f"{verb} it in {path}; set {PREFIX}SECRET_KEY to bring your own." if is_new else f"{verb} in {path}.")
-    return read_settings({"DATABASE": settings.database, "SECRET_KEY": key})
+    if is_new:
+        click.echo(f"Made a secret key; it is kept in {path}. Set {PREFIX}SECRET_KEY to bring your own.")
+    else:
+        click.echo(f"Using the secret key that is kept in {path}.")
+    return key
 
 
 async def _open_and_close(settings: Settings) -> None:
@@ -155,18 +153,14 @@ async def _open_and_close(settings: Settings) -> None:
     await store.close()
 
 
-async def _with_accounts(settings: Settings, work: Callable[[Accounts], Awaitable[T]]) -> T:
+async def _register(settings: Settings, name: str, password: str) -> None:
     store, passwords = SQLiteStore(settings.database), Passwords()
     await store.open()
     try:
-        return await work(Accounts(store, passwords))
+        await Accounts(store, passwords).register(name, password)
     finally:
         passwords.close()
         await store.close()
-
-
-def _wait_for(work: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(work)
 
 
 def _read_password(settings: Settings, *, from_stdin: bool) -> str:
@@ -211,13 +205,18 @@ def _check_is_free(address: str, port: int) -> None:
     try:
         _listen(address, port)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise click.ClickException(f"Cannot listen on {_for_url(address)}:{port}: {reason}.") from None
+        raise click.ClickException(f"Cannot listen on {_for_url(address)}:{port}: {_lowered(error)}.") from None
 
 
 def _listen(address: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     socket.create_server((address, port), family=family).close()
+
+
+def _lowered(error: OSError) -> str:
+    """Return the system's words for an error; Python adds its own to `strerror` here and there."""
+    number = error.errno or 0
+    return (os.strerror(number) if number in errno.errorcode else error.strerror or str(error)).lower()
 
 
 def _for_url(host: str) -> str:

@@ -9,6 +9,7 @@ import hmac
 from secrets import token_urlsafe
 from typing import Any, Final
 
+from markupsafe import Markup
 from quart import current_app, session
 from wtforms import ValidationError
 from wtforms.csrf.core import CSRF
@@ -27,6 +28,11 @@ def issue_token() -> str:
     if login_id() is None and _VISITOR not in session:
         session[_VISITOR] = token_urlsafe(_VISITOR_BYTES)
     return _sign(current_app.secret_key, _binding() or "")
+
+
+def token_field() -> Markup:
+    """Return the hidden field with the token, for the forms in templates."""
+    return Markup('<input type="hidden" name="{}" value="{}">').format(FIELD_NAME, issue_token())
 
 
 def is_valid(token: str | None) -> bool:

@@ -79,8 +79,8 @@ class RegistrationForm(SignedForm):
 
     def validate_username(self, field: Any) -> None:
         """Refuse what is not a username."""
-        if usernames.name_key(field.data or "") is None:
-            raise ValidationError(usernames.RULE)
+        if fault := usernames.complaint(field.data or ""):
+            raise ValidationError(fault)
 
     def validate_password(self, field: Any) -> None:
         """Refuse a password that is too short or too long, and nothing else (NIST SP 800-63B-4, 3.1.1.2)."""

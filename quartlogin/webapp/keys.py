@@ -1,4 +1,4 @@
-"""Where the secret key comes from, and what makes it strong enough."""
+"""The secret key: where it comes from when nobody brings one, and which are too weak to be one."""
 
 import os
 from pathlib import Path
@@ -8,6 +8,9 @@ from typing import Final
 _MIN_LENGTH: Final = 32  # characters
 _MIN_DIFFERENT: Final = 10  # characters; a key of one letter is long, too
 _NEW_KEY_BYTES: Final = 48
+_HOW_TO_MAKE_ONE: Final = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+
+NO_KEY: Final = f"There is no SECRET_KEY: set QUARTLOGIN_SECRET_KEY; {_HOW_TO_MAKE_ONE}"
 
 
 def weakness(key: str) -> str | None:
@@ -17,11 +20,6 @@ def weakness(key: str) -> str | None:
     if len(set(key)) < _MIN_DIFFERENT:
         return f"is too simple: it needs at least {_MIN_DIFFERENT} different characters; {_HOW_TO_MAKE_ONE}"
     return None
-
-
-_HOW_TO_MAKE_ONE: Final = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
-
-NO_KEY: Final = f"There is no SECRET_KEY: set QUARTLOGIN_SECRET_KEY; {_HOW_TO_MAKE_ONE}"
 
 
 def key_file(database: str) -> Path:

@@ -12,6 +12,7 @@ from unicodedata import normalize
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError, VerifyMismatchError
+from argon2.low_level import ARGON2_VERSION
 
 LONGEST_PASSWORD: Final = 1024  # code points, after NFC
 
@@ -50,7 +51,7 @@ class Passwords:
     async def check(self, stored_hash: str | None, password: str) -> Verdict:
         """Compare a password with a stored hash.
 
-        Without a hash the answer is no, at the same cost. So it is for a hash that argon2 cannot read.
+        Without a hash the answer is no, at the same cost. The same holds for a hash that argon2 cannot read.
 
         Args:
             stored_hash: argon2's PHC string; `None` if there is no such user.
@@ -108,4 +109,4 @@ def _hash_of_nothing(hasher: PasswordHasher) -> str:
         b64encode(token_bytes(size)).decode("ascii").rstrip("=") for size in (hasher.salt_len, hasher.hash_len)
     )
     cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
-    return f"$argon2{hasher.type.name.lower()}$v=19${cost}${salt}${result}"
+    return f"$argon2{hasher.type.name.lower()}$v={ARGON2_VERSION}${cost}${salt}${result}"

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from .keys import weakness
+from .passwords import LONGEST_PASSWORD
 
 PREFIX: Final = "QUARTLOGIN_"
 _LOWEST_PASSWORD_MIN_LENGTH: Final = 8  # NIST SP 800-63B-4, 3.1.1.2
@@ -60,9 +61,11 @@ class Settings:
             if complaint := weakness(key):
                 raise SettingsError(f"{'SECRET_KEY' if key == self.secret_key else 'SECRET_KEY_FALLBACKS'} {complaint}")
         if not 1 <= len(self.site_name) <= _LONGEST_SITE_NAME:
-            raise SettingsError("SITE_NAME has to have 1 to 64 characters.")
-        if not _LOWEST_PASSWORD_MIN_LENGTH <= self.password_min_length <= 1024:  # noqa: PLR2004
-            raise SettingsError("PASSWORD_MIN_LENGTH has to be a number from 8 to 1024.")
+            raise SettingsError(f"SITE_NAME has to have 1 to {_LONGEST_SITE_NAME} characters.")
+        if not _LOWEST_PASSWORD_MIN_LENGTH <= self.password_min_length <= LONGEST_PASSWORD:
+            raise SettingsError(
+                f"PASSWORD_MIN_LENGTH has to be a number from {_LOWEST_PASSWORD_MIN_LENGTH} to {LONGEST_PASSWORD}."
+            )
         if self.trusted_proxies < 0:
             raise SettingsError("TRUSTED_PROXIES has to be 0 or more.")
 
@@ -93,8 +96,8 @@ def _known(name: str, known: Mapping[str, Field[Any]], prefix: str) -> Field[Any
     setting = known.get(name.removeprefix(prefix))
     if setting is not None:
         return setting
-    close = get_close_matches(name.removeprefix(prefix), known, n=1)
-    hint = f"did you mean {prefix}{close[0]}?" if close else f"the settings are {', '.join(known)}."
+    close = get_close_matches(name.removeprefix(prefix).upper(), known, n=1)
+    hint = f"did you mean {prefix}{close[0]}?" if close else f"the settings are {', '.join(prefix + n for n in known)}."
     raise SettingsError(f"There is no setting {name}: {hint}")
 
 

@@ -34,6 +34,18 @@ def name_key(typed: str) -> str | None:
     return key if _is_well_formed(name) and _is_well_formed(key) else None
 
 
+def complaint(typed: str) -> str | None:
+    """Say what keeps this from being a username, `None` if nothing does."""
+    if name_key(typed) is not None:
+        return None
+    size = len(shown_name(typed))
+    if size == 0:
+        return "Choose a username."
+    if size > LONGEST_USERNAME:
+        return f"Use at most {LONGEST_USERNAME} characters; these are {size}."
+    return "This name has a character that names cannot have, or does not begin and end with a letter or digit."
+
+
 def _is_well_formed(name: str) -> bool:
     if not 1 <= len(name) <= LONGEST_USERNAME or "  " in name or _INVISIBLE.search(name):
         return False

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from quartlogin.webapp.proxies import TrustedProxies, WellFormedRequests
+from quartlogin.webapp.proxies import TrustedProxies
+from quartlogin.webapp.well_formed import WellFormedRequests
 
 
 async def seen_behind(count: int, headers: list[tuple[str, str]], kind: str = "http") -> dict[str, Any]:

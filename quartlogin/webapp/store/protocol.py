@@ -36,7 +36,7 @@ class DatabaseRefused(Exception):  # noqa: N818 -- the message is one sentence f
 
 
 class UsernameTaken(Exception):  # noqa: N818 -- the visitor's next step, not a fault
-    """Somebody has this name, or one that looks the same, already."""
+    """Somebody has this name already, or one that differs only in case, width or composition."""
 
 
 class Store(Protocol):

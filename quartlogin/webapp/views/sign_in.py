@@ -71,4 +71,4 @@ async def register() -> ResponseReturnValue:
 
 
 def _page_after_login(form: LoginForm) -> str:
-    return safe_next(form.next.data) or safe_next(request.args.get("next")) or url_for("sign_in.home")
+    return safe_next(form.next.data) or url_for("sign_in.home")

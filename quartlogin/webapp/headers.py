@@ -1,0 +1,44 @@
+"""What every answer says to the browser, so that it keeps shut what it would leave open."""
+
+from typing import Any, Final
+
+#: Headers of every answer, pages, files and errors alike (ASVS 5.0 V3.4; OWASP HTTP Headers Cheat Sheet).
+HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'; object-src 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    # Not `no-referrer`: with it, browsers send `Origin: null` with our own forms (Fetch standard, 3.2).
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+#: One year in seconds; only over https, where browsers heed it (RFC 6797, 7.2).
+STRICT_TRANSPORT_SECURITY: Final = "max-age=31536000; includeSubDomains"
+
+
+class SecureHeaders:
+    """ASGI middleware that puts the headers on every answer, also on those that never reached a view."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one connection with the headers."""
+
+        async def send_with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *_missing(scope, message["headers"])]}
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+def _missing(scope: Any, present: Any) -> list[tuple[bytes, bytes]]:
+    names = {name.lower() for name, _ in present}
+    wanted = dict(HEADERS)
+    if scope.get("scheme") == "https":
+        wanted["Strict-Transport-Security"] = STRICT_TRANSPORT_SECURITY
+    encoded = ((name.lower().encode(), value.encode()) for name, value in wanted.items())
+    return [(name, value) for name, value in encoded if name not in names]

@@ -1,0 +1,59 @@
+"""Which requests are refused before the application sees them, because what they name is no host or no address."""
+
+import re
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from .proxies import is_address
+
+_HOST: Final = re.compile(
+    r"(?:(?P<name>[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?)|\[(?P<ipv6>[0-9a-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?",
+    re.IGNORECASE | re.ASCII,
+)
+_LONGEST_HOST: Final = 255
+_HIGHEST_PORT: Final = 65535
+_MALFORMED: Final = b"The Host header or the address of this request is malformed.\n"
+
+
+class WellFormedRequests:
+    """ASGI middleware that answers 400 to a `Host` or a target that is none (RFC 9112, 3.2).
+
+    To some of them Quart answers 500, before any handler of ours runs.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one connection, or refuse it."""
+        if scope["type"] == "lifespan" or (_has_well_formed_host(scope) and _has_well_formed_target(scope)):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(_MALFORMED))]
+            await send({"type": "http.response.start", "status": 400, "headers": headers})
+            await send({"type": "http.response.body", "body": _MALFORMED, "more_body": False})
+
+
+def _has_well_formed_host(scope: Any) -> bool:
+    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"host"]
+    if not hosts:
+        return str(scope.get("http_version")) < "1.1"  # HTTP/1.0 has none
+    match = _HOST.fullmatch(hosts[0])
+    if len(hosts) > 1 or match is None or len(hosts[0]) > _LONGEST_HOST:
+        return False
+    if int(match["port"] or 0) > _HIGHEST_PORT:
+        return False
+    return match["ipv6"] is None or is_address(match["ipv6"])
+
+
+def _has_well_formed_target(scope: Any) -> bool:
+    """Tell whether the target is a path, or a URL as proxies get it."""
+    target = scope["path"]
+    if target.startswith("/"):
+        return True
+    try:
+        return bool(urlsplit(target).path.startswith("/"))
+    except ValueError:
+        return False
