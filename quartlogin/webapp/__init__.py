@@ -22,7 +22,7 @@ from .well_formed import WellFormedRequests
 __all__ = ["Settings", "SettingsError", "create_app"]
 
 _LARGEST_BODY: Final = 64 * 1024  # bytes
-_LONGEST_SESSION: Final = 30 * 24 * 60 * 60  # seconds; NIST SP 800-63B-4, 2.1.3
+_LONGEST_LOGIN: Final = 30 * 24 * 60 * 60  # seconds; NIST SP 800-63B-4, 2.1.3
 
 
 def create_app(**settings: Any) -> Quart:
@@ -45,7 +45,9 @@ def create_app(**settings: Any) -> Quart:
         SESSION_COOKIE_NAME="quartlogin",
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=chosen.trusted_proxies > 0,
-        PERMANENT_SESSION_LIFETIME=_LONGEST_SESSION,
+        PERMANENT_SESSION_LIFETIME=_LONGEST_LOGIN,
+        REMEMBER_COOKIE_NAME="quartlogin_remember",
+        REMEMBER_COOKIE_DURATION=_LONGEST_LOGIN,
         MAX_CONTENT_LENGTH=_LARGEST_BODY,
         TEMPLATES_AUTO_RELOAD=False,
     )

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 
 from quart import abort, request
 from werkzeug.datastructures import MultiDict
-from wtforms import Form, HiddenField, PasswordField, StringField, ValidationError
+from wtforms import BooleanField, Form, HiddenField, PasswordField, StringField, ValidationError
 
 from . import usernames
 from .csrf import FIELD_NAME, SessionBoundCSRF
@@ -61,6 +61,7 @@ class LoginForm(SignedForm):
 
     username = StringField("Username")
     password = PasswordField("Password")
+    remember = BooleanField("Keep me signed in on this device")
     next = HiddenField()
 
 

@@ -1,6 +1,9 @@
 """Signing in and out, through the pages."""
 
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import pytest
 from quart import Quart
@@ -188,3 +191,36 @@ async def test_every_page_of_somebody_signed_in_offers_to_sign_out(alice: str, v
 
     assert '<form method="post" action="/logout">' in page.text
     assert page.token
+
+
+async def test_whoever_asks_for_it_is_remembered_without_a_session(alice: str, visitor: Visitor) -> None:
+    await visitor.fill_in("/login", username="Alice", password=PASSWORD, remember="y")
+    visitor.client.delete_cookie("localhost", "quartlogin")
+
+    home = await visitor.get("/")
+
+    assert "Hello, Alice." in home.text
+
+
+async def test_nobody_else_is_remembered(alice: str, visitor: Visitor) -> None:
+    await visitor.sign_in()
+
+    assert visitor.cookies.keys() == {"quartlogin"}
+
+
+async def test_signing_out_forgets(alice: str, visitor: Visitor) -> None:
+    await visitor.fill_in("/login", username="Alice", password=PASSWORD, remember="y")
+
+    await visitor.sign_out()
+    await visitor.get("/")
+
+    assert visitor.cookies == {}
+
+
+async def test_a_login_is_remembered_for_thirty_days_at_most(alice: str, visitor: Visitor) -> None:
+    page = await visitor.fill_in("/login", username="Alice", password=PASSWORD, remember="y")
+
+    [cookie] = [text for text in page.headers.getlist("Set-Cookie") if text.startswith("quartlogin_remember=")]
+    expires = parsedate_to_datetime(re.search(r"Expires=([^;]+)", cookie)[1])
+    assert timedelta(days=29, hours=23) < expires - datetime.now(UTC) <= timedelta(days=30)
+    assert {"HttpOnly", "Path=/", "SameSite=Lax"} <= set(cookie.split("; "))

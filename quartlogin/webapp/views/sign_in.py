@@ -30,7 +30,7 @@ async def login() -> ResponseReturnValue:
     if form.is_complete():
         user = await services().accounts.authenticate(form.username.data or "", form.password.data or "")
         if user is not None:
-            await login_user(user)
+            await login_user(user, remember=form.remember.data)
             return redirect(_page_after_login(form))
         form.refuse("password", FAILED)
     return await render_template("login.html", form=form), 400 if form.errors else 200
