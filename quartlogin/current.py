@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeGuard, TypeVar
 
 from .loading import user_now, user_of_request
-from .user import AnonymousUserMixin, UserT
+from .user import AnonymousUserMixin, UserT, answers
 
 
 def _on_user(operation: Callable[..., Any]) -> Any:
@@ -156,4 +156,4 @@ def unwrap(user: Any) -> Any:
 def is_signed_in(user: UserT | AnonymousUserMixin | None) -> TypeGuard[UserT]:
     """Tell whether this is a signed-in user, in a way that type checkers understand."""
     known: Any = unwrap(user)
-    return known is not None and bool(known.is_authenticated)
+    return known is not None and answers(known, "is_authenticated")

@@ -14,6 +14,7 @@ from .flask_login import fingerprint
 from .loading import user_of_request
 from .records import Login
 from .state import UserState, login_id, state_of_request
+from .user import answers
 
 
 async def login_user(
@@ -44,7 +45,7 @@ async def login_user(
     user = unwrap(user)
     if duration is not None and not isinstance(duration, timedelta):
         raise TypeError(f"duration has to be a datetime.timedelta, not {duration!r}.")
-    if not force and not user.is_active:
+    if not force and not answers(user, "is_active"):
         return False
     current_manager().check_loaders()
     login = Login(session.new_id(), _id_of(user), secret=session.new_id() if remember else None)

@@ -16,6 +16,7 @@ from .extension import current_manager
 from .loading import user_of_request
 from .origins import is_own_origin
 from .state import login_fresh
+from .user import answers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,7 +77,7 @@ async def turn_away_visitors() -> Any:
     """Return the answer for somebody who is not signed in, `None` for everybody else."""
     if is_websocket() and not is_own_origin():
         raise OriginRefused("A page of another site opened this websocket.")
-    return None if (await user_of_request()).is_authenticated else await current_manager().unauthorized()
+    return None if answers(await user_of_request(), "is_authenticated") else await current_manager().unauthorized()
 
 
 async def _turn_away_stale(max_age: timedelta | None) -> Any:

@@ -18,13 +18,13 @@ async def user_of_request() -> Any:
     """Return the user of this request: the real object, never a proxy; `None` outside a request.
 
     Raises:
-        UserNotLoadedError: The loader itself asked.
+        UserNotLoadedError: The loader itself asked, or the answer's headers are sent already.
         Exception: Whatever the loader raised.
     """
     state = state_of_request()
     if state is None:
         return None
-    state.looked = True
+    _look(state)
     if state.is_known:
         return state.user
     if state.loop is not None and state.loop is not asyncio.get_running_loop():
@@ -44,14 +44,14 @@ def user_now() -> Any:
     if state is None:
         return None
     if state.is_known:
-        state.looked = True
+        _look(state)
         return state.user
     if state.loop is None or running_loop() is not None:
         raise UserNotLoadedError(
             "current_user is not loaded yet in this request. Write `user = await current_user` before its "
             "attributes are used, or put @login_required directly above the view's `def`, below its route."
         )
-    state.looked = True
+    _look(state)
     return asyncio.run_coroutine_threadsafe(_load(state), state.loop).result()
 
 
@@ -61,19 +61,27 @@ async def user_for_template() -> Any:
     After a loader that failed, this is the anonymous user, so that an error page can be drawn.
 
     Raises:
-        UserNotLoadedError: The answer's headers are sent already, so they can no longer say that it is private.
+        UserNotLoadedError: The answer's headers are sent already.
         Exception: Whatever the loader raised, to the template that asked first.
     """
     state = state_of_request()
-    if state is not None:
-        if state.error is not None:
-            return current_manager().anonymous_user()
-        if state.answered and not state.looked:
-            raise UserNotLoadedError(
-                "A streamed template names current_user, but its headers are gone already and let caches keep "
-                "the page: write `await current_user` in the view before the stream starts."
-            )
+    if state is not None and state.error is not None:
+        return current_manager().anonymous_user()
     return await user_of_request()
+
+
+def _look(state: UserState) -> None:
+    """Have the answer marked as this visitor's own.
+
+    Raises:
+        UserNotLoadedError: Its headers are sent already, and let caches keep it.
+    """
+    if state.answered and not state.looked:
+        raise UserNotLoadedError(
+            "current_user is asked for after the headers of this answer were sent, as in a streamed body; they "
+            "let caches keep it: write `await current_user` in the view before the stream starts."
+        )
+    state.looked = True
 
 
 async def _load(state: UserState) -> Any:

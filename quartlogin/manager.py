@@ -19,7 +19,7 @@ from .loading import user_now
 from .records import LoginRecords, NoRecords
 from .refusals import Refusal, answer
 from .state import acting_as
-from .user import AnonymousUserMixin, UserT
+from .user import AnonymousUserMixin, UserT, answers
 from .websockets import OpenSockets
 
 CallbackT = TypeVar("CallbackT", bound=Callable[..., Any])
@@ -121,7 +121,7 @@ class LoginManager(Generic[UserT]):
             UserNotLoadedError: The user is not loaded yet.
         """
         user = user_now()
-        if user is None or not user.is_authenticated:
+        if user is None or not answers(user, "is_authenticated"):
             raise login_required_error("Sign in first.", "Bearer", as_json=False)
         return cast(UserT, user)
 

@@ -2,13 +2,13 @@
 
 from typing import Final
 from unicodedata import category
-from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
-from quart import url_for
+from quart import request, url_for
 
 from .config import option
 
-_LONGEST_NEXT: Final = 512  # characters; nginx answers 502 to a Location of some thousand
+LONGEST_NEXT: Final = 512  # characters; nginx answers 502 to a Location of some thousand
 _UNSAFE_CATEGORIES: Final = "CZ"  # Unicode's controls, surrogates and separators: browsers drop some of them
 
 
@@ -22,7 +22,7 @@ def safe_next(target: str | None) -> str | None:
     Args:
         target: What the visitor sent as `next`: not trusted at all.
     """
-    if target is None or not 1 <= len(target) <= _LONGEST_NEXT:
+    if target is None or not 1 <= len(target) <= LONGEST_NEXT:
         return None
     if not target.startswith("/") or target.startswith("//") or "\\" in target:
         return None
@@ -43,6 +43,18 @@ def make_next_param(login_url: str, current_url: str) -> str:
     if same_scheme and same_host:
         return urlunsplit(("", "", current.path, current.query, ""))
     return current_url
+
+
+def this_address(login_url: str) -> str:
+    """Return the address of the running request: with its host only if the login page is on another one.
+
+    The host is what the client says it is, and may be no host at all.
+    """
+    if urlsplit(login_url).netloc:
+        return request.url
+    path = quote(request.root_path + request.path, safe="/:@!$&'()*+,;=~-._")
+    query = request.query_string.decode("ascii", "replace")
+    return f"{path}?{query}" if query else path
 
 
 def expand_login_view(login_view: str) -> str:

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from quart import flash, redirect, request, session
+from quart import flash, redirect, session
 from quart.typing import ResponseReturnValue
 
 from .callbacks import as_coroutine_function
 from .clients import is_websocket, login_required_error, prefers_json
 from .config import option
 from .flask_login import fingerprint
-from .redirects import expand_login_view, login_url, make_next_param
+from .redirects import LONGEST_NEXT, expand_login_view, login_url, make_next_param, this_address
 from .session import keep_next
 
 
@@ -65,7 +65,12 @@ async def _flash(message: str, category: str, localize: Callable[..., Any] | Non
 
 
 def _page_with_next(view: str) -> str:
-    if not option("USE_SESSION_FOR_NEXT"):
-        return login_url(view, next_url=request.url)
-    keep_next(make_next_param(expand_login_view(view), request.url), fingerprint())
-    return login_url(view)
+    """Return the page's URL with the address to come back to, unless that is too long to be of use."""
+    page = expand_login_view(view)
+    here = make_next_param(page, this_address(page))
+    if len(here) > LONGEST_NEXT:
+        return page
+    if option("USE_SESSION_FOR_NEXT"):
+        keep_next(here, fingerprint())
+        return page
+    return login_url(page, next_url=here)

@@ -34,6 +34,10 @@ def read_flask_login_id(cookie: str) -> str | None:
 
 def login_remembered() -> bool:
     """Tell whether this browser's login outlives its session."""
+    state = state_of_request()
+    if state is None:
+        return False
+    state.looked = True
     cookie = read_cookie()
     if cookie is None:
         return False

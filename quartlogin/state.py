@@ -121,7 +121,10 @@ def login_id() -> str | None:
     it up in its `user_loader` and refuse the ones that have ended. A bearer token has a login id of its own.
     """
     state = state_of_request()
-    return None if state is None else state.login_id
+    if state is None:
+        return None
+    state.looked = True
+    return state.login_id
 
 
 def login_fresh() -> bool:
@@ -129,6 +132,7 @@ def login_fresh() -> bool:
     state = state_of_request()
     if state is None:
         return False
+    state.looked = True
     return session.is_fresh() if state.fresh is None else state.fresh
 
 

@@ -1,6 +1,9 @@
 """What quartlogin expects of a user object, and the two classes that already provide it."""
 
-from typing import Protocol, TypeVar, runtime_checkable
+from inspect import isawaitable
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from .errors import ConfigurationError
 
 
 @runtime_checkable
@@ -25,6 +28,21 @@ class UserProtocol(Protocol):
     def get_id(self) -> str | None:
         """Return the text that names this user in the session, `None` for the anonymous user."""
         ...
+
+
+def answers(user: Any, question: str) -> bool:
+    """Ask a user object `is_authenticated` or `is_active`.
+
+    Raises:
+        ConfigurationError: It answers with a method or a coroutine, which would always be true.
+    """
+    answer = getattr(user, question)
+    if callable(answer) or isawaitable(answer):
+        raise ConfigurationError(
+            f"{type(user).__name__}.{question} has to be an attribute or a property that is True or False, "
+            f"not {type(answer).__name__}: as it is, it would let everybody in."
+        )
+    return bool(answer)
 
 
 UserT = TypeVar("UserT", bound=UserProtocol)

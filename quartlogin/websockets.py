@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 from .connection import current_connection
 from .identity import find_user
 from .state import UserState, login_id
+from .user import answers
 
 _POLICY_VIOLATION: Final = 1008  # RFC 6455, 7.4.1
 _REASON: Final = "The login has ended."
@@ -109,4 +110,4 @@ async def _still_counts() -> bool:
     except Exception:  # the database is down, say: nobody is signed out by that
         _log.warning("The user of an open websocket could not be looked up again.", exc_info=True)
         return True
-    return bool(user.is_authenticated)
+    return answers(user, "is_authenticated")

@@ -16,8 +16,8 @@ PACKAGE = Path(quartlogin.__file__).parent
 
 #: Each module of the extension may import those in the lines above its own.
 LAYERS = [
-    ["errors", "user", "callbacks", "connection", "session", "records", "tokens"],
-    ["config", "extension", "signals", "flask_login", "state"],
+    ["errors", "callbacks", "connection", "session", "records", "tokens"],
+    ["config", "extension", "signals", "flask_login", "state", "user"],
     ["redirects", "origins", "caching", "clients", "remember"],
     ["identity", "session_interface", "refusals"],
     ["loading", "websockets"],

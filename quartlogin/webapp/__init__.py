@@ -8,6 +8,7 @@ from quartlogin import LoginManager, SignedSessionInterface
 
 from . import csrf, error_pages, services
 from .accounts import Accounts
+from .body_limit import BodyLimit
 from .foreign_posts import refuse_foreign_posts
 from .headers import SecureHeaders
 from .keys import NO_KEY
@@ -22,6 +23,7 @@ from .well_formed import WellFormedRequests
 __all__ = ["Settings", "SettingsError", "create_app"]
 
 _LARGEST_BODY: Final = 64 * 1024  # bytes
+_LONGEST_WAIT_FOR_A_BODY: Final = 4  # seconds; a server that is told to end waits for open requests
 _LONGEST_LOGIN: Final = 30 * 24 * 60 * 60  # seconds; NIST SP 800-63B-4, 2.1.3
 
 
@@ -49,6 +51,7 @@ def create_app(**settings: Any) -> Quart:
         REMEMBER_COOKIE_NAME="quartlogin_remember",
         REMEMBER_COOKIE_DURATION=_LONGEST_LOGIN,
         MAX_CONTENT_LENGTH=_LARGEST_BODY,
+        BODY_TIMEOUT=_LONGEST_WAIT_FOR_A_BODY,
         TEMPLATES_AUTO_RELOAD=False,
     )
     app.session_interface = SignedSessionInterface()
@@ -57,7 +60,8 @@ def create_app(**settings: Any) -> Quart:
     app.after_serving(parts.store.close)
     _add_login(app, parts.accounts)
     _add_pages(app, chosen)
-    app.asgi_app = SecureHeaders(WellFormedRequests(TrustedProxies(app.asgi_app, chosen.trusted_proxies)))  # type: ignore[method-assign]
+    believing = TrustedProxies(BodyLimit(app.asgi_app, 2 * _LARGEST_BODY), chosen.trusted_proxies)
+    app.asgi_app = SecureHeaders(WellFormedRequests(believing))  # type: ignore[method-assign]
     return app
 
 

@@ -8,15 +8,17 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from ipaddress import ip_address
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import click
+from hypercorn.asyncio import serve as serve_here
 from hypercorn.config import Config
 from hypercorn.run import run
+from hypercorn.typing import Framework
 
 from quartlogin import __version__
 
-from . import keys
+from . import create_app, keys
 from .accounts import Accounts
 from .passwords import LONGEST_PASSWORD, Passwords, length
 from .settings import PREFIX, Settings, SettingsError, read_settings
@@ -76,16 +78,19 @@ def serve(host: str, port: int, workers: int, database: str | None) -> None:
     os.environ[f"{PREFIX}DATABASE"] = settings.database  # the workers read their settings there
     os.environ[f"{PREFIX}SECRET_KEY"] = settings.secret_key or _kept_key(settings.database)
     config = Config()
-    config.application_path = _APPLICATION
+    config.application_path = _APPLICATION  # for workers, which are processes of their own
     addresses = _addresses(host)
     config.bind = [f"{_for_url(address)}:{port}" for address in addresses]
-    config.workers = workers if workers > 1 else 0  # 0: in this process
+    config.workers = workers
     config.include_server_header = False
     config.loglevel = "WARNING"
     for address in addresses:
         _check_is_free(address, port)
     click.echo(f"Serving {settings.site_name} at http://{_for_url(host)}:{port} (Ctrl+C stops it).")
-    sys.exit(run(config))
+    if workers > 1:
+        sys.exit(run(config))
+    # Not through `run`, which would let modules in the current folder stand in for others.
+    asyncio.run(serve_here(cast(Framework, create_app()), config))
 
 
 @main.command("init-db")

@@ -1,6 +1,7 @@
 """The secret key: where it comes from when nobody brings one, and which are too weak to be one."""
 
 import os
+import stat
 from pathlib import Path
 from secrets import token_hex, token_urlsafe
 from typing import Final
@@ -8,6 +9,8 @@ from typing import Final
 _MIN_LENGTH: Final = 32  # characters
 _MIN_DIFFERENT: Final = 10  # characters; a key of one letter is long, too
 _NEW_KEY_BYTES: Final = 48
+_LONGEST_FILE: Final = 4096  # bytes
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _HOW_TO_MAKE_ONE: Final = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
 NO_KEY: Final = f"There is no SECRET_KEY: set QUARTLOGIN_SECRET_KEY; {_HOW_TO_MAKE_ONE}"
@@ -52,7 +55,15 @@ def read_or_make(path: Path) -> tuple[str, bool]:
 
 
 def _read(path: Path) -> str:
-    key = path.read_text(encoding="utf-8").strip()
+    """Read a key that nobody else can have written or read."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(handle, "rb") as file:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & _OTHERS:
+            raise ValueError(
+                f"The secret key in {path} has to be a file of your own that nobody else can use: chmod 600."
+            )
+        key = file.read(_LONGEST_FILE).decode("ascii", "replace").strip()
     if complaint := weakness(key):
         raise ValueError(f"The secret key in {path} {complaint}")
     return key

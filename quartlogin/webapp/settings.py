@@ -53,8 +53,11 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        if not self.database:
-            raise SettingsError("DATABASE is empty: give the path of a file.")
+        for text in (self.database, self.site_name, self.secret_key or "", *self.secret_key_fallbacks):
+            if not _is_utf8(text):
+                raise SettingsError("DATABASE, SITE_NAME and the secret keys have to be UTF-8 text, and one is not.")
+        if not self.database or self.database.startswith((":", "file:")):
+            raise SettingsError("DATABASE has to be the path of a file.")
         if self.database.startswith(("postgresql:", "postgres:")):
             raise SettingsError("DATABASE names a PostgreSQL server, which this version cannot use yet: give a file.")
         for key in (*([] if self.secret_key is None else [self.secret_key]), *self.secret_key_fallbacks):
@@ -92,6 +95,14 @@ def read_settings(keywords: Mapping[str, Any] | None = None, environment: Mappin
     return Settings(**values)
 
 
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
+
+
 def _known(name: str, known: Mapping[str, Field[Any]], prefix: str) -> Field[Any]:
     setting = known.get(name.removeprefix(prefix))
     if setting is not None:
@@ -115,7 +126,7 @@ def _parse(variable: str, text: str, setting: Field[Any]) -> Any:
     if kind is tuple:
         try:
             return _check_type(variable, json.loads(text), setting)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise SettingsError(f"""{variable} has to be a JSON list, such as '["one", "two"]'.""") from None
     return text
 

@@ -14,8 +14,12 @@ _TRIMMED: Final = " "  # what phones like to add behind a word
 
 #: Letters and marks that show nothing at all, or what looks like a space (Unicode's default ignorables and fillers).
 _INVISIBLE: Final = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U00013441\U00013442\U00016fe4\U000e0100-\U000e01ef]"
 )
+
+
+#: More than this is no name, before it is normalised: that takes quadratic time for some texts.
+_LONGEST_TYPED: Final = 4 * LONGEST_USERNAME
 
 
 def shown_name(typed: str) -> str:
@@ -29,6 +33,8 @@ def name_key(typed: str) -> str | None:
     Names that differ only in case, in width or in how their accents are composed have the same key: NFKC and case
     folding (Unicode Standard, 3.13, D146).
     """
+    if len(typed) > _LONGEST_TYPED:
+        return None
     name = shown_name(typed)
     key = normalize("NFKC", normalize("NFKC", name).casefold())
     return key if _is_well_formed(name) and _is_well_formed(key) else None
@@ -38,7 +44,7 @@ def complaint(typed: str) -> str | None:
     """Say what keeps this from being a username, `None` if nothing does."""
     if name_key(typed) is not None:
         return None
-    size = len(shown_name(typed))
+    size = len(typed.strip(_TRIMMED))
     if size == 0:
         return "Choose a username."
     if size > LONGEST_USERNAME:

@@ -1,8 +1,11 @@
 """Which requests are refused before the application sees them, because what they name is no host or no address."""
 
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+from werkzeug.http import parse_date
 
 from .proxies import is_address
 
@@ -12,6 +15,8 @@ _HOST: Final = re.compile(
 )
 _LONGEST_HOST: Final = 255
 _HIGHEST_PORT: Final = 65535
+_LONGEST_PART: Final = 255  # bytes between two slashes; no file system has longer names
+_DATES: Final = frozenset({b"if-modified-since", b"if-unmodified-since"})
 _MALFORMED: Final = b"The Host header or the address of this request is malformed.\n"
 
 
@@ -26,8 +31,10 @@ class WellFormedRequests:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection, or refuse it."""
-        if scope["type"] == "lifespan" or (_has_well_formed_host(scope) and _has_well_formed_target(scope)):
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
+        elif _has_well_formed_host(scope) and _has_well_formed_target(scope):
+            await self._app({**scope, "headers": [*_sensible_headers(scope["headers"])]}, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
@@ -45,15 +52,40 @@ def _has_well_formed_host(scope: Any) -> bool:
         return False
     if int(match["port"] or 0) > _HIGHEST_PORT:
         return False
-    return match["ipv6"] is None or is_address(match["ipv6"])
+    return _is_name(match["name"]) if match["ipv6"] is None else is_address(match["ipv6"])
+
+
+def _is_name(host: str) -> bool:
+    """Tell whether this can be shown as a name: something behind `xn--` may be no Punycode (RFC 5891, 4.2)."""
+    try:
+        host.encode("ascii").decode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _has_well_formed_target(scope: Any) -> bool:
     """Tell whether the target is a path, or a URL as proxies get it."""
     target = scope["path"]
+    if any(len(part.encode("utf-8", "replace")) > _LONGEST_PART for part in target.split("/")):
+        return False
     if target.startswith("/"):
         return True
     try:
         return bool(urlsplit(target).path.startswith("/"))
     except ValueError:
+        return False
+
+
+def _sensible_headers(headers: Any) -> Iterator[tuple[bytes, bytes]]:
+    """Leave out dates that are none, as RFC 9110 (13.1.3) asks; some make the parser overflow."""
+    for name, value in headers:
+        if name.lower() not in _DATES or _is_date(value.decode("latin-1")):
+            yield name, value
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return parse_date(text) is not None
+    except (OverflowError, ValueError):
         return False

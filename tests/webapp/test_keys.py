@@ -1,5 +1,6 @@
 """The secret key that `serve` keeps beside the database."""
 
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -39,6 +40,7 @@ def test_many_that_start_together_end_up_with_one_key(tmp_path: Path) -> None:
 def test_a_weak_key_in_the_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text("secret")
+    path.chmod(0o600)
 
     with pytest.raises(ValueError, match="is too short"):
         read_or_make(path)
@@ -47,3 +49,24 @@ def test_a_weak_key_in_the_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["", "x" * 31, "x" * 100, "123456789" * 5])
 def test_a_guessable_key_is_weak(key: str) -> None:
     assert weakness(key)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o666])
+def test_a_key_that_others_can_use_is_refused(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "key"
+    read_or_make(path)
+    path.chmod(mode)
+
+    with pytest.raises(ValueError, match=r"nobody else can use: chmod 600\.$"):
+        read_or_make(path)
+
+
+def test_a_key_that_is_no_file_of_its_own_is_refused(tmp_path: Path) -> None:
+    read_or_make(tmp_path / "key")
+    (tmp_path / "link").symlink_to(tmp_path / "key")
+    os.mkfifo(tmp_path / "pipe", 0o600)
+
+    with pytest.raises(OSError, match="link"):
+        read_or_make(tmp_path / "link")
+    with pytest.raises(ValueError, match="has to be a file of your own"):
+        read_or_make(tmp_path / "pipe")

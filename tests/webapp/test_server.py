@@ -142,3 +142,31 @@ def test_raw_bytes_never_break_the_server(server: Server, request_: bytes) -> No
 
     assert re.match(rb"HTTP/1\.[01] [234]\d\d ", answer)
     assert "Traceback" not in server.log.read_text()
+
+
+def test_a_body_without_end_is_not_read_to_the_end(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(
+            b"POST /login HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+            b"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+        )
+        sent = 0
+        try:
+            while sent < 200:
+                connection.sendall(b"100000\r\n" + b"x" * 0x100000 + b"\r\n")
+                sent += 1
+        except OSError:  # the server has hung up
+            pass
+
+    assert sent < 100
+
+
+def test_an_unfinished_form_does_not_keep_the_server_from_ending(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(
+            b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+            b"Content-Type: application/x-www-form-urlencoded\r\n\r\nx"
+        )
+        seconds = server.stop()
+
+    assert seconds < 5

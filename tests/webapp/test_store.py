@@ -1,6 +1,7 @@
 """The database: what it keeps, what it refuses, and what a page costs in it."""
 
 import asyncio
+import os
 import sqlite3
 import stat
 import time
@@ -167,7 +168,31 @@ async def test_a_read_only_database_is_refused(store: Store, database: str) -> N
 
 async def test_a_folder_that_is_missing_or_is_the_file_is_refused(tmp_path: Path) -> None:
     assert "no such file or directory" in await refusal(tmp_path / "missing" / "people.sqlite3")
-    assert "unable to open database file" in await refusal(tmp_path)
+    assert "it is not a file" in await refusal(tmp_path)
+
+
+async def test_a_file_that_is_too_small_to_be_a_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_text("x")
+
+    assert "it is not an SQLite database" in await refusal(path)
+    assert path.read_text() == "x"
+
+
+async def test_a_fifo_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    assert "it is not a file" in await refusal(tmp_path / "pipe")
+
+
+async def test_the_file_behind_a_link_is_its_owners_only_too(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "real.sqlite3")
+    store = SQLiteStore(str(tmp_path / "link"))
+
+    await store.open()
+
+    assert stat.S_IMODE((tmp_path / "real.sqlite3").stat().st_mode) == 0o600
+    await store.close()
 
 
 @pytest.fixture

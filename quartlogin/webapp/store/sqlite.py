@@ -1,7 +1,9 @@
 """Users in an SQLite file, through aiosqlite."""
 
+import errno
 import os
 import sqlite3
+import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
@@ -11,6 +13,7 @@ import aiosqlite
 from ..resources import find
 from .protocol import SCHEMA_VERSION, Credentials, DatabaseRefused, StoreUnavailable, User, UsernameTaken
 
+_SMALLEST_DATABASE: Final = 512  # bytes: one page of the smallest kind
 _BUSY_TIMEOUT: Final = 5000  # milliseconds to wait for another process that is writing
 
 #: How every connection works: others may read while one writes, and what is committed survives a power cut.
@@ -26,7 +29,7 @@ class SQLiteStore:
     """A `Store` in one file. Reads have a connection of their own, so that a slow write is not in their way."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self._path = os.path.realpath(path)  # a link's own mode would say nothing about the file's
         self._reader: aiosqlite.Connection | None = None
         self._writer: aiosqlite.Connection | None = None
 
@@ -52,7 +55,7 @@ class SQLiteStore:
                 await connection.close()
 
     async def ping(self) -> None:
-        await self._read("SELECT 1")
+        await self._read("SELECT version FROM quartlogin_schema")
 
     async def find_user(self, user_id: str) -> User | None:
         rows = await self._read("SELECT id, username FROM users WHERE id = ? AND is_active", user_id)
@@ -120,6 +123,11 @@ def _check_file(path: str) -> None:
     """
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    status = os.stat(path)  # noqa: PTH116 -- beside os.open
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "It is not a file")
+    if 0 < status.st_size < _SMALLEST_DATABASE:  # SQLite would take it for an empty one, and overwrite it
+        raise sqlite3.DatabaseError("file is not a database")
     sqlite3.connect(path).close()
 
 

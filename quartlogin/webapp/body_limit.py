@@ -1,0 +1,59 @@
+"""How much a client may send: no more than this is ever held, whatever the framework does with it.
+
+Quart 0.23 reads a body of unknown length to its end before it looks at `MAX_CONTENT_LENGTH`.
+"""
+
+from typing import Any, Final
+
+_TOO_LARGE: Final = b"The body of this request is too large.\n"
+
+
+class BodyLimit:
+    """ASGI middleware that answers 413 as soon as a body has grown too large, and stops reading it.
+
+    Args:
+        app: The ASGI application.
+        most: Bytes.
+    """
+
+    def __init__(self, app: Any, most: int) -> None:
+        self._app = app
+        self._most = most
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one connection."""
+        if scope["type"] == "http":
+            connection = _Connection(receive, send, self._most)
+            await self._app(scope, connection.receive, connection.send)
+        else:
+            await self._app(scope, receive, send)
+
+
+class _Connection:
+    def __init__(self, receive: Any, send: Any, most: int) -> None:
+        self._receive = receive
+        self._send = send
+        self._left = most
+        self._is_answered = False
+
+    async def receive(self) -> Any:
+        message = await self._receive()
+        if message["type"] != "http.request":
+            return message
+        self._left -= len(message.get("body", b""))
+        if self._left >= 0:
+            return message
+        await self._refuse()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        if self._left >= 0:
+            self._is_answered = True
+            await self._send(message)
+
+    async def _refuse(self) -> None:
+        if self._is_answered:
+            return
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(_TOO_LARGE))]
+        await self._send({"type": "http.response.start", "status": 413, "headers": headers})
+        await self._send({"type": "http.response.body", "body": _TOO_LARGE, "more_body": False})
