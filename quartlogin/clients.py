@@ -20,7 +20,7 @@ def prefers_json() -> bool:
 
     No `Accept`, or `*/*` alone, is a page: that is what a browser's address bar and curl send.
     """
-    accepted = [(kind.lower(), quality) for kind, quality in request.accept_mimetypes]
+    accepted = [(kind.partition(";")[0].strip().lower(), quality) for kind, quality in request.accept_mimetypes]
     json_ = max((quality for kind, quality in accepted if _is_json(kind)), default=0)
     pages = max((quality for kind, quality in accepted if kind in _PAGES), default=0)
     anything = max((quality for kind, quality in accepted if kind == "*/*"), default=0)

@@ -54,6 +54,18 @@ def option(name: str) -> Any:
     return current_app.config.get(name, DEFAULTS[name])
 
 
+def former_keys(app: Quart) -> list[Any]:
+    """Return the app's former secret keys.
+
+    Raises:
+        ConfigurationError: They are not a list: each letter of a text would be taken for a key.
+    """
+    fallbacks = app.config.get("SECRET_KEY_FALLBACKS") or []
+    if isinstance(fallbacks, str | bytes):
+        raise ConfigurationError("SECRET_KEY_FALLBACKS is a list of keys: write ['the old key'].")
+    return list(fallbacks)
+
+
 def session_protection(otherwise: str | None) -> str | None:
     """Return the mode of session protection: what the app has configured, or else `LoginManager.session_protection`.
 
@@ -63,7 +75,7 @@ def session_protection(otherwise: str | None) -> str | None:
     mode = current_app.config.get("SESSION_PROTECTION", otherwise)
     if not mode:
         return None
-    if mode not in {"basic", "strong"}:
+    if mode not in ("basic", "strong"):  # a tuple: what is configured may not be hashable
         raise ConfigurationError(f"SESSION_PROTECTION has to be 'basic', 'strong' or None, not {mode!r}.")
     return str(mode)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from quart import current_app
 
+from .config import former_keys
 from .connection import current_connection
 
 
@@ -30,7 +31,7 @@ def decode_cookie(cookie: str, key: str | bytes | None = None) -> str | None:
     payload, bar, digest = cookie.rpartition("|")
     if not bar:
         return None
-    keys = [_own_key(), *(current_app.config.get("SECRET_KEY_FALLBACKS") or [])] if key is None else [key]
+    keys = [_own_key(), *former_keys(current_app)] if key is None else [key]
     given = digest.encode("utf-8", "surrogateescape")  # `compare_digest` takes bytes of any kind, but ASCII text only
     right = [hmac.compare_digest(_digest(payload, each).encode(), given) for each in keys]
     return payload if any(right) else None
@@ -57,8 +58,16 @@ def _hash(text: str) -> str:
 
 
 def _digest(payload: str, key: Any) -> str:
-    secret = key.encode("latin1", "replace") if isinstance(key, str) else key
+    secret = _bytes_of(key) if isinstance(key, str) else key
     return hmac.new(secret, payload.encode("utf-8", "surrogateescape"), sha512).hexdigest()
+
+
+def _bytes_of(key: str) -> bytes:
+    """Encode a key as Flask-Login does, and one that it cannot encode in a way of its own."""
+    try:
+        return key.encode("latin1")
+    except UnicodeEncodeError:
+        return key.encode("utf-8")
 
 
 def _own_key() -> Any:

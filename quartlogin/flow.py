@@ -11,9 +11,10 @@ from .current import unwrap
 from .errors import LoginRefused, RequestNeededError
 from .extension import current_manager
 from .flask_login import fingerprint
+from .identity import logins_of_request
 from .loading import user_of_request
 from .records import Login
-from .state import UserState, login_id, state_of_request
+from .state import UserState, state_of_request
 from .user import answers
 
 
@@ -53,7 +54,7 @@ async def login_user(
         await current_manager().records.login_began(login)
     except LoginRefused:
         return False
-    await _end(session.login_id())
+    await _end(logins_of_request())
     session.begin(login.user_id, login.id, fingerprint(), fresh=fresh)
     _plan_cookie(state, login, duration)
     state.set_user(user)
@@ -71,8 +72,8 @@ async def logout_user() -> bool:
     """
     state = _state_to_change()
     user = await user_of_request() if signals.user_logged_out.receivers else None  # who else would want to know?
-    await _end(login_id())
-    if not state.is_by_token:
+    await _end(logins_of_request())
+    if tokens.bearer_token() is None:
         session.end()
         if remember_cookie.read_cookie() is not None:
             session.ask_to_forget()
@@ -85,10 +86,14 @@ async def logout_user() -> bool:
 async def confirm_login() -> None:
     """Make this login fresh again: the password was checked just now. It goes on under a new id.
 
+    A bearer token's login is never fresh, and stays as it is.
+
     Raises:
         RequestNeededError: There is no request, or this is a websocket.
     """
     state = _state_to_change()
+    if tokens.bearer_token() is not None:
+        return
     user_id, old_id = session.user_id(), session.login_id()
     if user_id is not None:
         cookie = remember_cookie.read_cookie()
@@ -135,8 +140,8 @@ def _plan_cookie(state: UserState, login: Login, duration: timedelta | None) -> 
         session.ask_to_forget()  # it remembers whoever was signed in here before
 
 
-async def _end(ended: str | None) -> None:
-    if ended is not None:
+async def _end(logins: set[str]) -> None:
+    for ended in logins:
         await current_manager().records.login_ended(ended)
         current_manager().sockets.close(ended)
 

@@ -1,6 +1,8 @@
 """What happens before every view, unless the app asks for none of it: hardly anything."""
 
+from inspect import ismethod
 from typing import Any
+from urllib.parse import urlsplit
 
 from quart import current_app, request
 
@@ -10,17 +12,22 @@ from .connection import current_connection
 from .extension import current_manager
 from .guards import is_exempt, turn_away_visitors
 from .loading import user_of_request
-from .redirects import expand_login_view
+from .origins import is_foreign_websocket
 from .state import state_of_request
 
 
 async def before_view() -> Any:
     """Remember which loop serves this request, for the threads that it may start; load and guard if so configured."""
-    state_of_request()
+    state = state_of_request()
+    if state is not None and is_foreign_websocket():
+        state.login_id, state.fresh = None, False
     manager = current_manager()
     if manager.require_login and _is_guarded():
-        return await turn_away_visitors()
-    if manager.eager and not _is_static():
+        answer = await turn_away_visitors()
+        if answer is None and is_websocket():
+            manager.sockets.hold(manager.websocket_recheck)
+        return answer
+    if manager.eager and not _is_file():
         await user_of_request()
     return None
 
@@ -28,19 +35,30 @@ async def before_view() -> Any:
 def _is_guarded() -> bool:
     """Tell whether `require_login` covers this view: all but files, login pages and what is marked exempt."""
     endpoint = current_connection().endpoint
-    if endpoint is None or _is_static() or is_exempt(current_app.view_functions[endpoint]):
+    if endpoint is None or _is_file() or is_exempt(current_app.view_functions[endpoint]):
         return False
-    if is_websocket():
-        return True
-    return request.method not in EXEMPT_METHODS and not _is_login_page(endpoint)
+    return is_websocket() or (request.method not in EXEMPT_METHODS and not _is_login_page(endpoint))
 
 
-def _is_static() -> bool:
-    endpoint = current_connection().endpoint
-    return endpoint is not None and (endpoint == "static" or endpoint.endswith(".static"))
+def _is_file() -> bool:
+    """Tell whether this view is the one that an app or a blueprint has for its static files."""
+    view = current_app.view_functions.get(current_connection().endpoint or "")
+    return ismethod(view) and view.__name__ == "send_static_file"
 
 
 def _is_login_page(endpoint: str) -> bool:
     manager = current_manager()
-    pages = [manager.login_view, manager.refresh_view, *manager.blueprint_login_views.values()]
-    return any(page is not None and (page == endpoint or expand_login_view(page) == request.path) for page in pages)
+    pages = [(request.blueprint, manager.login_view), (request.blueprint, manager.refresh_view)]
+    pages.extend(manager.blueprint_login_views.items())
+    return any(page is not None and _names(page, blueprint, endpoint) for blueprint, page in pages)
+
+
+def _names(page: str, blueprint: str | None, endpoint: str) -> bool:
+    """Tell whether a login view, given by its endpoint or as a URL, is the view of this request."""
+    if page.startswith("."):
+        return f"{blueprint}{page}" == endpoint
+    if not page.startswith(("/", "http://", "https://")):
+        return page == endpoint
+    parts = urlsplit(page)
+    # Not `request.path`, in which several slashes at the begin are one.
+    return parts.netloc in {"", request.host} and parts.path == request.root_path + request.scope["path"]

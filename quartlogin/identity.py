@@ -6,7 +6,9 @@
 4. The app's `request_loader`.
 """
 
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
 
 from . import remember, session, signals, tokens
 from .config import session_protection
@@ -14,11 +16,9 @@ from .connection import can_set_cookies, current_connection
 from .errors import LoginRefused
 from .extension import current_manager
 from .flask_login import fingerprint, older_fingerprints
-from .origins import is_own_origin
+from .origins import is_foreign_websocket
 from .records import Login
 from .state import UserState
-
-_BEARER: Final = "bearer "
 
 
 async def find_user(state: UserState) -> Any:
@@ -30,33 +30,50 @@ async def find_user(state: UserState) -> Any:
     """
     manager = current_manager()
     manager.check_loaders()
-    bearer = bearer_token()
+    bearer = tokens.bearer_token()
     user = await (_from_cookies(state) if bearer is None else _from_bearer_token(state, bearer))
     return manager.anonymous_user() if user is None else user
 
 
-def bearer_token() -> str | None:
-    """Return the token of an `Authorization: Bearer` header (RFC 6750), `None` if the request has none."""
-    header = current_connection().headers.get("Authorization", "")
-    return header[len(_BEARER) :].strip() if header.lower().startswith(_BEARER) else None
+def logins_of_request() -> set[str]:
+    """Return the ids of the logins that this request carries, without asking whether they still count."""
+    bearer = tokens.bearer_token()
+    if bearer is not None:
+        token = tokens.load("bearer", bearer)
+        return set() if token is None else {token.login_id}
+    cookie = remember.read_cookie()
+    remembered = None if cookie is None else remember.read_token(cookie)
+    logins = {session.login_id(), None if remembered is None else remembered.login_id}
+    return {login for login in logins if login is not None}
 
 
 async def _from_bearer_token(state: UserState, text: str) -> Any:
-    state.is_by_token, state.fresh = True, False
+    return await _ask(state, partial(_user_of_token, text))
+
+
+async def _user_of_token(text: str) -> Any:
+    """Load the user of a bearer token, if it is still good."""
     token = tokens.load("bearer", text)
-    state.login_id = None if token is None else token.login_id
     return None if token is None else await current_manager().load_user(token.user_id)
 
 
+async def _ask(state: UserState, question: Callable[[], Awaitable[Any]]) -> Any:
+    """Ask a loader, and keep the question for those who want to ask again later."""
+    user = await question()
+    if user is not None:
+        state.ask_again = question
+    return user
+
+
 async def _from_cookies(state: UserState) -> Any:
-    if not can_set_cookies() and not is_own_origin():
-        return None  # another site's page opened this websocket, and the browser added our cookies
+    if is_foreign_websocket():
+        return None  # another site's page opened it, and the browser added our cookies
     if not await _protect(state):
         return None
-    user = await _from_session()
+    user = await _from_session(state)
     if user is None:
         user = await _from_remember_cookie(state)
-    return await _from_request() if user is None else user
+    return await _from_request(state) if user is None else user
 
 
 async def _protect(state: UserState) -> bool:
@@ -85,18 +102,29 @@ def _is_same_browser() -> bool:
     return current_manager().import_flask_login and session.is_from([*older_fingerprints()])
 
 
-async def _from_session() -> Any:
+async def _from_session(state: UserState) -> Any:
     user_id = session.user_id()
     if user_id is None:
         return None
     if current_manager().import_flask_login and session.login_id() is None and can_set_cookies():
-        login = Login(session.new_id(), user_id, is_imported=True)
         try:
-            await current_manager().records.login_began(login)
+            await _adopt_session(state, user_id)
         except LoginRefused:
             return None
-        session.adopt(login.id, fingerprint())
-    return await current_manager().load_user(user_id)
+    return await _ask(state, partial(current_manager().load_user, user_id))
+
+
+async def _adopt_session(state: UserState, user_id: str) -> None:
+    """Give a login that Flask-Login began an id, and its remember cookie, if there is one, our form."""
+    cookie = remember.read_cookie()
+    is_remembered = cookie is not None and remember.read_flask_login_id(cookie) == user_id
+    secret = session.new_id() if is_remembered else None
+    login = Login(session.new_id(), user_id, secret=secret, is_imported=True)
+    await current_manager().records.login_began(login)
+    session.adopt(login.id, fingerprint())
+    if is_remembered:
+        session.ask_to_remember()
+        state.remember_secret = secret
 
 
 async def _from_remember_cookie(state: UserState) -> Any:
@@ -152,14 +180,15 @@ async def _import(state: UserState, cookie: str) -> Any:
 async def _load_as(state: UserState, login: Login) -> Any:
     """Load the user of a login that is not, or not yet, the session's."""
     state.login_id, state.fresh = login.id, False
-    user = await current_manager().load_user(login.user_id)
+    user = await _ask(state, partial(current_manager().load_user, login.user_id))
     if user is None:
         state.login_id = None
     return user
 
 
-async def _from_request() -> Any:
-    user = await current_manager().load_user_from_request(current_connection())
+async def _from_request(state: UserState) -> Any:
+    user = await _ask(state, partial(current_manager().load_user_from_request, current_connection()))
     if user is not None:
+        state.login_id, state.fresh = None, False  # whatever the session says: this is not its login
         await signals.send(signals.user_loaded_from_request, user=user)
     return user

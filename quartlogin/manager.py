@@ -14,11 +14,11 @@ from .clients import login_required_error
 from .connection import current_connection
 from .current import CurrentUser, unwrap
 from .errors import ConfigurationError
-from .identity import bearer_token
 from .loading import user_now
 from .records import LoginRecords, NoRecords
 from .refusals import Refusal, answer
 from .state import acting_as
+from .tokens import bearer_token
 from .user import AnonymousUserMixin, UserT, answers
 from .websockets import OpenSockets
 

@@ -7,10 +7,15 @@ then reads what comes back (cross-site websocket hijacking, ASVS 5.0 4.4.2).
 from typing import Final
 from urllib.parse import urlsplit
 
-from .connection import current_connection
+from .connection import can_set_cookies, current_connection
 from .extension import current_manager
 
 _SCHEMES: Final = {"ws": {"http", "https"}, "wss": {"https"}}
+
+
+def is_foreign_websocket() -> bool:
+    """Tell whether this is a websocket that a page of another site has opened."""
+    return not can_set_cookies() and not is_own_origin()
 
 
 def is_own_origin() -> bool:

@@ -38,7 +38,7 @@ def login_remembered() -> bool:
     if state is None:
         return False
     state.looked = True
-    cookie = read_cookie()
+    cookie = read_cookie() if tokens.bearer_token() is None else None
     if cookie is None:
         return False
     return read_token(cookie) is not None or (
@@ -49,7 +49,7 @@ def login_remembered() -> bool:
 async def update_cookie(response: ResponseTypes) -> ResponseTypes:
     """Set or delete the cookie as this request has asked for; nothing at all if nobody looked at the user."""
     state = state_of_request()
-    if state is None or not state.looked or state.is_by_token:
+    if state is None or not state.looked or tokens.bearer_token() is not None:
         return response
     wanted = session.take_remember_request()
     if wanted == "clear":

@@ -15,8 +15,8 @@ from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .caching import mark_private
+from .config import former_keys
 from .connection import current_connection
-from .errors import ConfigurationError
 
 _HOST_PREFIX: Final = "__Host-"
 
@@ -47,10 +47,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         """Return the signer for the app's present keys, `None` if it has no secret key."""
         if not app.secret_key:
             return None
-        fallbacks = app.config["SECRET_KEY_FALLBACKS"] or []
-        if isinstance(fallbacks, str | bytes):
-            raise ConfigurationError("SECRET_KEY_FALLBACKS is a list of keys: write ['the old key'].")
-        keys: tuple[Any, ...] = (*fallbacks, app.secret_key)  # itsdangerous signs with the last
+        keys: tuple[Any, ...] = (*former_keys(app), app.secret_key)  # itsdangerous signs with the last
         salt = f"quartlogin session of {self._audience or app.name}"
         serializer = self._serializers.get((salt, keys))
         if serializer is None:

@@ -5,12 +5,12 @@ it, and a copied context may get a new one.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from . import session
+from . import session, tokens
 from .connection import current_connection
 
 _ATTRIBUTE: Final = "_quartlogin_state"
@@ -27,9 +27,9 @@ class UserState:
         "_login_id",
         "_user",
         "answered",
+        "ask_again",
         "error",
         "fresh",
-        "is_by_token",
         "looked",
         "loop",
         "remember_secret",
@@ -54,8 +54,8 @@ class UserState:
         self.remember_secret: str | None = None
         #: When that cookie is to expire, in seconds since 1970; `None`: in its whole time from now.
         self.remember_until: int | None = None
-        #: Whether a bearer token came with the request, so that cookies do not count.
-        self.is_by_token = False
+        #: Looks the same user up again, for a websocket that stays open; `None` for an anonymous visitor.
+        self.ask_again: Callable[[], Awaitable[Any]] | None = None
         self._user: Any = _UNKNOWN
         self._login_id: Any = _UNKNOWN
 
@@ -77,8 +77,14 @@ class UserState:
 
     @property
     def login_id(self) -> str | None:
-        """The id of the login: the session's, unless a cookie or a token named another one."""
-        return session.login_id() if self._login_id is _UNKNOWN else self._login_id
+        """The id of the login: the bearer token's if there is one; the session's, unless a cookie named another one."""
+        if self._login_id is _UNKNOWN:
+            bearer = tokens.bearer_token()
+            if bearer is None:
+                return session.login_id()
+            token = tokens.load("bearer", bearer)
+            self._login_id = None if token is None else token.login_id
+        return cast("str | None", self._login_id)
 
     @login_id.setter
     def login_id(self, login_id: str | None) -> None:
@@ -133,7 +139,9 @@ def login_fresh() -> bool:
     if state is None:
         return False
     state.looked = True
-    return session.is_fresh() if state.fresh is None else state.fresh
+    if state.fresh is not None:
+        return state.fresh
+    return tokens.bearer_token() is None and session.is_fresh()
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

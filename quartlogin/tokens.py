@@ -9,6 +9,9 @@ from itsdangerous import BadData
 from quart import current_app
 from quart_auth import QuartAuth
 
+from .config import former_keys
+from .connection import current_connection
+
 Purpose = Literal["remember", "bearer"]
 
 _LONGEST: Final = 4096  # characters; no browser keeps a longer cookie
@@ -27,6 +30,12 @@ class Token:
     secret: str | None = None
     #: For how long the login is remembered in all, if it was given a time of its own.
     seconds: int | None = None
+
+
+def bearer_token() -> str | None:
+    """Return the token of an `Authorization: Bearer` header (RFC 6750), `None` if the request has none."""
+    scheme, _, token = current_connection().headers.get("Authorization", "").strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def dump(purpose: Purpose, token: Token) -> str:
@@ -60,6 +69,7 @@ def _parse(payload: Any) -> Token | None:
 
 def _signer(purpose: Purpose) -> QuartAuth:
     """Make quart-auth's signer for one purpose of this app: its salt keeps tokens apart (ASVS 5.0 9.2.2, 9.2.3)."""
+    former_keys(current_app)  # quart-auth would take each letter of a text for a key
     return QuartAuth(
         attribute_name=f"_quartlogin_{purpose}",
         cookie_name=f"quartlogin_{purpose}",

@@ -2,19 +2,18 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from logging import getLogger
 from typing import Any, Final, cast
 
 from .connection import current_connection
-from .identity import find_user
-from .state import UserState, login_id
+from .state import state_of_request
 from .user import answers
 
 _POLICY_VIOLATION: Final = 1008  # RFC 6455, 7.4.1
 _REASON: Final = "The login has ended."
+_GRACE: Final = 1  # second for a handler to clean up
 _PATIENCE: Final = 5  # seconds for a client to take note
 
 _log = getLogger(__name__)
@@ -34,80 +33,126 @@ class OpenSockets:
             ask_again_every: How often the user is looked up again, which is how a login that another process has
                 ended is noticed; `None` for never.
         """
-        socket = _OpenSocket()
-        with self._held(login_id(), socket):
-            watcher = None if ask_again_every is None else asyncio.create_task(_watch(socket, ask_again_every))
-            try:
-                return await handler()
-            except asyncio.CancelledError:
-                if not socket.is_ended:
-                    raise
-                await socket.say_why()
-                return None
-            finally:
-                if watcher is not None:
-                    watcher.cancel()
+        socket = self.hold(ask_again_every, is_wrapped=True)
+        try:
+            return await handler()
+        except BaseException:
+            if not socket.is_ended:
+                raise
+            socket.come_to_rest()
+        finally:
+            self.let_go(socket)
+            await socket.say_why()
+        return None
+
+    def hold(self, ask_again_every: timedelta | None, *, is_wrapped: bool = False) -> "_OpenSocket":
+        """Keep the websocket that this task handles among those that end with their login.
+
+        Args:
+            ask_again_every: As for `serve`.
+            is_wrapped: Whether the caller closes the websocket when its handler is stopped, as `serve` does.
+        """
+        socket = _OpenSocket(self, is_wrapped=is_wrapped)
+        login = None if socket.state is None else socket.state.login_id
+        if login is not None:
+            self._by_login[login].add(socket)
+        if ask_again_every is not None:
+            socket.watch(ask_again_every)
+        return socket
 
     def close(self, login: str) -> None:
-        """Stop the handlers of a login that has ended; each closes its websocket. Nobody has to wait for that."""
+        """Stop the handlers of a login that has ended; their websockets are closed. Nobody has to wait for that."""
         for socket in list(self._by_login.get(login, ())):
             socket.end()
 
     def rename(self, old: str | None, new: str) -> None:
         """Keep the websockets of a login that goes on under a new id."""
-        if old is not None and old in self._by_login:
-            self._by_login[new] |= self._by_login.pop(old)
+        for socket in self._by_login.pop(old or "", ()):
+            self._by_login[new].add(socket)
+            if socket.state is not None:
+                socket.state.login_id = new
 
-    @contextmanager
-    def _held(self, login: str | None, socket: "_OpenSocket") -> Iterator[None]:
-        if login is not None:
-            self._by_login[login].add(socket)
-        try:
-            yield
-        finally:
-            for name in [name for name, sockets in self._by_login.items() if socket in sockets]:
-                self._by_login[name].discard(socket)
-                if not self._by_login[name]:
-                    del self._by_login[name]
+    def let_go(self, socket: "_OpenSocket") -> None:
+        """Forget a websocket whose handler has ended."""
+        for login in [login for login, sockets in self._by_login.items() if socket in sockets]:
+            self._by_login[login].discard(socket)
+            if not self._by_login[login]:
+                del self._by_login[login]
 
 
 class _OpenSocket:
     """One open websocket and the task that handles it, which is the one that makes this."""
 
-    def __init__(self) -> None:
+    def __init__(self, among: OpenSockets, *, is_wrapped: bool) -> None:
+        self.state = state_of_request()
+        self.is_ended = False
+        self._is_wrapped = is_wrapped
+        self._closing: asyncio.Task[None] | None = None
         self._connection = current_connection()
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[Any] = cast("asyncio.Task[Any]", asyncio.current_task())
-        self.is_ended = False
+        self._helpers: set[asyncio.Task[None]] = set()
+        self._task.add_done_callback(lambda _: self._forget(among))
+
+    def watch(self, every: timedelta) -> None:
+        """Have the user looked up again and again, and the socket ended when the login counts no more."""
+        self._start(self._ask_again(every))
 
     def end(self) -> None:
-        """Stop the handler: not one more message is handled."""
+        """Stop the handler and close the websocket."""
         if not self.is_ended:
             self.is_ended = True
-            self._loop.call_soon_threadsafe(self._task.cancel)
+            self._loop.call_soon_threadsafe(self._start, self._stop())
+
+    def come_to_rest(self) -> None:
+        """Have the handler's task go on after it was stopped, to close the websocket."""
+        self._task.uncancel()
+        _log.debug("A websocket's handler was stopped, since its login has ended.", exc_info=True)
 
     async def say_why(self) -> None:
-        """Close the websocket, from the handler's task after it was stopped."""
-        self._task.uncancel()
+        """Close the websocket with the reason, if the end of its login is why."""
+        if self.is_ended:
+            self._closing = self._closing or self._loop.create_task(self._close())
+            await asyncio.shield(self._closing)
+
+    async def _stop(self) -> None:
+        if self._is_wrapped:
+            self._task.cancel()  # at once: not one more message is handled
+            await asyncio.sleep(_GRACE)  # by then it has cleaned up and closed the websocket, or never will
+            await self.say_why()
+        else:
+            await self.say_why()  # first: Quart closes a websocket whose handler is cancelled in its own way
+            self._task.cancel()
+
+    async def _close(self) -> None:
         try:
             async with asyncio.timeout(_PATIENCE):
                 await self._connection.close(_POLICY_VIOLATION, _REASON)
         except Exception:  # a client that does not read, or is gone
             _log.debug("A websocket could not be closed in order.", exc_info=True)
 
+    async def _ask_again(self, every: timedelta) -> None:
+        while not self.is_ended:
+            await asyncio.sleep(every.total_seconds())
+            if not await self._still_counts():
+                self.end()
 
-async def _watch(socket: _OpenSocket, every: timedelta) -> None:
-    """Look the user up again and again, and end the socket when the login counts no more."""
-    while not socket.is_ended:
-        await asyncio.sleep(every.total_seconds())
-        if not await _still_counts():
-            socket.end()
+    async def _still_counts(self) -> bool:
+        if self.state is None or self.state.ask_again is None:
+            return True
+        try:
+            user = await self.state.ask_again()
+        except Exception:  # the database is down, say: nobody is signed out by that
+            _log.warning("The user of an open websocket could not be looked up again.", exc_info=True)
+            return True
+        return user is not None and answers(user, "is_authenticated")
 
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        helper = self._loop.create_task(work)
+        self._helpers.add(helper)
+        helper.add_done_callback(self._helpers.discard)
 
-async def _still_counts() -> bool:
-    try:
-        user = await find_user(UserState(asyncio.get_running_loop()))
-    except Exception:  # the database is down, say: nobody is signed out by that
-        _log.warning("The user of an open websocket could not be looked up again.", exc_info=True)
-        return True
-    return answers(user, "is_authenticated")
+    def _forget(self, among: OpenSockets) -> None:
+        among.let_go(self)
+        for helper in self._helpers:
+            helper.cancel()

@@ -16,11 +16,13 @@ PACKAGE = Path(quartlogin.__file__).parent
 
 #: Each module of the extension may import those in the lines above its own.
 LAYERS = [
-    ["errors", "callbacks", "connection", "session", "records", "tokens"],
-    ["config", "extension", "signals", "flask_login", "state", "user"],
+    ["errors", "callbacks", "connection", "session", "records"],
+    ["config", "extension", "signals", "user"],
+    ["flask_login", "tokens"],
+    ["state"],
     ["redirects", "origins", "caching", "clients", "remember"],
-    ["identity", "session_interface", "refusals"],
-    ["loading", "websockets"],
+    ["identity", "session_interface", "refusals", "websockets"],
+    ["loading"],
     ["current", "guards"],
     ["templating", "flow", "gate"],
     ["testing", "manager"],
