@@ -5,6 +5,7 @@ Templates of an async environment are compiled to coroutines, so the name `curre
 real user object.
 """
 
+import warnings
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, Final, cast
@@ -28,6 +29,12 @@ _output_is_kept: ContextVar[bool] = ContextVar("quartlogin_output_is_kept", defa
 
 def install(app: Quart) -> None:
     """Make `current_user` known to the app's templates, also if its environment exists already."""
+    if any(other.singleton for other in app.extensions.get("QUART_AUTH", [])):
+        warnings.warn(
+            "A QuartAuth on this app gives templates a current_user of its own, which goes before quartlogin's: "
+            "write QuartAuth(app, singleton=False), or LoginManager(app, add_context_processor=False).",
+            stacklevel=4,
+        )
     if "jinja_env" in vars(app):  # a cached property: building it here would freeze app.jinja_options
         _equip(app.jinja_env)
         return
