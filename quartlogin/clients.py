@@ -1,7 +1,7 @@
 """What kind of client sent this request, and how a client that is no browser is told that it has to sign in."""
 
 import json
-from typing import Final
+from typing import Any, Final, cast
 
 from quart import Response, current_app, has_websocket_context, request
 
@@ -49,9 +49,9 @@ def login_required_error(detail: str, challenge: str, *, as_json: bool) -> Login
 
 
 def _response(body: str, challenge: str) -> Response:
-    response: Response = current_app.response_class(body, 401, content_type="application/problem+json")
-    response.headers["WWW-Authenticate"] = challenge
-    return response
+    headers = {"Content-Type": "application/problem+json", "WWW-Authenticate": challenge}
+    make: Any = current_app.response_class  # typed as Flask's, but it is Quart's
+    return cast(Response, make(body, 401, headers))
 
 
 def _is_json(kind: str) -> bool:

@@ -44,13 +44,20 @@ def fingerprint() -> str:
 
 
 def older_fingerprints() -> Iterator[str]:
-    """Yield what Flask-Login 0.6.3 may have kept for this browser: bytes as Python shows them."""
+    """Yield what Flask-Login may have kept for this browser; 0.6.3 has bytes in it, as Python shows them."""
     headers = current_connection().headers
     agent = headers.get("User-Agent")
     shown = None if agent is None else agent.encode()
-    for address in (current_connection().remote_addr, headers.get("X-Forwarded-For")):
+    remote = current_connection().remote_addr
+    for address in (_address_in_flask(remote), headers.get("X-Forwarded-For")):
         if address is not None:
-            yield _hash(f"{address.encode().split(b',')[0].strip()}|{shown}")
+            yield _hash(f"{address.encode().split(b',')[0].strip()!r}|{shown!r}")
+    yield _hash(f"{_address_in_flask(remote)}|{agent or ''}")
+
+
+def _address_in_flask(remote: str | None) -> str | None:
+    """Return what Flask calls the address that Quart calls this, where a unix socket is between them and a proxy."""
+    return "" if remote == "<local>" else remote
 
 
 def _hash(text: str) -> str:

@@ -2,20 +2,23 @@
 
 import time
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from . import remember as remember_cookie
 from . import session, signals, tokens
+from .config import remember_duration
 from .connection import can_set_cookies
 from .current import unwrap
 from .errors import LoginRefused, RequestNeededError
 from .extension import current_manager
 from .flask_login import fingerprint
-from .identity import logins_of_request
+from .identity import logins_in_cookies, logins_of_request
 from .loading import user_of_request
 from .records import Login
 from .state import UserState, state_of_request
 from .user import answers
+
+_LONGEST_DURATION: Final = timedelta(days=36525)  # 100 years: more than any date can be reckoned with
 
 
 async def login_user(
@@ -40,22 +43,22 @@ async def login_user(
         ConfigurationError: Nothing could load the user again in the next request.
         RequestNeededError: There is no request, or this is a websocket.
         TypeError: The duration is not a timedelta.
-        ValueError: The user has no id.
+        ValueError: The user has no id, or the duration is longer than 100 years.
     """
     state = _state_to_change()
     user = unwrap(user)
-    if duration is not None and not isinstance(duration, timedelta):
-        raise TypeError(f"duration has to be a datetime.timedelta, not {duration!r}.")
+    _check_duration(duration)
     if not force and not answers(user, "is_active"):
         return False
     current_manager().check_loaders()
-    login = Login(session.new_id(), _id_of(user), secret=session.new_id() if remember else None)
+    login = _new_login(_id_of(user), _end_of(duration) if remember else None)
     try:
         await current_manager().records.login_began(login)
     except LoginRefused:
         return False
-    await _end(logins_of_request())
+    await _end(logins_in_cookies())
     session.begin(login.user_id, login.id, fingerprint(), fresh=fresh)
+    state.fresh = fresh
     _plan_cookie(state, login, duration)
     state.set_user(user)
     await signals.send(signals.user_logged_in, user=user)
@@ -99,13 +102,13 @@ async def confirm_login() -> None:
         cookie = remember_cookie.read_cookie()
         token = None if cookie is None else remember_cookie.read_token(cookie)
         is_remembered = token is not None and token.login_id == old_id
-        login = Login(session.new_id(), user_id, secret=session.new_id() if is_remembered else None)
+        login = _new_login(user_id, token.expires_at if token is not None and is_remembered else None)
         await current_manager().records.login_renewed(old_id or "", login)
         current_manager().sockets.rename(old_id, login.id)
         session.renew(login.id, fingerprint())
         if token is not None and is_remembered:
             session.ask_to_remember()
-            state.remember_secret, state.remember_until = login.secret, token.expires_at
+            state.remember_secret, state.remember_until = login.secret, login.expires_at
         state.login_id, state.fresh, state.looked = login.id, True, True
     await signals.send(signals.user_login_confirmed)
 
@@ -122,20 +125,42 @@ async def create_bearer_token(user: Any, *, duration: timedelta) -> str:
 
     Raises:
         LoginRefused: The app's `LoginRecords` refuse it.
-        ValueError: The user has no id.
+        TypeError: The duration is not a timedelta.
+        ValueError: The user has no id, or the duration is longer than 100 years.
     """
-    expires_at = int(time.time() + duration.total_seconds())
+    _check_duration(duration)
+    expires_at = _end_of(duration)
     login = Login(session.new_id(), _id_of(unwrap(user)), kind="bearer", expires_at=expires_at)
     await current_manager().records.login_began(login)
     return tokens.dump("bearer", tokens.Token(login.user_id, login.id, expires_at))
 
 
+def _check_duration(duration: timedelta | None) -> None:
+    if duration is None:
+        return
+    if not isinstance(duration, timedelta):
+        raise TypeError(f"duration has to be a datetime.timedelta, not {duration!r}.")
+    if duration > _LONGEST_DURATION:
+        raise ValueError(f"duration has to be at most {_LONGEST_DURATION.days} days, not {duration.days}.")
+
+
+def _end_of(duration: timedelta | None) -> int:
+    """Return when a remembered login ends, in seconds since 1970."""
+    lasting = remember_duration() if duration is None else duration
+    return int(time.time() + lasting.total_seconds())
+
+
+def _new_login(user_id: str, expires_at: int | None) -> Login:
+    """Make a login; one that ends at a set time is remembered until then."""
+    secret = None if expires_at is None else session.new_id()
+    return Login(session.new_id(), user_id, secret=secret, expires_at=expires_at)
+
+
 def _plan_cookie(state: UserState, login: Login, duration: timedelta | None) -> None:
-    state.login_id = login.id
-    state.fresh = None
+    state.login_id, state.signs_in = login.id, True
     if login.secret is not None:
         session.ask_to_remember(duration)
-        state.remember_secret, state.remember_until = login.secret, None
+        state.remember_secret, state.remember_until = login.secret, login.expires_at
     elif remember_cookie.read_cookie() is not None:
         session.ask_to_forget()  # it remembers whoever was signed in here before
 

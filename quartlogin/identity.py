@@ -41,6 +41,11 @@ def logins_of_request() -> set[str]:
     if bearer is not None:
         token = tokens.load("bearer", bearer)
         return set() if token is None else {token.login_id}
+    return logins_in_cookies()
+
+
+def logins_in_cookies() -> set[str]:
+    """Return the ids of the logins that this browser's session and remember cookie carry."""
     cookie = remember.read_cookie()
     remembered = None if cookie is None else remember.read_token(cookie)
     logins = {session.login_id(), None if remembered is None else remembered.login_id}
@@ -79,7 +84,7 @@ async def _from_cookies(state: UserState) -> Any:
 async def _protect(state: UserState) -> bool:
     """Hold the session against the browser it was begun in; returns whether it counts."""
     mode = session_protection(current_manager().session_protection)
-    if mode is None or session.user_id() is None or _is_same_browser():
+    if mode is None or session.user_id(also_numbers=True) is None or _is_same_browser():
         return True
     counts = mode == "basic" or session.is_permanent()
     state.fresh = False
@@ -103,15 +108,20 @@ def _is_same_browser() -> bool:
 
 
 async def _from_session(state: UserState) -> Any:
-    user_id = session.user_id()
+    manager = current_manager()
+    user_id = session.user_id(also_numbers=manager.import_flask_login)
     if user_id is None:
         return None
-    if current_manager().import_flask_login and session.login_id() is None and can_set_cookies():
+    is_imported = manager.import_flask_login and session.login_id() is None and can_set_cookies()
+    if is_imported:
         try:
             await _adopt_session(state, user_id)
         except LoginRefused:
             return None
-    return await _ask(state, partial(current_manager().load_user, user_id))
+    user = await _ask(state, partial(manager.load_user, user_id))
+    if user is None and is_imported:
+        await manager.records.login_ended(state.login_id or "")
+    return user
 
 
 async def _adopt_session(state: UserState, user_id: str) -> None:
@@ -121,7 +131,7 @@ async def _adopt_session(state: UserState, user_id: str) -> None:
     secret = session.new_id() if is_remembered else None
     login = Login(session.new_id(), user_id, secret=secret, is_imported=True)
     await current_manager().records.login_began(login)
-    session.adopt(login.id, fingerprint())
+    session.adopt(user_id, login.id, fingerprint())
     if is_remembered:
         session.ask_to_remember()
         state.remember_secret = secret
@@ -170,10 +180,12 @@ async def _import(state: UserState, cookie: str) -> Any:
     except LoginRefused:
         return None
     user = await _load_as(state, login)
-    if user is not None:
-        session.resume(user_id, login.id, fingerprint(), None)
-        session.ask_to_remember()
-        state.remember_secret = login.secret
+    if user is None:
+        await current_manager().records.login_ended(login.id)
+        return None
+    session.resume(user_id, login.id, fingerprint(), None)
+    session.ask_to_remember()
+    state.remember_secret = login.secret
     return user
 
 

@@ -25,12 +25,14 @@ class Login:
 class LoginRecords(Protocol):
     """An app's record of its logins, set as `LoginManager.records`.
 
-    Each method may raise `LoginRefused`; another error is an error of the request. Whether a login goes on is asked
-    in the `user_loader`, which finds its id in `login_id()`.
+    Whether a login goes on is asked in the `user_loader`, which finds its id in `login_id()`. `LoginRefused` says no
+    where it is named below; any other error is an error of the request.
     """
 
     async def login_began(self, login: Login) -> None:
         """Somebody has signed in, or got a bearer token, and nothing is written yet: the last word is yours.
+
+        Where `login.is_imported`, the user id comes from a cookie and may name nobody; then `login_ended` follows.
 
         Raises:
             LoginRefused: `login_user` returns False.
@@ -44,7 +46,8 @@ class LoginRecords(Protocol):
             new_secret: What it may say from now on; `None` where no cookie can be set, as on a websocket.
 
         Returns:
-            Whether the cookie is to carry `new_secret`; otherwise it stays as it is.
+            Whether the cookie is to carry `new_secret`; otherwise it stays as it is. The answer may be lost on its way,
+            and requests of one browser run side by side, so let the old secret count for some seconds more.
 
         Raises:
             LoginRefused: The visitor is anonymous and the cookie is deleted.

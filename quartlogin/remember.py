@@ -49,8 +49,10 @@ def login_remembered() -> bool:
 async def update_cookie(response: ResponseTypes) -> ResponseTypes:
     """Set or delete the cookie as this request has asked for; nothing at all if nobody looked at the user."""
     state = state_of_request()
-    if state is None or not state.looked or tokens.bearer_token() is not None:
+    if state is None or not state.looked:
         return response
+    if tokens.bearer_token() is not None and not state.signs_in:
+        return response  # cookies are not what this request is about
     wanted = session.take_remember_request()
     if wanted == "clear":
         response.delete_cookie(_name(), **_attributes())  # with the attributes that it was set with

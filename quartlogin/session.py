@@ -67,9 +67,9 @@ def renew(login_id: str, fingerprint: str) -> None:
     session.update({LOGIN_ID: login_id, FRESH: True, FRESH_AT: int(time.time()), FINGERPRINT: fingerprint})
 
 
-def adopt(login_id: str, fingerprint: str) -> None:
+def adopt(user_id: str, login_id: str, fingerprint: str) -> None:
     """Give a login that Flask-Login began an id."""
-    session.update({LOGIN_ID: login_id, FINGERPRINT: fingerprint})
+    session.update({USER_ID: user_id, LOGIN_ID: login_id, FINGERPRINT: fingerprint})
 
 
 def end() -> None:
@@ -78,9 +78,16 @@ def end() -> None:
         del session[key]
 
 
-def user_id() -> str | None:
-    """Return the id of the user whom this session signs in, `None` for an anonymous visitor."""
-    return _text(session.get(USER_ID))
+def user_id(*, also_numbers: bool = False) -> str | None:
+    """Return the id of the user whom this session signs in, `None` for an anonymous visitor.
+
+    Args:
+        also_numbers: Whether a whole number is taken for its digits: Flask-Login writes whatever `get_id()` gave.
+    """
+    value = session.get(USER_ID)
+    if also_numbers and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _text(value)
 
 
 def login_id() -> str | None:

@@ -35,6 +35,7 @@ class UserState:
         "remember_secret",
         "remember_until",
         "running",
+        "signs_in",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
@@ -54,6 +55,8 @@ class UserState:
         self.remember_secret: str | None = None
         #: When that cookie is to expire, in seconds since 1970; `None`: in its whole time from now.
         self.remember_until: int | None = None
+        #: Whether somebody was signed in by this request.
+        self.signs_in = False
         #: Looks the same user up again, for a websocket that stays open; `None` for an anonymous visitor.
         self.ask_again: Callable[[], Awaitable[Any]] | None = None
         self._user: Any = _UNKNOWN

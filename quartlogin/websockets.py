@@ -122,7 +122,8 @@ class _OpenSocket:
             await self.say_why()
         else:
             await self.say_why()  # first: Quart closes a websocket whose handler is cancelled in its own way
-            self._task.cancel()
+            if not self._task.cancelling():  # Quart may have been quicker
+                self._task.cancel()
 
     async def _close(self) -> None:
         try:

@@ -1,0 +1,232 @@
+"""An app with its own models in SQLAlchemy: users, and a record of their logins.
+
+A cookie that was copied before a logout is worth nothing after it: the login's row is gone, and `load_user` asks for
+the user and the login in one query.
+
+Start it with `hypercorn 'examples.sqlalchemy_app:create_app()'` and open http://127.0.0.1:8000.
+"""
+
+import asyncio
+import hashlib
+import os
+import secrets
+import time
+import uuid
+from datetime import timedelta
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
+from quart import Quart, redirect, render_template_string, request
+from quart.typing import ResponseReturnValue
+from sqlalchemy import ForeignKey, delete, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from quartlogin import (
+    Login,
+    LoginManager,
+    LoginRefused,
+    UserMixin,
+    login_id,
+    login_required,
+    login_user,
+    logout_user,
+    safe_next,
+)
+
+REMEMBERED = timedelta(days=30)
+#: For how long a remember cookie works after its replacement: the answer that carried the new one may be lost.
+GRACE = timedelta(seconds=30)
+
+PAGE = """
+<p>Hello, {{ current_user.name }}. You are signed in in {{ places }} places.</p>
+<form method="post" action="/logout"><button>Sign out</button></form>
+"""
+FORM = """
+<form method="post">
+  <p>{{ message }}</p>
+  <input name="name"> <input name="password" type="password">
+  <label><input name="remember" type="checkbox"> Remember me</label>
+  <button>{{ button }}</button>
+</form>
+"""
+
+hasher = PasswordHasher()
+
+
+class Model(DeclarativeBase):
+    """What the tables have in common."""
+
+
+class User(UserMixin, Model):
+    """An account."""
+
+    __tablename__ = "users"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=lambda: uuid.uuid4().hex)
+    name: Mapped[str] = mapped_column(unique=True)
+    password_hash: Mapped[str]
+
+
+class SignIn(Model):
+    """A login that has not ended. Only hashes of its id and secrets are kept."""
+
+    __tablename__ = "logins"
+
+    id_hash: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    secret_hash: Mapped[str | None]
+    former_secret_hash: Mapped[str | None]
+    replaced_at: Mapped[int] = mapped_column(default=0)  # seconds since 1970
+
+
+Sessions = async_sessionmaker[AsyncSession]
+
+
+class Records:
+    """What quartlogin tells about logins, kept in the table `logins`."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def login_began(self, login: Login) -> None:
+        """Add a row; without a user of that id there is no login."""
+        async with self._sessions.begin() as database:
+            if await database.get(User, login.user_id) is None:
+                raise LoginRefused(login.user_id)
+            database.add(
+                SignIn(id_hash=digest(login.id), user_id=login.user_id, secret_hash=digest_or_none(login.secret))
+            )
+
+    async def login_restored(self, login: Login, new_secret: str | None) -> bool:
+        """Accept the present secret, and the one before it for a moment; replace the present one."""
+        given, now = digest(login.secret or ""), int(time.time())
+        is_present = SignIn.secret_hash == given
+        is_former = (SignIn.former_secret_hash == given) & (SignIn.replaced_at > now - GRACE.total_seconds())
+        this_login = SignIn.id_hash == digest(login.id)
+        async with self._sessions.begin() as database:
+            found = await database.scalar(select(SignIn.id_hash).where(this_login, or_(is_present, is_former)))
+            if found is None:  # the cookie was copied, or the login has ended: nobody has it any more
+                await database.execute(delete(SignIn).where(this_login))
+            elif new_secret is not None:
+                changed = update(SignIn).where(this_login, is_present).returning(SignIn.id_hash)
+                new = {"secret_hash": digest(new_secret), "former_secret_hash": given, "replaced_at": now}
+                return await database.scalar(changed.values(new)) is not None
+        if found is None:
+            raise LoginRefused(login.user_id)
+        return False
+
+    async def login_renewed(self, old_id: str, login: Login) -> None:
+        """Let the login go on under its new id."""
+        new = {"id_hash": digest(login.id), "secret_hash": digest_or_none(login.secret)}
+        async with self._sessions.begin() as database:
+            await database.execute(update(SignIn).where(SignIn.id_hash == digest(old_id)).values(new))
+
+    async def login_ended(self, login_id: str) -> None:
+        """Delete the row."""
+        async with self._sessions.begin() as database:
+            await database.execute(delete(SignIn).where(SignIn.id_hash == digest(login_id)))
+
+
+def create_app(url: str = "sqlite+aiosqlite:///people.sqlite3") -> Quart:
+    """Make the app on a database."""
+    app = Quart(__name__)
+    app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_urlsafe()  # a new one signs everybody out
+    app.config["REMEMBER_COOKIE_DURATION"] = REMEMBERED
+    engine = create_async_engine(url)
+    sessions: Sessions = async_sessionmaker(engine, expire_on_commit=False)
+    login_manager: LoginManager[User] = LoginManager(app)
+    login_manager.login_view = "login"
+    login_manager.records = Records(sessions)
+
+    @app.before_serving
+    async def create_tables() -> None:
+        async with engine.begin() as connection:
+            await connection.run_sync(Model.metadata.create_all)
+
+    @app.after_serving
+    async def close_connections() -> None:
+        await engine.dispose()
+
+    @login_manager.user_loader
+    async def load_user(user_id: str) -> User | None:
+        query = select(User).join(SignIn, SignIn.user_id == User.id)
+        async with sessions() as database:
+            return await database.scalar(query.where(User.id == user_id, SignIn.id_hash == digest(login_id() or "")))
+
+    @app.get("/")
+    @login_required
+    async def home() -> str:
+        async with sessions() as database:
+            places = await database.scalars(select(SignIn).where(SignIn.user_id == login_manager.user.id))
+            return await render_template_string(PAGE, places=len(places.all()))
+
+    add_registration(app, sessions)
+    add_sign_in(app, sessions)
+    return app
+
+
+def add_registration(app: Quart, sessions: Sessions) -> None:
+    """Add the page on which people make an account."""
+
+    @app.get("/register")
+    async def register() -> str:
+        return await render_template_string(FORM, message="Who will you be?", button="Register")
+
+    @app.post("/register")
+    async def add_user() -> ResponseReturnValue:
+        form = await request.form
+        user = User(name=form["name"], password_hash=await asyncio.to_thread(hasher.hash, form["password"]))
+        try:
+            async with sessions.begin() as database:
+                database.add(user)
+        except IntegrityError:
+            return await render_template_string(FORM, message="That name is taken.", button="Register"), 422
+        await login_user(user)
+        return redirect("/")
+
+
+def add_sign_in(app: Quart, sessions: Sessions) -> None:
+    """Add the pages on which people sign in and out."""
+
+    @app.get("/login")
+    async def login() -> str:
+        return await render_template_string(FORM, message="Who are you?", button="Sign in")
+
+    @app.post("/login")
+    async def sign_in() -> ResponseReturnValue:
+        form = await request.form
+        async with sessions() as database:
+            user = await database.scalar(select(User).where(User.name == form["name"]))
+        if not await is_right(user, form["password"]) or user is None:
+            return await render_template_string(FORM, message="That is not right.", button="Sign in"), 422
+        await login_user(user, remember="remember" in form)
+        return redirect(safe_next(request.args.get("next")) or "/")
+
+    @app.post("/logout")
+    async def logout() -> ResponseReturnValue:
+        await logout_user()
+        return redirect("/login")
+
+
+#: What a password is checked against where there is no such user, so that the answer takes as long.
+NOBODY = hasher.hash(uuid.uuid4().hex)
+
+
+async def is_right(user: User | None, password: str) -> bool:
+    """Check a password in a thread: it takes a tenth of a second, and others are waiting."""
+    try:
+        return await asyncio.to_thread(hasher.verify, NOBODY if user is None else user.password_hash, password)
+    except VerificationError:
+        return False
+
+
+def digest(secret: str) -> str:
+    """Return what is kept of an id or a secret; 192 random bits need no salt."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def digest_or_none(secret: str | None) -> str | None:
+    """Return what is kept of a secret, if there is one."""
+    return None if secret is None else digest(secret)

@@ -1,0 +1,568 @@
+"""`require_login` and `eager`: what an app may have done before every view."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from people import BY_ID, SignIn, User
+from quart import Blueprint, Quart, websocket
+from quart.testing.connections import WebsocketResponseError
+from quart.views import MethodView, View
+
+from quartlogin import LoginManager, UserNotLoadedError, current_user, login_exempt, login_required
+
+
+@pytest.fixture
+def login_manager() -> LoginManager[User]:
+    return LoginManager(require_login=True)
+
+
+@pytest.fixture
+def eager(login_manager: LoginManager[User]) -> None:
+    """Instead of guarding every view, load before it."""
+    login_manager.require_login = False
+    login_manager.eager = True
+
+
+async def status(app: Quart, path: str, method: str = "GET", **headers: str) -> int:
+    return (await app.test_client().open(path, method=method, headers=headers)).status_code
+
+
+async def home() -> str:
+    return "home"
+
+
+# --- what is guarded ------------------------------------------------------------------------------------------
+
+
+async def test_a_view_is_guarded_without_a_word(app: Quart, sign_in: SignIn) -> None:
+    app.add_url_rule("/", view_func=home)
+
+    anonymous = await app.test_client().get("/")
+    ada = await (await sign_in(app)).get("/")
+
+    assert (anonymous.status_code, ada.status_code) == (401, 200)
+
+
+async def test_the_view_of_a_visitor_does_not_run(app: Quart) -> None:
+    ran: list[str] = []
+
+    @app.post("/")
+    async def delete_everything() -> str:
+        ran.append("deleted")
+        return ""
+
+    assert await status(app, "/", "POST") == 401
+    assert ran == []
+
+
+async def test_a_def_view_is_guarded(app: Quart, sign_in: SignIn) -> None:
+    @app.get("/")
+    def name() -> str:
+        return str(current_user.name)
+
+    ada = await (await sign_in(app)).get("/")
+
+    assert await status(app, "/") == 401
+    assert await ada.get_data(as_text=True) == "Ada"
+
+
+async def test_plain_attributes_work_in_every_guarded_view(app: Quart, sign_in: SignIn, loads: list[str]) -> None:
+    @app.get("/")
+    async def name() -> str:
+        return str(current_user.name)
+
+    ada = await (await sign_in(app)).get("/")
+
+    assert await ada.get_data(as_text=True) == "Ada"
+    assert loads == ["1"]
+
+
+async def test_a_guard_of_its_own_does_no_harm(app: Quart, sign_in: SignIn, loads: list[str]) -> None:
+    app.add_url_rule("/", view_func=login_required(home))
+
+    ada = await (await sign_in(app)).get("/")
+
+    assert ada.status_code == 200
+    assert loads == ["1"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+async def test_every_method_but_options_is_guarded(app: Quart, method: str) -> None:
+    app.add_url_rule("/", view_func=home, methods=[method])
+
+    assert await status(app, "/", method) == 401
+
+
+@pytest.mark.parametrize("is_automatic", [True, False], ids=["Quart's answer", "the view's answer"])
+async def test_options_pass_unasked(app: Quart, sign_in: SignIn, loads: list[str], *, is_automatic: bool) -> None:
+    app.add_url_rule("/", view_func=home, methods=["GET", "OPTIONS"], provide_automatic_options=is_automatic)
+
+    anonymous = await status(app, "/", "OPTIONS")
+    ada = await (await sign_in(app)).options("/")
+
+    assert (anonymous, ada.status_code) == (200, 200)
+    assert loads == []
+
+
+async def test_a_page_that_does_not_exist_is_404_for_everybody(app: Quart, loads: list[str], sign_in: SignIn) -> None:
+    ada = await (await sign_in(app)).get("/nowhere")
+
+    assert (await status(app, "/nowhere"), ada.status_code) == (404, 404)
+    assert loads == []
+
+
+async def test_a_method_that_does_not_exist_is_405_for_everybody(app: Quart) -> None:
+    app.add_url_rule("/", view_func=home)
+
+    assert await status(app, "/", "DELETE") == 405
+
+
+async def test_a_missing_slash_is_redirected_for_everybody(app: Quart) -> None:
+    app.add_url_rule("/shelf/", view_func=home)
+
+    assert await status(app, "/shelf") == 308
+    assert await status(app, "/shelf/") == 401
+
+
+async def test_an_inactive_user_is_turned_away(app: Quart, sign_in: SignIn) -> None:
+    app.add_url_rule("/", view_func=home)
+
+    response = await (await sign_in(app, "3")).get("/")
+
+    assert response.status_code == 401
+
+
+async def test_a_client_that_prefers_json_gets_a_problem(app: Quart, login_manager: LoginManager[User]) -> None:
+    login_manager.login_view = "/login"
+    app.add_url_rule("/", view_func=home)
+
+    response = await app.test_client().get("/", headers={"Accept": "application/json"})
+
+    assert (response.status_code, response.mimetype) == (401, "application/problem+json")
+
+
+async def test_the_apps_own_answer_is_used(app: Quart, login_manager: LoginManager[User]) -> None:
+    app.add_url_rule("/", view_func=home)
+
+    @login_manager.unauthorized_handler
+    async def refuse() -> tuple[str, int]:
+        return "Members only.", 403
+
+    assert await status(app, "/") == 403
+
+
+async def test_the_guard_comes_before_the_apps_own_functions(app: Quart) -> None:
+    ran: list[str] = []
+
+    @app.before_request
+    async def count() -> None:
+        ran.append("counted")
+
+    app.add_url_rule("/", view_func=home)
+
+    assert await status(app, "/") == 401
+    assert ran == []
+
+
+async def test_a_before_request_function_may_use_plain_attributes(app: Quart, sign_in: SignIn) -> None:
+    names: list[str] = []
+
+    @app.before_request
+    async def note() -> None:
+        names.append(current_user.name)
+
+    app.add_url_rule("/", view_func=home)
+    await (await sign_in(app)).get("/")
+
+    assert names == ["Ada"]
+
+
+# --- what is exempt -------------------------------------------------------------------------------------------
+
+
+async def test_an_exempt_view_is_open(app: Quart, loads: list[str], sign_in: SignIn) -> None:
+    app.add_url_rule("/", view_func=login_exempt(lambda: "open"), endpoint="open")
+
+    ada = await (await sign_in(app)).get("/")
+
+    assert (await status(app, "/"), ada.status_code) == (200, 200)
+    assert loads == []
+
+
+async def test_the_mark_may_stand_above_the_route_or_below(app: Quart) -> None:
+    @login_exempt
+    @app.get("/above")
+    async def above() -> str:
+        return ""
+
+    @app.get("/below")
+    @login_exempt
+    async def below() -> str:
+        return ""
+
+    assert [await status(app, "/above"), await status(app, "/below")] == [200, 200]
+
+
+def test_the_mark_gives_back_what_it_marks() -> None:
+    async def view() -> str:
+        return ""
+
+    assert login_exempt(view) is view
+
+
+async def test_an_exempt_method_view_is_open(app: Quart) -> None:
+    @login_exempt
+    class Status(MethodView):
+        async def get(self) -> str:
+            return ""
+
+        async def post(self) -> str:
+            return ""
+
+    app.add_url_rule("/", view_func=Status.as_view("status"))
+
+    assert [await status(app, "/"), await status(app, "/", "POST")] == [200, 200]
+
+
+async def test_a_method_view_is_guarded_without_the_mark(app: Quart) -> None:
+    class Status(MethodView):
+        async def get(self) -> str:
+            return ""
+
+    class Page(View):
+        async def dispatch_request(self) -> str:  # type: ignore[override]
+            return ""
+
+    app.add_url_rule("/method", view_func=Status.as_view("status"))
+    app.add_url_rule("/page", view_func=Page.as_view("page"))
+
+    assert [await status(app, "/method"), await status(app, "/page")] == [401, 401]
+
+
+async def test_the_class_of_a_method_view_may_exempt_by_its_decorators(app: Quart) -> None:
+    class Status(MethodView):
+        decorators = [login_exempt]  # noqa: RUF012 -- Quart's way
+
+        async def get(self) -> str:
+            return ""
+
+    app.add_url_rule("/", view_func=Status.as_view("status"))
+
+    assert await status(app, "/") == 200
+
+
+async def test_one_exempt_view_opens_no_other(app: Quart) -> None:
+    app.add_url_rule("/open", view_func=login_exempt(lambda: ""), endpoint="open")
+    app.add_url_rule("/", view_func=home)
+
+    assert [await status(app, "/open"), await status(app, "/")] == [200, 401]
+
+
+async def test_an_exempt_view_with_a_guard_of_its_own_is_guarded(app: Quart) -> None:
+    app.add_url_rule("/", view_func=login_exempt(login_required(home)))
+
+    assert await status(app, "/") == 401
+
+
+# --- files ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_files(tmp_path: Path, login_manager: LoginManager[User], loads: list[str]) -> Quart:
+    """An app and a blueprint that serve the file `style.css`."""
+    (tmp_path / "style.css").write_text("body {}")
+    app = Quart("site", template_folder=None, static_folder=str(tmp_path))
+    app.secret_key = "a key for tests, and for nothing else"
+    app.register_blueprint(Blueprint("shop", "shop", url_prefix="/shop", static_folder=str(tmp_path)))
+    login_manager.init_app(app)
+    app.add_url_rule("/", view_func=home)
+    return app
+
+
+@pytest.mark.parametrize("endpoint", ["static", "shop.static"])
+async def test_files_are_open_and_load_nobody(
+    with_files: Quart, sign_in: SignIn, loads: list[str], endpoint: str
+) -> None:
+    (rule,) = [rule for rule in with_files.url_map.iter_rules() if rule.endpoint == endpoint]
+    path = rule.rule.replace("<path:filename>", "style.css")
+
+    anonymous = await status(with_files, path)
+    ada = await (await sign_in(with_files)).get(path)
+
+    assert (anonymous, ada.status_code) == (200, 200)
+    assert loads == []
+
+
+async def test_the_pages_beside_the_files_are_guarded(with_files: Quart) -> None:
+    assert await status(with_files, "/") == 401
+
+
+async def test_a_file_that_does_not_exist_is_404(with_files: Quart) -> None:
+    assert await status(with_files, "/static/nothing.css") == 404
+
+
+async def test_a_view_that_is_only_named_static_is_guarded(app: Quart) -> None:
+    pages = Blueprint("pages", "pages", url_prefix="/pages")
+
+    @app.get("/salaries")
+    async def static() -> str:
+        return "secret"
+
+    pages.add_url_rule("/salaries", view_func=static, endpoint="static")
+    app.register_blueprint(pages)
+
+    assert [await status(app, "/salaries"), await status(app, "/pages/salaries")] == [401, 401]
+
+
+# --- login pages ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_login(app: Quart) -> Quart:
+    async def login() -> str:
+        return "Sign in."
+
+    app.add_url_rule("/login", view_func=login, methods=["GET", "POST"])
+    app.add_url_rule("/", view_func=home)
+    return app
+
+
+@pytest.mark.parametrize("view", ["login", "/login", "/login?lang=de", "http://localhost/login"])
+@pytest.mark.parametrize("attribute", ["login_view", "refresh_view"])
+async def test_the_login_page_is_open_however_it_is_given(
+    with_login: Quart, login_manager: LoginManager[User], view: str, attribute: str
+) -> None:
+    setattr(login_manager, attribute, view)
+
+    get, post = await status(with_login, "/login"), await status(with_login, "/login", "POST")
+
+    assert (get, post) == (200, 200)
+
+
+@pytest.mark.parametrize("view", ["login", "/login"])
+async def test_other_pages_are_sent_to_the_login_page(
+    with_login: Quart, login_manager: LoginManager[User], view: str
+) -> None:
+    login_manager.login_view = view
+
+    response = await with_login.test_client().get("/")
+
+    assert (response.status_code, response.headers["Location"]) == (302, "/login?next=%2F")
+
+
+@pytest.mark.parametrize("path", ["/login/", "/login/x", "/LOGIN", "/xlogin", "/login%2f", "//login"])
+async def test_a_page_whose_url_looks_like_the_login_pages_is_guarded(
+    app: Quart, login_manager: LoginManager[User], path: str
+) -> None:
+    login_manager.login_view = "/login"
+    app.url_map.merge_slashes = False
+    app.add_url_rule("/<path:rest>", view_func=lambda rest: rest, endpoint="rest")
+
+    statuses = {await status(app, path), await status(app, "/other")}
+
+    assert statuses == {302}
+
+
+async def test_a_login_page_that_does_not_exist_opens_nothing(app: Quart, login_manager: LoginManager[User]) -> None:
+    login_manager.login_view = "https://accounts.example/login"
+    app.add_url_rule("/login", view_func=home)
+
+    assert await status(app, "/login") == 302
+
+
+@pytest.fixture
+def with_blueprints(with_login: Quart, login_manager: LoginManager[User]) -> Quart:
+    """An app with a login page, and two blueprints, of which the shop has its own."""
+    for name in ("shop", "blog"):
+        blueprint = Blueprint(name, name, url_prefix=f"/{name}")
+        blueprint.add_url_rule("/", view_func=home, endpoint="home")
+        blueprint.add_url_rule("/login", view_func=home, endpoint="login")
+        with_login.register_blueprint(blueprint)
+    login_manager.login_view = "login"
+    return with_login
+
+
+@pytest.mark.parametrize("view", ["shop.login", "/shop/login", ".login"])
+async def test_a_blueprints_login_page_is_open(
+    with_blueprints: Quart, login_manager: LoginManager[User], view: str
+) -> None:
+    login_manager.blueprint_login_views = {"shop": view}
+    paths = ["/login", "/shop/login", "/shop/", "/blog/login", "/"]
+
+    statuses = {path: await status(with_blueprints, path) for path in paths}
+
+    assert statuses == {"/login": 200, "/shop/login": 200, "/shop/": 302, "/blog/login": 302, "/": 302}
+
+
+@pytest.mark.parametrize(
+    ("path", "location"), [("/shop/", "/shop/login?next=%2Fshop%2F"), ("/blog/", "/login?next=%2Fblog%2F")]
+)
+async def test_a_blueprints_pages_are_sent_to_its_own_login_page(
+    with_blueprints: Quart, login_manager: LoginManager[User], path: str, location: str
+) -> None:
+    login_manager.blueprint_login_views = {"shop": "shop.login"}
+
+    response = await with_blueprints.test_client().get(path)
+
+    assert response.headers["Location"] == location
+
+
+async def test_the_login_page_loads_nobody(
+    with_login: Quart, login_manager: LoginManager[User], sign_in: SignIn, loads: list[str]
+) -> None:
+    login_manager.login_view = "login"
+
+    await (await sign_in(with_login)).get("/login")
+
+    assert loads == []
+
+
+# --- websockets -----------------------------------------------------------------------------------------------
+
+
+async def first_word(app: Quart, client: Any, **headers: str) -> str:
+    async with client.websocket("/live", headers=headers) as connection:
+        return str(await connection.receive())
+
+
+@pytest.fixture
+def with_socket(app: Quart) -> Quart:
+    @app.websocket("/live")
+    async def live() -> None:
+        await websocket.send(current_user.name)
+
+    return app
+
+
+async def test_a_websocket_is_guarded(with_socket: Quart, sign_in: SignIn) -> None:
+    heard = await first_word(with_socket, await sign_in(with_socket))
+
+    with pytest.raises(WebsocketResponseError) as refused:
+        await first_word(with_socket, with_socket.test_client())
+
+    assert heard == "Ada"
+    assert refused.value.response.status_code == 401
+
+
+async def test_a_websocket_is_never_sent_to_the_login_page(
+    with_socket: Quart, login_manager: LoginManager[User]
+) -> None:
+    login_manager.login_view = "/login"
+
+    with pytest.raises(WebsocketResponseError) as refused:
+        await first_word(with_socket, with_socket.test_client())
+
+    assert refused.value.response.status_code == 401
+
+
+async def test_a_foreign_page_cannot_open_a_websocket(with_socket: Quart, sign_in: SignIn) -> None:
+    with pytest.raises(WebsocketResponseError) as refused:
+        await first_word(with_socket, await sign_in(with_socket), Origin="https://evil.example")
+
+    assert refused.value.response.status_code == 403
+
+
+async def test_an_exempt_websocket_is_open(app: Quart) -> None:
+    @app.websocket("/live")
+    @login_exempt
+    async def live() -> None:
+        await websocket.send("hello")
+
+    assert await first_word(app, app.test_client()) == "hello"
+
+
+# --- eager ----------------------------------------------------------------------------------------------------
+
+
+async def test_an_eager_app_lets_every_view_use_plain_attributes(
+    app: Quart, eager: None, sign_in: SignIn, loads: list[str]
+) -> None:
+    @app.get("/")
+    async def name() -> str:
+        return str(getattr(current_user, "name", "nobody"))
+
+    ada = await (await sign_in(app)).get("/")
+    anonymous = await app.test_client().get("/")
+
+    assert await ada.get_data(as_text=True) == "Ada"
+    assert await anonymous.get_data(as_text=True) == "nobody"
+    assert loads == ["1"]
+
+
+async def test_an_app_that_is_not_eager_does_not(
+    app: Quart, login_manager: LoginManager[User], sign_in: SignIn, loads: list[str]
+) -> None:
+    login_manager.require_login = False
+
+    @app.get("/")
+    async def name() -> str:
+        with pytest.raises(UserNotLoadedError):
+            current_user.name  # noqa: B018
+        return ""
+
+    ada = await (await sign_in(app)).get("/")
+
+    assert ada.status_code == 200
+    assert loads == []
+
+
+@pytest.mark.parametrize("endpoint", ["static", "shop.static"])
+async def test_an_eager_app_loads_nobody_for_files(
+    with_files: Quart, eager: None, sign_in: SignIn, loads: list[str], endpoint: str
+) -> None:
+    (rule,) = [rule for rule in with_files.url_map.iter_rules() if rule.endpoint == endpoint]
+    client = await sign_in(with_files)
+
+    response = await client.get(rule.rule.replace("<path:filename>", "style.css"))
+    after_file = list(loads)
+    await client.get("/")
+
+    assert (response.status_code, after_file, loads) == (200, [], ["1"])
+
+
+async def test_an_eager_app_loads_before_websockets(with_socket: Quart, eager: None, sign_in: SignIn) -> None:
+    assert await first_word(with_socket, await sign_in(with_socket)) == "Ada"
+
+
+async def test_an_eager_app_marks_every_answer_as_private(app: Quart, eager: None) -> None:
+    app.add_url_rule("/", view_func=home)
+
+    response = await app.test_client().get("/")
+
+    assert response.headers["Cache-Control"] == "private, no-store"
+
+
+async def test_an_eager_apps_loader_that_raises_is_an_error_of_that_request(
+    app: Quart, eager: None, sign_in: SignIn, login_manager: LoginManager[User]
+) -> None:
+    down = [ConnectionError("database down")]
+
+    @login_manager.user_loader
+    async def load(user_id: str) -> User | None:
+        for error in [*down]:
+            down.clear()
+            raise error
+        return BY_ID.get(user_id)
+
+    app.add_url_rule("/", view_func=home)
+    client = await sign_in(app)
+
+    assert [(await client.get("/")).status_code, (await client.get("/")).status_code] == [500, 200]
+
+
+@pytest.mark.parametrize("ask", [lambda: None, lambda: current_user.name], ids=["silent", "asks"])
+async def test_an_eager_and_guarded_app_loads_once(
+    app: Quart, sign_in: SignIn, loads: list[str], login_manager: LoginManager[User], ask: Callable[[], Any]
+) -> None:
+    login_manager.eager = True
+
+    @app.get("/")
+    async def view() -> str:
+        ask()
+        return ""
+
+    await (await sign_in(app)).get("/")
+
+    assert loads == ["1"]
