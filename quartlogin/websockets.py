@@ -53,9 +53,8 @@ class OpenSockets:
             is_wrapped: Whether the caller closes the websocket when its handler is stopped, as `serve` does.
         """
         socket = _OpenSocket(self, is_wrapped=is_wrapped)
-        login = None if socket.state is None else socket.state.login_id
-        if login is not None:
-            self._by_login[login].add(socket)
+        if socket.login is not None:
+            self._by_login[socket.login].add(socket)
         if ask_again_every is not None:
             socket.watch(ask_again_every)
         return socket
@@ -69,22 +68,22 @@ class OpenSockets:
         """Keep the websockets of a login that goes on under a new id."""
         for socket in self._by_login.pop(old or "", ()):
             self._by_login[new].add(socket)
-            if socket.state is not None:
-                socket.state.login_id = new
+            socket.go_on_as(new)
 
     def let_go(self, socket: "_OpenSocket") -> None:
         """Forget a websocket whose handler has ended."""
-        for login in [login for login, sockets in self._by_login.items() if socket in sockets]:
-            self._by_login[login].discard(socket)
-            if not self._by_login[login]:
-                del self._by_login[login]
+        if socket.login is not None and socket.login in self._by_login:
+            self._by_login[socket.login].discard(socket)
+            if not self._by_login[socket.login]:
+                del self._by_login[socket.login]
 
 
 class _OpenSocket:
     """One open websocket and the task that handles it, which is the one that makes this."""
 
     def __init__(self, among: OpenSockets, *, is_wrapped: bool) -> None:
-        self.state = state_of_request()
+        self._state = state_of_request()
+        self.login = None if self._state is None else self._state.login_id
         self.is_ended = False
         self._is_wrapped = is_wrapped
         self._closing: asyncio.Task[None] | None = None
@@ -93,6 +92,12 @@ class _OpenSocket:
         self._task: asyncio.Task[Any] = cast("asyncio.Task[Any]", asyncio.current_task())
         self._helpers: set[asyncio.Task[None]] = set()
         self._task.add_done_callback(lambda _: self._forget(among))
+
+    def go_on_as(self, login: str) -> None:
+        """Belong to the same login under its new id."""
+        self.login = login
+        if self._state is not None:
+            self._state.login_id = login
 
     def watch(self, every: timedelta) -> None:
         """Have the user looked up again and again, and the socket ended when the login counts no more."""
@@ -139,10 +144,10 @@ class _OpenSocket:
                 self.end()
 
     async def _still_counts(self) -> bool:
-        if self.state is None or self.state.ask_again is None:
+        if self._state is None or self._state.ask_again is None:
             return True
         try:
-            user = await self.state.ask_again()
+            user = await self._state.ask_again()
         except Exception:  # the database is down, say: nobody is signed out by that
             _log.warning("The user of an open websocket could not be looked up again.", exc_info=True)
             return True
