@@ -1,11 +1,13 @@
 """The app that most tests add a view to, and the visitors who come to it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from browsers import KEY, Clock
 from people import BY_ID, Receive, SignIn, User, Visit
 from quart import Quart, session
 from quart.typing import TestClientProtocol
@@ -15,7 +17,7 @@ from quartlogin import LoginManager
 
 @pytest.fixture
 def make_app() -> Callable[..., Quart]:
-    def make_app(name: str = "site", secret_key: str = "a key for tests, and for nothing else") -> Quart:
+    def make_app(name: str = "site", secret_key: str = KEY) -> Quart:
         app = Quart(name, template_folder=None, static_folder=None)
         app.secret_key = secret_key
         return app
@@ -76,6 +78,14 @@ def receive() -> Receive:
             return await connection.receive()
 
     return receive
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time, which stands still until the test moves it."""
+    clock = Clock()
+    monkeypatch.setattr(time, "time", clock)
+    return clock
 
 
 @pytest.fixture

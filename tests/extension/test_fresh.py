@@ -9,15 +9,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from functools import partial
-from hashlib import sha512
-from http.cookies import Morsel, SimpleCookie
 from typing import Any
 
 import pytest
-from itsdangerous import URLSafeTimedSerializer
+from browsers import Clock, contents_of, home, restart, see, set_by
 from markupsafe import Markup
 from people import ADA, Receive, SignIn, User, Visit
-from quart import Blueprint, Quart, Response, get_flashed_messages, session, websocket
+from quart import Blueprint, Quart, get_flashed_messages, session, websocket
 from quart.testing import QuartClient
 from quart.testing.connections import WebsocketResponseError
 from quart.views import MethodView
@@ -42,28 +40,14 @@ from quartlogin import (
     user_unauthorized,
 )
 
-KEY = "a key for tests, and for nothing else"
 QUARTER = timedelta(minutes=15)
 SECOND = timedelta(seconds=1)
 
 
-class Clock:
-    """The time that the app believes it is."""
-
-    def __init__(self) -> None:
-        self.now = float(int(time.time()))
-
-    def __call__(self) -> float:
-        return self.now
-
-    def forward(self, by: timedelta) -> None:
-        self.now += by.total_seconds()
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(time, "time", clock)
+def clock(clock: Clock) -> Clock:
+    """At a whole second, as the session notes when a password was typed."""
+    clock.now = float(int(clock.now))
     return clock
 
 
@@ -128,15 +112,7 @@ def site(app: Quart, how: dict[str, Any]) -> Quart:
         await confirm_login()
         return ""
 
-    @app.get("/")
-    async def home() -> dict[str, Any]:
-        return {
-            "name": getattr(await current_user, "name", None),
-            "login_id": login_id(),
-            "fresh": login_fresh(),
-            "session": dict(session),
-        }
-
+    app.add_url_rule("/", view_func=home)
     app.add_url_rule("/secrets", view_func=secrets)
     app.add_url_rule("/recent", view_func=recent_secrets)
     return app
@@ -158,34 +134,6 @@ async def sign_in_ada(app: Quart) -> QuartClient:
     browser = app.test_client()
     await browser.post("/login")
     return browser
-
-
-async def see(browser: QuartClient, **options: Any) -> dict[str, Any]:
-    page: dict[str, Any] = await (await browser.get("/", **options)).get_json()
-    return page
-
-
-def restart(browser: QuartClient) -> None:
-    """Close the browser, and open it again: only cookies with a time are still there."""
-    assert browser.cookie_jar is not None
-    browser.cookie_jar.clear_session_cookies()
-
-
-def set_by(response: Response) -> SimpleCookie:
-    """The cookies that a response sets or deletes."""
-    cookies: SimpleCookie = SimpleCookie()
-    for line in response.headers.getlist("Set-Cookie"):
-        cookies.load(line)
-    return cookies
-
-
-def contents_of(cookie: "Morsel[str]") -> list[Any]:
-    """The user's id, the login's id, its end, the secret, and the login's own duration."""
-    serializer = URLSafeTimedSerializer(
-        KEY, "quartlogin remember token of site", signer_kwargs={"digest_method": sha512}
-    )
-    contents: list[Any] = json.loads(serializer.loads(cookie.value))
-    return contents
 
 
 # --- who is let through ---------------------------------------------------------------------------------------

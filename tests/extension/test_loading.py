@@ -529,6 +529,19 @@ async def test_a_template_that_the_loader_renders_raises(visit: Visit, login_man
 # --- def views and threads ------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def loops(app: Quart, login_manager: LoginManager[User]) -> list[asyncio.AbstractEventLoop]:
+    """The event loops that the user_loader ran on."""
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    @login_manager.user_loader
+    async def load(user_id: str) -> User:
+        loops.append(asyncio.get_running_loop())
+        return ADA
+
+    return loops
+
+
 @pytest.mark.parametrize("kind", ["async def", "def"])
 async def test_a_def_view_reads_plain_attributes(
     app: Quart, sign_in: SignIn, login_manager: LoginManager[User], kind: str
@@ -568,15 +581,8 @@ async def test_a_def_view_sees_the_anonymous_visitor(app: Quart) -> None:
 
 
 async def test_a_loader_for_a_def_view_runs_on_the_servers_loop(
-    app: Quart, sign_in: SignIn, login_manager: LoginManager[User]
+    app: Quart, sign_in: SignIn, loops: list[asyncio.AbstractEventLoop]
 ) -> None:
-    loops: list[asyncio.AbstractEventLoop] = []
-
-    @login_manager.user_loader
-    async def load(user_id: str) -> User:
-        loops.append(asyncio.get_running_loop())
-        return ADA
-
     @app.get("/")
     def home() -> str:
         return current_user.name
@@ -662,15 +668,8 @@ async def test_a_def_before_request_function_registered_before_the_manager_may_a
 
 
 async def test_asyncio_run_in_a_def_view_asks_on_the_requests_loop(
-    app: Quart, sign_in: SignIn, login_manager: LoginManager[User]
+    app: Quart, sign_in: SignIn, loops: list[asyncio.AbstractEventLoop]
 ) -> None:
-    loops: list[asyncio.AbstractEventLoop] = []
-
-    @login_manager.user_loader
-    async def load(user_id: str) -> User:
-        loops.append(asyncio.get_running_loop())
-        return ADA
-
     @app.get("/")
     def home() -> str:
         return asyncio.run(ask()).name
@@ -683,15 +682,8 @@ async def test_asyncio_run_in_a_def_view_asks_on_the_requests_loop(
 
 
 async def test_a_template_rendered_in_a_def_view_asks_on_the_requests_loop(
-    app: Quart, sign_in: SignIn, login_manager: LoginManager[User]
+    app: Quart, sign_in: SignIn, loops: list[asyncio.AbstractEventLoop]
 ) -> None:
-    loops: list[asyncio.AbstractEventLoop] = []
-
-    @login_manager.user_loader
-    async def load(user_id: str) -> User:
-        loops.append(asyncio.get_running_loop())
-        return ADA
-
     @app.get("/")
     def home() -> str:
         return app.jinja_env.from_string("{{ current_user.name }}").render()

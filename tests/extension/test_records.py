@@ -4,17 +4,15 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from hashlib import sha512
-from http.cookies import Morsel, SimpleCookie
 from itertools import product
 from typing import Any
 
 import pytest
+from browsers import KEY, contents_of, home, is_deletion, restart, see, set_by, sign_in_ada
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from itsdangerous import URLSafeTimedSerializer
 from people import ADA, BY_ID, GRACE, Receive, SignIn, User
-from quart import Quart, Response, session, websocket
+from quart import Quart, session, websocket
 from quart.testing import QuartClient
 
 from quartlogin import (
@@ -27,15 +25,12 @@ from quartlogin import (
     confirm_login,
     create_bearer_token,
     current_user,
-    login_fresh,
     login_id,
     login_user,
     logout_user,
     user_loaded_from_cookie,
     user_logged_in,
 )
-
-KEY = "a key for tests, and for nothing else"
 
 
 class Told:
@@ -100,14 +95,7 @@ def with_views(app: Quart, how: dict[str, Any]) -> Quart:
         await confirm_login()
         return ""
 
-    @app.get("/")
-    async def home() -> dict[str, Any]:
-        return {
-            "name": getattr(await current_user, "name", None),
-            "login_id": login_id(),
-            "fresh": login_fresh(),
-            "session": dict(session),
-        }
+    app.add_url_rule("/", view_func=home)
 
     return app
 
@@ -121,45 +109,6 @@ def how() -> dict[str, Any]:
 @pytest.fixture
 def site(app: Quart, how: dict[str, Any], told: Told) -> Quart:
     return with_views(app, how)
-
-
-def set_by(response: Response) -> SimpleCookie:
-    """The cookies that a response sets or deletes."""
-    cookies: SimpleCookie = SimpleCookie()
-    for line in response.headers.getlist("Set-Cookie"):
-        cookies.load(line)
-    return cookies
-
-
-def is_deletion(cookie: "Morsel[str]") -> bool:
-    return cookie.value == "" and cookie["max-age"] == "0"
-
-
-def contents_of(cookie: "Morsel[str]") -> list[Any]:
-    """The user's id, the login's id, its end, the secret, and the login's own duration."""
-    serializer = URLSafeTimedSerializer(
-        KEY, "quartlogin remember token of site", signer_kwargs={"digest_method": sha512}
-    )
-    contents: list[Any] = json.loads(serializer.loads(cookie.value))
-    return contents
-
-
-async def sign_in_ada(app: Quart) -> "tuple[QuartClient, Morsel[str]]":
-    """A browser in which Ada has signed in to be remembered, and the cookie that she got."""
-    browser = app.test_client()
-    response = await browser.post("/login")
-    return browser, set_by(response)["remember_token"]
-
-
-def restart(browser: QuartClient) -> None:
-    """Close the browser, and open it again: only cookies with a time are still there."""
-    assert browser.cookie_jar is not None
-    browser.cookie_jar.clear_session_cookies()
-
-
-async def see(browser: QuartClient, **options: Any) -> dict[str, Any]:
-    page: dict[str, Any] = await (await browser.get("/", **options)).get_json()
-    return page
 
 
 def comes_with(app: Quart, **cookies: str) -> QuartClient:

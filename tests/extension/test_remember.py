@@ -2,15 +2,15 @@
 
 import hmac
 import json
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha512
-from http.cookies import Morsel, SimpleCookie
+from http.cookies import Morsel
 from typing import Any
 
 import pytest
+from browsers import KEY, Clock, contents_of, home, is_deletion, restart, see, serializer, set_by, sign_in_ada
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from itsdangerous import BadSignature, URLSafeTimedSerializer
@@ -33,30 +33,9 @@ from quartlogin import (
     user_loaded_from_cookie,
 )
 
-KEY = "a key for tests, and for nothing else"
 LOGIN_ID = "L" * 32
 FOREVER = 4_000_000_000  # seconds since 1970
 DAY = timedelta(days=1)
-
-
-class Clock:
-    """The time that the app believes it is."""
-
-    def __init__(self) -> None:
-        self.now = time.time()
-
-    def __call__(self) -> float:
-        return self.now
-
-    def forward(self, by: timedelta) -> None:
-        self.now += by.total_seconds()
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(time, "time", clock)
-    return clock
 
 
 def with_views(app: Quart, how: dict[str, Any]) -> Quart:
@@ -78,14 +57,8 @@ def with_views(app: Quart, how: dict[str, Any]) -> Quart:
         return ""
 
     @app.get("/")
-    async def home() -> dict[str, Any]:
-        return {
-            "name": getattr(await current_user, "name", None),
-            "login_id": login_id(),
-            "fresh": login_fresh(),
-            "remembered": login_remembered(),
-            "session": dict(session),
-        }
+    async def home_and_remembered() -> dict[str, Any]:
+        return {**await home(), "remembered": login_remembered()}
 
     return app
 
@@ -114,36 +87,14 @@ def make_site(name: str = "site") -> Quart:
     return with_views(app, {"remember": True})
 
 
-def set_by(response: Response) -> "SimpleCookie":
-    """The cookies that a response sets or deletes."""
-    cookies: SimpleCookie = SimpleCookie()
-    for line in response.headers.getlist("Set-Cookie"):
-        cookies.load(line)
-    return cookies
-
-
 def attributes(cookie: "Morsel[str]") -> dict[str, Any]:
     """What a cookie says of itself besides its value and its time."""
     return {name: cookie[name] for name in ("domain", "path", "secure", "httponly", "samesite")}
 
 
-def is_deletion(cookie: "Morsel[str]") -> bool:
-    return cookie.value == "" and cookie["max-age"] == "0"
-
-
-def serializer(key: Any = KEY, app: str = "site", purpose: str = "remember") -> URLSafeTimedSerializer:
-    """Signs and reads as quartlogin is documented to; written down anew, so that a change of the format is noticed."""
-    return URLSafeTimedSerializer(key, f"quartlogin {purpose} token of {app}", signer_kwargs={"digest_method": sha512})
-
-
 def forge(payload: Any, **signed: Any) -> str:
     """Sign any payload as a remember cookie, as only a holder of the key can."""
     return serializer(**signed).dumps(json.dumps(payload))
-
-
-def contents_of(cookie: "Morsel[str]") -> list[Any]:
-    contents: list[Any] = json.loads(serializer().loads(cookie.value))
-    return contents
 
 
 async def ask(
@@ -153,24 +104,6 @@ async def ask(
     client = app.test_client(use_cookies=False)
     response = await client.get("/", headers={"Cookie": cookie, **(headers or {})}, **options)
     return response, await response.get_json()
-
-
-async def sign_in_ada(app: Quart, **options: Any) -> "tuple[QuartClient, Morsel[str]]":
-    """A browser in which Ada has signed in, and the remember cookie that she got."""
-    client = app.test_client()
-    response = await client.post("/login", **options)
-    return client, next(cookie for name, cookie in set_by(response).items() if name.endswith("remember_token"))
-
-
-def restart(browser: QuartClient) -> None:
-    """Close the browser, and open it again: only cookies with a time are still there."""
-    assert browser.cookie_jar is not None
-    browser.cookie_jar.clear_session_cookies()
-
-
-async def see(browser: QuartClient) -> dict[str, Any]:
-    page: dict[str, Any] = await (await browser.get("/")).get_json()
-    return page
 
 
 # --- what is set ----------------------------------------------------------------------------------------------

@@ -5,10 +5,10 @@ import threading
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
-from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
+from browsers import home, set_by
 from people import ADA, DISMISSED, GRACE, Receive, SignIn, User, Visit
 from quart import Quart, Response, request, session, websocket
 
@@ -22,8 +22,6 @@ from quartlogin import (
     create_bearer_token,
     current_user,
     fresh_login_required,
-    login_fresh,
-    login_id,
     login_required,
     login_user,
     user_accessed,
@@ -71,14 +69,7 @@ def site(app: Quart, asked: list[Any]) -> Quart:
         await login_user(ADA, remember=True)
         return ""
 
-    @app.get("/")
-    async def home() -> dict[str, Any]:
-        return {
-            "name": getattr(await current_user, "name", None),
-            "login_id": login_id(),
-            "fresh": login_fresh(),
-            "session": dict(session),
-        }
+    app.add_url_rule("/", view_func=home)
 
     @app.get("/account")
     @login_required
@@ -91,14 +82,6 @@ def site(app: Quart, asked: list[Any]) -> Quart:
         return current_user.name
 
     return app
-
-
-def set_by(response: Response) -> SimpleCookie:
-    """The cookies that a response sets or deletes."""
-    cookies: SimpleCookie = SimpleCookie()
-    for line in response.headers.getlist("Set-Cookie"):
-        cookies.load(line)
-    return cookies
 
 
 async def remember_cookie_of_ada(app: Quart) -> str:

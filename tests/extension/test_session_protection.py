@@ -4,12 +4,12 @@ import json
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from hashlib import sha512
-from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
+from browsers import home, see, set_by
 from people import ADA, Receive, SignIn, User, Visit
-from quart import Quart, Response, session, websocket
+from quart import Quart, session, websocket
 from quart.testing import QuartClient
 
 from quartlogin import (
@@ -47,14 +47,7 @@ def site(app: Quart) -> Quart:
         await logout_user()
         return ""
 
-    @app.get("/")
-    async def home() -> dict[str, Any]:
-        return {
-            "name": getattr(await current_user, "name", None),
-            "login_id": login_id(),
-            "fresh": login_fresh(),
-            "session": dict(session),
-        }
+    app.add_url_rule("/", view_func=home)
 
     @app.get("/fresh")
     @fresh_login_required
@@ -92,19 +85,6 @@ def protected(app: Quart) -> list[Any]:
 
     session_protected.connect(receive, app, weak=False)
     return senders
-
-
-def set_by(response: Response) -> SimpleCookie:
-    """The cookies that a response sets or deletes."""
-    cookies: SimpleCookie = SimpleCookie()
-    for line in response.headers.getlist("Set-Cookie"):
-        cookies.load(line)
-    return cookies
-
-
-async def see(browser: QuartClient, **options: Any) -> dict[str, Any]:
-    page: dict[str, Any] = await (await browser.get("/", **options)).get_json()
-    return page
 
 
 def cookie_header(browser: QuartClient) -> str:

@@ -207,6 +207,13 @@ def without_session(client: QuartClient) -> QuartClient:
     return client
 
 
+async def code_at_logout(socket: Socket, browser: QuartClient) -> int:
+    """With which code the app closes a socket that was open when its login ended."""
+    await socket.hears()
+    await browser.post("/logout")
+    return await socket.code()
+
+
 @pytest.fixture
 def loader_of_open_logins(login_manager: LoginManager[User]) -> set[str]:
     """An app that keeps its logins: the ids of those that go on."""
@@ -254,6 +261,13 @@ class Asked:
         async with asyncio.timeout(LONG_ENOUGH):
             for _ in range(3):
                 await self._calls.get()
+
+
+@pytest.fixture
+def asked(app: Quart, login_manager: LoginManager[User]) -> Asked:
+    """The user_loader of a manager that looks the users of open sockets up again all the time."""
+    login_manager.websocket_recheck = AT_ONCE
+    return Asked(login_manager)
 
 
 # --- who gets in ----------------------------------------------------------------------------------------------
@@ -667,9 +681,7 @@ async def test_a_logout_closes_a_socket_that_a_remember_cookie_opened(
     cookies = cookies_of(without_session(browser))
 
     async with open_socket(app, **cookies) as socket:
-        await socket.hears()
-        await browser.post("/logout")
-        code = await socket.code()
+        code = await code_at_logout(socket, browser)
 
     assert code == 1008
 
@@ -708,9 +720,7 @@ async def test_a_closed_sockets_handler_is_cancelled_and_cleans_up(
 
     app.add_websocket("/room", view_func=guarded(room))
     async with open_socket(app, browser, path="/room") as socket:
-        await socket.hears()
-        await browser.post("/logout")
-        code = await socket.code()
+        code = await code_at_logout(socket, browser)
         await socket.end()
 
     assert told == ["cancelled", "Ada left"]
@@ -734,9 +744,7 @@ async def test_a_closed_sockets_handler_may_wait_while_it_cleans_up(
 
     app.add_websocket("/room", view_func=guarded(room))
     async with open_socket(app, browser, path="/room") as socket:
-        await socket.hears()
-        await browser.post("/logout")
-        code = await socket.code()
+        code = await code_at_logout(socket, browser)
         await socket.end()
 
     assert told == ["leaving", "left"]
@@ -758,9 +766,7 @@ async def test_a_handler_that_takes_long_to_clean_up_does_not_keep_its_socket_op
 
     app.add_websocket("/room", view_func=guarded(room))
     async with open_socket(app, browser, path="/room") as socket:
-        await socket.hears()
-        await browser.post("/logout")
-        code = await socket.code()
+        code = await code_at_logout(socket, browser)
         cleaned_up.set()
 
     assert code == 1008
@@ -780,9 +786,7 @@ async def test_a_handler_that_takes_its_cancellation_badly_is_closed_all_the_sam
 
     app.add_websocket("/room", view_func=guarded(room))
     async with open_socket(app, browser, path="/room") as socket:
-        await socket.hears()
-        await browser.post("/logout")
-        code = await socket.code()
+        code = await code_at_logout(socket, browser)
 
     assert code == 1008
 
@@ -960,11 +964,8 @@ async def test_require_login_closes_the_sockets_that_it_guards(
 
 @BOTH_GUARDS
 async def test_both_guards_notice_a_user_who_is_gone(
-    app: Quart, open_socket: Open, browser: QuartClient, login_manager: LoginManager[User], guarded: Guard
+    app: Quart, open_socket: Open, browser: QuartClient, asked: Asked, guarded: Guard
 ) -> None:
-    login_manager.websocket_recheck = AT_ONCE
-    asked = Asked(login_manager)
-
     async def room() -> None:
         await websocket.send(current_user.name)
         await websocket.receive()
@@ -1004,10 +1005,8 @@ async def test_an_exempt_websocket_stays_open(
 
 @pytest.mark.parametrize("cookies", ["session", "remember_token"])
 async def test_a_user_who_is_gone_is_noticed(
-    app: Quart, open_socket: Open, browser: QuartClient, login_manager: LoginManager[User], cookies: str
+    app: Quart, open_socket: Open, browser: QuartClient, asked: Asked, cookies: str
 ) -> None:
-    login_manager.websocket_recheck = AT_ONCE
-    asked = Asked(login_manager)
     other = {"session": "remember_token", "remember_token": "session"}[cookies]
     browser.delete_cookie("localhost", other)
 
@@ -1037,11 +1036,8 @@ async def test_a_login_that_is_ended_elsewhere_is_noticed(
 
 
 async def test_a_user_who_became_inactive_is_noticed(
-    app: Quart, open_socket: Open, browser: QuartClient, login_manager: LoginManager[User]
+    app: Quart, open_socket: Open, browser: QuartClient, asked: Asked
 ) -> None:
-    login_manager.websocket_recheck = AT_ONCE
-    asked = Asked(login_manager)
-
     async with open_socket(app, browser) as socket:
         await socket.hears()
         asked.people["1"] = User("1", "Ada", active=False)
@@ -1051,11 +1047,8 @@ async def test_a_user_who_became_inactive_is_noticed(
 
 
 async def test_a_socket_stays_open_as_long_as_the_user_is_found(
-    app: Quart, open_socket: Open, browser: QuartClient, login_manager: LoginManager[User]
+    app: Quart, open_socket: Open, browser: QuartClient, asked: Asked
 ) -> None:
-    login_manager.websocket_recheck = AT_ONCE
-    asked = Asked(login_manager)
-
     async with open_socket(app, browser) as socket:
         await socket.hears()
         await asked.again()
@@ -1068,12 +1061,9 @@ async def test_a_loader_that_raises_closes_nothing(
     app: Quart,
     open_socket: Open,
     browser: QuartClient,
-    login_manager: LoginManager[User],
+    asked: Asked,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    login_manager.websocket_recheck = AT_ONCE
-    asked = Asked(login_manager)
-
     async with open_socket(app, browser) as socket:
         await socket.hears()
         asked.error = ConnectionError("database down")
@@ -1142,9 +1132,8 @@ async def test_a_confirmed_login_is_looked_up_under_its_new_id(
 
 
 async def test_looking_a_user_up_again_does_not_restore_the_login_again(
-    app: Quart, open_socket: Open, browser: QuartClient, login_manager: LoginManager[User]
+    app: Quart, open_socket: Open, browser: QuartClient, login_manager: LoginManager[User], asked: Asked
 ) -> None:
-    login_manager.websocket_recheck = AT_ONCE
     restored: list[str | None] = []
     announced: list[User] = []
 
@@ -1157,7 +1146,6 @@ async def test_looking_a_user_up_again_does_not_restore_the_login_again(
         announced.append(user)
 
     login_manager.records = Records()
-    asked = Asked(login_manager)
 
     with user_loaded_from_cookie.connected_to(hear, app):
         async with open_socket(app, without_session(browser)) as socket:
@@ -1169,9 +1157,8 @@ async def test_looking_a_user_up_again_does_not_restore_the_login_again(
 
 
 async def test_a_rotated_remember_cookie_does_not_close_the_socket_that_came_with_the_one_before(
-    app: Quart, open_socket: Open, browser: QuartClient, login_manager: LoginManager[User]
+    app: Quart, open_socket: Open, browser: QuartClient, login_manager: LoginManager[User], asked: Asked
 ) -> None:
-    login_manager.websocket_recheck = AT_ONCE
     present: dict[str, str | None] = {}
 
     class Records(NoRecords):
@@ -1182,7 +1169,6 @@ async def test_a_rotated_remember_cookie_does_not_close_the_socket_that_came_wit
             return new_secret is not None
 
     login_manager.records = Records()
-    asked = Asked(login_manager)
     cookies = cookies_of(without_session(browser))
 
     async with open_socket(app, **cookies) as socket:
