@@ -6,6 +6,7 @@ not send `Vary: Cookie` by itself (the class of CVE-2026-27205).
 
 from quart.typing import ResponseTypes
 
+from . import tokens
 from .state import state_of_request
 
 
@@ -17,6 +18,8 @@ async def mark_answer(response: ResponseTypes) -> ResponseTypes:
     state.answered = True
     if state.looked:
         mark_private(response)
+        if tokens.bearer_token() is not None:
+            response.vary.add("Authorization")
     return response
 
 

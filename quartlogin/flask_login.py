@@ -32,7 +32,7 @@ def decode_cookie(cookie: str, key: str | bytes | None = None) -> str | None:
     if not bar:
         return None
     keys = [_own_key(), *former_keys(current_app)] if key is None else [key]
-    given = digest.encode("utf-8", "surrogateescape")  # `compare_digest` takes bytes of any kind, but ASCII text only
+    given = digest.encode("utf-8", "surrogatepass")  # `compare_digest` takes bytes of any kind, but ASCII text only
     right = [hmac.compare_digest(_digest(payload, each).encode(), given) for each in keys]
     return payload if any(right) else None
 
@@ -66,7 +66,7 @@ def _hash(text: str) -> str:
 
 def _digest(payload: str, key: Any) -> str:
     secret = _bytes_of(key) if isinstance(key, str) else key
-    return hmac.new(secret, payload.encode("utf-8", "surrogateescape"), sha512).hexdigest()
+    return hmac.new(secret, payload.encode("utf-8", "surrogatepass"), sha512).hexdigest()
 
 
 def _bytes_of(key: str) -> bytes:

@@ -75,8 +75,8 @@ async def logout_user() -> bool:
     """
     state = _state_to_change()
     user = await user_of_request() if signals.user_logged_out.receivers else None  # who else would want to know?
-    await _end(logins_of_request())
-    if tokens.bearer_token() is None:
+    await _end(logins_of_request() | (logins_in_cookies() if state.signs_in else set()))
+    if tokens.bearer_token() is None or state.signs_in:
         session.end()
         if remember_cookie.read_cookie() is not None:
             session.ask_to_forget()
@@ -89,13 +89,14 @@ async def logout_user() -> bool:
 async def confirm_login() -> None:
     """Make this login fresh again: the password was checked just now. It goes on under a new id.
 
-    A bearer token's login is never fresh, and stays as it is.
+    A bearer token's login is never fresh, and stays as it is. So does a session whose user is not, or no longer,
+    signed in: what has ended is not begun again.
 
     Raises:
         RequestNeededError: There is no request, or this is a websocket.
     """
     state = _state_to_change()
-    if tokens.bearer_token() is not None:
+    if tokens.bearer_token() is not None or not answers(await user_of_request(), "is_authenticated"):
         return
     user_id, old_id = session.user_id(), session.login_id()
     if user_id is not None:

@@ -9,8 +9,9 @@ from quart import current_app, request
 from .clients import is_websocket
 from .config import EXEMPT_METHODS
 from .connection import current_connection
+from .errors import ConfigurationError
 from .extension import current_manager
-from .guards import is_exempt, turn_away_visitors
+from .guards import LET_THROUGH, is_exempt, turn_away_visitors
 from .loading import user_of_request
 from .origins import is_foreign_websocket
 from .state import state_of_request
@@ -24,9 +25,12 @@ async def before_view() -> Any:
     manager = current_manager()
     if manager.require_login and _is_guarded():
         answer = await turn_away_visitors()
-        if answer is None and is_websocket():
+        if answer is None:
+            raise ConfigurationError("The unauthorized_handler gave None: it has to return what a view may return.")
+        if answer is not LET_THROUGH:
+            return answer
+        if is_websocket():
             manager.sockets.hold(manager.websocket_recheck)
-        return answer
     if manager.eager and not _is_file():
         await user_of_request()
     return None
@@ -48,8 +52,7 @@ def _is_file() -> bool:
 
 def _is_login_page(endpoint: str) -> bool:
     manager = current_manager()
-    pages = [(request.blueprint, manager.login_view), (request.blueprint, manager.refresh_view)]
-    pages.extend(manager.blueprint_login_views.items())
+    pages = [(request.blueprint, manager.login_view), *manager.blueprint_login_views.items()]
     return any(page is not None and _names(page, blueprint, endpoint) for blueprint, page in pages)
 
 
@@ -60,5 +63,8 @@ def _names(page: str, blueprint: str | None, endpoint: str) -> bool:
     if not page.startswith(("/", "http://", "https://")):
         return page == endpoint
     parts = urlsplit(page)
+    if parts.netloc not in {"", current_app.config["SERVER_NAME"]}:  # the request's own word for it is no proof
+        return False
     # Not `request.path`, in which several slashes at the begin are one.
-    return parts.netloc in {"", request.host} and parts.path == request.root_path + request.scope["path"]
+    path, root = request.scope["path"], request.root_path
+    return bool(parts.path == (path if path.startswith(f"{root}/") else root + path))

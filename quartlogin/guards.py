@@ -24,6 +24,10 @@ ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 
 _EXEMPT: Final = "_quartlogin_login_exempt"
 
+#: What a check gives for somebody who may pass. Whatever else it gives is the answer for somebody who may not, also
+#: `None`, as a handler gives it that has forgotten its `return`.
+LET_THROUGH: Final = object()
+
 
 @overload
 def login_required(func: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]: ...
@@ -70,19 +74,22 @@ def login_exempt(func: ViewT) -> ViewT:
 
 def is_exempt(view: Callable[..., Any]) -> bool:
     """Tell whether `login_exempt` marks this view, or the class that it was made from."""
-    return hasattr(view, _EXEMPT) or hasattr(getattr(view, "view_class", None), _EXEMPT)
+    view_class = getattr(view, "view_class", None)
+    return hasattr(view, _EXEMPT) or (view_class is not None and _EXEMPT in vars(view_class))  # not what it inherits
 
 
 async def turn_away_visitors() -> Any:
-    """Return the answer for somebody who is not signed in, `None` for everybody else."""
+    """Return the answer for somebody who is not signed in, `LET_THROUGH` for everybody else."""
     if is_websocket() and not is_own_origin():
         raise OriginRefused("A page of another site opened this websocket.")
-    return None if answers(await user_of_request(), "is_authenticated") else await current_manager().unauthorized()
+    if answers(await user_of_request(), "is_authenticated"):
+        return LET_THROUGH
+    return await current_manager().unauthorized()
 
 
 async def _turn_away_stale(max_age: timedelta | None) -> Any:
     answer = await turn_away_visitors()
-    if answer is not None or _is_fresh(max_age):
+    if answer is not LET_THROUGH or _is_fresh(max_age):
         return answer
     return await current_manager().needs_refresh()
 
@@ -102,14 +109,14 @@ def _guard(func: Callable[..., Any], check: Callable[[], Awaitable[Any]]) -> Cal
 
     @wraps(func)
     async def guarded(*args: Any, **kwargs: Any) -> Any:
+        exempt = not is_websocket() and request.method in EXEMPT_METHODS
+        answer = LET_THROUGH if exempt else await check()
+        if answer is not LET_THROUGH:
+            return answer
         if is_websocket():
-            await check()
             handler = partial(current_app.ensure_async(func), *args, **kwargs)
             manager = current_manager()
             return await manager.sockets.serve(handler, manager.websocket_recheck)
-        answer = None if request.method in EXEMPT_METHODS else await check()
-        if answer is not None:
-            return answer
         if is_generator:
             return cast(Any, stream_with_context(func))(*args, **kwargs)
         return await current_app.ensure_async(func)(*args, **kwargs)

@@ -155,13 +155,16 @@ async def _resume(state: UserState, cookie: str) -> Any:
     if token is None:
         return await _import(state, cookie)
     login = Login(token.login_id, token.user_id, secret=token.secret, expires_at=token.expires_at)
+    user = await _load_as(state, login)  # first: a secret that is renewed has to reach the browser
+    if user is None:
+        return None
     new_secret = session.new_id() if can_set_cookies() else None
     try:
         is_renewed = await current_manager().records.login_restored(login, new_secret)
     except LoginRefused:
+        state.login_id = state.ask_again = None
         return None
-    user = await _load_as(state, login)
-    if user is not None and can_set_cookies():
+    if can_set_cookies():
         session.resume(login.user_id, login.id, fingerprint(), token.seconds)
         if is_renewed:
             state.remember_secret, state.remember_until = new_secret, token.expires_at

@@ -76,7 +76,7 @@ def _look(state: UserState) -> None:
     Raises:
         UserNotLoadedError: Its headers are sent already, and let caches keep it.
     """
-    if state.answered and not state.looked:
+    if state.answered and not (state.looked and state.is_known):
         raise UserNotLoadedError(
             "current_user is asked for after the headers of this answer were sent, as in a streamed body; they "
             "let caches keep it: write `await current_user` in the view before the stream starts."

@@ -14,7 +14,7 @@ from .clients import login_required_error
 from .connection import current_connection
 from .current import CurrentUser, unwrap
 from .errors import ConfigurationError
-from .loading import user_now
+from .loading import user_now, user_of_request
 from .records import LoginRecords, NoRecords
 from .refusals import Refusal, answer
 from .state import acting_as
@@ -217,6 +217,7 @@ class LoginManager(Generic[UserT]):
         Raises:
             LoginRequired: An answer of 401: for JSON, for websockets, and where there is no login view.
         """
+        await user_of_request()  # before a `def` receiver or handler asks, and holds a thread meanwhile
         await signals.send(signals.user_unauthorized)
         token = bearer_token()
         refusal = Refusal(
@@ -239,6 +240,7 @@ class LoginManager(Generic[UserT]):
         Raises:
             LoginRequired: An answer of 401.
         """
+        await user_of_request()
         await signals.send(signals.user_needs_refresh)
         refusal = Refusal(
             callback=self.needs_refresh_callback,

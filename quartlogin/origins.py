@@ -32,4 +32,8 @@ def is_own_origin() -> bool:
         parts = urlsplit(origin)
     except ValueError:
         return False
-    return bool(parts.netloc) and parts.netloc == websocket.host and parts.scheme in _SCHEMES[websocket.scheme]
+    return (
+        bool(parts.netloc)
+        and parts.netloc == websocket.host
+        and parts.scheme in _SCHEMES.get(websocket.scheme, {"https"})
+    )

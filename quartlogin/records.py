@@ -55,7 +55,11 @@ class LoginRecords(Protocol):
         ...
 
     async def login_renewed(self, old_id: str, login: Login) -> None:
-        """The password was typed again: the login goes on under a new id, and the old id is worth nothing."""
+        """The password was typed again: the login goes on under a new id, and the old id is worth nothing.
+
+        Raises:
+            LoginRefused: The old login has ended; `confirm_login` raises it, and nothing changes.
+        """
 
     async def login_ended(self, login_id: str) -> None:
         """Somebody has signed out, or in as somebody else. The id may be unknown or ended already."""

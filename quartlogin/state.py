@@ -112,6 +112,9 @@ def state_of_request() -> UserState | None:
 @contextmanager
 def acting_as(user: Any) -> Iterator[None]:
     """Let `current_user` be this user within a block, in this task and those that it starts."""
+    around = state_of_request()
+    if around is not None:
+        around.looked = True  # what the request answers depends on that user now
     state = UserState(running_loop())
     state.set_user(user)
     state.login_id = None

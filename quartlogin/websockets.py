@@ -1,6 +1,7 @@
 """Open websockets, which end when their login does."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
@@ -15,6 +16,7 @@ _POLICY_VIOLATION: Final = 1008  # RFC 6455, 7.4.1
 _REASON: Final = "The login has ended."
 _GRACE: Final = 1  # second for a handler to clean up
 _PATIENCE: Final = 5  # seconds for a client to take note
+_MEMORY: Final = 60  # seconds; longer than a handshake takes
 
 _log = getLogger(__name__)
 
@@ -24,6 +26,8 @@ class OpenSockets:
 
     def __init__(self) -> None:
         self._by_login: defaultdict[str, set[_OpenSocket]] = defaultdict(set)
+        #: The logins that ended lately, and when: a websocket may be on its way whose user was looked up before.
+        self._ended: dict[str, float] = {}
 
     async def serve(self, handler: Callable[[], Awaitable[Any]], ask_again_every: timedelta | None) -> Any:
         """Run a websocket's handler for as long as its login lasts.
@@ -57,10 +61,16 @@ class OpenSockets:
             self._by_login[socket.login].add(socket)
         if ask_again_every is not None:
             socket.watch(ask_again_every)
+        if socket.login in self._ended:
+            socket.end()
         return socket
 
     def close(self, login: str) -> None:
         """Stop the handlers of a login that has ended; their websockets are closed. Nobody has to wait for that."""
+        now = time.monotonic()
+        self._ended[login] = now
+        while now - next(iter(self._ended.values())) > _MEMORY:
+            del self._ended[next(iter(self._ended))]
         for socket in list(self._by_login.get(login, ())):
             socket.end()
 

@@ -18,6 +18,7 @@ from quartlogin import (
     LoginRequired,
     UserNotLoadedError,
     current_user,
+    fresh_login_required,
     login_required,
     login_user,
     logout_user,
@@ -460,3 +461,27 @@ async def test_a_response_object_of_the_view_is_passed_on(app: Quart, sign_in: S
     response = await (await sign_in(app)).get("/")
 
     assert (response.status_code, response.headers["X-Made"]) == (202, "by hand")
+
+
+@pytest.mark.parametrize("guard", [login_required, fresh_login_required])
+async def test_a_handler_that_gives_nothing_lets_nobody_through(
+    app: Quart, login_manager: LoginManager[User], guard: Any
+) -> None:
+    """A forgotten `return`: the view must not run for it."""
+    app.testing = False
+    ran: list[str] = []
+
+    @login_manager.unauthorized_handler
+    async def refuse() -> None:
+        pass
+
+    @app.get("/secret")
+    @guard
+    async def secret() -> str:
+        ran.append("secret")
+        return "secret"
+
+    response = await app.test_client().get("/secret")
+
+    assert response.status_code == 500
+    assert ran == []

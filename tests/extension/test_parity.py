@@ -334,6 +334,12 @@ def name_of(lib: ModuleType) -> Any:
     return ask()
 
 
+def confirm(lib: ModuleType) -> Any:
+    if lib is flask_login:
+        name_of(lib)  # quartlogin asks who it is before it confirms anything
+    return lib.confirm_login()
+
+
 DOINGS: dict[str, Doing] = {
     "look": name_of,
     "login": lambda lib: lib.login_user(ADA),
@@ -342,7 +348,7 @@ DOINGS: dict[str, Doing] = {
     "dismissed": lambda lib: lib.login_user(DISMISSED),
     "forced": lambda lib: lib.login_user(DISMISSED, force=True),
     "logout": lambda lib: lib.logout_user(),
-    "confirm": lambda lib: lib.confirm_login(),
+    "confirm": confirm,
     "fresh": lambda lib: lib.login_fresh(),
     "remembered": lambda lib: lib.login_remembered(),
 }

@@ -392,7 +392,7 @@ async def test_a_refused_restore_is_anonymous_and_the_cookie_is_deleted(
     assert (response.status_code, page["name"], page["login_id"], page["fresh"]) == (200, None, None, False)
     assert is_deletion(set_by(response)["remember_token"])
     assert list(browser.cookie_jar or ()) == []
-    assert loads == []
+    assert loads == ["1"]
 
 
 async def test_a_refused_restore_is_not_announced(site: Quart, told: Told) -> None:
@@ -809,3 +809,24 @@ async def test_a_copy_of_the_cookies_is_worth_something_until_then() -> None:
     await story.login_remembered()
 
     assert await story.names_of_all_old_cookies() == {None, "Ada"}
+
+
+async def test_a_login_that_has_ended_cannot_be_confirmed_back_to_life(
+    site: Quart, told: Told, loads: list[str]
+) -> None:
+    browser, _ = await sign_in_ada(site)
+    told.said.clear()
+    current_manager_of(site).user_loader(nobody)
+
+    await browser.post("/confirm")
+
+    assert told.said == []
+
+
+def current_manager_of(site: Quart) -> LoginManager[User]:
+    manager: LoginManager[User] = site.login_manager  # type: ignore[attr-defined]
+    return manager
+
+
+async def nobody(user_id: str) -> None:
+    return None

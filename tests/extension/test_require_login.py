@@ -330,11 +330,11 @@ def with_login(app: Quart) -> Quart:
 
 
 @pytest.mark.parametrize("view", ["login", "/login", "/login?lang=de", "http://localhost/login"])
-@pytest.mark.parametrize("attribute", ["login_view", "refresh_view"])
 async def test_the_login_page_is_open_however_it_is_given(
-    with_login: Quart, login_manager: LoginManager[User], view: str, attribute: str
+    with_login: Quart, login_manager: LoginManager[User], view: str
 ) -> None:
-    setattr(login_manager, attribute, view)
+    with_login.config["SERVER_NAME"] = "localhost"
+    login_manager.login_view = view
 
     get, post = await status(with_login, "/login"), await status(with_login, "/login", "POST")
 
@@ -566,3 +566,51 @@ async def test_an_eager_and_guarded_app_loads_once(
     await (await sign_in(app)).get("/")
 
     assert loads == ["1"]
+
+
+async def test_a_request_that_names_the_host_of_the_login_page_is_guarded(
+    app: Quart, login_manager: LoginManager[User]
+) -> None:
+    """The login page is elsewhere, and the `Host` header is whatever the client writes there."""
+    login_manager.login_view = "https://sso.example/"
+    app.add_url_rule("/", view_func=home)
+
+    response = await app.test_client().get("/", headers={"Host": "sso.example"}, scheme="https")
+
+    assert response.status_code == 302
+
+
+async def test_the_page_that_asks_for_the_password_again_is_for_users(
+    app: Quart, login_manager: LoginManager[User]
+) -> None:
+    login_manager.refresh_view = "/again"
+    app.add_url_rule("/again", view_func=home)
+
+    assert await status(app, "/again") == 401
+
+
+async def test_an_exemption_is_not_inherited(app: Quart, login_manager: LoginManager[User]) -> None:
+    @login_exempt
+    class Public(MethodView):
+        async def get(self) -> str:
+            return "for everybody"
+
+    class Admin(Public):
+        pass
+
+    app.add_url_rule("/public", view_func=Public.as_view("public"))
+    app.add_url_rule("/admin", view_func=Admin.as_view("admin"))
+
+    assert (await status(app, "/public"), await status(app, "/admin")) == (200, 401)
+
+
+async def test_a_handler_that_gives_nothing_lets_nobody_through(app: Quart, login_manager: LoginManager[User]) -> None:
+    """A forgotten `return`."""
+    app.testing = False
+    app.add_url_rule("/", view_func=home)
+
+    @login_manager.unauthorized_handler
+    async def refuse() -> None:
+        pass
+
+    assert await status(app, "/") == 500
