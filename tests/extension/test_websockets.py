@@ -1217,3 +1217,30 @@ async def test_a_bad_bearer_token_is_refused_also_beside_good_cookies(
         status = await socket.status()
 
     assert status == 401
+
+
+async def test_a_socket_whose_login_ends_while_it_is_being_opened_is_closed(
+    app: Quart, open_socket: Open, browser: QuartClient, login_manager: LoginManager[User]
+) -> None:
+    """Its user was looked up before the logout, and the answer came after it."""
+    login_manager.websocket_recheck = None
+    looked_up, may_answer = asyncio.Event(), asyncio.Event()
+
+    @login_manager.user_loader
+    async def load(user_id: str) -> User | None:
+        if has_websocket_context():
+            looked_up.set()
+            await may_answer.wait()
+        return BY_ID[user_id]
+
+    async with open_socket(app, browser) as socket:
+        async with asyncio.timeout(LONG_ENOUGH):
+            await looked_up.wait()
+        await browser.post("/logout")
+        may_answer.set()
+
+        messages = [await socket.next()]
+        while messages[-1]["type"] != "websocket.close":
+            messages.append(await socket.next())
+
+    assert messages[-1]["code"] == 1008
