@@ -44,7 +44,7 @@ class CurrentUser(Generic[UserT_co]):
         """Return the real user object, under the name that Werkzeug's proxies have for it."""
         return user_now()
 
-    @property  # type: ignore[misc]
+    @property  # type: ignore[misc]  # read-only here: nobody sets the class of a proxy
     def __class__(self) -> Any:  # pyright: ignore  # isinstance(current_user, User) asks here
         return type(user_now())
 

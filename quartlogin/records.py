@@ -71,7 +71,7 @@ class NoRecords:
     async def login_began(self, login: Login) -> None:
         """Do nothing."""
 
-    async def login_restored(self, login: Login, new_secret: str | None) -> bool:  # noqa: ARG002
+    async def login_restored(self, login: Login, new_secret: str | None) -> bool:  # noqa: ARG002 -- the protocol's names
         """Leave the cookie as it is."""
         return False
 

@@ -41,7 +41,7 @@ def install(app: Quart) -> None:
 
     chosen: Any = app.jinja_environment  # the app may have a class of its own
 
-    class LoginEnvironment(chosen):  # type: ignore[misc]
+    class LoginEnvironment(chosen):  # type: ignore[misc]  # known only now
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
             _equip(self)

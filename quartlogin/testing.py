@@ -35,14 +35,14 @@ class QuartLoginClient(QuartClient):
         return await super()._make_request(*args, **kwargs)
 
     @asynccontextmanager
-    async def websocket(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:  # type: ignore[override]
+    async def websocket(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:  # type: ignore[override]  # signs in first
         """Open a websocket, signed in; takes what Quart's own test client takes."""
         await self._sign_in()
         async with super().websocket(*args, **kwargs) as connection:
             yield connection
 
     @asynccontextmanager
-    async def request(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:  # type: ignore[override]
+    async def request(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:  # type: ignore[override]  # signs in first
         """Open a connection for a streamed request, signed in; takes what Quart's own test client takes."""
         await self._sign_in()
         async with super().request(*args, **kwargs) as connection:

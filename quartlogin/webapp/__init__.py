@@ -61,7 +61,7 @@ def create_app(**settings: Any) -> Quart:
     _add_login(app, parts.accounts)
     _add_pages(app, chosen)
     believing = TrustedProxies(BodyLimit(app.asgi_app, 2 * _LARGEST_BODY), chosen.trusted_proxies)
-    app.asgi_app = SecureHeaders(WellFormedRequests(believing))  # type: ignore[method-assign]
+    app.asgi_app = SecureHeaders(WellFormedRequests(believing))  # type: ignore[method-assign]  # as Quart asks
     return app
 
 

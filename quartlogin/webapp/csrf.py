@@ -51,7 +51,7 @@ class SessionBoundCSRF(CSRF):  # type: ignore[misc]  # WTForms ships no types
         """Return nothing: the page asks for the token, so a form that is only read makes no session."""
         return ""
 
-    def validate_csrf_token(self, form: Any, field: Any) -> None:  # noqa: ARG002
+    def validate_csrf_token(self, form: Any, field: Any) -> None:  # noqa: ARG002 -- WTForms' names
         """Refuse a form whose token is not this session's.
 
         Raises:

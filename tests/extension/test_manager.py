@@ -169,3 +169,10 @@ def test_every_error_has_one_root(error: type[Exception]) -> None:
 def test_every_public_name_exists_and_is_listed_in_order() -> None:
     assert [name for name in quartlogin.__all__ if not hasattr(quartlogin, name)] == []
     assert len(set(quartlogin.__all__)) == len(quartlogin.__all__)
+
+
+def test_a_setting_that_does_not_exist_is_told_with_the_one_that_was_meant(bare_app: Quart) -> None:
+    bare_app.config["REMEMBER_COOKIE_DURATOIN"] = 60
+
+    with pytest.raises(ConfigurationError, match=r"did you mean REMEMBER_COOKIE_DURATION\?"):
+        LoginManager(bare_app)
