@@ -36,7 +36,7 @@ async def main() -> None:
 
 
 async def pauses_during(work: "asyncio.Future[None] | object") -> list[float]:
-    task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    task = asyncio.ensure_future(work)  # type: ignore[arg-type]  # any awaitable
     pauses = []
     while not task.done():
         asked = time.perf_counter()
@@ -52,7 +52,7 @@ async def sign_in_together(app: Quart) -> None:
 
 async def submit(client: QuartClient, path: str) -> None:
     page = await (await client.get(path)).get_data(as_text=True)
-    token = re.search(r'name="csrf_token" value="(\w+)"', str(page))[1]  # type: ignore[index]
+    token = re.search(r'name="csrf_token" value="(\w+)"', str(page))[1]  # type: ignore[index]  # every form has one
     answer = await client.post(path, form={"csrf_token": token, "username": "Ada", "password": PASSWORD})
     assert answer.status_code == 302, answer.status_code
 

@@ -53,7 +53,7 @@ class CurrentUser(Generic[UserT_co]):
         return vars(user_now())
 
     @property
-    def __doc__(self) -> Any:  # type: ignore[override]
+    def __doc__(self) -> Any:  # type: ignore[override]  # the user's own
         return user_now().__doc__
 
     def __getattr__(self, name: str) -> Any:

@@ -90,16 +90,16 @@ async def confirm_login() -> None:
     """Make this login fresh again: the password was checked just now. It goes on under a new id.
 
     A bearer token's login is never fresh, and stays as it is. So does a session whose user is not, or no longer,
-    signed in: what has ended is not begun again.
+    signed in, whoever else the request names: what has ended is not begun again.
 
     Raises:
         RequestNeededError: There is no request, or this is a websocket.
     """
     state = _state_to_change()
-    if tokens.bearer_token() is not None or not answers(await user_of_request(), "is_authenticated"):
+    if tokens.bearer_token() is not None or not answers(user := await user_of_request(), "is_authenticated"):
         return
     user_id, old_id = session.user_id(), session.login_id()
-    if user_id is not None:
+    if user_id == _id_of(user) and state.login_id == old_id:  # not somebody whom a request_loader has found
         cookie = remember_cookie.read_cookie()
         token = None if cookie is None else remember_cookie.read_token(cookie)
         is_remembered = token is not None and token.login_id == old_id

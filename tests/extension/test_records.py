@@ -830,3 +830,19 @@ def current_manager_of(site: Quart) -> LoginManager[User]:
 
 async def nobody(user_id: str) -> None:
     return None
+
+
+async def test_another_way_in_does_not_confirm_a_session_that_has_ended(site: Quart, told: Told) -> None:
+    """A copied session whose login has ended, sent with somebody else's API key."""
+    browser, _ = await sign_in_ada(site)
+    told.said.clear()
+    current_manager_of(site).user_loader(nobody)
+    current_manager_of(site).request_loader(grace)
+
+    await browser.post("/confirm")
+
+    assert told.said == []
+
+
+async def grace(request: Any) -> User:
+    return GRACE
