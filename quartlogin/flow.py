@@ -96,10 +96,15 @@ async def confirm_login() -> None:
         RequestNeededError: There is no request, or this is a websocket.
     """
     state = _state_to_change()
-    if tokens.bearer_token() is not None or not answers(user := await user_of_request(), "is_authenticated"):
+    if tokens.bearer_token() is not None:
+        return
+    user = await user_of_request()
+    if not answers(user, "is_authenticated"):
         return
     user_id, old_id = session.user_id(), session.login_id()
-    if user_id == _id_of(user) and state.login_id == old_id:  # not somebody whom a request_loader has found
+    if (
+        user_id is not None and user_id == _id_of(user) and state.login_id == old_id
+    ):  # not somebody whom a request_loader has found
         cookie = remember_cookie.read_cookie()
         token = None if cookie is None else remember_cookie.read_token(cookie)
         is_remembered = token is not None and token.login_id == old_id
