@@ -1,11 +1,11 @@
 -- The tables of the quartlogin application, for SQLite and for PostgreSQL.
--- Ids are text made by the application; times are whole seconds since 1970 (UTC).
+-- Ids are text made by the application; times are whole seconds since 1970 (UTC); hashes are SHA-256 in hex.
 
 CREATE TABLE quartlogin_schema (
     version BIGINT NOT NULL
 );
 
-INSERT INTO quartlogin_schema (version) VALUES (1);
+INSERT INTO quartlogin_schema (version) VALUES (2);
 
 CREATE TABLE users (
     id TEXT NOT NULL PRIMARY KEY,
@@ -14,5 +14,39 @@ CREATE TABLE users (
     password_hash TEXT NOT NULL,       -- argon2id, in PHC string format
     is_active BOOLEAN NOT NULL DEFAULT TRUE,
     created_at BIGINT NOT NULL,
-    password_changed_at BIGINT NOT NULL
+    password_changed_at BIGINT NOT NULL,
+    epoch BIGINT NOT NULL DEFAULT 0,   -- one more each time that every login ends at once
+    copied_at BIGINT                   -- when a copied remember cookie was noticed, until the user has been told
 );
+
+CREATE TABLE logins (
+    id_hash TEXT NOT NULL PRIMARY KEY, -- of the login id, which only the cookie or the token has
+    ref TEXT NOT NULL UNIQUE,          -- its name on pages and on the command line; opens nothing
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,                -- session or bearer
+    epoch BIGINT NOT NULL,             -- the user's when it began: counts only while they are equal
+    name TEXT,                         -- what the user calls a token
+    secret_hash TEXT,                  -- of the remember cookie's secret
+    used_secrets TEXT NOT NULL,        -- hashes of the former ones that were replaced a moment ago, and when
+    made_at BIGINT NOT NULL,
+    seen_at BIGINT NOT NULL,           -- at most a minute behind
+    expires_at BIGINT NOT NULL,
+    address TEXT NOT NULL,
+    browser TEXT NOT NULL              -- what the browser called itself, cut
+);
+
+CREATE INDEX logins_of_user ON logins (user_id);
+CREATE INDEX logins_by_end ON logins (expires_at);
+
+CREATE TABLE events (
+    id TEXT NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,
+    user_id TEXT REFERENCES users (id) ON DELETE CASCADE, -- NULL: nobody whom the application knows
+    happened_at BIGINT NOT NULL,
+    address TEXT NOT NULL,
+    browser TEXT NOT NULL,
+    subject TEXT                       -- the ref of the login or the name of the token that it is about
+);
+
+CREATE INDEX events_of_user ON events (user_id, happened_at);
+CREATE INDEX events_by_time ON events (happened_at);

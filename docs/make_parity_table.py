@@ -46,7 +46,7 @@ DIFFERENCES: Final = {
     "Public names: logout_user": AWAITED,
     "Constants: COOKIE_SAMESITE": "Other sites' pages send the remember cookie only along with links.",
     "Constants: AUTH_HEADER_NAME": f"{REMOVED} A `request_loader` reads the headers that it wants.",
-    "Constants: SESSION_KEYS": "Two more: `_fresh_at`, `_login_id`.",
+    "Constants: SESSION_KEYS": "Three more: `_fresh_at`, `_login_id`, `_secret_hash`.",
     "LoginManager: LoginManager()": "More options, each to be named.",
     "LoginManager: header_loader()": f"{REMOVED} Use `request_loader`.",
     "LoginManager: needs_refresh()": AWAITED,

@@ -29,7 +29,7 @@ from .flask_login import decode_cookie, encode_cookie
 from .flow import confirm_login, create_bearer_token, login_user, logout_user
 from .guards import fresh_login_required, login_exempt, login_required
 from .manager import LoginManager, set_login_view
-from .records import Login, LoginRecords, NoRecords
+from .records import Login, LoginRecords, NoRecords, hash_of_secret
 from .redirects import login_url, make_next_param, safe_next
 from .remember import login_remembered
 from .session import KEPT_AT_LOGIN, SESSION_KEYS
@@ -45,7 +45,7 @@ from .signals import (
     user_needs_refresh,
     user_unauthorized,
 )
-from .state import login_fresh, login_id
+from .state import login_fresh, login_id, login_secret_hash
 from .testing import QuartLoginClient
 from .user import AnonymousUserMixin, UserMixin, UserProtocol
 
@@ -88,12 +88,14 @@ __all__ = [
     "decode_cookie",
     "encode_cookie",
     "fresh_login_required",
+    "hash_of_secret",
     "is_signed_in",
     "login_exempt",
     "login_fresh",
     "login_id",
     "login_remembered",
     "login_required",
+    "login_secret_hash",
     "login_url",
     "login_user",
     "logout_user",

@@ -1,6 +1,7 @@
 """Signing in and signing out."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -51,13 +52,14 @@ async def login_user(
     if not force and not answers(user, "is_active"):
         return False
     current_manager().check_loaders()
-    login = _new_login(_id_of(user), _end_of(duration) if remember else None)
+    login = replace(_new_login(_id_of(user), _end_of(duration) if remember else None), user=user)
     try:
         await current_manager().records.login_began(login)
     except LoginRefused:
         return False
     await _end(logins_in_cookies())
     session.begin(login.user_id, login.id, fingerprint(), fresh=fresh)
+    session.belong_to(login.secret)
     state.fresh = fresh
     _plan_cookie(state, login, duration)
     state.set_user(user)
@@ -102,16 +104,16 @@ async def confirm_login() -> None:
     if not answers(user, "is_authenticated"):
         return
     user_id, old_id = session.user_id(), session.login_id()
-    if (
-        user_id is not None and user_id == _id_of(user) and state.login_id == old_id
-    ):  # not somebody whom a request_loader has found
+    is_of_session = state.login_id == old_id  # not somebody whom a request_loader has found
+    if user_id is not None and user_id == _id_of(user) and is_of_session:
         cookie = remember_cookie.read_cookie()
         token = None if cookie is None else remember_cookie.read_token(cookie)
         is_remembered = token is not None and token.login_id == old_id
-        login = _new_login(user_id, token.expires_at if token is not None and is_remembered else None)
+        login = replace(_new_login(user_id, token.expires_at if token and is_remembered else None), user=user)
         await current_manager().records.login_renewed(old_id or "", login)
         current_manager().sockets.rename(old_id, login.id)
         session.renew(login.id, fingerprint())
+        session.belong_to(login.secret)
         if token is not None and is_remembered:
             session.ask_to_remember()
             state.remember_secret, state.remember_until = login.secret, login.expires_at
@@ -119,7 +121,7 @@ async def confirm_login() -> None:
     await signals.send(signals.user_login_confirmed)
 
 
-async def create_bearer_token(user: Any, *, duration: timedelta) -> str:
+async def create_bearer_token(user: Any, *, duration: timedelta, name: str | None = None) -> str:
     """Make a token with which an API client acts as this user: `Authorization: Bearer ...`.
 
     Whoever has the token can use it until it expires, or until the app's `user_loader` no longer knows its
@@ -128,6 +130,7 @@ async def create_bearer_token(user: Any, *, duration: timedelta) -> str:
     Args:
         user: The user object.
         duration: How long the token is valid.
+        name: What it is called in the app's record of logins.
 
     Raises:
         LoginRefused: The app's `LoginRecords` refuse it.
@@ -136,7 +139,8 @@ async def create_bearer_token(user: Any, *, duration: timedelta) -> str:
     """
     _check_duration(duration)
     expires_at = _end_of(duration)
-    login = Login(session.new_id(), _id_of(unwrap(user)), kind="bearer", expires_at=expires_at)
+    user = unwrap(user)
+    login = Login(session.new_id(), _id_of(user), kind="bearer", expires_at=expires_at, name=name, user=user)
     await current_manager().records.login_began(login)
     return tokens.dump("bearer", tokens.Token(login.user_id, login.id, expires_at))
 

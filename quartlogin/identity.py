@@ -132,6 +132,7 @@ async def _adopt_session(state: UserState, user_id: str) -> None:
     login = Login(session.new_id(), user_id, secret=secret, is_imported=True)
     await current_manager().records.login_began(login)
     session.adopt(user_id, login.id, fingerprint())
+    session.belong_to(secret)
     if is_remembered:
         session.ask_to_remember()
         state.remember_secret = secret
@@ -158,7 +159,7 @@ async def _resume(state: UserState, cookie: str) -> Any:
     user = await _load_as(state, login)  # first: a secret that is renewed has to reach the browser
     if user is None:
         return None
-    new_secret = session.new_id() if can_set_cookies() else None
+    new_secret = tokens.next_secret(token) if can_set_cookies() else None
     try:
         is_renewed = await current_manager().records.login_restored(login, new_secret)
     except LoginRefused:
@@ -166,6 +167,7 @@ async def _resume(state: UserState, cookie: str) -> Any:
         return None
     if can_set_cookies():
         session.resume(login.user_id, login.id, fingerprint(), token.seconds)
+        session.belong_to(new_secret if is_renewed else token.secret)
         if is_renewed:
             state.remember_secret, state.remember_until = new_secret, token.expires_at
             session.ask_to_remember()
@@ -187,6 +189,7 @@ async def _import(state: UserState, cookie: str) -> Any:
         await current_manager().records.login_ended(login.id)
         return None
     session.resume(user_id, login.id, fingerprint(), None)
+    session.belong_to(login.secret)
     session.ask_to_remember()
     state.remember_secret = login.secret
     return user

@@ -1,7 +1,8 @@
 """What an app is told about logins, if it wants to keep a record of them."""
 
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,10 @@ class Login:
     expires_at: int | None = None
     #: Whether the browser came with Flask-Login's cookies, so that the login is older than its record.
     is_imported: bool = False
+    #: What a bearer token was called when it was made.
+    name: str | None = None
+    #: The user object that was signed in; `None` where all that is known comes from a cookie.
+    user: Any = field(default=None, compare=False, repr=False)
 
 
 class LoginRecords(Protocol):
@@ -43,7 +48,8 @@ class LoginRecords(Protocol):
 
         Args:
             login: What the cookie says.
-            new_secret: What it may say from now on; `None` where no cookie can be set, as on a websocket.
+            new_secret: What it may say from now on; `None` where no cookie can be set, as on a websocket. Requests that
+                bring the same secret are offered the same new one.
 
         Returns:
             Whether the cookie is to carry `new_secret`; otherwise it stays as it is. The answer may be lost on its way,
@@ -63,6 +69,11 @@ class LoginRecords(Protocol):
 
     async def login_ended(self, login_id: str) -> None:
         """Somebody has signed out, or in as somebody else. The id may be unknown or ended already."""
+
+
+def hash_of_secret(secret: str) -> str:
+    """Return what `login_secret_hash` gives for a session that came with this secret: SHA-256, in hex."""
+    return sha256(secret.encode()).hexdigest()
 
 
 class NoRecords:

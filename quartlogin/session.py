@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from quart import session
 
+from .records import hash_of_secret
+
 #: The id of the signed-in user: text.
 USER_ID: Final = "_user_id"
 #: The id of this login: text, new at every login.
@@ -16,6 +18,8 @@ LOGIN_ID: Final = "_login_id"
 FRESH: Final = "_fresh"
 #: When the password was typed last: seconds since 1970.
 FRESH_AT: Final = "_fresh_at"
+#: A hash of the remember cookie's secret that this session came with: text.
+SECRET_HASH: Final = "_secret_hash"  # noqa: S105 -- a key, not a secret
 #: A hash of the browser's address and of what it calls itself: text.
 FINGERPRINT: Final = "_id"
 #: What to do with the remember cookie in the next answer: "set" or "clear".
@@ -26,7 +30,9 @@ REMEMBER_SECONDS: Final = "_remember_seconds"
 NEXT: Final = "next"
 
 #: Every key that quartlogin writes.
-SESSION_KEYS: Final = frozenset({USER_ID, LOGIN_ID, FRESH, FRESH_AT, FINGERPRINT, REMEMBER, REMEMBER_SECONDS, NEXT})
+SESSION_KEYS: Final = frozenset(
+    {USER_ID, LOGIN_ID, FRESH, FRESH_AT, SECRET_HASH, FINGERPRINT, REMEMBER, REMEMBER_SECONDS, NEXT}
+)
 
 #: What a visitor's session carries over into a login: flashed messages, whether the cookie outlives the browser, and
 #: the page to come back to. All else may have been planted by someone who knew the session before (session fixation,
@@ -65,6 +71,19 @@ def resume(user_id: str, login_id: str, fingerprint: str, remember_seconds: int 
 def renew(login_id: str, fingerprint: str) -> None:
     """Go on under a new id, fresh: the password was typed just now."""
     session.update({LOGIN_ID: login_id, FRESH: True, FRESH_AT: int(time.time()), FINGERPRINT: fingerprint})
+
+
+def belong_to(secret: str | None) -> None:
+    """Keep which of the remember cookies of its login this session came with, if the login is remembered."""
+    if secret is None:
+        session.pop(SECRET_HASH, None)
+    else:
+        session[SECRET_HASH] = hash_of_secret(secret)
+
+
+def secret_hash() -> str | None:
+    """Return the hash of the remember cookie's secret that this session came with."""
+    return _text(session.get(SECRET_HASH))
 
 
 def adopt(user_id: str, login_id: str, fingerprint: str) -> None:

@@ -93,6 +93,11 @@ class UserState:
     def login_id(self, login_id: str | None) -> None:
         self._login_id = login_id
 
+    @property
+    def is_sessions_login(self) -> bool:
+        """Whether the login is the one that the session names, as far as is known."""
+        return self._login_id is _UNKNOWN and tokens.bearer_token() is None
+
 
 def state_of_request() -> UserState | None:
     """Return what the running request or websocket knows about its user, `None` outside of both."""
@@ -137,6 +142,20 @@ def login_id() -> str | None:
         return None
     state.looked = True
     return state.login_id
+
+
+def login_secret_hash() -> str | None:
+    """Return which remember cookie of its login this session came with: the SHA-256 of its secret, in hex.
+
+    An app whose `LoginRecords` renew secrets can refuse the sessions of former ones in its `user_loader`: then only one
+    of two browsers with copies of one cookie goes on. `None` where there is nothing to compare: without a remember
+    cookie, with a bearer token, and while a remember cookie itself is looked at.
+    """
+    state = state_of_request()
+    if state is None:
+        return None
+    state.looked = True
+    return session.secret_hash() if state.is_sessions_login else None
 
 
 def login_fresh() -> bool:

@@ -74,6 +74,15 @@ class OpenSockets:
         for socket in list(self._by_login.get(login, ())):
             socket.end()
 
+    def close_where(self, has_ended: Callable[[str], bool]) -> None:
+        """Stop the handlers of every login that has ended, where only the app's record knows which have.
+
+        Args:
+            has_ended: Called with the id of each login that holds a websocket open in this process.
+        """
+        for login in [login for login in self._by_login if has_ended(login)]:
+            self.close(login)
+
     def rename(self, old: str | None, new: str) -> None:
         """Keep the websockets of a login that goes on under a new id."""
         for socket in self._by_login.pop(old or "", ()):

@@ -8,7 +8,6 @@ import pytest
 from quart import Quart
 
 from quartlogin.webapp import create_app
-from quartlogin.webapp.services import services_of
 from visitors import KEY, Visitor, with_cheap_hashes
 
 
@@ -56,7 +55,6 @@ async def app(database: str) -> AsyncIterator[Quart]:
     app = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY))
     async with app.test_app():
         yield app
-    services_of(app).accounts.passwords.close()
 
 
 @pytest.fixture

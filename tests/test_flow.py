@@ -3,29 +3,25 @@
 The twelve steps are those of the README's diagram.
 """
 
-from collections.abc import Awaitable, Callable
-
 import pytest
 from itsdangerous import URLSafeTimedSerializer
 from quart import Quart, render_template_string
 
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.store import User
-from visitors import KEY, PASSWORD, Visitor
+from quartlogin.webapp.store import FoundLogin, Logins
+from visitors import KEY, PASSWORD, Visitor, add_user
 
 
 @pytest.fixture
-def loader_calls(app: Quart, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def loader_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids that the database was asked for."""
-    store = services_of(app).store
-    ask: Callable[[str], Awaitable[User | None]] = store.find_user
+    ask = Logins.find
     calls: list[str] = []
 
-    async def count(user_id: str) -> User | None:
+    async def count(logins: Logins, id_hash: str, user_id: str, *times: int) -> FoundLogin | None:
         calls.append(user_id)
-        return await ask(user_id)
+        return await ask(logins, id_hash, user_id, *times)
 
-    monkeypatch.setattr(store, "find_user", count)
+    monkeypatch.setattr(Logins, "find", count)
     return calls
 
 
@@ -36,7 +32,7 @@ def read_cookie(app: Quart, visitor: Visitor) -> dict[str, object]:
 
 
 async def test_the_whole_flow(app: Quart, visitor: Visitor, loader_calls: list[str]) -> None:
-    user = await services_of(app).accounts.register("Alice", PASSWORD)
+    user = await add_user(app, "Alice")
 
     # 1. The user opens the login page, and the handler renders its template.
     page = await visitor.get("/login")

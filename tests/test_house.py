@@ -16,7 +16,8 @@ PACKAGE = Path(quartlogin.__file__).parent
 
 #: Each module of the extension may import those in the lines above its own.
 LAYERS = [
-    ["errors", "callbacks", "connection", "session", "records"],
+    ["errors", "callbacks", "connection", "records"],
+    ["session"],
     ["config", "extension", "signals", "user"],
     ["flask_login", "tokens"],
     ["state"],

@@ -26,7 +26,7 @@ from quartlogin import (
 )
 from quartlogin.webapp import SettingsError, create_app
 from quartlogin.webapp.services import services_of
-from visitors import KEY, PASSWORD, Visitor
+from visitors import KEY, PASSWORD, Visitor, add_user
 
 OLD = "an old key, which also has more than 32 characters"
 
@@ -175,9 +175,9 @@ async def test_v20_an_account_without_a_password_cannot_be_signed_in_to(
     app: Quart, visitor: Visitor, stored: str
 ) -> None:
     parts = services_of(app)
-    user = await parts.accounts.register("Alice", PASSWORD)
-    credentials = await parts.store.find_credentials("alice")
-    await parts.store.replace_password_hash(user.id, credentials.password_hash, stored)
+    user = await add_user(app, "Alice")
+    credentials = await parts.store.users.find_credentials("alice")
+    await parts.store.users.replace_password_hash(user.id, credentials.password_hash, stored)
 
     answers = [await visitor.sign_in("Alice", password) for password in ("", "!", stored, PASSWORD)]
 

@@ -1,16 +1,16 @@
 """A browser without a screen, and what the tests of the application have in common."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from argon2 import PasswordHasher
 from quart import Quart
 from quart.testing import QuartClient
 
-from quartlogin.webapp.accounts import Accounts
 from quartlogin.webapp.passwords import Passwords
 from quartlogin.webapp.services import services_of
+from quartlogin.webapp.store import User
 
 KEY = "a key for tests, of more than 32 characters"
 PASSWORD = "correct horse battery staple"
@@ -81,5 +81,23 @@ class Visitor:
 
 def with_cheap_hashes(app: Quart) -> Quart:
     parts = services_of(app)
-    parts.accounts = Accounts(parts.store, Passwords(CHEAP))
+    parts.accounts.passwords.close()
+    parts.accounts = replace(parts.accounts, passwords=Passwords(CHEAP))
     return app
+
+
+async def add_user(app: Quart, username: str, password: str = PASSWORD) -> User:
+    """Make an account without a visitor."""
+    parts = services_of(app)
+    new = await parts.accounts.prepare(username, password)
+    await parts.store.users.add(new, parts.accounts.journal.event("registered", new.user.id))
+    return new.user
+
+
+async def set_active(app: Quart, username: str, *, active: bool) -> None:
+    """Disable or enable an account, as the command line does."""
+    parts = services_of(app)
+    found = await parts.store.users.find_credentials(username.lower())
+    assert found is not None
+    event = parts.accounts.journal.event("user_enabled" if active else "user_disabled", found.user.id)
+    assert await parts.store.users.set_active(found.user.id, event, active=active)

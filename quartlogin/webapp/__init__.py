@@ -1,30 +1,35 @@
 """A complete sign-in application on top of quartlogin: this is the one place where its parts are joined."""
 
+import hmac
+from datetime import timedelta
 from typing import Any, Final
 
 from quart import Quart
 
 from quartlogin import LoginManager, SignedSessionInterface
 
-from . import csrf, error_pages, services
+from . import browsers, csrf, error_pages, services, words
 from .accounts import Accounts
 from .body_limit import BodyLimit
 from .foreign_posts import refuse_foreign_posts
 from .headers import SecureHeaders
+from .housekeeping import Housekeeping
+from .journal import Journal
 from .keys import NO_KEY
+from .live import LivePages
+from .logins import StoredLogins
 from .passwords import Passwords
 from .proxies import TrustedProxies
 from .resources import find
 from .settings import Settings, SettingsError, read_settings
-from .store import SQLiteStore, User
-from .views import account, files, health, sign_in
+from .store import Store, User, store_at
+from .views import account, api, files, health, live, password, sign_in, tokens
 from .well_formed import WellFormedRequests
 
 __all__ = ["Settings", "SettingsError", "create_app"]
 
 _LARGEST_BODY: Final = 64 * 1024  # bytes
 _LONGEST_WAIT_FOR_A_BODY: Final = 4  # seconds; a server that is told to end waits for open requests
-_LONGEST_LOGIN: Final = 30 * 24 * 60 * 60  # seconds; NIST SP 800-63B-4, 2.1.3
 
 
 def create_app(**settings: Any) -> Quart:
@@ -40,6 +45,7 @@ def create_app(**settings: Any) -> Quart:
     chosen = read_settings(settings)
     if chosen.secret_key is None:
         raise SettingsError(NO_KEY)
+    lifetime = timedelta(minutes=chosen.login_lifetime)
     app = Quart("quartlogin.webapp", template_folder=str(find("templates")))
     app.config.update(
         SECRET_KEY=chosen.secret_key,
@@ -47,49 +53,75 @@ def create_app(**settings: Any) -> Quart:
         SESSION_COOKIE_NAME="quartlogin",
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=chosen.trusted_proxies > 0,
-        PERMANENT_SESSION_LIFETIME=_LONGEST_LOGIN,
+        PERMANENT_SESSION_LIFETIME=lifetime,
         REMEMBER_COOKIE_NAME="quartlogin_remember",
-        REMEMBER_COOKIE_DURATION=_LONGEST_LOGIN,
+        REMEMBER_COOKIE_DURATION=lifetime,
         MAX_CONTENT_LENGTH=_LARGEST_BODY,
         BODY_TIMEOUT=_LONGEST_WAIT_FOR_A_BODY,
         TEMPLATES_AUTO_RELOAD=False,
     )
     app.session_interface = SignedSessionInterface()
-    parts = _join(app, chosen)
-    app.before_serving(parts.store.open)
-    app.after_serving(parts.store.close)
-    _add_login(app, parts.accounts)
+    _join(app, chosen)
     _add_pages(app, chosen)
     believing = TrustedProxies(BodyLimit(app.asgi_app, 2 * _LARGEST_BODY), chosen.trusted_proxies)
     app.asgi_app = SecureHeaders(WellFormedRequests(believing))  # type: ignore[method-assign]  # as Quart asks
     return app
 
 
-def _join(app: Quart, settings: Settings) -> services.Services:
-    store = SQLiteStore(settings.database)
-    passwords = Passwords()
+def _join(app: Quart, settings: Settings) -> None:
+    store, passwords = store_at(settings.database), Passwords()
+    journal, live_pages = Journal(store), LivePages(store)
+    login_manager = _add_login(app)
+    journal.listeners.append(live_pages.tell)
+    logins = StoredLogins(
+        store,
+        journal,
+        login_manager,
+        idle=timedelta(minutes=settings.login_idle_timeout),
+        lifetime=timedelta(minutes=settings.login_lifetime),
+    )
+    login_manager.records = logins
+    login_manager.user_loader(logins.find)
+    accounts = Accounts(store, passwords, logins, journal, _log_key(settings))
+    services.install(app, services.Services(settings, store, accounts, logins, live_pages))
+    _open_and_close(app, store, logins, Housekeeping(store, timedelta(days=settings.event_retention)))
 
-    async def let_threads_go() -> None:
-        passwords.close()
 
-    app.after_serving(let_threads_go)
-    parts = services.Services(settings=settings, store=store, accounts=Accounts(store, passwords))
-    services.install(app, parts)
-    return parts
+def _open_and_close(app: Quart, store: Store, logins: StoredLogins, housekeeping: Housekeeping) -> None:
+    async def open_all() -> None:
+        await store.database.open()
+        await housekeeping.start()
+        browsers.get_ready()
+
+    async def close_all() -> None:
+        await housekeeping.stop()
+        await logins.last_seen.flush()
+        await store.database.close()
+        services.services_of(app).accounts.passwords.close()
+
+    app.before_serving(open_all)
+    app.after_serving(close_all)
 
 
-def _add_login(app: Quart, accounts: Accounts) -> None:
+def _add_login(app: Quart) -> LoginManager[User]:
     login_manager: LoginManager[User] = LoginManager(app)
     login_manager.login_view = "sign_in.login"
     login_manager.login_message = "Please sign in to see that page."
-    login_manager.user_loader(accounts.find)
+    login_manager.refresh_view = "sign_in.reauthenticate"
+    login_manager.needs_refresh_message = "Please type your password again first."
+    return login_manager
+
+
+def _log_key(settings: Settings) -> bytes:
+    return hmac.digest((settings.secret_key or "").encode(), b"quartlogin audit log", "sha256")
 
 
 def _add_pages(app: Quart, settings: Settings) -> None:
     refuse_foreign_posts(app)
     error_pages.install(app)
-    for pages in (sign_in, account, health, files):
+    for pages in (sign_in, account, password, tokens, live, api, health, files):
         app.register_blueprint(pages.blueprint)
     app.jinja_env.globals.update(
         site_name=settings.site_name, can_register=settings.registration, token_field=csrf.token_field
     )
+    app.jinja_env.filters.update(browser_in_words=browsers.in_words, moment=words.moment, event_in_words=words.event)

@@ -1,20 +1,28 @@
-"""Who has an account: registering, and checking a name and a password."""
+"""Who has an account: registering, checking a name and a password, changing it, leaving."""
 
-import re
-import time
+import hmac
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from logging import getLogger
 from secrets import token_urlsafe
 from typing import Final
 
+from quartlogin import confirm_login, login_id
+
+from .journal import Journal
+from .logins import StoredLogins, alongside, digest
 from .passwords import Passwords
-from .store import Store, User, UsernameTaken
+from .store import Credentials, NewUser, Store, Transaction, User, UsernameTaken
 from .usernames import name_key, shown_name
 
 _log = getLogger(__name__)
 
-_USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 _USER_ID_BYTES: Final = 16  # 128 bits, which makes 22 characters
+_NAME_HASH: Final = 16  # characters of hex
+
+
+class PasswordChangedMeanwhile(Exception):  # noqa: N818 -- the visitor's next step, not a fault
+    """The password was changed by another request while this one was on its way."""
 
 
 @dataclass(frozen=True)
@@ -23,31 +31,28 @@ class Accounts:
 
     store: Store
     passwords: Passwords
-
-    async def find(self, user_id: str) -> User | None:
-        """Find an active user by an id that came from a cookie.
-
-        An id that is not of the form that `register` gives is nobody's, and no question to the database.
-        """
-        return await self.store.find_user(user_id) if _USER_ID.fullmatch(user_id) else None
+    logins: StoredLogins
+    journal: Journal
+    #: Hashes what was typed as an unknown name for the operator's log: it may be a password.
+    log_key: bytes
 
     async def authenticate(self, username: str, password: str) -> User | None:
         """Return the user whom this name and password belong to; `None` for whatever is wrong with them.
 
-        Unknown and disabled users cost what a wrong password costs: one question to the database and one hash.
+        Unknown and disabled users cost what a wrong password costs: one question to the database, one hash, and one
+        event.
         """
-        credentials = await self.store.find_credentials(name_key(username) or "")
-        stored_hash = None if credentials is None else credentials.password_hash
-        verdict = await self.passwords.check(stored_hash, password)
-        if credentials is None or not verdict.is_right or not credentials.is_active:
-            return None
-        if verdict.new_hash is not None:
-            await self.store.replace_password_hash(credentials.user.id, credentials.password_hash, verdict.new_hash)
-            _log.info("The password hash of user %s was renewed with today's parameters.", credentials.user.id)
-        return credentials.user
+        credentials = await self.store.users.find_credentials(name_key(username) or "")
+        if credentials is not None and await self._is_right(credentials, password) and credentials.is_active:
+            return credentials.user
+        if credentials is None:
+            await self.passwords.check(None, password)
+        event = self.journal.event("sign_in_failed", None if credentials is None else credentials.user.id)
+        await self.journal.write(event, name_hash=self._hash_of_name(username))
+        return None
 
-    async def register(self, username: str, password: str) -> User:
-        """Make an account. The name and the password have passed the form's rules.
+    async def prepare(self, username: str, password: str) -> NewUser:
+        """Make what `registering` adds. The name and the password have passed the form's rules.
 
         Raises:
             UsernameTaken: Somebody has this name, or one with the same key.
@@ -56,8 +61,100 @@ class Accounts:
         key = name_key(username)
         if key is None:
             raise ValueError("This is not a name that an account may have.")
-        if await self.store.find_credentials(key) is not None:
+        if await self.store.users.find_credentials(key) is not None:
             raise UsernameTaken  # before the hash, which is the costly part
         user = User(id=token_urlsafe(_USER_ID_BYTES), username=shown_name(username))
-        await self.store.add_user(user, key, await self.passwords.hash(password), int(time.time()))
-        return user
+        return NewUser(user, key, await self.passwords.hash(password))
+
+    async def register(self, new: NewUser, sign_in: Callable[[User], Awaitable[object]]) -> None:
+        """Add an account and sign in to it: both, or neither.
+
+        Args:
+            new: From `prepare`.
+            sign_in: Called with the user.
+
+        Raises:
+            UsernameTaken: Somebody was quicker.
+        """
+        event = self.journal.event("registered", new.user.id)
+
+        async def add(transaction: Transaction) -> None:
+            await self.store.users.insert(transaction, new, event.happened_at)
+            await self.store.events.insert(transaction, event)
+
+        with alongside(add, event):
+            await sign_in(new.user)
+
+    async def check_again(self, user: User, password: str, failure: str) -> Credentials | None:
+        """Return the credentials of a signed-in user if this is the password.
+
+        Args:
+            user: Who it is.
+            password: What was typed.
+            failure: The kind of event that is told if it is not.
+        """
+        credentials = await self.store.users.find_credentials_of(user.id)
+        if credentials is not None and await self._is_right(credentials, password):
+            return credentials
+        await self.journal.write(self.journal.event(failure, user.id))
+        return None
+
+    async def change_password(self, user: User, current: str, new: str) -> bool:
+        """Change a signed-in user's password; all other sign-ins end, and this one goes on under a new id.
+
+        Returns:
+            False if `current` is not the password.
+
+        Raises:
+            LoginRefused: This sign-in has ended meanwhile; nothing was changed.
+            PasswordChangedMeanwhile: The password was changed elsewhere while this was on its way; nothing was changed.
+        """
+        credentials = await self.check_again(user, current, "password_change_failed")
+        if credentials is None:
+            return False
+        new_hash = await self.passwords.hash(new)
+        event = self.journal.event("password_changed", user.id)
+        ended: list[str] = []
+
+        async def change(transaction: Transaction) -> None:
+            old_hash, now = credentials.password_hash, event.happened_at
+            epoch = await self.store.users.change_password(transaction, user.id, old_hash, new_hash, now)
+            if epoch is None:
+                raise PasswordChangedMeanwhile
+            this = digest(login_id() or "")
+            ended[:] = await self.store.logins.end_all_but(transaction, user.id, this, epoch)
+            await self.store.events.insert(transaction, event)
+
+        with alongside(change, event):
+            await confirm_login()
+        self.logins.close_sockets(ended)
+        return True
+
+    async def delete(self, user: User, password: str) -> bool:
+        """Delete a signed-in user's account with all that belongs to it; False if this is not the password.
+
+        Raises:
+            PasswordChangedMeanwhile: The password was changed elsewhere while this was on its way; nothing was changed.
+        """
+        credentials = await self.check_again(user, password, "account_deletion_failed")
+        if credentials is None:
+            return False
+        logins = await self.logins.list_of(user.id)
+        if not await self.store.users.delete(user.id, credentials.password_hash):
+            raise PasswordChangedMeanwhile
+        self.journal.tell(self.journal.event("account_deleted", user.id))
+        self.logins.close_sockets([login.id_hash for login in logins])
+        return True
+
+    async def _is_right(self, credentials: Credentials, password: str) -> bool:
+        """Compare a password; a hash with outdated parameters is renewed when it is the right one."""
+        verdict = await self.passwords.check(credentials.password_hash, password)
+        if verdict.is_right and verdict.new_hash is not None and credentials.is_active:
+            await self.store.users.replace_password_hash(
+                credentials.user.id, credentials.password_hash, verdict.new_hash
+            )
+            _log.info("The password hash of user %s was renewed with today's parameters.", credentials.user.id)
+        return verdict.is_right
+
+    def _hash_of_name(self, username: str) -> str:
+        return hmac.new(self.log_key, username.encode("utf-8", "replace"), "sha256").hexdigest()[:_NAME_HASH]

@@ -19,10 +19,9 @@ from hypercorn.typing import Framework
 from quartlogin import __version__
 
 from . import create_app, keys
-from .accounts import Accounts
-from .passwords import LONGEST_PASSWORD, Passwords, length
+from .passwords import LONGEST_PASSWORD, length
 from .settings import PREFIX, Settings, SettingsError, read_settings
-from .store import DatabaseRefused, SQLiteStore, StoreUnavailable, UsernameTaken
+from .store import DatabaseRefused, StoreUnavailable, UsernameTaken, store_at
 from .usernames import RULE, name_key
 
 T = TypeVar("T")
@@ -153,19 +152,13 @@ def _kept_key(database: str) -> str:
 
 
 async def _open_and_close(settings: Settings) -> None:
-    store = SQLiteStore(settings.database)
-    await store.open()
-    await store.close()
+    store = store_at(settings.database)
+    await store.database.open()
+    await store.database.close()
 
 
 async def _register(settings: Settings, name: str, password: str) -> None:
-    store, passwords = SQLiteStore(settings.database), Passwords()
-    await store.open()
-    try:
-        await Accounts(store, passwords).register(name, password)
-    finally:
-        passwords.close()
-        await store.close()
+    raise NotImplementedError
 
 
 def _read_password(settings: Settings, *, from_stdin: bool) -> str:

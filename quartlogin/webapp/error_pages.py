@@ -24,6 +24,7 @@ PAGES: Final = {
     404: ("Page not found", "There is nothing at this address. Check it, or start from the home page."),
     405: ("Not this way", "This address does not take that kind of request. Start from the home page."),
     408: ("Too slow", "The request took too long to arrive. Please try again."),
+    409: ("Changed meanwhile", "Something else changed this a moment ago. Go back, reload the page and try again."),
     413: ("Too large", "That was more than this site takes. Send less."),
     415: ("Wrong kind of content", "Send the form as browsers do."),
     429: ("Too many attempts", "Wait a while and try again."),

@@ -5,14 +5,17 @@ from urllib.parse import parse_qsl
 
 from quart import abort, request
 from werkzeug.datastructures import MultiDict
-from wtforms import BooleanField, Form, HiddenField, PasswordField, StringField, ValidationError
+from wtforms import BooleanField, Form, HiddenField, IntegerField, PasswordField, StringField, ValidationError
 
 from . import usernames
 from .csrf import FIELD_NAME, SessionBoundCSRF
-from .passwords import LONGEST_PASSWORD, length
+from .password_rules import complaint
 
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _MOST_FIELDS: Final = 20
+
+MOST_TOKEN_DAYS: Final = 366
+LONGEST_TOKEN_NAME: Final = 64  # characters
 _REFUSED: Final = (
     "This form was open for too long, or it was opened before you signed in or out. Nothing was changed. "
     "Go back, reload the page and send it again."
@@ -65,31 +68,96 @@ class LoginForm(SignedForm):
     next = HiddenField()
 
 
+class NewPassword:
+    """What a password has to be like that somebody chooses: long enough, and not one that is guessed first.
+
+    Args:
+        min_length: In characters.
+        context: Words that a guesser would try here: the site's name, the username.
+    """
+
+    def __init__(self, min_length: int, *context: str) -> None:
+        self._min_length = min_length
+        self._context = context
+        self.rule = f"At least {min_length} characters of any kind: a sentence is easy to remember."
+
+    def __call__(self, _: Any, field: Any) -> None:
+        """Refuse a password (NIST SP 800-63B-4, 3.1.1.2)."""
+        if fault := complaint(field.data or "", self._min_length, self._context):
+            raise ValidationError(fault)
+
+
 class RegistrationForm(SignedForm):
     """Making an account."""
 
     username = StringField("Username", description=usernames.RULE)
     password = PasswordField("Password")
 
-    def __init__(self, *args: Any, password_min_length: int, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, password_min_length: int, site_name: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._password_min_length = password_min_length
-        self.password.description = (
-            f"At least {password_min_length} characters of any kind: a sentence is easy to remember."
-        )
+        rules = NewPassword(password_min_length, site_name, self.username.data or "")
+        self.password.validators = [rules]
+        self.password.description = rules.rule
 
     def validate_username(self, field: Any) -> None:
         """Refuse what is not a username."""
         if fault := usernames.complaint(field.data or ""):
             raise ValidationError(fault)
 
-    def validate_password(self, field: Any) -> None:
-        """Refuse a password that is too short or too long, and nothing else (NIST SP 800-63B-4, 3.1.1.2)."""
-        size = length(field.data or "")
-        if size < self._password_min_length:
-            raise ValidationError(f"Use at least {self._password_min_length} characters; these are {size}.")
-        if size > LONGEST_PASSWORD:
-            raise ValidationError(f"Use at most {LONGEST_PASSWORD} characters; these are {size}.")
+
+class PasswordForm(SignedForm):
+    """Changing the password."""
+
+    current_password = PasswordField("Current password")
+    new_password = PasswordField("New password")
+
+    def __init__(self, *args: Any, password_min_length: int, site_name: str, username: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rules = NewPassword(password_min_length, site_name, username)
+        self.new_password.validators = [rules]
+        self.new_password.description = rules.rule
+
+    def validate_current_password(self, field: Any) -> None:
+        """Refuse a form without it."""
+        if not field.data:
+            raise ValidationError("Type your current password, too.")
+
+
+class ReauthenticationForm(SignedForm):
+    """Typing the password again."""
+
+    password = PasswordField("Password")
+    next = HiddenField()
+
+
+class DeletionForm(SignedForm):
+    """Deleting the account."""
+
+    password = PasswordField("Password")
+
+
+class TokenForm(SignedForm):
+    """Making an API token."""
+
+    name = StringField("Name", description="What it is for, so that you know it in the list.")
+    days = IntegerField("Days", description=f"How long it is valid: 1 to {MOST_TOKEN_DAYS}.", default=90)
+
+    def validate_name(self, field: Any) -> None:
+        """Refuse what could not be shown in a line."""
+        field.data = (field.data or "").strip()
+        if not 1 <= len(field.data) <= LONGEST_TOKEN_NAME:
+            raise ValidationError(f"Give it a name of 1 to {LONGEST_TOKEN_NAME} characters.")
+        if not field.data.isprintable():
+            raise ValidationError("This name has a character that cannot be shown.")
+
+    def validate_days(self, field: Any) -> None:
+        """Refuse what is no number of days."""
+        if field.data is None or not 1 <= field.data <= MOST_TOKEN_DAYS:
+            raise ValidationError(f"Give a number of days from 1 to {MOST_TOKEN_DAYS}.")
+
+
+class RevocationForm(SignedForm):
+    """Ending a sign-in or a token: nothing but the token."""
 
 
 class LogoutForm(SignedForm):

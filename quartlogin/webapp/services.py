@@ -6,6 +6,8 @@ from typing import Final, cast
 from quart import Quart, current_app
 
 from .accounts import Accounts
+from .live import LivePages
+from .logins import StoredLogins
 from .settings import Settings
 from .store import Store
 
@@ -19,6 +21,8 @@ class Services:
     settings: Settings
     store: Store
     accounts: Accounts
+    logins: StoredLogins
+    live: LivePages
 
 
 def install(app: Quart, services: Services) -> None:

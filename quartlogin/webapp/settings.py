@@ -13,6 +13,17 @@ from .passwords import LONGEST_PASSWORD
 PREFIX: Final = "QUARTLOGIN_"
 _LOWEST_PASSWORD_MIN_LENGTH: Final = 8  # NIST SP 800-63B-4, 3.1.1.2
 _LONGEST_SITE_NAME: Final = 64
+_LONGEST_LOGIN: Final = 30 * 24 * 60  # minutes; NIST SP 800-63B-4, 2.1.3
+_SHORTEST_LOGIN: Final = 5  # minutes; when a login was seen last is known to a minute
+_LONGEST_RETENTION: Final = 3650  # days
+
+#: The numbers that have bounds on both sides.
+_BOUNDS: Final = (
+    ("password_min_length", _LOWEST_PASSWORD_MIN_LENGTH, LONGEST_PASSWORD),
+    ("login_idle_timeout", _SHORTEST_LOGIN, _LONGEST_LOGIN),
+    ("login_lifetime", _SHORTEST_LOGIN, _LONGEST_LOGIN),
+    ("event_retention", 1, _LONGEST_RETENTION),
+)
 
 
 class SettingsError(Exception):
@@ -28,7 +39,9 @@ class Settings:
     """What an operator can choose. Upper case, these are the names of keywords and, prefixed, of variables."""
 
     database: str = _setting(
-        "quartlogin.sqlite3", unit="file path", meaning="The SQLite database; made if it does not exist."
+        "quartlogin.sqlite3",
+        unit="file path, or `postgresql://` address",
+        meaning="The SQLite database, made if it does not exist; or the PostgreSQL server.",
     )
     secret_key: str | None = _setting(
         None,
@@ -45,6 +58,19 @@ class Settings:
     password_min_length: int = _setting(
         15, unit="characters, 8 to 1024", meaning="The shortest password that a new account may have."
     )
+    login_idle_timeout: int = _setting(
+        14 * 24 * 60,
+        unit="minutes, 5 to 43200",
+        meaning="How long a sign-in lasts that nobody uses. (API tokens have only an end.)",
+    )
+    login_lifetime: int = _setting(
+        30 * 24 * 60,
+        unit="minutes, 5 to 43200",
+        meaning="How long a sign-in lasts at the most, remembered or not, until the password is asked for again.",
+    )
+    event_retention: int = _setting(
+        90, unit="days, 1 to 3650", meaning="How long the events of an account are kept and shown."
+    )
     trusted_proxies: int = _setting(
         0,
         unit="number of proxies",
@@ -57,18 +83,15 @@ class Settings:
             if not _is_utf8(text):
                 raise SettingsError("DATABASE, SITE_NAME and the secret keys have to be UTF-8 text, and one is not.")
         if not self.database or self.database.startswith((":", "file:")):
-            raise SettingsError("DATABASE has to be the path of a file.")
-        if self.database.startswith(("postgresql:", "postgres:")):
-            raise SettingsError("DATABASE names a PostgreSQL server, which this version cannot use yet: give a file.")
+            raise SettingsError("DATABASE has to be the path of a file, or an address such as postgresql://host/name.")
         for key in (*([] if self.secret_key is None else [self.secret_key]), *self.secret_key_fallbacks):
             if complaint := weakness(key):
                 raise SettingsError(f"{'SECRET_KEY' if key == self.secret_key else 'SECRET_KEY_FALLBACKS'} {complaint}")
         if not 1 <= len(self.site_name) <= _LONGEST_SITE_NAME:
             raise SettingsError(f"SITE_NAME has to have 1 to {_LONGEST_SITE_NAME} characters.")
-        if not _LOWEST_PASSWORD_MIN_LENGTH <= self.password_min_length <= LONGEST_PASSWORD:
-            raise SettingsError(
-                f"PASSWORD_MIN_LENGTH has to be a number from {_LOWEST_PASSWORD_MIN_LENGTH} to {LONGEST_PASSWORD}."
-            )
+        for name, lowest, highest in _BOUNDS:
+            if not lowest <= getattr(self, name) <= highest:
+                raise SettingsError(f"{name.upper()} has to be a number from {lowest} to {highest}.")
         if self.trusted_proxies < 0:
             raise SettingsError("TRUSTED_PROXIES has to be 0 or more.")
 

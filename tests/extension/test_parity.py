@@ -42,7 +42,10 @@ NOT_ON_THE_MANAGER = {
 TAKES_MORE = {"fresh_login_required", "LoginManager"}
 AWAITED = {"confirm_login", "login_user", "logout_user"}
 #: Constants with another value.
-OTHER_VALUE = {"COOKIE_SAMESITE": "Lax", "SESSION_KEYS": their_config.SESSION_KEYS | {"_login_id", "_fresh_at"}}
+OTHER_VALUE = {
+    "COOKIE_SAMESITE": "Lax",
+    "SESSION_KEYS": their_config.SESSION_KEYS | {"_login_id", "_fresh_at", "_secret_hash"},
+}
 
 CONSTANTS = sorted(name for name in vars(their_config) if name.isupper())
 CALLABLES = sorted(
@@ -429,7 +432,8 @@ class Both:
             "body": body if status == 200 else None,
             "location": answer.headers.get("Location"),
             "session": {
-                key: "..." if key == "_id" else contents[key] for key in contents.keys() - {"_login_id", "_fresh_at"}
+                key: "..." if key == "_id" else contents[key]
+                for key in contents.keys() - {"_login_id", "_fresh_at", "_secret_hash"}
             },
             "remember cookie": [what_happens(cookie) for cookie in cookies if cookie.startswith("remember_token")],
             "signals": next((heard for heard in signals.values() if heard), []),

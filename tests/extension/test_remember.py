@@ -161,12 +161,12 @@ async def test_a_login_that_is_refused_sets_no_cookie(site: Quart, monkeypatch: 
     assert set_by(response) == {}
 
 
-async def test_the_session_keeps_nothing_about_a_cookie_that_is_set(site: Quart) -> None:
+async def test_the_session_keeps_nothing_about_a_cookie_that_is_set_but_a_hash_of_its_secret(site: Quart) -> None:
     browser, _ = await sign_in_ada(site)
 
     contents = (await see(browser))["session"]
 
-    assert contents.keys() == {"_user_id", "_login_id", "_fresh", "_fresh_at", "_id"}
+    assert contents.keys() == {"_user_id", "_login_id", "_fresh", "_fresh_at", "_secret_hash", "_id"}
 
 
 # --- the settings ---------------------------------------------------------------------------------------------

@@ -24,10 +24,11 @@ from quartlogin import (
 WRITTEN = {"_user_id", "_login_id", "_fresh", "_fresh_at", "_id"}
 
 
-def test_the_session_keys_are_flask_logins_and_two_of_our_own() -> None:
+def test_the_session_keys_are_flask_logins_and_three_of_our_own() -> None:
     assert {"_user_id", "_remember", "_remember_seconds", "_id", "_fresh", "next"} | {
         "_login_id",
         "_fresh_at",
+        "_secret_hash",
     } == SESSION_KEYS
 
 

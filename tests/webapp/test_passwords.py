@@ -2,16 +2,16 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 from quart import Quart
 
-from quartlogin.webapp.accounts import Accounts
 from quartlogin.webapp.passwords import Passwords
 from quartlogin.webapp.services import services_of
-from visitors import CHEAP, PASSWORD
+from visitors import CHEAP, PASSWORD, add_user, set_active
 
 
 class Counting:
@@ -104,9 +104,9 @@ async def test_a_wrong_an_unknown_and_a_disabled_name_cost_one_verification_each
     app: Quart, verifications: list[str], name: str
 ) -> None:
     accounts = services_of(app).accounts
-    await accounts.register("Alice", PASSWORD)
-    await accounts.register("Carol", PASSWORD)
-    await accounts.store.set_active("carol", active=False)
+    await add_user(app, "Alice")
+    await add_user(app, "Carol")
+    await set_active(app, "carol", active=False)
 
     user = await accounts.authenticate(name, PASSWORD[::-1])
 
@@ -116,13 +116,14 @@ async def test_a_wrong_an_unknown_and_a_disabled_name_cost_one_verification_each
 
 async def test_an_outdated_hash_is_renewed_at_the_next_sign_in(app: Quart) -> None:
     parts = services_of(app)
-    await parts.accounts.register("Alice", PASSWORD)
-    stronger = Accounts(parts.store, Passwords(PasswordHasher(time_cost=2, memory_cost=16, parallelism=1)))
+    await add_user(app, "Alice")
+    hasher = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1)
+    stronger = replace(parts.accounts, passwords=Passwords(hasher))
 
     await stronger.authenticate("Alice", PASSWORD[::-1])
-    untouched = await parts.store.find_credentials("alice")
+    untouched = await parts.store.users.find_credentials("alice")
     user = await stronger.authenticate("Alice", PASSWORD)
-    renewed = await parts.store.find_credentials("alice")
+    renewed = await parts.store.users.find_credentials("alice")
 
     assert user is not None
     assert untouched is not None
@@ -135,10 +136,10 @@ async def test_an_outdated_hash_is_renewed_at_the_next_sign_in(app: Quart) -> No
 
 async def test_a_renewed_hash_never_overwrites_a_changed_password(app: Quart) -> None:
     store = services_of(app).store
-    user = await services_of(app).accounts.register("Alice", PASSWORD)
+    user = await add_user(app, "Alice")
 
-    await store.replace_password_hash(user.id, "the hash of another password", "the renewed one")
+    await store.users.replace_password_hash(user.id, "the hash of another password", "the renewed one")
 
-    credentials = await store.find_credentials("alice")
+    credentials = await store.users.find_credentials("alice")
     assert credentials is not None
     assert credentials.password_hash.startswith("$argon2id$")

@@ -105,7 +105,7 @@ async def test_a_password_of_the_wrong_length_is_told_beside_the_field(
 
 @pytest.mark.parametrize(
     "password",
-    ["alllowercaseletters", "123456789012345", "         a     ", "😀" * 15, "x" * 1024, "<>&\"' {{7*7}} %00 \\"],
+    ["alllowercaseletters", "384710293847561", "         a     ", "😀" * 15, "x" * 1024, "<>&\"' {{7*7}} %00 \\"],
     ids=["letters", "digits", "spaces", "emoji", "1024", "special"],
 )
 async def test_a_password_may_be_made_of_anything(new_visitor: Callable[[], Visitor], password: str) -> None:

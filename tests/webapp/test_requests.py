@@ -7,8 +7,7 @@ import pytest
 from quart import Quart
 
 from quartlogin.webapp import create_app, passwords, usernames
-from quartlogin.webapp.services import services_of
-from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
+from visitors import KEY, PASSWORD, Visitor, add_user, with_cheap_hashes
 
 NewVisitor = Callable[[], Visitor]
 FORMS = ["/login", "/register", "/logout"]
@@ -247,7 +246,7 @@ async def test_a_path_to_nothing_is_not_found(visitor: Visitor, path: str) -> No
 
 
 async def test_credentials_in_the_query_do_not_sign_in(app: Quart, visitor: Visitor) -> None:
-    await services_of(app).accounts.register("Alice", PASSWORD)
+    await add_user(app, "Alice")
 
     await visitor.get("/login", query_string={"username": "Alice", "password": PASSWORD})
 

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from quartlogin.webapp.resources import find
-from quartlogin.webapp.store.protocol import SCHEMA_VERSION
+from quartlogin.webapp.store.schema import SCHEMA_VERSION
 from servers import postgres, postgres_binaries
 
 SCHEMA = find("schema.sql").read_text(encoding="utf-8")

@@ -61,8 +61,14 @@ def test_a_keyword_wins_over_the_environment() -> None:
         ({"QUARTLOGIN_SECRET_KEY": "short"}, "SECRET_KEY is too short: it has 5 characters and needs at least 32"),
         ({"QUARTLOGIN_SECRET_KEY": ""}, "SECRET_KEY is too short: it has 0 characters"),
         ({"QUARTLOGIN_SECRET_KEY": "ab" * 20}, "SECRET_KEY is too simple: it needs at least 10 different characters"),
-        ({"QUARTLOGIN_DATABASE": ""}, "DATABASE has to be the path of a file."),
-        ({"QUARTLOGIN_DATABASE": ":memory:"}, "DATABASE has to be the path of a file."),
+        (
+            {"QUARTLOGIN_DATABASE": ""},
+            "DATABASE has to be the path of a file, or an address such as postgresql://host/name.",
+        ),
+        (
+            {"QUARTLOGIN_DATABASE": ":memory:"},
+            "DATABASE has to be the path of a file, or an address such as postgresql://host/name.",
+        ),
         ({"QUARTLOGIN_SITE_NAME": "\udcff"}, "DATABASE, SITE_NAME and the secret keys have to be UTF-8 text"),
         ({"QUARTLOGIN_SECRET_KEY": KEY + "\udcff"}, "DATABASE, SITE_NAME and the secret keys have to be UTF-8 text"),
         ({"QUARTLOGIN_SECRET_KEY_FALLBACKS": "[" * 90_000}, "QUARTLOGIN_SECRET_KEY_FALLBACKS has to be a JSON list"),

@@ -8,8 +8,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 from quart import Quart
 
-from quartlogin.webapp.services import services_of
-from visitors import PASSWORD, Visitor
+from visitors import PASSWORD, Visitor, add_user, set_active
 
 NewVisitor = Callable[[], Visitor]
 
@@ -17,7 +16,7 @@ NewVisitor = Callable[[], Visitor]
 @pytest.fixture
 async def alice(app: Quart) -> str:
     """An account; its id."""
-    return (await services_of(app).accounts.register("Alice", PASSWORD)).id
+    return (await add_user(app, "Alice")).id
 
 
 async def test_the_right_password_signs_in(alice: str, visitor: Visitor) -> None:
@@ -63,7 +62,7 @@ async def test_every_wrong_sign_in_gets_the_same_answer(
 async def test_a_disabled_user_gets_the_answer_of_a_wrong_password(
     app: Quart, alice: str, new_visitor: NewVisitor
 ) -> None:
-    await services_of(app).store.set_active("alice", active=False)
+    await set_active(app, "alice", active=False)
     wrong, disabled = new_visitor(), new_visitor()
 
     wrong_page = await wrong.sign_in("Alice", "wrong horse battery staple")
@@ -79,7 +78,7 @@ async def test_disabling_a_user_ends_a_running_session_at_the_next_request(
 ) -> None:
     await visitor.sign_in()
 
-    await services_of(app).store.set_active("alice", active=False)
+    await set_active(app, "alice", active=False)
 
     assert not await visitor.is_signed_in()
     assert "Alice" not in (await visitor.get("/")).text

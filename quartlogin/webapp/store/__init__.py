@@ -1,14 +1,79 @@
-"""Where users are kept: the protocol that every database fulfils, and the databases."""
+"""Where users, their logins and what happened to them are kept: the tables, over a database of either kind."""
 
-from .protocol import Credentials, DatabaseRefused, Store, StoreUnavailable, User, UsernameTaken
-from .sqlite import SQLiteStore
+from dataclasses import dataclass
+from typing import Final
+
+from .database import Database, Transaction
+from .errors import Conflict, DatabaseRefused, StoreUnavailable, UsernameTaken
+from .events import Events
+from .logins import Logins
+from .postgres import PostgresDatabase
+from .rows import (
+    LONGEST_BROWSER,
+    Credentials,
+    Event,
+    FoundLogin,
+    Kind,
+    LoginRow,
+    NewLogin,
+    NewUser,
+    Secrets,
+    User,
+    UserRow,
+)
+from .sqlite import SQLiteDatabase
+from .users import Users
 
 __all__ = [
+    "LONGEST_BROWSER",
+    "POSTGRES_SCHEMES",
+    "Conflict",
     "Credentials",
+    "Database",
     "DatabaseRefused",
-    "SQLiteStore",
+    "Event",
+    "FoundLogin",
+    "Kind",
+    "LoginRow",
+    "Logins",
+    "NewLogin",
+    "NewUser",
+    "PostgresDatabase",
+    "SQLiteDatabase",
+    "Secrets",
     "Store",
     "StoreUnavailable",
+    "Transaction",
     "User",
+    "UserRow",
     "UsernameTaken",
+    "store_at",
 ]
+
+#: How the address of a PostgreSQL server begins; everything else is the path of a file.
+POSTGRES_SCHEMES: Final = ("postgresql://", "postgres://")
+
+
+@dataclass(frozen=True)
+class Store:
+    """A database and its tables."""
+
+    database: Database
+    users: Users
+    logins: Logins
+    events: Events
+
+    async def ping(self) -> None:
+        """Return if the database answers.
+
+        Raises:
+            StoreUnavailable: It does not.
+        """
+        await self.database.read("SELECT version FROM quartlogin_schema")
+
+
+def store_at(address: str) -> Store:
+    """Return the store in a file or on a PostgreSQL server; it is opened with `store.database.open()`."""
+    is_server = address.startswith(POSTGRES_SCHEMES)
+    database: Database = PostgresDatabase(address) if is_server else SQLiteDatabase(address)
+    return Store(database, Users(database), Logins(database), Events(database))

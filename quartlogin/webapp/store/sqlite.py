@@ -1,17 +1,22 @@
-"""Users in an SQLite file, through aiosqlite."""
+"""An SQLite file as a database, through aiosqlite."""
 
+import asyncio
 import errno
 import os
 import sqlite3
 import stat
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 import aiosqlite
 
-from ..resources import find
-from .protocol import SCHEMA_VERSION, Credentials, DatabaseRefused, StoreUnavailable, User, UsernameTaken
+from .database import Row, Transaction, uninterrupted
+from .errors import Conflict, DatabaseRefused, StoreUnavailable
+from .schema import prepare
+
+T = TypeVar("T")
 
 _SMALLEST_DATABASE: Final = 512  # bytes: one page of the smallest kind
 _BUSY_TIMEOUT: Final = 5000  # milliseconds to wait for another process that is writing
@@ -25,13 +30,19 @@ _PRAGMAS: Final = (
 )
 
 
-class SQLiteStore:
-    """A `Store` in one file. Reads have a connection of their own, so that a slow write is not in their way."""
+class SQLiteDatabase:
+    """A `Database` in one file. Reads have a connection of their own, so that a slow write is not in their way."""
 
     def __init__(self, path: str) -> None:
         self._path = os.path.realpath(path)  # a link's own mode would say nothing about the file's
         self._reader: aiosqlite.Connection | None = None
         self._writer: aiosqlite.Connection | None = None
+        #: Held while a transaction is open on the one connection that writes.
+        self._turn = asyncio.Lock()
+
+    @property
+    def label(self) -> str:
+        return self._path
 
     async def open(self) -> None:
         try:
@@ -48,72 +59,75 @@ class SQLiteStore:
             raise
 
     async def close(self) -> None:
-        connections = (self._reader, self._writer)
-        self._reader = self._writer = None
-        for connection in connections:
-            if connection is not None:
-                await connection.close()
+        async with self._turn:  # what was begun is finished first
+            connections = (self._reader, self._writer)
+            self._reader = self._writer = None
+            for connection in connections:
+                if connection is not None:
+                    await connection.close()
 
-    async def ping(self) -> None:
-        await self._read("SELECT version FROM quartlogin_schema")
+    async def read(self, statement: str, *values: Any) -> list[Row]:
+        with _translated_errors():
+            return await _run(_opened(self._reader), statement, values)
 
-    async def find_user(self, user_id: str) -> User | None:
-        rows = await self._read("SELECT id, username FROM users WHERE id = ? AND is_active", user_id)
-        return User(*rows[0]) if rows else None
+    async def write(self, statement: str, *values: Any) -> list[Row]:
+        with _translated_errors():
+            async with self._turn:
+                return await _run(_opened(self._writer), statement, values)
 
-    async def find_credentials(self, username_key: str) -> Credentials | None:
-        rows = await self._read(
-            "SELECT id, username, password_hash, is_active FROM users WHERE username_key = ?", username_key
-        )
-        if not rows:
-            return None
-        user_id, username, password_hash, is_active = rows[0]
-        return Credentials(User(user_id, username), password_hash, bool(is_active))
+    async def transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        return await uninterrupted(self._transact(work))
 
-    async def add_user(self, user: User, username_key: str, password_hash: str, now: int) -> None:
-        try:
-            await self._write(
-                "INSERT INTO users (id, username, username_key, password_hash, created_at, password_changed_at)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                *(user.id, user.username, username_key, password_hash, now, now),
-            )
-        except sqlite3.IntegrityError as error:
-            raise UsernameTaken from error
-
-    async def replace_password_hash(self, user_id: str, old: str, new: str) -> None:
-        await self._write("UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?", new, user_id, old)
-
-    async def set_active(self, username_key: str, *, active: bool) -> bool:
-        rows = await self._write(
-            "UPDATE users SET is_active = ? WHERE username_key = ? RETURNING id", active, username_key
-        )
-        return bool(rows)
-
-    async def _read(self, statement: str, *values: Any) -> list[Any]:
-        with _unavailable():
-            return list(await _opened(self._reader).execute_fetchall(statement, values))
-
-    async def _write(self, statement: str, *values: Any) -> list[Any]:
-        """Run one statement, which is its own transaction."""
-        with _unavailable():
-            return list(await _opened(self._writer).execute_fetchall(statement, values))
+    async def _transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        with _translated_errors():
+            async with self._turn:
+                return await _in_transaction(_opened(self._writer), work)
 
     async def _prepare(self, connection: aiosqlite.Connection) -> None:
-        """Create the tables in an empty database; refuse one that is not ours, and leave it as it is."""
+        """Bring the tables to this version; a database of others is left as it is, to its journal mode."""
         tables = await _table_names(connection)
         if tables and "quartlogin_schema" not in tables:
             raise DatabaseRefused(f"The database {self._path} belongs to another program: give a new file's path.")
         await _configure(connection)
-        async with _writing(connection):
-            if not await _table_names(connection):
-                for statement in _statements(find("schema.sql").read_text(encoding="utf-8")):
-                    await connection.execute_fetchall(statement)
-            [(version,)] = await connection.execute_fetchall("SELECT max(version) FROM quartlogin_schema")
-        if version != SCHEMA_VERSION:
-            raise DatabaseRefused(
-                f"The database {self._path} has version {version} of the tables, and this is a quartlogin for "
-                f"version {SCHEMA_VERSION}: use the release that made it."
-            )
+
+        async def work(transaction: Transaction) -> None:
+            await prepare(transaction, await _table_names(connection), self._path)
+
+        await _in_transaction(connection, work)
+
+
+@dataclass(frozen=True)
+class _Transaction:
+    connection: aiosqlite.Connection
+
+    async def run(self, statement: str, *values: Any) -> list[Row]:
+        with _translated_errors():
+            return await _run(self.connection, statement, values)
+
+    async def run_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        with _translated_errors():
+            await self.connection.executemany(statement, [_named(row) for row in rows])
+
+
+async def _in_transaction(connection: aiosqlite.Connection, work: Callable[[Transaction], Awaitable[T]]) -> T:
+    """Run a block that holds the only right to write: also from other processes."""
+    await connection.execute_fetchall("BEGIN IMMEDIATE")
+    try:
+        result = await work(_Transaction(connection))
+    except BaseException:
+        await connection.execute_fetchall("ROLLBACK")
+        raise
+    await connection.execute_fetchall("COMMIT")
+    return result
+
+
+async def _run(connection: aiosqlite.Connection, statement: str, values: Sequence[Any]) -> list[Row]:
+    return list(await connection.execute_fetchall(statement, _named(values)))
+
+
+def _named(values: Sequence[Any]) -> dict[str, Any]:
+    """Give each value the name that it has in the statement: to SQLite, $1 is the name 1."""
+    return {str(number): value for number, value in enumerate(values, 1)}
 
 
 def _check_file(path: str) -> None:
@@ -140,25 +154,13 @@ async def _table_names(connection: aiosqlite.Connection) -> set[str]:
     return {row[0] for row in await connection.execute_fetchall("SELECT name FROM sqlite_master")}
 
 
-@asynccontextmanager
-async def _writing(connection: aiosqlite.Connection) -> AsyncIterator[None]:
-    """Run a block in a transaction that holds the only right to write: also from other processes."""
-    await connection.execute_fetchall("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        await connection.execute_fetchall("ROLLBACK")
-        raise
-    await connection.execute_fetchall("COMMIT")
-
-
 @contextmanager
-def _unavailable() -> Iterator[None]:
-    """Turn the driver's errors into the protocol's, but for those that a caller tells apart."""
+def _translated_errors() -> Iterator[None]:
+    """Turn the driver's errors into those that the application knows."""
     try:
         yield
-    except sqlite3.IntegrityError:
-        raise
+    except sqlite3.IntegrityError as error:
+        raise Conflict(str(error)) from error
     except sqlite3.Error as error:
         raise StoreUnavailable(str(error)) from error
 
@@ -167,16 +169,6 @@ def _opened(connection: aiosqlite.Connection | None) -> aiosqlite.Connection:
     if connection is None:
         raise StoreUnavailable("The database is not open: the server has not started, or is stopping.")
     return connection
-
-
-def _statements(script: str) -> Iterator[str]:
-    """Split a script where SQLite says that a statement is complete."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
 
 
 def _reason(error: Exception) -> str:

@@ -1,18 +1,26 @@
-"""The way in and out: home, sign in, sign out, register."""
+"""The way in and out: home, sign in, sign out, register, type the password again."""
 
 from quart import Blueprint, abort, flash, redirect, render_template, request, url_for
 from quart.typing import ResponseReturnValue
 
-from quartlogin import current_user, login_user, logout_user, safe_next
+from quartlogin import LoginRefused, confirm_login, current_user, login_required, login_user, logout_user
 
-from ..forms import LoginForm, LogoutForm, RegistrationForm
+from ..forms import LoginForm, LogoutForm, ReauthenticationForm, RegistrationForm
 from ..services import services
 from ..store import UsernameTaken
+from .next_page import next_page
 
 blueprint = Blueprint("sign_in", __name__)
 
 #: One sentence for every failed sign-in, whatever the reason (OWASP Authentication Cheat Sheet).
 FAILED = "The username or the password is not right."
+WRONG_PASSWORD = "The password is not right."  # noqa: S105 -- a sentence
+
+#: What somebody is told at the next sign-in whose remember cookie has been used by two browsers.
+COPIED = (
+    "A copy of one of your sign-ins was used, so that sign-in was ended. "
+    "If you do not know why, change your password and look through your account."
+)
 
 
 @blueprint.get("/")
@@ -26,12 +34,13 @@ async def login() -> ResponseReturnValue:
     """Show the login page; when it is submitted, check the credentials and sign the user in."""
     form = await LoginForm.read(next=request.args.get("next"))
     if request.method != "POST" and (await current_user).is_authenticated:
-        return redirect(_page_after_login(form))
+        return redirect(next_page(form.next.data, "sign_in.home"))
     if form.is_complete():
         user = await services().accounts.authenticate(form.username.data or "", form.password.data or "")
-        if user is not None:
-            await login_user(user, remember=form.remember.data)
-            return redirect(_page_after_login(form))
+        if user is not None and await login_user(user, remember=form.remember.data):
+            if await services().store.users.take_copied_at(user.id) is not None:
+                await flash(COPIED)
+            return redirect(next_page(form.next.data, "sign_in.home"))
         form.refuse("password", FAILED)
     return await render_template("login.html", form=form), 400 if form.errors else 200
 
@@ -52,23 +61,36 @@ async def logout() -> ResponseReturnValue:
 @blueprint.route("/register", methods=["GET", "POST"])
 async def register() -> ResponseReturnValue:
     """Make an account and sign in with it."""
-    settings = services().settings
+    settings, accounts = services().settings, services().accounts
     if not settings.registration:
         abort(404)
-    form = await RegistrationForm.read(password_min_length=settings.password_min_length)
+    form = await RegistrationForm.read(password_min_length=settings.password_min_length, site_name=settings.site_name)
     if request.method != "POST" and (await current_user).is_authenticated:
         return redirect(url_for("sign_in.home"))
     if form.is_complete():
         try:
-            user = await services().accounts.register(form.username.data or "", form.password.data or "")
+            new = await accounts.prepare(form.username.data or "", form.password.data or "")
+            await accounts.register(new, login_user)
         except UsernameTaken:
             form.refuse("username", "This name is taken: choose another one.")
         else:
-            await login_user(user)
             await flash("Your account is ready.")
             return redirect(url_for("sign_in.home"))
     return await render_template("register.html", form=form), 400 if form.errors else 200
 
 
-def _page_after_login(form: LoginForm) -> str:
-    return safe_next(form.next.data) or url_for("sign_in.home")
+@blueprint.route("/reauthenticate", methods=["GET", "POST"])
+@login_required
+async def reauthenticate() -> ResponseReturnValue:
+    """Ask for the password again, before what matters most."""
+    form = await ReauthenticationForm.read(next=request.args.get("next"))
+    if form.is_complete():
+        user = await current_user
+        if await services().accounts.check_again(user, form.password.data or "", "reauthentication_failed"):
+            try:
+                await confirm_login()
+            except LoginRefused:  # it was ended while the password was checked
+                return redirect(url_for("sign_in.login"))
+            return redirect(next_page(form.next.data, "account.account"))
+        form.refuse("password", WRONG_PASSWORD)
+    return await render_template("reauthenticate.html", form=form), 400 if form.errors else 200

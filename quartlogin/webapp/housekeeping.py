@@ -1,0 +1,59 @@
+"""Removing what has expired, in small batches and beside the requests."""
+
+import asyncio
+import time
+from datetime import timedelta
+from logging import getLogger
+from typing import Final
+
+from .store import Store, StoreUnavailable
+
+_BATCH: Final = 100  # rows; what a transaction of so many takes, nobody notices
+_PAUSE: Final = 0.1  # seconds between two batches, for others to write
+_EVERY: Final = 600  # seconds between two rounds
+
+_log = getLogger(__name__)
+
+
+class Housekeeping:
+    """Removes expired logins and old events for as long as the application runs.
+
+    Args:
+        store: Where they are.
+        keep_events: For how long events are kept.
+    """
+
+    def __init__(self, store: Store, keep_events: timedelta) -> None:
+        self._store = store
+        self._keep_events = int(keep_events.total_seconds())
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin, now and every ten minutes."""
+        self._task = asyncio.get_running_loop().create_task(self._go_on())
+
+    async def stop(self) -> None:
+        """End, between two batches at the latest."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def clean(self) -> int:
+        """Remove all that has expired by now; returns how many rows that were."""
+        now, removed = int(time.time()), 0
+        for remove, until in (
+            (self._store.logins.remove_expired, now),
+            (self._store.events.remove_before, now - self._keep_events),
+        ):
+            while count := await remove(until, _BATCH):
+                removed += count
+                await asyncio.sleep(_PAUSE)
+        return removed
+
+    async def _go_on(self) -> None:
+        while True:
+            try:
+                await self.clean()
+            except StoreUnavailable as error:
+                _log.warning("What has expired could not be removed: %s", error)
+            await asyncio.sleep(_EVERY)

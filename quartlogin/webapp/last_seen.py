@@ -1,0 +1,50 @@
+"""When each login was seen last: written at most once a minute, after the answer, and never in its way."""
+
+import asyncio
+from logging import getLogger
+from typing import Final
+
+from .store import Store, StoreUnavailable
+
+#: How far behind the time of the last visit may be: seconds.
+RESOLUTION: Final = 60
+
+_log = getLogger(__name__)
+
+
+class LastSeen:
+    """Collects the logins that were seen, and writes them beside the requests, as many at once as there are."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: dict[str, int] = {}
+        self._writing: asyncio.Task[None] | None = None
+
+    def note(self, id_hash: str, seen_at: int, now: int) -> None:
+        """Have it written that a login is seen now, unless that was written less than a minute ago.
+
+        Args:
+            id_hash: The hash of the login's id.
+            seen_at: What was written last: seconds since 1970.
+            now: Seconds since 1970.
+        """
+        if now - seen_at < RESOLUTION or id_hash in self._waiting:
+            return
+        self._waiting[id_hash] = now
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.get_running_loop().create_task(self._write())
+
+    async def flush(self) -> None:
+        """Wait until everything is written."""
+        if self._writing is not None:
+            await self._writing
+
+    async def _write(self) -> None:
+        while self._waiting:
+            batch = dict(self._waiting)  # they wait until they are written: meanwhile nobody need note them again
+            try:
+                await self._store.logins.touch(batch, RESOLUTION)
+            except StoreUnavailable as error:
+                _log.warning("When logins were seen last could not be written: %s", error)
+            for id_hash in batch:
+                del self._waiting[id_hash]

@@ -1,0 +1,85 @@
+"""Open account pages, which are told of their account's events: at once in this process, soon from others."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from logging import getLogger
+from typing import Final
+
+from .store import Event, Store, StoreUnavailable
+
+_EVERY: Final = 2.0  # seconds between two looks at what other processes have written
+_LOOK_BACK: Final = 30  # seconds; the clocks of several machines differ, and transactions take their time
+_AT_MOST: Final = 500  # events in one look
+_MOST_WAITING: Final = 100  # events for a page that does not read
+
+_log = getLogger(__name__)
+
+
+class LivePages:
+    """The open account pages of this process.
+
+    One statement every two seconds serves all of them together, and none is run while there is none.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._pages: defaultdict[str, set[asyncio.Queue[Event]]] = defaultdict(set)
+        self._told: dict[str, float] = {}
+        self._looking: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def listen(self, user_id: str) -> Iterator[AsyncIterator[Event]]:
+        """Give what happens to this user's account from now on, for as long as the block lasts."""
+        page: asyncio.Queue[Event] = asyncio.Queue(_MOST_WAITING)
+        self._pages[user_id].add(page)
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().create_task(self._look_again_and_again())
+        try:
+            yield _events(page)
+        finally:
+            self._pages[user_id].discard(page)
+            if not self._pages[user_id]:
+                del self._pages[user_id]
+            if not self._pages:
+                self._looking.cancel()
+                self._looking = None
+                self._told.clear()
+
+    def tell(self, event: Event) -> None:
+        """Tell the pages of the event's user, unless they know."""
+        if not self._pages or event.id in self._told:
+            return
+        self._told[event.id] = time.monotonic()
+        for page in self._pages.get(event.user_id or "", ()):
+            if not page.full():
+                page.put_nowait(event)
+
+    async def _look_again_and_again(self) -> None:
+        """Tell what other processes have written; what was there before anybody listened is no news."""
+        is_first = True
+        while True:
+            try:
+                events = await self._store.events.list_since(int(time.time()) - _LOOK_BACK, _AT_MOST)
+            except StoreUnavailable as error:
+                _log.warning("Open account pages cannot be told what happens elsewhere: %s", error)
+            else:
+                for event in events:
+                    if is_first:
+                        self._told.setdefault(event.id, time.monotonic())
+                    else:
+                        self.tell(event)
+                is_first = False
+                self._forget_what_is_past()
+            await asyncio.sleep(_EVERY)
+
+    def _forget_what_is_past(self) -> None:
+        long_ago = time.monotonic() - 2 * _LOOK_BACK
+        self._told = {event: at for event, at in self._told.items() if at > long_ago}
+
+
+async def _events(page: "asyncio.Queue[Event]") -> AsyncIterator[Event]:
+    while True:
+        yield await page.get()

@@ -1,0 +1,247 @@
+"""Which logins count: the record of every sign-in and token, and the user loader that asks it."""
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from secrets import token_hex
+from typing import Final
+
+from quartlogin import Login, LoginManager, LoginRefused, hash_of_secret, login_id, login_secret_hash
+
+from .journal import Journal, where
+from .last_seen import LastSeen
+from .remember_secrets import used_now, was_used_just_now
+from .store import Conflict, Event, Kind, LoginRow, NewLogin, Store, Transaction, User
+
+_USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")  # as accounts give them; no other is asked for
+_REF_BYTES: Final = 8
+
+Work = Callable[[Transaction], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class _Alongside:
+    """What else is to happen in the transaction in which a login begins or is renewed."""
+
+    work: Work
+    event: Event
+
+
+_alongside: ContextVar[_Alongside | None] = ContextVar("quartlogin_alongside", default=None)
+
+
+@contextmanager
+def alongside(work: Work, event: Event) -> Iterator[None]:
+    """Have something else happen together with the login that begins or is renewed in this block: both or neither.
+
+    Args:
+        work: Called with the transaction, before the login is written. What it raises, `login_user` and
+            `confirm_login` raise.
+        event: What is told of it.
+    """
+    token = _alongside.set(_Alongside(work, event))
+    try:
+        yield
+    finally:
+        _alongside.reset(token)
+
+
+def digest(login: str) -> str:
+    """Return the hash under which a login is kept; its id is random, so a plain one is enough."""
+    return sha256(login.encode()).hexdigest()
+
+
+class StoredLogins:
+    """The record of logins, as `quartlogin.LoginRecords` asks for it, and what can be done with it.
+
+    Args:
+        store: Where the logins are kept.
+        journal: Where it is told that they begin and end.
+        last_seen: What writes when they were seen.
+        manager: Whose open websockets end with them.
+        idle: How long a sign-in counts that nobody uses.
+        lifetime: How long a sign-in counts at the most.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        manager: LoginManager[User],
+        *,
+        idle: timedelta,
+        lifetime: timedelta,
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._sockets = manager.sockets
+        self._idle = int(idle.total_seconds())
+        self._lifetime = int(lifetime.total_seconds())
+        self.last_seen = LastSeen(store)
+
+    # --- the user loader
+
+    async def find(self, user_id: str) -> User | None:
+        """Find the user of this request's login, in one statement; `None` if the login counts no more.
+
+        Args:
+            user_id: From a cookie or a token. One that is not of the form that accounts have is nobody's, and no
+                question to the database.
+        """
+        login = login_id()
+        if login is None or not _USER_ID.fullmatch(user_id):
+            return None
+        now, id_hash = int(time.time()), digest(login)
+        found = await self._store.logins.find(id_hash, user_id, now, now - self._idle)
+        if found is None:
+            return None
+        came_with = login_secret_hash()
+        if came_with not in {None, found.secret_hash} and not was_used_just_now(
+            found.used_secrets, came_with or "", now
+        ):
+            return None  # another browser has gone on with a copy of the remember cookie
+        self.last_seen.note(id_hash, found.seen_at, now)
+        return found.user
+
+    # --- what the extension tells
+
+    async def login_began(self, login: Login) -> None:
+        """Keep a login that begins, and what is to happen with it."""
+        if not isinstance(login.user, User):
+            raise LoginRefused("Only somebody whose password was checked can be signed in.")
+        now = int(time.time())
+        new = self._row(login, login.user, now)
+        is_token = login.kind == "bearer"
+        event = self._journal.event(
+            "token_created" if is_token else "signed_in", login.user_id, login.name if is_token else new.ref
+        )
+        others = _alongside.get()
+
+        async def work(transaction: Transaction) -> None:
+            if others is not None:
+                await others.work(transaction)
+            await self._store.logins.insert(transaction, new)
+            await self._store.events.insert(transaction, event)
+
+        try:
+            await self._store.database.transaction(work)
+        except Conflict:  # the account was deleted meanwhile
+            raise LoginRefused(login.user_id) from None
+        self._tell(others, event)
+
+    async def login_restored(self, login: Login, new_secret: str | None) -> bool:
+        """Compare the secret of a remember cookie, and replace it; a used one ends the login."""
+        came_with = hash_of_secret(login.secret or "")
+        becomes = None if new_secret is None else hash_of_secret(new_secret)
+        while True:
+            now, id_hash = int(time.time()), digest(login.id)
+            kept = await self._store.logins.secrets(id_hash)
+            if kept is None:
+                raise LoginRefused("This login has ended.")
+            if kept.present == came_with:
+                if becomes is None:
+                    return False
+                used = used_now(kept.used, came_with, now)
+                event = self._journal.event("came_back", kept.user_id, kept.ref)
+                if await self._store.logins.replace_secret(id_hash, came_with, becomes, used, event):
+                    self._journal.tell(event)
+                    return True
+                continue  # another request with the same cookie was quicker
+            if was_used_just_now(kept.used, came_with, now):
+                return kept.present == becomes
+            event = self._journal.event("login_copied", kept.user_id, kept.ref)
+            if await self._store.logins.end_copied(id_hash, event):
+                self._journal.tell(event)
+                self._sockets.close(login.id)
+            raise LoginRefused("A copy of this login's cookie was used.")
+
+    async def login_renewed(self, old_id: str, login: Login) -> None:
+        """Let a login go on under a new id: the password was typed again."""
+        if not isinstance(login.user, User):
+            raise LoginRefused("Only somebody whose password was checked can be signed in.")
+        row = self._row(login, login.user, int(time.time()))
+        others = _alongside.get()
+        event = self._journal.event("reauthenticated", login.user_id, login.user.login_ref)
+
+        async def work(transaction: Transaction) -> None:
+            if others is not None:
+                await others.work(transaction)
+            if await self._store.logins.renew(transaction, digest(old_id), row) is None:
+                raise LoginRefused("This login has ended.")
+            if others is None:
+                await self._store.events.insert(transaction, event)
+
+        await self._store.database.transaction(work)
+        self._tell(others, *([event] if others is None else []))
+
+    async def login_ended(self, login_id: str) -> None:
+        """End a login: somebody has signed out."""
+        event = self._journal.event("signed_out")
+        told = await self._store.logins.end(digest(login_id), event)
+        if told is not None:
+            self._journal.tell(told)
+
+    # --- what the account page and the command line ask
+
+    async def list_of(self, user_id: str) -> list[LoginRow]:
+        """List the sign-ins and tokens of a user that count now, the one that was used last first."""
+        now = int(time.time())
+        return await self._store.logins.list_of(user_id, now, now - self._idle)
+
+    async def revoke(self, user_id: str, ref: str, kind: Kind = "session") -> LoginRow | None:
+        """End one of a user's sign-ins or tokens.
+
+        Returns:
+            What it was; `None` if this user has none of this ref.
+        """
+        event = self._journal.event("login_revoked" if kind == "session" else "token_revoked", user_id, ref)
+        ended = await self._store.logins.end_by_ref(user_id, ref, kind, event)
+        if ended is None:
+            return None
+        self._journal.tell(event)
+        self.close_sockets([ended.id_hash])
+        return ended
+
+    async def revoke_others(self, user_id: str) -> int:
+        """End a user's sign-ins but for this request's, if it is one; returns how many there were."""
+        event = self._journal.event("logins_revoked", user_id)
+        this = login_id()
+        ended = await self._store.logins.end_sessions(user_id, event, but="" if this is None else digest(this))
+        if ended:
+            self._journal.tell(event)
+            self.close_sockets(ended)
+        return len(ended)
+
+    def close_sockets(self, ended: list[str]) -> None:
+        """Close the websockets that this process holds open for logins of these hashes."""
+        gone = frozenset(ended)
+        self._sockets.close_where(lambda login: digest(login) in gone)
+
+    def _row(self, login: Login, user: User, now: int) -> NewLogin:
+        address, browser = where()
+        if login.kind == "bearer" and login.expires_at is not None:
+            expires_at = login.expires_at
+        else:
+            expires_at = now + self._lifetime
+        return NewLogin(
+            id_hash=digest(login.id),
+            ref=token_hex(_REF_BYTES),
+            user_id=login.user_id,
+            kind=login.kind,
+            epoch=user.epoch,
+            name=login.name,
+            secret_hash=None if login.secret is None else hash_of_secret(login.secret),
+            made_at=now,
+            expires_at=expires_at,
+            address=address,
+            browser=browser,
+        )
+
+    def _tell(self, others: _Alongside | None, *events: Event) -> None:
+        for event in ([] if others is None else [others.event]) + [*events]:
+            self._journal.tell(event)

@@ -1,0 +1,77 @@
+// Brings what happens to the account to its open page. Without script, the page shows it when it is loaded again.
+"use strict";
+
+(() => {
+  const LOGIN_HAS_ENDED = 1008;
+  const LISTS = ["sign-ins", "tokens", "events"];
+  const news = document.getElementById("news");
+  let pause = 1000; // milliseconds before the next try to connect
+
+  const showLocalTimes = () => {
+    for (const time of document.querySelectorAll("time")) {
+      const words = { dateStyle: "medium", timeStyle: "short" };
+      time.textContent = new Intl.DateTimeFormat(undefined, words).format(new Date(time.dateTime));
+    }
+  };
+
+  const say = (text, address) => {
+    news.textContent = text;
+    if (address) {
+      const link = document.createElement("a");
+      link.href = address;
+      link.textContent = "Sign in again";
+      news.append(" ", link, ".");
+    }
+    news.hidden = false;
+  };
+
+  const sayThatThisSignInHasEnded = () => {
+    for (const control of document.querySelectorAll("main button, main input, main select")) {
+      control.disabled = true;
+    }
+    say("This sign-in has ended: what you see here is no longer up to date.", "/login?next=%2Faccount");
+  };
+
+  // Fetches the page and puts its lists in the place of those shown; a form that is being filled in stays.
+  const refresh = async () => {
+    const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+    if (answer.redirected || !answer.ok) {
+      return;
+    }
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const id of LISTS) {
+      const section = document.getElementById(id);
+      if (!section.contains(document.activeElement) || document.activeElement.tagName === "BUTTON") {
+        section.replaceChildren(...page.getElementById(id).childNodes);
+      }
+    }
+    showLocalTimes();
+  };
+
+  const hear = async ({ data }) => {
+    const event = JSON.parse(data);
+    await refresh();
+    if (event.here) {
+      return;
+    }
+    const where = [event.browser, event.address].filter(Boolean).join(", ");
+    say(`${event.text}: ${where}.`);
+  };
+
+  const connect = () => {
+    const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/account/live`);
+    socket.addEventListener("open", () => { pause = 1000; });
+    socket.addEventListener("message", (message) => { hear(message).catch(() => {}); });
+    socket.addEventListener("close", async ({ code }) => {
+      if (code === LOGIN_HAS_ENDED) {
+        sayThatThisSignInHasEnded();
+        return;
+      }
+      setTimeout(connect, pause);
+      pause = Math.min(pause * 2, 60000);
+    });
+  };
+
+  showLocalTimes();
+  connect();
+})();

@@ -1,0 +1,227 @@
+"""The table of logins: one method for each question, with its SQL."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from .database import Database, Transaction
+from .events import Events
+from .rows import Event, FoundLogin, Kind, LoginRow, NewLogin, Secrets, User
+
+
+@dataclass(frozen=True)
+class Logins:
+    """The logins of one database. Every method raises `StoreUnavailable` when the database does not answer.
+
+    A login is named by the hash of its id, or by its ref. Times are seconds since 1970.
+    """
+
+    database: Database
+
+    async def find(self, id_hash: str, user_id: str, now: int, idle_since: int) -> FoundLogin | None:
+        """Find a user by a login that counts: one statement, one trip to the database.
+
+        Args:
+            id_hash: The hash of the login's id.
+            user_id: Whose login it has to be.
+            now: A login that expires before counts no more.
+            idle_since: A sign-in that was not seen since counts no more.
+        """
+        rows = await self.database.read(
+            "SELECT u.username, u.epoch, l.ref, l.seen_at, l.secret_hash, l.used_secrets"
+            " FROM logins l JOIN users u ON u.id = l.user_id"
+            " WHERE l.id_hash = $1 AND l.user_id = $2 AND u.is_active AND l.epoch = u.epoch"
+            " AND l.expires_at > $3 AND (l.kind = 'bearer' OR l.seen_at > $4)",
+            *(id_hash, user_id, now, idle_since),
+        )
+        if not rows:
+            return None
+        username, epoch, ref, seen_at, secret_hash, used_secrets = rows[0]
+        return FoundLogin(User(user_id, username, epoch, ref), seen_at, secret_hash, used_secrets)
+
+    @staticmethod
+    async def insert(transaction: Transaction, login: NewLogin) -> None:
+        """Add a login.
+
+        Raises:
+            Conflict: There is no such user.
+        """
+        await transaction.run(
+            "INSERT INTO logins (id_hash, ref, user_id, kind, epoch, name, secret_hash, used_secrets,"
+            " made_at, seen_at, expires_at, address, browser)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, $8, $9, $10, $11)",
+            *(login.id_hash, login.ref, login.user_id, login.kind, login.epoch, login.name, login.secret_hash),
+            *(login.made_at, login.expires_at, login.address, login.browser),
+        )
+
+    @staticmethod
+    async def renew(transaction: Transaction, old_hash: str, login: NewLogin) -> str | None:
+        """Let a login go on under another id, with another secret and until later; the old ones are worth nothing.
+
+        Returns:
+            Its ref; `None` if it has ended.
+        """
+        rows = await transaction.run(
+            "UPDATE logins SET id_hash = $3, secret_hash = $4, used_secrets = '', seen_at = $5, expires_at = $6"
+            " WHERE id_hash = $1 AND user_id = $2 RETURNING ref",
+            *(old_hash, login.user_id, login.id_hash, login.secret_hash, login.made_at, login.expires_at),
+        )
+        return str(rows[0][0]) if rows else None
+
+    @staticmethod
+    async def end_all_but(transaction: Transaction, user_id: str, id_hash: str, epoch: int) -> list[str]:
+        """End a user's sign-ins but one; that one, and API tokens, go on in a new epoch.
+
+        Returns:
+            The hashes of the ids of those that ended.
+        """
+        rows = await transaction.run(
+            "DELETE FROM logins WHERE user_id = $1 AND kind = 'session' AND id_hash <> $2 RETURNING id_hash",
+            *(user_id, id_hash),
+        )
+        await transaction.run("UPDATE logins SET epoch = $2 WHERE user_id = $1", user_id, epoch)
+        return [row[0] for row in rows]
+
+    async def end(self, id_hash: str, event: Event) -> Event | None:
+        """End a login.
+
+        Args:
+            id_hash: The hash of the login's id.
+            event: What is to be told, but for the user and the login, which are found here.
+
+        Returns:
+            What is to be told; `None` if the login is unknown or has ended already.
+        """
+
+        async def work(transaction: Transaction) -> Event | None:
+            rows = await transaction.run("DELETE FROM logins WHERE id_hash = $1 RETURNING user_id, ref", id_hash)
+            if not rows:
+                return None
+            user_id, ref = rows[0]
+            told = replace(event, user_id=user_id, subject=ref)
+            await Events.insert(transaction, told)
+            return told
+
+        return await self.database.transaction(work)
+
+    async def end_copied(self, id_hash: str, event: Event) -> bool:
+        """End a login of which a copy was used, and keep that for the user's next sign-in; False if it has ended."""
+
+        async def work(transaction: Transaction) -> bool:
+            rows = await transaction.run("DELETE FROM logins WHERE id_hash = $1 RETURNING id_hash", id_hash)
+            if rows:
+                await transaction.run("UPDATE users SET copied_at = $2 WHERE id = $1", event.user_id, event.happened_at)
+                await Events.insert(transaction, event)
+            return bool(rows)
+
+        return await self.database.transaction(work)
+
+    async def end_by_ref(self, user_id: str, ref: str, kind: Kind, event: Event) -> LoginRow | None:
+        """End one of this user's logins by its ref; returns what it was, `None` if the user has none of this ref."""
+
+        async def work(transaction: Transaction) -> LoginRow | None:
+            rows = await transaction.run(
+                "DELETE FROM logins WHERE user_id = $1 AND ref = $2 AND kind = $3"
+                " RETURNING id_hash, ref, kind, name, made_at, seen_at, expires_at, address, browser",
+                *(user_id, ref, kind),
+            )
+            if not rows:
+                return None
+            await Events.insert(transaction, event)
+            return LoginRow(*rows[0])
+
+        return await self.database.transaction(work)
+
+    async def end_sessions(self, user_id: str, event: Event, *, but: str = "") -> list[str]:
+        """End a user's sign-ins, but for the one whose id has this hash; API tokens go on.
+
+        Returns:
+            The hashes of the ids of those that ended; without any, nothing is told.
+        """
+
+        async def work(transaction: Transaction) -> list[str]:
+            rows = await transaction.run(
+                "DELETE FROM logins WHERE user_id = $1 AND kind = 'session' AND id_hash <> $2 RETURNING id_hash",
+                *(user_id, but),
+            )
+            if rows:
+                await Events.insert(transaction, event)
+            return [row[0] for row in rows]
+
+        return await self.database.transaction(work)
+
+    async def end_everyones(self) -> int:
+        """End every sign-in and every token of everybody; returns how many there were."""
+        return len(await self.database.write("DELETE FROM logins RETURNING ref"))
+
+    async def user_of_ref(self, ref: str, kind: Kind) -> tuple[str, str] | None:
+        """Return the id and the name of the user whose login has this ref."""
+        rows = await self.database.read(
+            "SELECT u.id, u.username FROM logins l JOIN users u ON u.id = l.user_id WHERE l.ref = $1 AND l.kind = $2",
+            *(ref, kind),
+        )
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    async def secrets(self, id_hash: str) -> Secrets | None:
+        """Return what the secret of a login's remember cookie is compared with; `None` if the login has ended."""
+        rows = await self.database.read(
+            "SELECT ref, user_id, secret_hash, used_secrets FROM logins WHERE id_hash = $1", id_hash
+        )
+        return Secrets(*rows[0]) if rows else None
+
+    async def replace_secret(self, id_hash: str, old: str, new: str, used: str, event: Event) -> bool:
+        """Replace the hash of a remember cookie's secret, unless another request was quicker.
+
+        Args:
+            id_hash: The hash of the login's id.
+            old: What it has to be still.
+            new: What it is from now on.
+            used: What is kept of the former ones.
+            event: What is to be told of it.
+        """
+
+        async def work(transaction: Transaction) -> bool:
+            rows = await transaction.run(
+                "UPDATE logins SET secret_hash = $3, used_secrets = $4 WHERE id_hash = $1 AND secret_hash = $2"
+                " RETURNING ref",
+                *(id_hash, old, new, used),
+            )
+            if rows:
+                await Events.insert(transaction, event)
+            return bool(rows)
+
+        return await self.database.transaction(work)
+
+    async def list_of(self, user_id: str, now: int, idle_since: int) -> list[LoginRow]:
+        """List a user's logins that count, the one that was used last first."""
+        rows = await self.database.read(
+            "SELECT l.id_hash, l.ref, l.kind, l.name, l.made_at, l.seen_at, l.expires_at, l.address, l.browser"
+            " FROM logins l JOIN users u ON u.id = l.user_id"
+            " WHERE l.user_id = $1 AND l.epoch = u.epoch AND l.expires_at > $2"
+            " AND (l.kind = 'bearer' OR l.seen_at > $3) ORDER BY l.seen_at DESC, l.made_at DESC, l.ref",
+            *(user_id, now, idle_since),
+        )
+        return [LoginRow(*row) for row in rows]
+
+    async def touch(self, seen: Mapping[str, int], resolution: int) -> None:
+        """Keep when logins were seen last, but for those whose time another process has kept meanwhile.
+
+        Args:
+            seen: When, by the hash of the login's id.
+            resolution: How many seconds later that has to be than what is kept.
+        """
+        # In one order, so that no two processes wait for each other's rows.
+        rows = [(id_hash, now, now - resolution) for id_hash, now in sorted(seen.items())]
+
+        async def work(transaction: Transaction) -> None:
+            await transaction.run_many("UPDATE logins SET seen_at = $2 WHERE id_hash = $1 AND seen_at <= $3", rows)
+
+        await self.database.transaction(work)
+
+    async def remove_expired(self, now: int, at_most: int) -> int:
+        """Remove some logins that have expired; returns how many."""
+        rows = await self.database.write(
+            "DELETE FROM logins WHERE ref IN"
+            " (SELECT ref FROM logins WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2) RETURNING ref",
+            *(now, at_most),
+        )
+        return len(rows)

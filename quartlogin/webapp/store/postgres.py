@@ -1,0 +1,133 @@
+"""A PostgreSQL server as a database, through asyncpg with a pool of connections."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from .database import Row, Transaction, uninterrupted
+from .errors import Conflict, DatabaseRefused, StoreUnavailable
+from .schema import prepare
+
+T = TypeVar("T")
+
+_MOST_CONNECTIONS: Final = 10  # of one process
+_LONGEST_WAIT: Final = 3.0  # seconds for a connection, and as many again for a statement
+_UPGRADE_WAIT: Final = 60.0  # seconds for a statement that brings the tables up to date
+#: A key for PostgreSQL's advisory locks: who brings the tables up to date does so alone.
+_SCHEMA_LOCK: Final = 0x71756172746C6F67
+
+
+class PostgresDatabase:
+    """A `Database` on a PostgreSQL server.
+
+    Args:
+        address: Such as `postgresql://user:password@host/name`; everything that libpq's connection URIs can say.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._pool: Any = None
+
+    @property
+    def label(self) -> str:
+        parts = urlsplit(self._address)
+        return f"{parts.path.lstrip('/') or 'at'} on {parts.netloc.rpartition('@')[2] or 'localhost'}"
+
+    async def open(self) -> None:
+        try:
+            import asyncpg  # noqa: PLC0415 -- an extra: only who uses it needs it
+        except ImportError:
+            raise DatabaseRefused("PostgreSQL needs one package more: pip install 'quartlogin[postgres]'.") from None
+        try:
+            self._pool = await asyncpg.create_pool(
+                self._address,
+                min_size=1,
+                max_size=_MOST_CONNECTIONS,
+                timeout=_LONGEST_WAIT,
+                command_timeout=_LONGEST_WAIT,
+            )
+            await self._prepare()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError, StoreUnavailable) as error:
+            await self.close()
+            raise DatabaseRefused(f"The database {self.label} cannot be used: {_reason(error)}.") from error
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            try:
+                async with asyncio.timeout(_LONGEST_WAIT):
+                    await pool.close()
+            except TimeoutError:
+                pool.terminate()
+
+    async def read(self, statement: str, *values: Any) -> list[Row]:
+        async with self._connection() as connection:
+            return list(await connection.fetch(statement, *values))
+
+    async def write(self, statement: str, *values: Any) -> list[Row]:
+        async with self._connection() as connection:
+            return list(await connection.fetch(statement, *values))
+
+    async def transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        return await uninterrupted(self._transact(work))
+
+    async def _transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        async with self._connection() as connection, connection.transaction():
+            return await work(_Transaction(connection))
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        if self._pool is None:
+            raise StoreUnavailable("The database is not open: the server has not started, or is stopping.")
+        with _translated_errors():
+            async with self._pool.acquire(timeout=_LONGEST_WAIT) as connection:
+                yield connection
+
+    async def _prepare(self) -> None:
+        async with self._connection() as connection, connection.transaction():
+            await connection.execute(f"SET LOCAL statement_timeout = {int(_UPGRADE_WAIT * 1000)}")
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCHEMA_LOCK, timeout=_UPGRADE_WAIT)
+            rows = await connection.fetch(
+                "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = current_schema()"
+            )
+            await prepare(_Transaction(connection, _UPGRADE_WAIT), {row[0] for row in rows}, self.label)
+
+
+@dataclass(frozen=True)
+class _Transaction:
+    connection: Any
+    timeout: float | None = None
+
+    async def run(self, statement: str, *values: Any) -> list[Row]:
+        with _translated_errors():
+            return list(await self.connection.fetch(statement, *values, timeout=self.timeout))
+
+    async def run_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        with _translated_errors():
+            await self.connection.executemany(statement, list(rows), timeout=_UPGRADE_WAIT)
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    """Turn the driver's errors into those that the application knows."""
+    import asyncpg  # noqa: PLC0415 -- as above
+
+    try:
+        yield
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise Conflict(str(error)) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise StoreUnavailable(str(error) or type(error).__name__) from error
+
+
+def _reason(error: Exception) -> str:
+    """Say in a few words why a server cannot be used."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

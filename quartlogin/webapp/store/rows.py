@@ -1,0 +1,127 @@
+"""What the tables hold, as the rest of the application sees it."""
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from quartlogin import UserMixin
+
+#: How a login is carried.
+Kind = Literal["session", "bearer"]
+
+#: More of what a browser calls itself is not kept: characters.
+LONGEST_BROWSER: Final = 256
+
+
+@dataclass(frozen=True, eq=False)  # UserMixin compares by id
+class User(UserMixin):
+    """A user, as views and templates see it: without the password hash."""
+
+    id: str
+    #: As typed at registration.
+    username: str
+    #: Which logins count: those that began in the same epoch.
+    epoch: int = 0
+    #: The name of the login that this request belongs to.
+    login_ref: str = ""
+
+
+@dataclass(frozen=True)
+class NewUser:
+    """An account that is about to be made."""
+
+    user: User
+    #: The normalised name.
+    username_key: str
+    #: argon2's PHC string.
+    password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a sign-in is checked against."""
+
+    user: User
+    password_hash: str = field(repr=False)
+    is_active: bool
+
+
+@dataclass(frozen=True)
+class UserRow:
+    """A user in a list. Times are seconds since 1970."""
+
+    id: str
+    username: str
+    is_active: bool
+    created_at: int
+    #: When one of the logins that still count was used last; `None` without any.
+    seen_at: int | None
+    #: How many sign-ins and tokens count.
+    logins: int
+
+
+@dataclass(frozen=True)
+class FoundLogin:
+    """A login that counts, and its user."""
+
+    user: User
+    seen_at: int
+    secret_hash: str | None
+    used_secrets: str
+
+
+@dataclass(frozen=True)
+class NewLogin:
+    """A login that is about to begin. Times are seconds since 1970."""
+
+    id_hash: str
+    ref: str
+    user_id: str
+    kind: Kind
+    epoch: int
+    name: str | None
+    secret_hash: str | None
+    made_at: int
+    expires_at: int
+    address: str
+    browser: str
+
+
+@dataclass(frozen=True)
+class LoginRow:
+    """A login in a list. Times are seconds since 1970."""
+
+    id_hash: str
+    ref: str
+    kind: Kind
+    name: str | None
+    made_at: int
+    seen_at: int
+    expires_at: int
+    address: str
+    browser: str
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What a remember cookie's secret is compared with."""
+
+    ref: str
+    user_id: str
+    present: str | None
+    used: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to an account."""
+
+    id: str
+    kind: str
+    #: `None`: nobody whom the application knows.
+    user_id: str | None
+    #: Seconds since 1970.
+    happened_at: int
+    address: str
+    browser: str
+    #: The ref of the login, or the name of the token, that it is about.
+    subject: str | None = None

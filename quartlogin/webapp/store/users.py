@@ -1,0 +1,142 @@
+"""The table of users: one method for each question, with its SQL."""
+
+from dataclasses import dataclass
+
+from .database import Database, Transaction
+from .errors import Conflict, UsernameTaken
+from .events import Events
+from .rows import Credentials, Event, NewUser, User, UserRow
+
+
+@dataclass(frozen=True)
+class Users:
+    """The users of one database. Every method raises `StoreUnavailable` when the database does not answer."""
+
+    database: Database
+
+    async def find_credentials(self, username_key: str) -> Credentials | None:
+        """Find what a sign-in under this normalised name is checked against, also of a disabled user."""
+        rows = await self.database.read(
+            "SELECT id, username, epoch, password_hash, is_active FROM users WHERE username_key = $1", username_key
+        )
+        return _credentials(*rows[0]) if rows else None
+
+    async def find_credentials_of(self, user_id: str) -> Credentials | None:
+        """Find what the password of a signed-in user is checked against."""
+        rows = await self.database.read(
+            "SELECT id, username, epoch, password_hash, is_active FROM users WHERE id = $1", user_id
+        )
+        return _credentials(*rows[0]) if rows else None
+
+    async def add(self, new: NewUser, event: Event) -> None:
+        """Add a user, and what is to be told of it; all or nothing.
+
+        Raises:
+            UsernameTaken: There is a user with this key.
+        """
+
+        async def work(transaction: Transaction) -> None:
+            await self.insert(transaction, new, event.happened_at)
+            await Events.insert(transaction, event)
+
+        await self.database.transaction(work)
+
+    @staticmethod
+    async def insert(transaction: Transaction, new: NewUser, now: int) -> None:
+        """Add a user within a transaction that does more.
+
+        Raises:
+            UsernameTaken: There is a user with this key.
+        """
+        try:
+            await transaction.run(
+                "INSERT INTO users (id, username, username_key, password_hash, created_at, password_changed_at)"
+                " VALUES ($1, $2, $3, $4, $5, $5)",
+                *(new.user.id, new.user.username, new.username_key, new.password_hash, now),
+            )
+        except Conflict as error:
+            raise UsernameTaken from error
+
+    async def replace_password_hash(self, user_id: str, old: str, new: str) -> None:
+        """Store a renewed hash of the same password, unless the password was changed in between."""
+        await self.database.write(
+            "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2", user_id, old, new
+        )
+
+    @staticmethod
+    async def change_password(transaction: Transaction, user_id: str, old: str, new: str, now: int) -> int | None:
+        """Replace the password hash and begin a new epoch, in which no login counts that is not taken along.
+
+        Returns:
+            The new epoch; `None` if the old hash is not, or no longer, the user's.
+        """
+        rows = await transaction.run(
+            "UPDATE users SET password_hash = $3, password_changed_at = $4, epoch = epoch + 1"
+            " WHERE id = $1 AND password_hash = $2 AND is_active RETURNING epoch",
+            *(user_id, old, new, now),
+        )
+        return int(rows[0][0]) if rows else None
+
+    async def set_password(self, user_id: str, password_hash: str, event: Event) -> bool:
+        """Give a user another password and end every login and token; False if the user is gone."""
+
+        async def work(transaction: Transaction) -> bool:
+            rows = await transaction.run(
+                "UPDATE users SET password_hash = $2, password_changed_at = $3, epoch = epoch + 1"
+                " WHERE id = $1 RETURNING id",
+                *(user_id, password_hash, event.happened_at),
+            )
+            if rows:
+                await _end_logins(transaction, user_id)
+                await Events.insert(transaction, event)
+            return bool(rows)
+
+        return await self.database.transaction(work)
+
+    async def set_active(self, user_id: str, event: Event, *, active: bool) -> bool:
+        """Enable a user, or disable one and end every login and token; False if the user is gone."""
+
+        async def work(transaction: Transaction) -> bool:
+            rows = await transaction.run(
+                "UPDATE users SET is_active = $2, epoch = epoch + 1 WHERE id = $1 RETURNING id", user_id, active
+            )
+            if rows:
+                await _end_logins(transaction, user_id)  # enabling revives none, whatever had slipped in
+                await Events.insert(transaction, event)
+            return bool(rows)
+
+        return await self.database.transaction(work)
+
+    async def delete(self, user_id: str, password_hash: str) -> bool:
+        """Delete a user with all that belongs to it, unless the password was changed in between."""
+        rows = await self.database.write(
+            "DELETE FROM users WHERE id = $1 AND password_hash = $2 RETURNING id", user_id, password_hash
+        )
+        return bool(rows)
+
+    async def take_copied_at(self, user_id: str) -> int | None:
+        """Return, once, when a copied remember cookie was noticed: seconds since 1970, `None` if none was."""
+        rows = await self.database.read("SELECT copied_at FROM users WHERE id = $1 AND copied_at IS NOT NULL", user_id)
+        if not rows:
+            return None
+        await self.database.write("UPDATE users SET copied_at = NULL WHERE id = $1", user_id)
+        return int(rows[0][0])
+
+    async def list(self, now: int, idle_since: int) -> list[UserRow]:
+        """List every user by name, with how many logins count now."""
+        rows = await self.database.read(
+            "SELECT u.id, u.username, u.is_active, u.created_at, max(l.seen_at), count(l.ref)"
+            " FROM users u LEFT JOIN logins l ON l.user_id = u.id AND l.epoch = u.epoch AND l.expires_at > $1"
+            " AND (l.kind = 'bearer' OR l.seen_at > $2)"
+            " GROUP BY u.id, u.username, u.username_key, u.is_active, u.created_at ORDER BY u.username_key",
+            *(now, idle_since),
+        )
+        return [UserRow(i, name, bool(active), made, seen, count) for i, name, active, made, seen, count in rows]
+
+
+async def _end_logins(transaction: Transaction, user_id: str) -> None:
+    await transaction.run("DELETE FROM logins WHERE user_id = $1", user_id)
+
+
+def _credentials(user_id: str, username: str, epoch: int, password_hash: str, is_active: bool) -> Credentials:
+    return Credentials(User(user_id, username, epoch), password_hash, bool(is_active))

@@ -1,0 +1,41 @@
+"""Changing the password."""
+
+from typing import Final
+
+from quart import Blueprint, flash, redirect, render_template, url_for
+from quart.typing import ResponseReturnValue
+
+from quartlogin import LoginRefused, current_user
+
+from ..accounts import PasswordChangedMeanwhile
+from ..forms import PasswordForm
+from ..services import services
+from .freshness import password_typed_lately
+from .sign_in import WRONG_PASSWORD
+
+blueprint = Blueprint("password", __name__)
+
+_MEANWHILE: Final = "The password was changed elsewhere a moment ago, so this change was not made. Look at it again."
+
+
+@blueprint.route("/account/password", methods=["GET", "POST"])
+@password_typed_lately
+async def change() -> ResponseReturnValue:
+    """Change the password; every other sign-in ends."""
+    settings, user = services().settings, await current_user
+    form = await PasswordForm.read(
+        password_min_length=settings.password_min_length, site_name=settings.site_name, username=user.username
+    )
+    if form.is_complete():
+        try:
+            is_changed = await services().accounts.change_password(
+                user, form.current_password.data or "", form.new_password.data or ""
+            )
+        except (LoginRefused, PasswordChangedMeanwhile):
+            form.refuse("current_password", _MEANWHILE)
+        else:
+            if is_changed:
+                await flash("Your password is changed, and all your other sign-ins have ended.")
+                return redirect(url_for("account.account"))
+            form.refuse("current_password", WRONG_PASSWORD)
+    return await render_template("password.html", form=form), 400 if form.errors else 200

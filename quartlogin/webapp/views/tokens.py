@@ -1,0 +1,48 @@
+"""The signed-in user's API tokens."""
+
+from datetime import timedelta
+from typing import Final
+
+from quart import Blueprint, abort, flash, redirect, url_for
+from quart.typing import ResponseReturnValue
+
+from quartlogin import LoginRefused, create_bearer_token, current_user
+
+from ..forms import RevocationForm, TokenForm
+from ..services import services
+from .account import show_account
+from .freshness import password_typed_lately
+
+blueprint = Blueprint("tokens", __name__)
+
+_MOST_TOKENS: Final = 50  # of one user
+_GONE: Final = "That token is revoked already, or there is none of that name. Nothing was changed."
+
+
+@blueprint.post("/account/tokens")
+@password_typed_lately
+async def create() -> ResponseReturnValue:
+    """Make a token, and show it this once."""
+    form, user = await TokenForm.read(), await current_user
+    if not form.is_complete():
+        return await show_account(form)
+    tokens = [login for login in await services().logins.list_of(user.id) if login.kind == "bearer"]
+    if len(tokens) >= _MOST_TOKENS:
+        form.refuse("name", f"You have {_MOST_TOKENS} tokens: revoke one that you no longer use.")
+        return await show_account(form)
+    try:
+        token = await create_bearer_token(user, duration=timedelta(days=form.days.data), name=form.name.data)
+    except LoginRefused:
+        abort(409, "Your account has changed a moment ago, so no token was made.")
+    return await show_account(TokenForm(), new_token=token, new_token_name=form.name.data)
+
+
+@blueprint.post("/account/tokens/<ref>/revoke")
+@password_typed_lately
+async def revoke(ref: str) -> ResponseReturnValue:
+    """Revoke a token of the user's."""
+    await RevocationForm.read()
+    if await services().logins.revoke(current_user.id, ref, "bearer") is None:
+        abort(404, _GONE)
+    await flash("That token is revoked.")
+    return redirect(url_for("account.account"))
