@@ -26,10 +26,9 @@ CREATE TABLE logins (
     kind TEXT NOT NULL,                -- session or bearer
     epoch BIGINT NOT NULL,             -- the user's when it began: counts only while they are equal
     name TEXT,                         -- what the user calls a token
-    secret_hash TEXT,                  -- of the remember cookie's secret
-    used_secrets TEXT NOT NULL,        -- hashes of the former ones that were replaced a moment ago, and when
+    secrets TEXT NOT NULL,             -- of its remember cookie: hashes of those that count, and of those just replaced
     made_at BIGINT NOT NULL,
-    seen_at BIGINT NOT NULL,           -- at most a minute behind
+    seen_at BIGINT NOT NULL,           -- at most a minute behind; 0 for a token that was not used yet
     expires_at BIGINT NOT NULL,
     address TEXT NOT NULL,
     browser TEXT NOT NULL              -- what the browser called itself, cut

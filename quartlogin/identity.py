@@ -159,7 +159,7 @@ async def _resume(state: UserState, cookie: str) -> Any:
     user = await _load_as(state, login)  # first: a secret that is renewed has to reach the browser
     if user is None:
         return None
-    new_secret = tokens.next_secret(token) if can_set_cookies() else None
+    new_secret = session.new_id() if can_set_cookies() else None
     try:
         is_renewed = await current_manager().records.login_restored(login, new_secret)
     except LoginRefused:

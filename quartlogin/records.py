@@ -48,8 +48,7 @@ class LoginRecords(Protocol):
 
         Args:
             login: What the cookie says.
-            new_secret: What it may say from now on; `None` where no cookie can be set, as on a websocket. Requests that
-                bring the same secret are offered the same new one.
+            new_secret: What it may say from now on; `None` where no cookie can be set, as on a websocket.
 
         Returns:
             Whether the cookie is to carry `new_secret`; otherwise it stays as it is. The answer may be lost on its way,

@@ -1,9 +1,7 @@
 """What a remember cookie and a bearer token say, signed and dated by quart-auth."""
 
-import hmac
 import json
 import time
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -17,7 +15,6 @@ from .connection import current_connection
 Purpose = Literal["remember", "bearer"]
 
 _LONGEST: Final = 4096  # characters; no browser keeps a longer cookie
-_SECRET_BYTES: Final = 24  # 192 bits, which makes 32 characters
 _ANY_AGE: Final = 10**10  # seconds: the token says itself when it expires, but one from the future is refused
 
 
@@ -61,17 +58,6 @@ def load(purpose: Purpose, text: str) -> Token | None:
     except (BadData, ValueError, TypeError, RecursionError):
         return None
     return token if token is not None and token.expires_at > time.time() else None
-
-
-def next_secret(token: Token) -> str:
-    """Return the secret that follows this remember cookie's: the same one for all requests that bring this cookie.
-
-    So a browser whose requests run side by side ends up with one secret, whichever answer comes last.
-    """
-    key = current_app.secret_key
-    secret_key = key.encode() if isinstance(key, str) else bytes(key or b"")
-    message = f"quartlogin next secret of {current_app.name}\0{token.login_id}\0{token.secret or ''}"
-    return urlsafe_b64encode(hmac.digest(secret_key, message.encode(), "sha256")[:_SECRET_BYTES]).decode()
 
 
 def _parse(payload: Any) -> Token | None:

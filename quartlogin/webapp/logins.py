@@ -15,8 +15,8 @@ from quartlogin import Login, LoginManager, LoginRefused, hash_of_secret, login_
 
 from .journal import Journal, where
 from .last_seen import LastSeen
-from .remember_secrets import used_now, was_used_just_now
-from .store import Conflict, Event, Kind, LoginRow, NewLogin, Store, Transaction, User
+from .remember_secrets import Secrets
+from .store import Conflict, Event, Kind, LoginRow, NewLogin, RememberedLogin, Store, Transaction, User
 
 _USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")  # as accounts give them; no other is asked for
 _REF_BYTES: Final = 8
@@ -100,13 +100,22 @@ class StoredLogins:
         found = await self._store.logins.find(id_hash, user_id, now, now - self._idle)
         if found is None:
             return None
-        came_with = login_secret_hash()
-        if came_with not in {None, found.secret_hash} and not was_used_just_now(
-            found.used_secrets, came_with or "", now
-        ):
-            return None  # another browser has gone on with a copy of the remember cookie
+        if found.secrets and not await self._came_with_what_counts(id_hash, found.secrets, now):
+            return None
         self.last_seen.note(id_hash, found.seen_at, now)
         return found.user
+
+    async def _came_with_what_counts(self, id_hash: str, kept: str, now: int) -> bool:
+        """Tell whether this session came with a secret that counts, if it came with one at all."""
+        secret = login_secret_hash()
+        if secret is None:
+            return True
+        secrets = Secrets.read(kept, now)
+        settled = secrets.after_seeing(secret, now)
+        if settled is not None and not await self._store.logins.replace_secrets(id_hash, kept, settled.write()):
+            found = await self._store.logins.find_remembered(id_hash)  # another request was quicker
+            secrets = Secrets.read("" if found is None else found.secrets, now)
+        return secrets.counts(secret)
 
     # --- what the extension tells
 
@@ -135,30 +144,24 @@ class StoredLogins:
         self._tell(others, event)
 
     async def login_restored(self, login: Login, new_secret: str | None) -> bool:
-        """Compare the secret of a remember cookie, and replace it; a used one ends the login."""
-        came_with = hash_of_secret(login.secret or "")
-        becomes = None if new_secret is None else hash_of_secret(new_secret)
+        """Compare the secret of a remember cookie, and replace it; one that was used up ends the login."""
+        secret, id_hash = hash_of_secret(login.secret or ""), digest(login.id)
         while True:
-            now, id_hash = int(time.time()), digest(login.id)
-            kept = await self._store.logins.secrets(id_hash)
-            if kept is None:
+            now = int(time.time())
+            found = await self._store.logins.find_remembered(id_hash)
+            if found is None:
                 raise LoginRefused("This login has ended.")
-            if kept.present == came_with:
-                if becomes is None:
-                    return False
-                used = used_now(kept.used, came_with, now)
-                event = self._journal.event("came_back", kept.user_id, kept.ref)
-                if await self._store.logins.replace_secret(id_hash, came_with, becomes, used, event):
-                    self._journal.tell(event)
-                    return True
-                continue  # another request with the same cookie was quicker
-            if was_used_just_now(kept.used, came_with, now):
-                return kept.present == becomes
-            event = self._journal.event("login_copied", kept.user_id, kept.ref)
-            if await self._store.logins.end_copied(id_hash, event):
+            secrets = Secrets.read(found.secrets, now)
+            if not secrets.counts(secret):
+                await self._end_copied(login.id, found)
+                raise LoginRefused("A copy of this login's cookie was used.")
+            replaced = new_secret and secrets.after_replacing(secret, hash_of_secret(new_secret), now)
+            if not replaced:
+                return False
+            event = self._journal.event("came_back", found.user_id, found.ref)
+            if await self._store.logins.replace_secrets(id_hash, found.secrets, replaced.write(), event):
                 self._journal.tell(event)
-                self._sockets.close(login.id)
-            raise LoginRefused("A copy of this login's cookie was used.")
+                return True
 
     async def login_renewed(self, old_id: str, login: Login) -> None:
         """Let a login go on under a new id: the password was typed again."""
@@ -222,6 +225,12 @@ class StoredLogins:
         gone = frozenset(ended)
         self._sockets.close_where(lambda login: digest(login) in gone)
 
+    async def _end_copied(self, login: str, found: RememberedLogin) -> None:
+        event = self._journal.event("login_copied", found.user_id, found.ref)
+        if await self._store.logins.end_copied(digest(login), event):
+            self._journal.tell(event)
+            self._sockets.close(login)
+
     def _row(self, login: Login, user: User, now: int) -> NewLogin:
         address, browser = where()
         if login.kind == "bearer" and login.expires_at is not None:
@@ -235,7 +244,7 @@ class StoredLogins:
             kind=login.kind,
             epoch=user.epoch,
             name=login.name,
-            secret_hash=None if login.secret is None else hash_of_secret(login.secret),
+            secrets=Secrets.first(None if login.secret is None else hash_of_secret(login.secret), now).write(),
             made_at=now,
             expires_at=expires_at,
             address=address,

@@ -29,12 +29,12 @@
     for (const control of document.querySelectorAll("main button, main input, main select")) {
       control.disabled = true;
     }
-    say("This sign-in has ended: what you see here is no longer up to date.", "/login?next=%2Faccount");
+    say("This sign-in has ended: what you see here is no longer up to date.", news.dataset.signIn);
   };
 
   // Fetches the page and puts its lists in the place of those shown; a form that is being filled in stays.
   const refresh = async () => {
-    const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+    const answer = await fetch(news.dataset.account, { headers: { Accept: "text/html" } });
     if (answer.redirected || !answer.ok) {
       return;
     }
@@ -59,7 +59,7 @@
   };
 
   const connect = () => {
-    const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/account/live`);
+    const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}${news.dataset.account}/live`);
     socket.addEventListener("open", () => { pause = 1000; });
     socket.addEventListener("message", (message) => { hear(message).catch(() => {}); });
     socket.addEventListener("close", async ({ code }) => {

@@ -10,6 +10,7 @@ from .logins import Logins
 from .postgres import PostgresDatabase
 from .rows import (
     LONGEST_BROWSER,
+    NEVER,
     Credentials,
     Event,
     FoundLogin,
@@ -17,7 +18,7 @@ from .rows import (
     LoginRow,
     NewLogin,
     NewUser,
-    Secrets,
+    RememberedLogin,
     User,
     UserRow,
 )
@@ -26,6 +27,7 @@ from .users import Users
 
 __all__ = [
     "LONGEST_BROWSER",
+    "NEVER",
     "POSTGRES_SCHEMES",
     "Conflict",
     "Credentials",
@@ -39,8 +41,8 @@ __all__ = [
     "NewLogin",
     "NewUser",
     "PostgresDatabase",
+    "RememberedLogin",
     "SQLiteDatabase",
-    "Secrets",
     "Store",
     "StoreUnavailable",
     "Transaction",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from .database import Database, Transaction
 from .events import Events
-from .rows import Event, FoundLogin, Kind, LoginRow, NewLogin, Secrets, User
+from .rows import NEVER, Event, FoundLogin, Kind, LoginRow, NewLogin, RememberedLogin, User
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Logins:
             idle_since: A sign-in that was not seen since counts no more.
         """
         rows = await self.database.read(
-            "SELECT u.username, u.epoch, l.ref, l.seen_at, l.secret_hash, l.used_secrets"
+            "SELECT u.username, u.epoch, l.ref, l.seen_at, l.secrets"
             " FROM logins l JOIN users u ON u.id = l.user_id"
             " WHERE l.id_hash = $1 AND l.user_id = $2 AND u.is_active AND l.epoch = u.epoch"
             " AND l.expires_at > $3 AND (l.kind = 'bearer' OR l.seen_at > $4)",
@@ -35,8 +35,8 @@ class Logins:
         )
         if not rows:
             return None
-        username, epoch, ref, seen_at, secret_hash, used_secrets = rows[0]
-        return FoundLogin(User(user_id, username, epoch, ref), seen_at, secret_hash, used_secrets)
+        username, epoch, ref, seen_at, secrets = rows[0]
+        return FoundLogin(User(user_id, username, epoch, ref), seen_at, secrets)
 
     @staticmethod
     async def insert(transaction: Transaction, login: NewLogin) -> None:
@@ -46,11 +46,12 @@ class Logins:
             Conflict: There is no such user.
         """
         await transaction.run(
-            "INSERT INTO logins (id_hash, ref, user_id, kind, epoch, name, secret_hash, used_secrets,"
+            "INSERT INTO logins (id_hash, ref, user_id, kind, epoch, name, secrets,"
             " made_at, seen_at, expires_at, address, browser)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, $8, $9, $10, $11)",
-            *(login.id_hash, login.ref, login.user_id, login.kind, login.epoch, login.name, login.secret_hash),
-            *(login.made_at, login.expires_at, login.address, login.browser),
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            *(login.id_hash, login.ref, login.user_id, login.kind, login.epoch, login.name, login.secrets),
+            *(login.made_at, login.made_at if login.kind == "session" else NEVER),
+            *(login.expires_at, login.address, login.browser),
         )
 
     @staticmethod
@@ -61,9 +62,9 @@ class Logins:
             Its ref; `None` if it has ended.
         """
         rows = await transaction.run(
-            "UPDATE logins SET id_hash = $3, secret_hash = $4, used_secrets = '', seen_at = $5, expires_at = $6"
+            "UPDATE logins SET id_hash = $3, secrets = $4, seen_at = $5, expires_at = $6"
             " WHERE id_hash = $1 AND user_id = $2 RETURNING ref",
-            *(old_hash, login.user_id, login.id_hash, login.secret_hash, login.made_at, login.expires_at),
+            *(old_hash, login.user_id, login.id_hash, login.secrets, login.made_at, login.expires_at),
         )
         return str(rows[0][0]) if rows else None
 
@@ -161,31 +162,26 @@ class Logins:
         )
         return (rows[0][0], rows[0][1]) if rows else None
 
-    async def secrets(self, id_hash: str) -> Secrets | None:
-        """Return what the secret of a login's remember cookie is compared with; `None` if the login has ended."""
-        rows = await self.database.read(
-            "SELECT ref, user_id, secret_hash, used_secrets FROM logins WHERE id_hash = $1", id_hash
-        )
-        return Secrets(*rows[0]) if rows else None
+    async def find_remembered(self, id_hash: str) -> RememberedLogin | None:
+        """Find a login that a remember cookie names; `None` if it has ended."""
+        rows = await self.database.read("SELECT ref, user_id, secrets FROM logins WHERE id_hash = $1", id_hash)
+        return RememberedLogin(*rows[0]) if rows else None
 
-    async def replace_secret(self, id_hash: str, old: str, new: str, used: str, event: Event) -> bool:
-        """Replace the hash of a remember cookie's secret, unless another request was quicker.
+    async def replace_secrets(self, id_hash: str, old: str, new: str, event: Event | None = None) -> bool:
+        """Replace what is kept of a remember cookie's secrets, unless another request was quicker.
 
         Args:
             id_hash: The hash of the login's id.
             old: What it has to be still.
             new: What it is from now on.
-            used: What is kept of the former ones.
-            event: What is to be told of it.
+            event: What is to be told of it, if anything.
         """
 
         async def work(transaction: Transaction) -> bool:
             rows = await transaction.run(
-                "UPDATE logins SET secret_hash = $3, used_secrets = $4 WHERE id_hash = $1 AND secret_hash = $2"
-                " RETURNING ref",
-                *(id_hash, old, new, used),
+                "UPDATE logins SET secrets = $3 WHERE id_hash = $1 AND secrets = $2 RETURNING ref", id_hash, old, new
             )
-            if rows:
+            if rows and event is not None:
                 await Events.insert(transaction, event)
             return bool(rows)
 

@@ -12,6 +12,10 @@ Kind = Literal["session", "bearer"]
 LONGEST_BROWSER: Final = 256
 
 
+#: When a login was seen that nobody has used yet, as a new token.
+NEVER: Final = 0
+
+
 @dataclass(frozen=True, eq=False)  # UserMixin compares by id
 class User(UserMixin):
     """A user, as views and templates see it: without the password hash."""
@@ -65,8 +69,8 @@ class FoundLogin:
 
     user: User
     seen_at: int
-    secret_hash: str | None
-    used_secrets: str
+    #: Of the remember cookie, as `remember_secrets` writes them; empty if the login is not remembered.
+    secrets: str
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class NewLogin:
     kind: Kind
     epoch: int
     name: str | None
-    secret_hash: str | None
+    secrets: str
     made_at: int
     expires_at: int
     address: str
@@ -95,6 +99,7 @@ class LoginRow:
     kind: Kind
     name: str | None
     made_at: int
+    #: `NEVER` for a token that was not used yet.
     seen_at: int
     expires_at: int
     address: str
@@ -102,13 +107,12 @@ class LoginRow:
 
 
 @dataclass(frozen=True)
-class Secrets:
-    """What a remember cookie's secret is compared with."""
+class RememberedLogin:
+    """A login that a remember cookie names."""
 
     ref: str
     user_id: str
-    present: str | None
-    used: str
+    secrets: str
 
 
 @dataclass(frozen=True)

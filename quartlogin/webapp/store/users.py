@@ -131,7 +131,9 @@ class Users:
             " GROUP BY u.id, u.username, u.username_key, u.is_active, u.created_at ORDER BY u.username_key",
             *(now, idle_since),
         )
-        return [UserRow(i, name, bool(active), made, seen, count) for i, name, active, made, seen, count in rows]
+        return [
+            UserRow(i, name, bool(active), made, seen or None, count) for i, name, active, made, seen, count in rows
+        ]
 
 
 async def _end_logins(transaction: Transaction, user_id: str) -> None:
