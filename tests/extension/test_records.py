@@ -122,6 +122,24 @@ def comes_with(app: Quart, **cookies: str) -> QuartClient:
 # --- a login begins -------------------------------------------------------------------------------------------
 
 
+async def test_the_records_see_the_user_object_but_not_where_only_a_cookie_names_it(site: Quart, told: Told) -> None:
+    browser, _ = await sign_in_ada(site)
+    await browser.post("/confirm")
+    restart(browser)
+    await see(browser)
+
+    began, (_, renewed), restored = (which for _, which in told.said)
+    assert (began.user, renewed.user, restored.user) == (ADA, ADA, None)
+
+
+async def test_a_bearer_token_may_have_a_name(site: Quart, told: Told) -> None:
+    async with site.test_request_context("/"):
+        await create_bearer_token(ADA, duration=timedelta(hours=1), name="a program")
+        await create_bearer_token(ADA, duration=timedelta(hours=1))
+
+    assert [(login.name, login.user) for _, login in told.said] == [("a program", ADA), (None, ADA)]
+
+
 async def test_a_login_that_is_not_remembered_has_no_secret(site: Quart, how: dict[str, Any], told: Told) -> None:
     how["remember"] = False
     browser = site.test_client()

@@ -654,6 +654,21 @@ async def test_two_sockets_of_one_login_both_close(app: Quart, open_socket: Open
     assert codes == [1008, 1008]
 
 
+async def test_sockets_close_of_which_the_apps_record_says_that_their_login_has_ended(
+    app: Quart, login_manager: LoginManager[User], open_socket: Open, browser: QuartClient
+) -> None:
+    phone = app.test_client()
+    id_of_phone = await (await phone.post("/login/1")).get_data(as_text=True)
+
+    async with open_socket(app, browser) as socket, open_socket(app, phone) as of_phone:
+        await socket.hears()
+        await of_phone.hears()
+        login_manager.sockets.close_where(lambda login: login == id_of_phone)
+        code, is_open = await of_phone.code(), await socket.is_open()
+
+    assert (code, is_open) == (1008, True)
+
+
 async def test_sockets_of_other_logins_stay_open(app: Quart, open_socket: Open, browser: QuartClient) -> None:
     phone, grace = await signed_in(app, "1"), await signed_in(app, "2")
 

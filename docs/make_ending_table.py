@@ -1,0 +1,230 @@
+"""End a sign-in in every way there is, try every old copy of its cookies, and print the table in what-ends-a-login.md.
+
+python docs/make_ending_table.py
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest import mock
+
+from argon2 import PasswordHasher
+from click.testing import CliRunner
+from quart import Quart
+from quart.testing.connections import WebsocketDisconnectError
+
+from quartlogin.webapp import create_app
+from quartlogin.webapp.cli import main
+from quartlogin.webapp.passwords import Passwords
+from quartlogin.webapp.services import services_of
+
+KEY = "a key for a table, of more than 32 characters"
+PASSWORD, NEW_PASSWORD = "a sentence for a table", "another sentence for it"
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+SESSION, REMEMBER = "quartlogin", "quartlogin_remember"
+DAY = 24 * 60 * 60
+
+
+class Clock:
+    """The time of all processes."""
+
+    def __init__(self) -> None:
+        self.now = 1_900_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Scene:
+    """One user, with a browser whose sign-in is to end, another browser, and an API token; and two processes."""
+
+    here: Quart
+    elsewhere: Quart
+    database: str
+    clock: Clock
+    target: Any
+    other: Any
+    #: What the target's browser and the token's program had before.
+    copies: dict[str, str]
+    token: str
+
+    async def post(self, client: Any, path: str, **fields: str) -> str:
+        """Send a page's form, as its browser would; returns the answer."""
+        token = None
+        for page in (path, "/account"):
+            text = await (await client.get(page)).get_data(as_text=True)
+            token = token or re.search(r'name="csrf_token" value="(\w+)"', text)
+        answer = await client.post(path, form={"csrf_token": token[1] if token else "", **fields})
+        assert answer.status_code in {200, 302}, (path, answer.status_code, await answer.get_data(as_text=True))
+        told: str = await answer.get_data(as_text=True)
+        return told
+
+    async def ref(self) -> str:
+        """Return the ref of the target's sign-in."""
+        page = await (await self.target.get("/account")).get_data(as_text=True)
+        found = re.search(r'this one.*?/account/logins/(\w+)/revoke', page, re.DOTALL)
+        assert found is not None
+        return found[1]
+
+    async def command(self, *arguments: str, typed: str = "") -> None:
+        """Run a command line on the same database."""
+        told = await asyncio.to_thread(
+            CliRunner().invoke, main, [*arguments, "--database", self.database], input=typed
+        )
+        assert told.exit_code == 0, told.output
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.clock.now += seconds
+
+
+Ending = Callable[[Scene], Awaitable[Any]]
+
+
+async def use_every_day(scene: Scene, days: int) -> None:
+    """Come back every day with the cookies that the browser has by then."""
+    for _ in range(days):
+        await scene.wait(DAY)
+        await scene.target.get("/account")
+        await services_of(scene.here).logins.last_seen.flush()
+
+
+async def use_a_copy(scene: Scene) -> None:
+    """Use a copy of the remember cookie, then the browser's own when the other one's use is long enough ago."""
+    await ask(scene.here, {"Cookie": f"{REMEMBER}={scene.copies[REMEMBER]}"})
+    await scene.wait(31)
+    await scene.target.get("/account")
+
+
+ENDINGS: dict[str, Ending] = {
+    "nothing": lambda scene: scene.wait(0),
+    "signing out": lambda scene: scene.post(scene.target, "/logout"),
+    "signing in again in the same browser": lambda scene: scene.post(
+        scene.target, "/login", username="ada", password=PASSWORD
+    ),
+    "ended on the account page": lambda scene: end_by_ref(scene),
+    "“Sign out everywhere else”": lambda scene: scene.post(scene.other, "/account/logins/revoke-others"),
+    "`quartlogin logins revoke`": lambda scene: revoke_by_command(scene),
+    "password changed in another browser": lambda scene: change_password(scene, scene.other),
+    "password changed in this browser": lambda scene: change_password(scene, scene.target),
+    "password typed again in this browser": lambda scene: scene.post(
+        scene.target, "/reauthenticate", password=PASSWORD
+    ),
+    "`quartlogin user set-password`": lambda scene: scene.command(
+        "user", "set-password", "ada", "--password-stdin", typed=NEW_PASSWORD
+    ),
+    "`quartlogin user disable`": lambda scene: scene.command("user", "disable", "ada"),
+    "`quartlogin user disable`, then `enable`": lambda scene: disable_and_enable(scene),
+    "account deleted": lambda scene: scene.post(scene.other, "/account/delete", password=PASSWORD),
+    "not used for 14 days": lambda scene: scene.wait(14 * DAY),
+    "used every day for 30 days": lambda scene: use_every_day(scene, 30),
+    "a copy of the remember cookie was used": use_a_copy,
+    "token revoked": lambda scene: revoke_token(scene),
+}
+
+
+async def end_by_ref(scene: Scene) -> None:
+    """Press the button beside the target in the other browser."""
+    await scene.post(scene.other, f"/account/logins/{await scene.ref()}/revoke")
+
+
+async def revoke_by_command(scene: Scene) -> None:
+    """Name the target on the command line."""
+    await scene.command("logins", "revoke", await scene.ref())
+
+
+async def change_password(scene: Scene, client: Any) -> None:
+    """Change the password in one of the browsers."""
+    await scene.post(client, "/account/password", current_password=PASSWORD, new_password=NEW_PASSWORD)
+
+
+async def disable_and_enable(scene: Scene) -> None:
+    """Disable the user, and think better of it."""
+    await scene.command("user", "disable", "ada")
+    await scene.command("user", "enable", "ada")
+
+
+async def revoke_token(scene: Scene) -> None:
+    """Press the button beside the token."""
+    page = await (await scene.other.get("/account")).get_data(as_text=True)
+    found = re.search(r"/account/tokens/(\w+)/revoke", page)
+    assert found is not None
+    await scene.post(scene.other, f"/account/tokens/{found[1]}/revoke")
+
+
+@asynccontextmanager
+async def a_scene() -> AsyncIterator[Scene]:
+    """Set up a user with two browsers and a token."""
+    with TemporaryDirectory() as folder, mock.patch("time.time", clock := Clock()):
+        database = str(Path(folder) / "people.sqlite3")
+        apps = [create_app(DATABASE=database, SECRET_KEY=KEY) for _ in range(2)]
+        for app in apps:
+            parts = services_of(app)
+            parts.accounts = replace(parts.accounts, passwords=Passwords(CHEAP))
+        async with apps[0].test_app(), apps[1].test_app():
+            target, other = apps[0].test_client(), apps[0].test_client()
+            scene = Scene(apps[0], apps[1], database, clock, target, other, {}, "")
+            await scene.post(other, "/register", username="ada", password=PASSWORD)
+            await scene.post(target, "/login", username="ada", password=PASSWORD, remember="y")
+            page = await scene.post(other, "/account/tokens", name="program", days="366")
+            scene.token = re.search(r"<code>([\w.-]{40,})</code>", page)[1]  # type: ignore[index]
+            scene.copies = {cookie.name: cookie.value or "" for cookie in target.cookie_jar}
+            yield scene
+
+
+async def ask(app: Quart, headers: dict[str, str]) -> str:
+    """Ask who the sender of these headers is."""
+    answer = await app.test_client(use_cookies=False).get("/api/me", headers={"Accept": "application/json", **headers})
+    assert answer.status_code in {200, 401}, answer.status_code
+    return "signed in" if answer.status_code == 200 else "nobody"
+
+
+async def is_open(socket: Any) -> str:
+    """Tell whether a websocket is open still, once its process has had time to look."""
+    try:
+        async with asyncio.timeout(1):
+            while True:
+                await socket.receive()
+    except WebsocketDisconnectError:
+        return "closed"
+    except TimeoutError:
+        return "open"
+
+
+async def row(ending: Ending) -> dict[str, str]:
+    """End the sign-in in this way, and try everything that was there before."""
+    async with a_scene() as scene:
+        session, remember = (f"{name}={scene.copies[name]}" for name in (SESSION, REMEMBER))
+        client = scene.here.test_client(use_cookies=False)
+        async with client.websocket("/account/live", headers={"Cookie": session}) as socket:
+            await ending(scene)
+            await asyncio.sleep(0)
+            told = {
+                "old session cookie": await ask(scene.here, {"Cookie": session}),
+                "in another process": await ask(scene.elsewhere, {"Cookie": session}),
+                "old session and remember cookies": await ask(scene.here, {"Cookie": f"{session}; {remember}"}),
+                "old remember cookie": await ask(scene.elsewhere, {"Cookie": remember}),
+                "open websocket": await is_open(socket),
+                "the user's API token": await ask(scene.here, {"Authorization": f"Bearer {scene.token}"}),
+            }
+        return told
+
+
+async def make_table() -> str:
+    """Return the table."""
+    rows = {name: await row(ending) for name, ending in ENDINGS.items()}
+    columns = list(next(iter(rows.values())))
+    lines = ["| what happened | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+    for name, told in rows.items():
+        lines.append(f"| {name} | " + " | ".join(told[column] for column in columns) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(asyncio.run(make_table()), end="")
