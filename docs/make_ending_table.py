@@ -28,6 +28,7 @@ PASSWORD, NEW_PASSWORD = "a sentence for a table", "another sentence for it"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 SESSION, REMEMBER = "quartlogin", "quartlogin_remember"
 DAY = 24 * 60 * 60
+OK = 200
 
 
 class Clock:
@@ -68,15 +69,13 @@ class Scene:
     async def ref(self) -> str:
         """Return the ref of the target's sign-in."""
         page = await (await self.target.get("/account")).get_data(as_text=True)
-        found = re.search(r'this one.*?/account/logins/(\w+)/revoke', page, re.DOTALL)
+        found = re.search(r"this one.*?/account/logins/(\w+)/revoke", page, re.DOTALL)
         assert found is not None
         return found[1]
 
     async def command(self, *arguments: str, typed: str = "") -> None:
         """Run a command line on the same database."""
-        told = await asyncio.to_thread(
-            CliRunner().invoke, main, [*arguments, "--database", self.database], input=typed
-        )
+        told = await asyncio.to_thread(CliRunner().invoke, main, [*arguments, "--database", self.database], input=typed)
         assert told.exit_code == 0, told.output
 
     async def wait(self, seconds: float) -> None:
@@ -100,33 +99,6 @@ async def use_a_copy(scene: Scene) -> None:
     await ask(scene.here, {"Cookie": f"{REMEMBER}={scene.copies[REMEMBER]}"})
     await scene.wait(31)
     await scene.target.get("/account")
-
-
-ENDINGS: dict[str, Ending] = {
-    "nothing": lambda scene: scene.wait(0),
-    "signing out": lambda scene: scene.post(scene.target, "/logout"),
-    "signing in again in the same browser": lambda scene: scene.post(
-        scene.target, "/login", username="ada", password=PASSWORD
-    ),
-    "ended on the account page": lambda scene: end_by_ref(scene),
-    "“Sign out everywhere else”": lambda scene: scene.post(scene.other, "/account/logins/revoke-others"),
-    "`quartlogin logins revoke`": lambda scene: revoke_by_command(scene),
-    "password changed in another browser": lambda scene: change_password(scene, scene.other),
-    "password changed in this browser": lambda scene: change_password(scene, scene.target),
-    "password typed again in this browser": lambda scene: scene.post(
-        scene.target, "/reauthenticate", password=PASSWORD
-    ),
-    "`quartlogin user set-password`": lambda scene: scene.command(
-        "user", "set-password", "ada", "--password-stdin", typed=NEW_PASSWORD
-    ),
-    "`quartlogin user disable`": lambda scene: scene.command("user", "disable", "ada"),
-    "`quartlogin user disable`, then `enable`": lambda scene: disable_and_enable(scene),
-    "account deleted": lambda scene: scene.post(scene.other, "/account/delete", password=PASSWORD),
-    "not used for 14 days": lambda scene: scene.wait(14 * DAY),
-    "used every day for 30 days": lambda scene: use_every_day(scene, 30),
-    "a copy of the remember cookie was used": use_a_copy,
-    "token revoked": lambda scene: revoke_token(scene),
-}
 
 
 async def end_by_ref(scene: Scene) -> None:
@@ -158,6 +130,33 @@ async def revoke_token(scene: Scene) -> None:
     await scene.post(scene.other, f"/account/tokens/{found[1]}/revoke")
 
 
+ENDINGS: dict[str, Ending] = {
+    "nothing": lambda scene: scene.wait(0),
+    "signing out": lambda scene: scene.post(scene.target, "/logout"),
+    "signing in again in the same browser": lambda scene: scene.post(
+        scene.target, "/login", username="ada", password=PASSWORD
+    ),
+    "ended on the account page": end_by_ref,
+    "“Sign out everywhere else”": lambda scene: scene.post(scene.other, "/account/logins/revoke-others"),
+    "`quartlogin logins revoke`": revoke_by_command,
+    "password changed in another browser": lambda scene: change_password(scene, scene.other),
+    "password changed in this browser": lambda scene: change_password(scene, scene.target),
+    "password typed again in this browser": lambda scene: scene.post(
+        scene.target, "/reauthenticate", password=PASSWORD
+    ),
+    "`quartlogin user set-password`": lambda scene: scene.command(
+        "user", "set-password", "ada", "--password-stdin", typed=NEW_PASSWORD
+    ),
+    "`quartlogin user disable`": lambda scene: scene.command("user", "disable", "ada"),
+    "`quartlogin user disable`, then `enable`": disable_and_enable,
+    "account deleted": lambda scene: scene.post(scene.other, "/account/delete", password=PASSWORD),
+    "not used for 14 days": lambda scene: scene.wait(14 * DAY),
+    "used every day for 30 days": lambda scene: use_every_day(scene, 30),
+    "a copy of the remember cookie was used": use_a_copy,
+    "token revoked": revoke_token,
+}
+
+
 @asynccontextmanager
 async def a_scene() -> AsyncIterator[Scene]:
     """Set up a user with two browsers and a token."""
@@ -181,8 +180,8 @@ async def a_scene() -> AsyncIterator[Scene]:
 async def ask(app: Quart, headers: dict[str, str]) -> str:
     """Ask who the sender of these headers is."""
     answer = await app.test_client(use_cookies=False).get("/api/me", headers={"Accept": "application/json", **headers})
-    assert answer.status_code in {200, 401}, answer.status_code
-    return "signed in" if answer.status_code == 200 else "nobody"
+    assert answer.status_code in {OK, 401}, answer.status_code
+    return "signed in" if answer.status_code == OK else "nobody"
 
 
 async def is_open(socket: Any) -> str:
@@ -205,7 +204,7 @@ async def row(ending: Ending) -> dict[str, str]:
         async with client.websocket("/account/live", headers={"Cookie": session}) as socket:
             await ending(scene)
             await asyncio.sleep(0)
-            told = {
+            return {
                 "old session cookie": await ask(scene.here, {"Cookie": session}),
                 "in another process": await ask(scene.elsewhere, {"Cookie": session}),
                 "old session and remember cookies": await ask(scene.here, {"Cookie": f"{session}; {remember}"}),
@@ -213,7 +212,6 @@ async def row(ending: Ending) -> dict[str, str]:
                 "open websocket": await is_open(socket),
                 "the user's API token": await ask(scene.here, {"Authorization": f"Bearer {scene.token}"}),
             }
-        return told
 
 
 async def make_table() -> str:

@@ -7,6 +7,8 @@ from types import ModuleType
 
 import pytest
 
+from quartlogin.webapp.journal import KINDS
+
 DOCS = Path(__file__).parent.parent / "docs"
 
 
@@ -30,3 +32,21 @@ def test_every_link_between_files_leads_to_one(page: Path) -> None:
     targets = re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8"))
 
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+async def test_the_table_of_costs_is_what_a_run_prints() -> None:
+    table = await script("make_cost_table").make_table()
+
+    assert (DOCS / "application.md").read_text(encoding="utf-8").endswith("\n" + table)
+
+
+async def test_the_table_of_what_ends_a_sign_in_is_what_a_run_prints() -> None:
+    table = await script("make_ending_table").make_table()
+
+    assert (DOCS / "what-ends-a-login.md").read_text(encoding="utf-8").endswith("\n" + table)
+
+
+def test_the_table_of_events_is_the_one_in_the_code() -> None:
+    in_page = re.findall(r"^\| `([a-z_]+)` \| ([^|]+) \|$", (DOCS / "application.md").read_text("utf-8"), re.MULTILINE)
+
+    assert dict(in_page) == KINDS | {"account_deleted": "(in the log only: the account is gone)"}

@@ -239,8 +239,9 @@ class Browser:
     sent: list[Jar] = field(default_factory=list)
     #: Answered, not yet back.
     answered: list[Jar] = field(default_factory=list)
-    #: When the oldest request that is still on its way was sent.
+    #: When the oldest request was sent that is still on its way, or whose answer was lost.
     since: float = 0
+    has_lost_answers: bool = False
     all_went_well: bool = True
 
     @property
@@ -248,7 +249,7 @@ class Browser:
         return bool(self.sent or self.answered)
 
     def send(self) -> None:
-        if not self.is_waiting:
+        if not self.is_waiting and not self.has_lost_answers:
             self.since = self.site.clock.now
         self.sent.append(dict(self.jar))
 
@@ -270,6 +271,7 @@ class Browser:
 
     def restart(self) -> None:
         """The browser is closed and opened: what was on its way is lost, and so is the session."""
+        self.has_lost_answers = self.has_lost_answers or self.is_waiting
         self.sent, self.answered = [], []
         self.jar.pop(SESSION, None)
 
@@ -280,6 +282,7 @@ class Browser:
             await self.arrive(0)
         while self.answered:
             self.come_back(0)
+        self.has_lost_answers = False
 
     async def wait(self, seconds: int) -> None:
         """Let time pass. What was lost is asked for again, and what is on its way arrives, within the grace."""
