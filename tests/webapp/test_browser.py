@@ -1,8 +1,10 @@
 """A person at a real browser: registering, signing in, being greeted, signing out."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -10,6 +12,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from servers import SCRIPTS, Server, free_port, running
 from visitors import PASSWORD
 
+PHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)"
+    " Version/17.5 Mobile/15E148 Safari/604.1"
+)
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -45,11 +51,12 @@ def screenshots(request: pytest.FixtureRequest) -> Path:
     return folder
 
 
-def open_page(browser: Browser, server: Server, *, width: int = 1280, scheme: str = "light") -> Page:
+def open_page(browser: Browser, server: Server, *, width: int = 1280, scheme: str = "light", **more: Any) -> Page:
     context = browser.new_context(
         base_url=server.url,
         viewport={"width": width, "height": 800},
         color_scheme=scheme,  # type: ignore[arg-type]
+        **more,
     )
     page = context.new_page()
     page.complaints = []  # type: ignore[attr-defined]
@@ -85,12 +92,111 @@ def test_somebody_registers_signs_out_and_signs_in_again(browser: Browser, serve
     page.get_by_label("Password").press("Enter")
     assert page.url.endswith("/account")
     assert page.get_by_role("definition").inner_text() == "Ada Lovelace"
+    assert page.get_by_text("this one").count() == 1
 
     page.get_by_role("link", name="Quartlogin").click()
     page.screenshot(path=screenshots / "home-signed-in.png")
     page.get_by_role("button", name="Sign out").click()
     page.goto("/account")
     assert page.url.endswith("/login?next=%2Faccount")
+    assert page.complaints == []  # type: ignore[attr-defined]
+
+
+def sign_in(page: Page, username: str, *, remember: bool = False) -> None:
+    page.goto("/login")
+    page.get_by_label("Username").fill(username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Keep me signed in").set_checked(remember)
+    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+
+
+def test_an_open_account_page_is_told_what_happens_elsewhere(
+    browser: Browser, server: Server, screenshots: Path
+) -> None:
+    desk = open_page(browser, server)
+    phone = open_page(browser, server, width=360, scheme="dark", user_agent=PHONE)
+    register(desk, "Annie Easley")
+    desk.goto("/account")
+    desk.wait_for_load_state("networkidle")
+
+    sign_in(phone, "Annie Easley")
+    desk.get_by_text("Signed in: Mobile Safari 17 on iOS").wait_for()
+    assert desk.locator("#sign-ins li").count() == 2
+    desk.get_by_label("Name").fill("backup script")
+    desk.get_by_role("button", name="Make a token").click()
+    desk.get_by_text("it is not shown again").wait_for()
+    desk.screenshot(path=screenshots / "account-1280.png", full_page=True)
+
+    phone.goto("/account")
+    phone.wait_for_load_state("networkidle")
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 360
+    phone.screenshot(path=screenshots / "account-360-dark.png", full_page=True)
+
+    desk.get_by_role("button", name="Sign out everywhere else").click()
+    phone.get_by_text("This sign-in has ended").wait_for()
+    assert phone.get_by_role("button", name="Make a token").is_disabled()
+    phone.screenshot(path=screenshots / "account-ended-360-dark.png")
+    phone.get_by_role("link", name="Sign in again").click()
+    assert phone.url.endswith("/login?next=/account")
+    assert desk.complaints == phone.complaints == []  # type: ignore[attr-defined]
+
+
+def test_the_account_page_works_without_script(browser: Browser, server: Server, screenshots: Path) -> None:
+    page = open_page(browser, server, java_script_enabled=False)
+    other = open_page(browser, server, java_script_enabled=False, user_agent=PHONE)
+    register(page, "Mary Jackson")
+    sign_in(other, "Mary Jackson")
+
+    page.goto("/account")
+    page.get_by_role("button", name=re.compile("^Sign out Mobile Safari 17 on iOS, ")).click()
+    assert page.get_by_role("status").inner_text() == "That sign-in has ended."
+    other.goto("/account")
+    assert "/login" in other.url
+
+    page.get_by_label("Name").fill("backup script")
+    page.get_by_role("button", name="Make a token").click()
+    token = page.locator("#new-token p > code").first.inner_text()
+    mine = page.request.get("/api/me", headers={"Authorization": f"Bearer {token}"}).json()
+    assert mine["username"] == "Mary Jackson"
+    page.goto("/account")
+    assert token not in page.content()
+    page.get_by_role("button", name="Revoke backup script").click()
+    assert page.get_by_role("status").inner_text() == "That token is revoked."
+
+    page.get_by_role("link", name="Change password").click()
+    page.get_by_label("Current password").fill(PASSWORD)
+    page.get_by_label("New password").fill("manchesterunited")
+    page.screenshot(path=screenshots / "password-1280.png")
+    page.get_by_role("main").get_by_role("button", name="Change password").click()
+    assert page.get_by_role("alert").count() == 1
+    page.get_by_label("Current password").fill(PASSWORD)
+    page.get_by_label("New password").fill("another horse, another staple")
+    page.get_by_role("main").get_by_role("button", name="Change password").click()
+    assert "Your password is changed" in page.get_by_role("status").inner_text()
+
+    page.get_by_role("link", name="Delete account").click()
+    page.get_by_label("Password").fill("another horse, another staple")
+    page.get_by_role("button", name="Delete my account").click()
+    assert page.get_by_role("status").inner_text() == "Your account is deleted."
+    assert page.context.cookies() == []
+
+
+def test_a_browser_that_was_closed_is_signed_in_again_and_asked_for_the_password_where_it_matters(
+    browser: Browser, server: Server, screenshots: Path
+) -> None:
+    page = open_page(browser, server)
+    register(page, "Dorothy Vaughan")
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page, "Dorothy Vaughan", remember=True)
+    page.context.clear_cookies(name="quartlogin")
+
+    page.goto("/account/password")
+    assert page.get_by_role("heading").inner_text() == "Is it still you?"
+    page.screenshot(path=screenshots / "reauthenticate-1280.png")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Continue").click()
+
+    assert page.url.endswith("/account/password")
     assert page.complaints == []  # type: ignore[attr-defined]
 
 
