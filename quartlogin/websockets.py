@@ -12,8 +12,9 @@ from .connection import current_connection
 from .state import state_of_request
 from .user import answers
 
-_POLICY_VIOLATION: Final = 1008  # RFC 6455, 7.4.1
-_REASON: Final = "The login has ended."
+#: Why a websocket is closed: a code (RFC 6455, 7.4.1) and words for it.
+_LOGIN_ENDED: Final = (1008, "The login has ended.")
+_GOING_AWAY: Final = (1001, "The server is stopping.")
 _GRACE: Final = 1  # second for a handler to clean up
 _PATIENCE: Final = 5  # seconds for a client to take note
 _MEMORY: Final = 60  # seconds; longer than a handshake takes
@@ -83,6 +84,12 @@ class OpenSockets:
         for login in [login for login in self._by_login if has_ended(login)]:
             self.close(login)
 
+    def close_all(self) -> None:
+        """Stop every handler: the server is about to stop, and some wait for open websockets before they do."""
+        for sockets in list(self._by_login.values()):
+            for socket in list(sockets):
+                socket.end(_GOING_AWAY)
+
     def rename(self, old: str | None, new: str) -> None:
         """Keep the websockets of a login that goes on under a new id."""
         for socket in self._by_login.pop(old or "", ()):
@@ -106,6 +113,7 @@ class _OpenSocket:
         self.is_ended = False
         self._is_wrapped = is_wrapped
         self._closing: asyncio.Task[None] | None = None
+        self._why = _LOGIN_ENDED
         self._connection = current_connection()
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[Any] = cast("asyncio.Task[Any]", asyncio.current_task())
@@ -122,10 +130,10 @@ class _OpenSocket:
         """Have the user looked up again and again, and the socket ended when the login counts no more."""
         self._start(self._ask_again(every))
 
-    def end(self) -> None:
-        """Stop the handler and close the websocket."""
+    def end(self, why: tuple[int, str] = _LOGIN_ENDED) -> None:
+        """Stop the handler and close the websocket, with this code and these words."""
         if not self.is_ended:
-            self.is_ended = True
+            self.is_ended, self._why = True, why
             self._loop.call_soon_threadsafe(self._start, self._stop())
 
     def come_to_rest(self) -> None:
@@ -134,7 +142,7 @@ class _OpenSocket:
         _log.debug("A websocket's handler was stopped, since its login has ended.", exc_info=True)
 
     async def say_why(self) -> None:
-        """Close the websocket with the reason, if the end of its login is why."""
+        """Close the websocket with the reason, if there is one that its client does not know."""
         if self.is_ended:
             self._closing = self._closing or self._loop.create_task(self._close())
             await asyncio.shield(self._closing)
@@ -152,7 +160,7 @@ class _OpenSocket:
     async def _close(self) -> None:
         try:
             async with asyncio.timeout(_PATIENCE):
-                await self._connection.close(_POLICY_VIOLATION, _REASON)
+                await self._connection.close(*self._why)
         except Exception:  # a client that does not read, or is gone
             _log.debug("A websocket could not be closed in order.", exc_info=True)
 

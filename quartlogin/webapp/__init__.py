@@ -83,7 +83,7 @@ def _join(app: Quart, settings: Settings) -> None:
     login_manager.records = logins
     login_manager.user_loader(logins.find)
     accounts = Accounts(store, passwords, logins, journal, _log_key(settings))
-    services.install(app, services.Services(settings, store, accounts, logins, live_pages))
+    services.install(app, services.Services(settings, store, accounts, logins, live_pages, login_manager))
     _open_and_close(app, store, logins, Housekeeping(store, timedelta(days=settings.event_retention)))
 
 

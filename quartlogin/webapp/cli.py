@@ -8,25 +8,21 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from ipaddress import ip_address
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import click
-from hypercorn.asyncio import serve as serve_here
 from hypercorn.config import Config
-from hypercorn.run import run
-from hypercorn.typing import Framework
 
 from quartlogin import __version__
 
-from . import create_app, keys
+from . import keys
 from .passwords import LONGEST_PASSWORD, length
+from .serving import run
 from .settings import PREFIX, Settings, SettingsError, read_settings
 from .store import DatabaseRefused, StoreUnavailable, UsernameTaken, store_at
 from .usernames import RULE, name_key
 
 T = TypeVar("T")
-
-_APPLICATION: Final = "quartlogin.webapp:create_app()"
 
 #: What goes wrong outside the program and is told in one sentence.
 _TOLD: Final = (SettingsError, DatabaseRefused, StoreUnavailable)
@@ -77,7 +73,6 @@ def serve(host: str, port: int, workers: int, database: str | None) -> None:
     os.environ[f"{PREFIX}DATABASE"] = settings.database  # the workers read their settings there
     os.environ[f"{PREFIX}SECRET_KEY"] = settings.secret_key or _kept_key(settings.database)
     config = Config()
-    config.application_path = _APPLICATION  # for workers, which are processes of their own
     addresses = _addresses(host)
     config.bind = [f"{_for_url(address)}:{port}" for address in addresses]
     config.workers = workers
@@ -86,10 +81,7 @@ def serve(host: str, port: int, workers: int, database: str | None) -> None:
     for address in addresses:
         _check_is_free(address, port)
     click.echo(f"Serving {settings.site_name} at http://{_for_url(host)}:{port} (Ctrl+C stops it).")
-    if workers > 1:
-        sys.exit(run(config))
-    # Not through `run`, which would let modules in the current folder stand in for others.
-    asyncio.run(serve_here(cast(Framework, create_app()), config))
+    sys.exit(run(config))
 
 
 @main.command("init-db")

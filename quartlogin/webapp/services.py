@@ -5,11 +5,13 @@ from typing import Final, cast
 
 from quart import Quart, current_app
 
+from quartlogin import LoginManager
+
 from .accounts import Accounts
 from .live import LivePages
 from .logins import StoredLogins
 from .settings import Settings
-from .store import Store
+from .store import Store, User
 
 _EXTENSION_NAME: Final = "quartlogin.webapp"
 
@@ -23,6 +25,7 @@ class Services:
     accounts: Accounts
     logins: StoredLogins
     live: LivePages
+    login_manager: LoginManager[User]
 
 
 def install(app: Quart, services: Services) -> None:

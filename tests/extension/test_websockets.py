@@ -654,6 +654,20 @@ async def test_two_sockets_of_one_login_both_close(app: Quart, open_socket: Open
     assert codes == [1008, 1008]
 
 
+async def test_all_sockets_close_with_1001_when_the_server_is_about_to_stop(
+    app: Quart, login_manager: LoginManager[User], open_socket: Open, browser: QuartClient
+) -> None:
+    phone = await signed_in(app, "2")
+
+    async with open_socket(app, browser) as socket, open_socket(app, phone) as of_phone:
+        await socket.hears()
+        await of_phone.hears()
+        login_manager.sockets.close_all()
+        closed = [await socket.next(), await of_phone.next()]
+
+    assert closed == [{"type": "websocket.close", "code": 1001, "reason": "The server is stopping."}] * 2
+
+
 async def test_sockets_close_of_which_the_apps_record_says_that_their_login_has_ended(
     app: Quart, login_manager: LoginManager[User], open_socket: Open, browser: QuartClient
 ) -> None:

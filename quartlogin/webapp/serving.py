@@ -1,0 +1,95 @@
+"""Serving the application with hypercorn, in one process or in several, until somebody tells them to stop."""
+
+import asyncio
+import signal
+import warnings
+from multiprocessing import connection, get_context
+from typing import Final, cast
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from hypercorn.typing import Framework
+
+from . import create_app
+from .services import services_of
+
+_PATIENCE: Final = 4  # seconds for open requests and websockets to end, once we are told to stop
+_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def run(config: Config) -> int:
+    """Serve until SIGINT or SIGTERM; the settings are read from the environment.
+
+    Hypercorn's own `run` would put the current folder on `sys.path`, and from Python 3.12 on it waits for open
+    websockets for as long as browsers keep them.
+
+    Args:
+        config: Where to listen, and in how many processes.
+
+    Returns:
+        The exit status: 0, or 1 if a process ended by itself.
+    """
+    if config.workers > 1:
+        return _serve_in_processes(config)
+    _serve_here(config)
+    return 0
+
+
+def _serve_here(config: Config) -> None:
+    # Said of `workers`, by which its sockets know that they share a port.
+    warnings.filterwarnings("ignore", message="The config `workers` has no affect")
+    asyncio.run(_serve(config))
+
+
+async def _serve(config: Config) -> None:
+    app, stop = create_app(), asyncio.Event()
+    for number in _STOP_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    async def wait_for_the_end() -> None:
+        await stop.wait()
+        services_of(app).login_manager.sockets.close_all()
+
+    serving = asyncio.ensure_future(serve(cast(Framework, app), config, shutdown_trigger=wait_for_the_end))
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({serving}, timeout=_PATIENCE)
+    stopping.cancel()
+    if not serving.done():  # somebody does not hang up
+        serving.cancel()
+        await asyncio.wait({serving})
+        await app.shutdown()
+        return
+    await serving
+
+
+def _serve_in_processes(config: Config) -> int:
+    """Start the processes, and end them all when a signal says so or one of them ends.
+
+    Each listens for itself: Hypercorn's sockets share a port where there is more than one worker.
+    """
+    context = get_context("spawn")
+    processes = [context.Process(target=_serve_here, args=(config,)) for _ in range(config.workers)]
+    is_asked_to_stop = False
+
+    def end() -> None:
+        for process in processes:
+            if process.is_alive():
+                process.terminate()
+
+    def stop(*_: object) -> None:
+        nonlocal is_asked_to_stop
+        is_asked_to_stop = True
+        end()
+
+    for number in _STOP_SIGNALS:
+        signal.signal(number, stop)
+    for process in processes:
+        if not is_asked_to_stop:
+            process.start()
+    connection.wait([process.sentinel for process in processes if process.pid is not None])
+    end()
+    for process in processes:
+        if process.pid is not None:
+            process.join()
+    return 0 if is_asked_to_stop else 1
