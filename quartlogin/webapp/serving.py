@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import warnings
+from logging import INFO, Formatter, StreamHandler, getLogger
 from multiprocessing import connection, get_context
 from typing import Final, cast
 
@@ -11,6 +12,7 @@ from hypercorn.config import Config
 from hypercorn.typing import Framework
 
 from . import create_app
+from .journal import AUDIT_LOGGER
 from .services import services_of
 
 _PATIENCE: Final = 4  # seconds for open requests and websockets to end, once we are told to stop
@@ -38,7 +40,18 @@ def run(config: Config) -> int:
 def _serve_here(config: Config) -> None:
     # Said of `workers`, by which its sockets know that they share a port.
     warnings.filterwarnings("ignore", message="The config `workers` has no affect")
+    _show_audit_log()
     asyncio.run(_serve(config))
+
+
+def _show_audit_log() -> None:
+    """Write what happens to the accounts to standard error, one line of JSON each."""
+    audit = getLogger(AUDIT_LOGGER)
+    handler = StreamHandler()
+    handler.setFormatter(Formatter("%(message)s"))
+    audit.addHandler(handler)
+    audit.setLevel(INFO)
+    audit.propagate = False
 
 
 async def _serve(config: Config) -> None:

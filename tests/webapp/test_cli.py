@@ -69,9 +69,11 @@ def test_a_name_that_is_taken_is_one_sentence(database: str) -> None:
     [
         ("", PASSWORD, "Error: '' is not a username. Use 1 to 64 letters and digits"),
         ("a\u200bb", PASSWORD, "is not a username."),
-        ("Alice", "short", "Error: The password has to have 15 to 1024 characters, and has 5.\n"),
-        ("Alice", "x" * 1025, "Error: The password has to have 15 to 1024 characters, and has 1025.\n"),
-        ("Alice", "", "and has 0.\n"),
+        ("Alice", "short", "Error: This password cannot be used. Use at least 15 characters; these are 5.\n"),
+        ("Alice", "x" * 1025, "Use at most 1024 characters; these are 1025.\n"),
+        ("Alice", "manchesterunited", "Too many people use this password"),
+        ("alice in wonderland", "Alice in Wonderland 2026", "made of your name"),
+        ("Alice", "", "these are 0.\n"),
     ],
 )
 def test_a_bad_name_or_password_is_one_sentence(database: str, name: str, password: str, sentence: str) -> None:

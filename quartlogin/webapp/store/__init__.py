@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .database import Database, Transaction
-from .errors import Conflict, DatabaseRefused, StoreUnavailable, UsernameTaken
+from .errors import Conflict, DatabaseRefused, NamesTaken, StoreUnavailable, UsernameTaken
 from .events import Events
 from .logins import Logins
 from .postgres import PostgresDatabase
@@ -38,6 +38,7 @@ __all__ = [
     "Kind",
     "LoginRow",
     "Logins",
+    "NamesTaken",
     "NewLogin",
     "NewUser",
     "PostgresDatabase",

@@ -13,5 +13,17 @@ class Conflict(Exception):  # noqa: N818 -- for the caller to name
     """A row of this key is there already, or the row that it belongs to is not."""
 
 
+class NamesTaken(Exception):  # noqa: N818 -- as below
+    """Some of many names are taken already.
+
+    Args:
+        keys: Those names, normalised.
+    """
+
+    def __init__(self, keys: list[str]) -> None:
+        super().__init__(f"{len(keys)} names are taken")
+        self.keys = keys
+
+
 class UsernameTaken(Exception):  # noqa: N818 -- the visitor's next step, not a fault
     """Somebody has this name already, or one that differs only in case, width or composition."""

@@ -1,11 +1,16 @@
 """The table of users: one method for each question, with its SQL."""
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final
 
 from .database import Database, Transaction
-from .errors import Conflict, UsernameTaken
+from .errors import Conflict, NamesTaken, UsernameTaken
 from .events import Events
 from .rows import Credentials, Event, NewUser, User, UserRow
+
+_BATCH: Final = 1000  # rows of an import in one statement
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ class Users:
         await self.database.write("UPDATE users SET copied_at = NULL WHERE id = $1", user_id)
         return int(rows[0][0])
 
-    async def list(self, now: int, idle_since: int) -> list[UserRow]:
+    async def list_all(self, now: int, idle_since: int) -> list[UserRow]:
         """List every user by name, with how many logins count now."""
         rows = await self.database.read(
             "SELECT u.id, u.username, u.is_active, u.created_at, max(l.seen_at), count(l.ref)"
@@ -134,6 +139,64 @@ class Users:
         return [
             UserRow(i, name, bool(active), made, seen or None, count) for i, name, active, made, seen, count in rows
         ]
+
+    async def add_many(
+        self, people: Iterable[NewUser], now: int, tell: Callable[[int], None], *, skip_taken: bool
+    ) -> list[str]:
+        """Add many users in one transaction.
+
+        Args:
+            people: With no name twice.
+            now: Seconds since 1970.
+            tell: Called with the number of users that were added, several times.
+            skip_taken: Leave out whose names are taken.
+
+        Returns:
+            The keys of the names that were left out.
+
+        Raises:
+            NamesTaken: Some names are taken, and `skip_taken` is not said; nothing was added.
+        """
+
+        async def work(transaction: Transaction) -> list[str]:
+            await transaction.run(
+                "CREATE TEMPORARY TABLE newcomers"
+                " (number BIGINT PRIMARY KEY, id TEXT, username TEXT, username_key TEXT, password_hash TEXT)"
+            )
+            count = 0
+            for batch in _batches(people):
+                rows = [
+                    (number, new.user.id, new.user.username, new.username_key, new.password_hash)
+                    for number, new in enumerate(batch, count)
+                ]
+                await transaction.run_many("INSERT INTO newcomers VALUES ($1, $2, $3, $4, $5)", rows)
+                count += len(rows)
+            taken = await transaction.run(
+                "SELECT n.username_key FROM newcomers n JOIN users u ON u.username_key = n.username_key"
+                " ORDER BY n.number"
+            )
+            if taken and not skip_taken:
+                raise NamesTaken([row[0] for row in taken])
+            for first in range(0, count, _BATCH):
+                await transaction.run(
+                    "INSERT INTO users (id, username, username_key, password_hash, created_at, password_changed_at)"
+                    " SELECT n.id, n.username, n.username_key, n.password_hash,"
+                    " CAST($1 AS BIGINT), CAST($1 AS BIGINT) FROM newcomers n"
+                    " WHERE n.number >= $2 AND n.number < $3"
+                    " AND NOT EXISTS (SELECT 1 FROM users u WHERE u.username_key = n.username_key)",
+                    *(now, first, first + _BATCH),
+                )
+                tell(min(_BATCH, count - first))
+            await transaction.run("DROP TABLE newcomers")
+            return [row[0] for row in taken]
+
+        return await self.database.transaction(work)
+
+
+def _batches(people: Iterable[NewUser]) -> Iterator[list[NewUser]]:
+    rest = iter(people)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch
 
 
 async def _end_logins(transaction: Transaction, user_id: str) -> None:

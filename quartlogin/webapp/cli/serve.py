@@ -1,0 +1,129 @@
+"""The commands that start the service and prepare its database."""
+
+import asyncio
+import errno
+import os
+import socket
+import sys
+from ipaddress import ip_address
+
+import click
+from hypercorn.config import Config
+
+from .. import keys
+from ..serving import run
+from ..settings import PREFIX, Settings, SettingsError
+from ..store import POSTGRES_SCHEMES, store_at
+from .access import database_option, one_sentence, settings_with
+
+
+@click.command()
+@click.option("--host", default="localhost", show_default=True, help="The address to listen on.")
+@click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535), help="The port to listen on.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
+@database_option
+@one_sentence
+def serve(host: str, port: int, workers: int, database: str | None) -> None:
+    """Start the service, and create what is missing: the database and, on a loopback address, a secret key.
+
+    \b
+    quartlogin serve --port 8000
+    QUARTLOGIN_SECRET_KEY=... quartlogin serve --host 0.0.0.0 --workers 2 --database postgresql://db/people
+    """
+    settings = settings_with(database)
+    if settings.secret_key is None and not (_is_loopback(host) and _is_file(settings.database)):
+        raise SettingsError(keys.NO_KEY)
+    asyncio.run(_open_and_close(settings))
+    os.environ[f"{PREFIX}DATABASE"] = settings.database  # the workers read their settings there
+    os.environ[f"{PREFIX}SECRET_KEY"] = settings.secret_key or _kept_key(settings.database)
+    config = Config()
+    addresses = _addresses(host)
+    config.bind = [f"{_for_url(address)}:{port}" for address in addresses]
+    config.workers = workers
+    config.include_server_header = False
+    config.loglevel = "WARNING"
+    for address in addresses:
+        _check_is_free(address, port)
+    click.echo(f"Serving {settings.site_name} at http://{_for_url(host)}:{port} (Ctrl+C stops it).")
+    sys.exit(run(config))
+
+
+@click.command("init-db")
+@database_option
+@one_sentence
+def init_db(database: str | None) -> None:
+    """Create the database, or bring an older one up to date. `serve` does it too."""
+    settings = settings_with(database)
+    label = asyncio.run(_open_and_close(settings))
+    click.echo(f"The database {settings.database if _is_file(settings.database) else label} is ready.")
+
+
+async def _open_and_close(settings: Settings) -> str:
+    database = store_at(settings.database).database
+    await database.open()
+    await database.close()
+    return database.label
+
+
+def _kept_key(database: str) -> str:
+    """Return the secret key that is kept beside the database, making it first if need be."""
+    path = keys.key_file(database)
+    try:
+        key, is_new = keys.read_or_make(path)
+    except OSError as error:
+        raise SettingsError(f"The secret key in {path} cannot be used: {_lowered(error)}.") from error
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    if is_new:
+        click.echo(f"Made a secret key; it is kept in {path}. Set {PREFIX}SECRET_KEY to bring your own.")
+    else:
+        click.echo(f"Using the secret key that is kept in {path}.")
+    return key
+
+
+def _is_file(database: str) -> bool:
+    return not database.startswith(POSTGRES_SCHEMES)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _addresses(host: str) -> list[str]:
+    """Return what to bind: for localhost both of its addresses, since browsers try either first."""
+    if host != "localhost":
+        return [host.strip("[]")]
+    return ["127.0.0.1", *(["::1"] if _has_ipv6_loopback() else [])]
+
+
+def _has_ipv6_loopback() -> bool:
+    try:
+        _listen("::1", 0)
+    except OSError:
+        return False
+    return True
+
+
+def _check_is_free(address: str, port: int) -> None:
+    try:
+        _listen(address, port)
+    except OSError as error:
+        raise click.ClickException(f"Cannot listen on {_for_url(address)}:{port}: {_lowered(error)}.") from None
+
+
+def _listen(address: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    socket.create_server((address, port), family=family).close()
+
+
+def _lowered(error: OSError) -> str:
+    """Return the system's words for an error; Python adds its own to `strerror` here and there."""
+    number = error.errno or 0
+    return (os.strerror(number) if number in errno.errorcode else error.strerror or str(error)).lower()
+
+
+def _for_url(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
