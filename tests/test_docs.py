@@ -50,3 +50,7 @@ def test_the_table_of_events_is_the_one_in_the_code() -> None:
     in_page = re.findall(r"^\| `([a-z_]+)` \| ([^|]+) \|$", (DOCS / "application.md").read_text("utf-8"), re.MULTILINE)
 
     assert dict(in_page) == KINDS | {"account_deleted": "(in the log only: the account is gone)"}
+
+
+def test_the_page_about_the_command_line_is_what_its_help_says() -> None:
+    assert (DOCS / "command-line.md").read_text(encoding="utf-8") == script("make_command_page").page()

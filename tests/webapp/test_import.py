@@ -1,0 +1,205 @@
+"""Importing accounts from a file: all of them, or none."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from databases import run_sql
+from quartlogin.webapp.cli import main
+from servers import SCRIPTS
+from visitors import CHEAP, PASSWORD
+
+HASH = CHEAP.hash(PASSWORD)
+Run = Callable[..., Result]
+CLEAR = "username,password\n"
+HASHED = "username,password_hash\n"
+
+
+@pytest.fixture
+def run(tmp_path: Path, database: str) -> Run:
+    def run(content: str | bytes, *options: str) -> Result:
+        file = tmp_path / "people.csv"
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return CliRunner().invoke(main, ["user", "import", str(file), "--database", database, *options])
+
+    return run
+
+
+def names(database: str) -> list[str]:
+    is_there = Path(database).exists()
+    return [name for (name,) in run_sql(database, "SELECT username FROM users ORDER BY username")] if is_there else []
+
+
+def test_hashed_passwords_are_taken_as_they_are(run: Run, database: str) -> None:
+    done = run(f'{HASHED}Ada,"{HASH}"\nGrace,"{HASH}"\n')
+
+    assert (done.exit_code, done.stdout) == (0, "Imported 2 accounts, skipped 0 lines.\n")
+    assert run_sql(database, "SELECT username, username_key, password_hash FROM users ORDER BY username") == [
+        ("Ada", "ada", HASH),
+        ("Grace", "grace", HASH),
+    ]
+
+
+def test_clear_passwords_are_hashed(run: Run, database: str) -> None:
+    done = run(f"{CLEAR}Ada,{PASSWORD}\n")
+
+    [(stored,)] = run_sql(database, "SELECT password_hash FROM users")
+    assert done.exit_code == 0
+    assert stored.startswith("$argon2id$")
+    assert PASSWORD not in stored + done.output
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_spreadsheets_write_their_own_kind_of_csv(run: Run, database: str, mark: bytes, end: str) -> None:
+    text = f'username,password_hash{end}"Zoë, Ada"{end}{end}Zoë,"{HASH}"{end}'
+    done = run(mark + text.encode(), "--skip-bad")
+
+    assert names(database) == ["Zoë"]
+    assert "line 2: it has 1 columns instead of 2\n" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("Ada", "it has 1 columns instead of 2"),
+        (f"Ada,{PASSWORD},more", "it has 3 columns instead of 2"),
+        (f",{PASSWORD}", "'' is not a username"),
+        (f"a\u200bb,{PASSWORD}", "'a\\u200bb' is not a username"),
+        (f"\x1b[2J,{PASSWORD}", "'\\x1b[2J' is not a username"),
+        ("Ada,short", "the password cannot be used. Use at least 15 characters; these are 5."),
+        ("Ada,manchesterunited", "the password cannot be used. Too many people use this password"),
+        (f"GRACE,{PASSWORD}", "the name 'GRACE' is in line 2 already"),
+        (f'"Ada"x,{PASSWORD}', "this is no CSV"),
+        (f'"Ada,{PASSWORD}', "this is no CSV"),
+        (f"A\0da,{PASSWORD}", ""),
+    ],
+)
+def test_a_bad_line_is_told_with_its_number_and_nothing_is_imported(
+    run: Run,
+    database: str,
+    line: str,
+    told: str,
+) -> None:
+    content = f"{CLEAR}Grace,{PASSWORD}\n{line}\n"
+
+    refused = run(content)
+
+    assert refused.exit_code == 1
+    assert f"line 3: {told}" in refused.stderr
+    assert refused.stderr.endswith("Error: One line is bad, so nothing was imported; --skip-bad imports the others.\n")
+    assert "\x1b" not in refused.stderr
+    assert names(database) == []
+
+    skipped = run(content, "--skip-bad")
+
+    assert skipped.stdout == "Imported 1 accounts, skipped 1 lines.\n"
+    assert names(database) == ["Grace"]
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "",
+        "x",
+        "$2b$12$abcdefghijklmnopqrstuv",
+        HASH.replace("m=8", "m=99999999"),
+        HASH.replace("t=1", "t=9999"),
+        HASH.replace("t=1", "t=0"),
+        HASH.replace("m=8", "m=1"),
+        HASH.replace("v=19", "v=16"),
+        HASH + "!",
+    ],
+)
+def test_a_hash_that_cannot_or_should_not_be_checked_is_a_bad_line(run: Run, stored: str) -> None:
+    assert "line 2: the password cannot be used. The hash" in run(f'{HASHED}Ada,"{stored}"\n').stderr
+
+
+def test_a_line_has_the_number_that_an_editor_shows(run: Run) -> None:
+    done = run(f'{CLEAR}"Ada\nLovelace",{PASSWORD}\n\nGrace,short\n')
+
+    assert "line 2: " in done.stderr
+    assert "line 5: " in done.stderr
+
+
+def test_names_that_are_taken_are_bad_lines(run: Run, database: str) -> None:
+    run(f'{HASHED}Ada,"{HASH}"\n')
+    content = f'{HASHED}Grace,"{HASH}"\nADA,"{HASH}"\n'
+
+    refused = run(content)
+    before = names(database)
+    skipped = run(content, "--skip-bad")
+
+    assert "line 3: there is an account of this name already\n" in refused.stderr
+    assert (refused.exit_code, before) == (1, ["Ada"])
+    assert skipped.stdout == "Imported 1 accounts, skipped 1 lines.\n"
+    assert names(database) == ["Ada", "Grace"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (f"{CLEAR}Ada,{PASSWORD}\n".encode("utf-16"), "it is in UTF-16: save it as UTF-8.\n"),
+        (f"{CLEAR}Zoë,{PASSWORD}\n".encode("latin-1"), "line 2 is not UTF-8: save it as UTF-8.\n"),
+        (b"", "its first line has to be username,password or username,password_hash.\n"),
+        (b"name,password\n", "its first line has to be"),
+        (b"username,password,password\n", "its first line has to be"),
+        (b"username,password,password_hash\n", "its first line has to be"),
+    ],
+)
+def test_a_file_that_cannot_be_read_as_it_should_be_is_one_sentence(
+    run: Run,
+    database: str,
+    content: bytes,
+    told: str,
+) -> None:
+    done = run(content, "--skip-bad")
+
+    assert done.exit_code == 1
+    assert told in done.stderr
+    assert names(database) == []
+
+
+def test_many_bad_lines_are_not_all_told(run: Run) -> None:
+    done = run(CLEAR + "Ada,short\n" * 30)
+
+    assert len(re.findall(r"^line ", done.stderr, re.MULTILINE)) == 20
+    assert "... and 10 more\nError: 30 lines are bad, so nothing was imported;" in done.stderr
+
+
+def test_killed_in_the_middle_of_storing_nothing_is_there(tmp_path: Path, database: str) -> None:
+    """The process kills itself with SIGKILL, after some of the lines are stored, before the last of them."""
+    file = tmp_path / "people.csv"
+    file.write_text(HASHED + "".join(f'user{number},"{HASH}"\n' for number in range(5000)))
+    script = (
+        "import os, signal\n"
+        "from quartlogin.webapp.cli import imports, main\n"
+        "class Bar:\n"
+        "    def __enter__(self): return self\n"
+        "    def __exit__(self, *_): pass\n"
+        "    def update(self, count): print(count, flush=True); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "imports._progress = lambda *_: Bar()\n"
+        f"main(['user', 'import', {str(file)!r}, '--database', {database!r}])\n"
+    )
+
+    killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert killed.stdout == "1000\n"
+    assert names(database) == []
+    done = subprocess.run(
+        [SCRIPTS / "quartlogin", "user", "import", file, "--database", database],
+        env={**os.environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "Imported 5000 accounts, skipped 0 lines.\n"
+    assert len(names(database)) == 5000
