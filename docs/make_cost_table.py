@@ -51,7 +51,6 @@ async def make_table() -> str:
         parts = services_of(app)
         parts.accounts = replace(parts.accounts, passwords=Passwords(CHEAP))
         async with app.test_app():
-            await asyncio.sleep(0.2)  # until the housekeeping has had its first look
             rows = [await measure(name, *visit) for name, visit in (await visits(app)).items()]
     lines = ["| request | statements that read | that write | trips to the database |", "|---|---|---|---|", *rows]
     return "\n".join(lines) + "\n"

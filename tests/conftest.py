@@ -1,13 +1,19 @@
 """What every test of the application may ask for."""
 
 import os
-from collections.abc import AsyncIterator, Callable
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
+from secrets import token_hex
+from tempfile import mkdtemp
 
 import pytest
 from quart import Quart
 
+from databases import run_sql
 from quartlogin.webapp import create_app
+from servers import Postgres, postgres, postgres_binaries
 from visitors import KEY, Visitor, with_cheap_hashes
 
 
@@ -36,17 +42,41 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def missing(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Skip loudly what this machine lacks; in CI that is a failure."""
 
-    def skip_or_fail(what: str) -> None:
-        if request.config.getoption("--require-everything"):
-            pytest.fail(f"{what} is missing, and --require-everything was given.")
-        pytest.skip(f"{what} is missing: what this test shows was NOT shown.")
+    return partial(skip_or_fail, request.config)
 
-    return skip_or_fail
+
+def skip_or_fail(config: pytest.Config, what: str) -> None:
+    if config.getoption("--require-everything"):
+        pytest.fail(f"{what} is missing, and --require-everything was given.")
+    pytest.skip(f"{what} is missing: what this test shows was NOT shown.")
+
+
+@pytest.fixture(scope="session")
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
+    """One PostgreSQL server for all tests: making one takes seconds."""
+    binaries = postgres_binaries()
+    if binaries is None:
+        skip_or_fail(request.config, "A PostgreSQL server (initdb, pg_ctl)")
+    assert binaries is not None
+    folder = Path(mkdtemp())  # not tmp_path, whose parents are closed to the server's user
+    try:
+        with postgres(binaries, folder) as server:
+            yield server
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> str:
-    return str(tmp_path / "people.sqlite3")
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database: a file, or on a PostgreSQL server for tests with `both_databases`."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield str(tmp_path / "people.sqlite3")
+        return
+    server: Postgres = request.getfixturevalue("postgres_server")
+    name = f"people_{token_hex(8)}"
+    run_sql(server.url, f"CREATE DATABASE {name}")
+    yield server.url_of(name)
+    run_sql(server.url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

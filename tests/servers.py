@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,9 +81,36 @@ def postgres_binaries() -> Path | None:
     return folders[-1].parent if folders else None
 
 
+@dataclass
+class Postgres:
+    """A running PostgreSQL server."""
+
+    port: int
+    #: Runs a program of PostgreSQL's, such as `pg_ctl`, as the server's user.
+    run: Callable[..., None]
+    data: Path
+
+    @property
+    def url(self) -> str:
+        return self.url_of("postgres")
+
+    def url_of(self, database: str) -> str:
+        return f"postgresql://test@127.0.0.1:{self.port}/{database}"
+
+    def stop(self) -> None:
+        self.run("pg_ctl", "-D", self.data, "-w", "-m", "immediate", "stop")
+
+    def start(self) -> None:
+        self.run("pg_ctl", "-D", self.data, "-w", "-l", self.data.parent / "log", "-o", self._settings, "start")
+
+    @property
+    def _settings(self) -> str:
+        return f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories='' -c fsync=off"
+
+
 @contextmanager
-def postgres(binaries: Path, folder: Path) -> Iterator[str]:
-    """Run a PostgreSQL with an empty database in this folder; yields its URL."""
+def postgres(binaries: Path, folder: Path) -> Iterator[Postgres]:
+    """Run a PostgreSQL with an empty database in this folder."""
     as_user = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
     data, port = folder / "data", free_port()
     if as_user:
@@ -96,9 +123,9 @@ def postgres(binaries: Path, folder: Path) -> Iterator[str]:
         assert done.returncode == 0, done.stdout + done.stderr
 
     run("initdb", "-D", data, "-U", "test", "-A", "trust", "-E", "UTF8")
-    settings = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories='' -c fsync=off"
-    run("pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", settings, "start")
+    server = Postgres(port, run, data)
+    server.start()
     try:
-        yield f"postgresql://test@127.0.0.1:{port}/postgres"
+        yield server
     finally:
-        run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+        server.stop()

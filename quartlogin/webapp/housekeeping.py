@@ -10,6 +10,7 @@ from .store import Store, StoreUnavailable
 
 _BATCH: Final = 100  # rows; what a transaction of so many takes, nobody notices
 _PAUSE: Final = 0.1  # seconds between two batches, for others to write
+_FIRST: Final = 60  # seconds after the start, when there is other work to do
 _EVERY: Final = 600  # seconds between two rounds
 
 _log = getLogger(__name__)
@@ -29,7 +30,7 @@ class Housekeeping:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin, now and every ten minutes."""
+        """Begin: a minute from now, and then every ten minutes."""
         self._task = asyncio.get_running_loop().create_task(self._go_on())
 
     async def stop(self) -> None:
@@ -51,6 +52,7 @@ class Housekeeping:
         return removed
 
     async def _go_on(self) -> None:
+        await asyncio.sleep(_FIRST)
         while True:
             try:
                 await self.clean()

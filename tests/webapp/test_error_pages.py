@@ -5,9 +5,10 @@ import logging
 import pytest
 from quart import Quart, abort
 
+from databases import both_databases
 from quartlogin.webapp.error_pages import PAGES
 from quartlogin.webapp.services import services_of
-from visitors import PASSWORD, Visitor
+from visitors import PASSWORD, Visitor, add_user
 
 
 @pytest.mark.parametrize("status", sorted(PAGES))
@@ -43,17 +44,18 @@ async def test_an_unexpected_error_tells_the_visitor_nothing_and_the_log_everyth
     assert "a secret of the program" in caplog.text
 
 
+@both_databases
 @pytest.mark.parametrize("path", ["/", "/account", "/readyz"])
 async def test_while_the_database_is_down_pages_are_503_and_nobody_is_signed_out(
     app: Quart, visitor: Visitor, path: str
 ) -> None:
     await visitor.register()
     store = services_of(app).store
-    await store.close()
+    await store.database.close()
 
     down = await visitor.get(path)
     alive = await visitor.get("/healthz")
-    await store.open()
+    await store.database.open()
 
     assert down.status == 503
     assert down.headers["Retry-After"] == "5"
@@ -62,13 +64,14 @@ async def test_while_the_database_is_down_pages_are_503_and_nobody_is_signed_out
     assert await visitor.is_signed_in()
 
 
+@both_databases
 async def test_while_the_database_is_down_a_password_is_not_called_wrong(app: Quart, visitor: Visitor) -> None:
-    await services_of(app).accounts.register("Alice", PASSWORD)
+    await add_user(app, "Alice")
     page = await visitor.get("/login")
-    await services_of(app).store.close()
+    await services_of(app).store.database.close()
 
     answer = await visitor.post("/login", {"csrf_token": page.token, "username": "Alice", "password": PASSWORD})
-    await services_of(app).store.open()
+    await services_of(app).store.database.open()
 
     assert answer.status == 503
     assert "not right" not in answer.text

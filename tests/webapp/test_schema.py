@@ -1,17 +1,12 @@
 """The tables: one `schema.sql` for both databases."""
 
-import shutil
 import sqlite3
-import tempfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import asyncpg
 import pytest
 
 from quartlogin.webapp.resources import find
 from quartlogin.webapp.store.schema import SCHEMA_VERSION
-from servers import postgres, postgres_binaries
 
 SCHEMA = find("schema.sql").read_text(encoding="utf-8")
 ADD_ALICE = (
@@ -20,22 +15,9 @@ ADD_ALICE = (
 )
 
 
-@pytest.fixture
-def postgres_url(missing: Callable[[str], None]) -> Iterator[str]:
-    binaries = postgres_binaries()
-    if binaries is None:
-        missing("A PostgreSQL server (initdb, pg_ctl)")
-    assert binaries is not None
-    folder = Path(tempfile.mkdtemp())  # not tmp_path, whose parents are closed to the server's user
-    try:
-        with postgres(binaries, folder) as url:
-            yield url
-    finally:
-        shutil.rmtree(folder)
-
-
-async def test_the_schema_loads_on_postgresql(postgres_url: str) -> None:
-    connection = await asyncpg.connect(postgres_url)
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_the_schema_loads_on_postgresql(database: str) -> None:
+    connection = await asyncpg.connect(database)
 
     await connection.execute(SCHEMA)
     await connection.execute(ADD_ALICE)

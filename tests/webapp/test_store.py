@@ -1,254 +1,431 @@
-"""The database: what it keeps, what it refuses, and what a page costs in it."""
+"""The store: one suite for both kinds of database."""
 
 import asyncio
-import os
-import sqlite3
-import stat
-import time
 from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-import aiosqlite
 import pytest
-from quart import Quart
 
-from databases import run_sql
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.store import DatabaseRefused, SQLiteStore, Store, StoreUnavailable, User, UsernameTaken
-from visitors import Visitor
+from databases import both_databases, run_sql
+from quartlogin.webapp.store import (
+    NEVER,
+    Event,
+    NamesTaken,
+    NewLogin,
+    NewUser,
+    Store,
+    StoreUnavailable,
+    Transaction,
+    User,
+    UsernameTaken,
+    store_at,
+)
+
+pytestmark = both_databases
 
 ALICE = User(id="A" * 22, username="Alice")
+BOB = User(id="B" * 22, username="Bob")
+NEW_ALICE = NewUser(ALICE, "alice", "hash of alice")
+NEW_BOB = NewUser(BOB, "bob", "hash of bob")
+NOW = 1_900_000_000
+LOGIN = NewLogin(
+    id_hash="1" * 64,
+    ref="ref1",
+    user_id=ALICE.id,
+    kind="session",
+    epoch=0,
+    name=None,
+    secrets="aa+1",
+    made_at=NOW,
+    expires_at=NOW + 1000,
+    address="192.0.2.1",
+    browser="a browser",
+)
+OTHER_LOGIN = replace(LOGIN, id_hash="2" * 64, ref="ref2")
+TOKEN = replace(LOGIN, id_hash="3" * 64, ref="ref3", kind="bearer", name="a program")
+BOBS_LOGIN = replace(LOGIN, id_hash="4" * 64, ref="ref4", user_id=BOB.id)
+
+
+def event(number: int = 1, user: User = ALICE, at: int = NOW, kind: str = "signed_in") -> Event:
+    return Event(f"event {number}", kind, user.id, at, "192.0.2.1", "a browser", None)
 
 
 @pytest.fixture
 async def store(database: str) -> AsyncIterator[Store]:
-    store = SQLiteStore(database)
-    await store.open()
+    store = store_at(database)
+    await store.database.open()
     yield store
-    await store.close()
-
-
-async def test_a_user_is_found_by_id_and_by_name(store: Store) -> None:
-    await store.add_user(ALICE, "alice", "hash", 1)
-
-    found = await store.find_user(ALICE.id)
-    credentials = await store.find_credentials("alice")
-
-    assert found == ALICE
-    assert found is not None
-    assert found.username == "Alice"
-    assert credentials is not None
-    assert (credentials.user, credentials.password_hash, credentials.is_active) == (ALICE, "hash", True)
-
-
-async def test_nobody_is_found_under_another_id_or_name(store: Store) -> None:
-    await store.add_user(ALICE, "alice", "hash", 1)
-
-    assert await store.find_user("B" * 22) is None
-    assert await store.find_credentials("Alice") is None
-
-
-async def test_a_name_can_be_taken_once(store: Store) -> None:
-    await store.add_user(ALICE, "alice", "hash", 1)
-
-    with pytest.raises(UsernameTaken):
-        await store.add_user(User(id="B" * 22, username="ALICE"), "alice", "other", 2)
-
-    assert await store.find_user("B" * 22) is None
-
-
-async def test_a_disabled_user_is_not_found_by_id_until_enabled_again(store: Store) -> None:
-    await store.add_user(ALICE, "alice", "hash", 1)
-
-    assert await store.set_active("alice", active=False)
-    while_disabled = await store.find_user(ALICE.id)
-    assert await store.set_active("alice", active=True)
-
-    assert while_disabled is None
-    assert await store.find_user(ALICE.id) == ALICE
-    assert not await store.set_active("bob", active=False)
-
-
-async def test_what_was_stored_is_there_after_opening_again(store: Store, database: str) -> None:
-    await store.add_user(ALICE, "alice", "hash", 1)
-    await store.close()
-
-    again = SQLiteStore(database)
-    await again.open()
-
-    assert await again.find_user(ALICE.id) == ALICE
-    await again.close()
-
-
-async def test_many_that_open_a_new_database_together_create_it_once(database: str) -> None:
-    stores = [SQLiteStore(database) for _ in range(8)]
-
-    await asyncio.gather(*(store.open() for store in stores))
-
-    assert run_sql(database, "SELECT count(*) FROM quartlogin_schema") == [(1,)]
-    for store in stores:
-        await store.close()
-
-
-async def test_the_file_is_its_owners_only_and_commits_are_durable(store: SQLiteStore, database: str) -> None:
-    assert stat.S_IMODE(Path(database).stat().st_mode) == 0o600
-    for connection in (store._reader, store._writer):
-        assert connection is not None
-        values = [
-            next(iter(await connection.execute_fetchall(f"PRAGMA {name}")))[0]
-            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-        ]
-        assert values == ["wal", 2, 1, 5000]
-
-
-async def test_a_store_that_is_not_open_is_unavailable(database: str) -> None:
-    store = SQLiteStore(database)
-
-    with pytest.raises(StoreUnavailable, match="is not open"):
-        await store.find_user(ALICE.id)
-
-
-async def test_a_table_that_is_gone_makes_the_store_unavailable(store: Store, database: str) -> None:
-    run_sql(database, "DROP TABLE users")
-
-    with pytest.raises(StoreUnavailable):
-        await store.find_user(ALICE.id)
-
-
-async def refusal(path: Path) -> str:
-    store = SQLiteStore(str(path))
-    with pytest.raises(DatabaseRefused) as error:
-        await store.open()
-    assert "\n" not in str(error.value)
-    return str(error.value)
-
-
-async def test_the_database_of_another_program_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "other.sqlite3"
-    run_sql(path, "CREATE TABLE users (id INTEGER)")
-    before = path.read_bytes()
-
-    assert "belongs to another program" in await refusal(path)
-    assert path.read_bytes() == before
-
-
-async def test_a_database_of_another_version_is_refused(store: Store, database: str) -> None:
-    run_sql(database, "UPDATE quartlogin_schema SET version = 99")
-
-    assert "has version 99 of the tables" in await refusal(Path(database))
-
-
-async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "notes.txt"
-    path.write_text("no database at all " * 100)
-
-    assert "it is not an SQLite database" in await refusal(path)
-
-
-async def test_a_truncated_database_is_refused(store: Store, database: str) -> None:
-    await store.close()
-    path = Path(database)
-    path.write_bytes(path.read_bytes()[:5000])
-
-    assert "cannot be used" in await refusal(path)
-
-
-async def test_a_read_only_database_is_refused(store: Store, database: str) -> None:
-    """The file's format version says so, which binds root as well as everybody else."""
-    await store.close()
-    path = Path(database)
-    content = bytearray(path.read_bytes())
-    content[18] = 9  # the file format's write version: newer than this SQLite, so only to be read
-    content[19] = 1
-    path.write_bytes(content)
-
-    assert "it is read-only" in await refusal(path)
-
-
-async def test_a_folder_that_is_missing_or_is_the_file_is_refused(tmp_path: Path) -> None:
-    assert "no such file or directory" in await refusal(tmp_path / "missing" / "people.sqlite3")
-    assert "it is not a file" in await refusal(tmp_path)
-
-
-async def test_a_file_that_is_too_small_to_be_a_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    path.write_text("x")
-
-    assert "it is not an SQLite database" in await refusal(path)
-    assert path.read_text() == "x"
-
-
-async def test_a_fifo_is_refused(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-
-    assert "it is not a file" in await refusal(tmp_path / "pipe")
-
-
-async def test_the_file_behind_a_link_is_its_owners_only_too(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(tmp_path / "real.sqlite3")
-    store = SQLiteStore(str(tmp_path / "link"))
-
-    await store.open()
-
-    assert stat.S_IMODE((tmp_path / "real.sqlite3").stat().st_mode) == 0o600
-    await store.close()
+    await store.database.close()
 
 
 @pytest.fixture
-def trips(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What was handed to the database threads, one entry a trip."""
-    execute = aiosqlite.Connection._execute
-    made: list[Any] = []
-
-    async def count(connection: aiosqlite.Connection, function: Any, *args: Any, **kwargs: Any) -> Any:
-        made.append(args)
-        return await execute(connection, function, *args, **kwargs)
-
-    monkeypatch.setattr(aiosqlite.Connection, "_execute", count)
-    return made
+async def people(store: Store) -> None:
+    """Alice with two sign-ins and a token, Bob with one sign-in."""
+    await store.users.add(NEW_ALICE, event(901, kind="registered"))
+    await store.users.add(NEW_BOB, event(902, BOB, kind="registered"))
+    for login in (LOGIN, OTHER_LOGIN, TOKEN, BOBS_LOGIN):
+        await begin(store, login)
 
 
-@pytest.mark.parametrize("path", ["/", "/account", "/logout"])
-async def test_a_page_of_somebody_signed_in_costs_one_statement_and_one_trip(
-    app: Quart, visitor: Visitor, trips: list[Any], path: str
+async def begin(store: Store, login: NewLogin) -> None:
+    async def work(transaction: Transaction) -> None:
+        await store.logins.insert(transaction, login)
+
+    await store.database.transaction(work)
+
+
+async def is_found(store: Store, login: NewLogin, *, now: int = NOW, idle_since: int = NOW - 100) -> bool:
+    return await store.logins.find(login.id_hash, login.user_id, now, idle_since) is not None
+
+
+async def refs(store: Store, user: User = ALICE) -> set[str]:
+    return {row.ref for row in await store.logins.list_of(user.id, NOW, NOW - 100)}
+
+
+# --- users
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_user_is_found_by_name_and_by_id(store: Store) -> None:
+    by_name, by_id = await store.users.find_credentials("alice"), await store.users.find_credentials_of(ALICE.id)
+
+    assert by_name == by_id
+    assert by_name is not None
+    assert (by_name.user, by_name.user.username, by_name.password_hash, by_name.is_active) == (
+        ALICE,
+        "Alice",
+        "hash of alice",
+        True,
+    )
+
+
+@pytest.mark.usefixtures("people")
+async def test_nobody_is_found_under_another_name_or_id(store: Store) -> None:
+    assert await store.users.find_credentials("Alice") is None
+    assert await store.users.find_credentials_of("C" * 22) is None
+
+
+async def test_of_many_that_want_one_name_one_gets_it(store: Store, database: str) -> None:
+    async def register(number: int) -> None:
+        new = NewUser(User(f"{number:022}", "Alice"), "alice", "hash")
+        await store.users.add(new, replace(event(number), user_id=new.user.id))
+
+    results = await asyncio.gather(*(register(number) for number in range(20)), return_exceptions=True)
+
+    assert [type(result) for result in results].count(UsernameTaken) == 19
+    assert run_sql(database, "SELECT count(*) FROM users") == [(1,)]
+    assert run_sql(database, "SELECT count(*) FROM events") == [(1,)]
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_renewed_hash_does_not_overwrite_a_changed_password(store: Store) -> None:
+    await store.users.replace_password_hash(ALICE.id, "hash of another", "renewed")
+    await store.users.replace_password_hash(BOB.id, "hash of bob", "renewed")
+
+    alice, bob = await store.users.find_credentials("alice"), await store.users.find_credentials("bob")
+    assert alice is not None
+    assert bob is not None
+    assert (alice.password_hash, bob.password_hash) == ("hash of alice", "renewed")
+
+
+@pytest.mark.usefixtures("people")
+async def test_another_password_ends_every_login_of_its_user_only(store: Store) -> None:
+    assert await store.users.set_password(ALICE.id, "another hash", event(kind="password_set"))
+
+    assert (await refs(store), await refs(store, BOB)) == (set(), {"ref4"})
+    assert not await is_found(store, TOKEN)
+    assert not await store.users.set_password("C" * 22, "another hash", event(2))
+
+
+@pytest.mark.usefixtures("people")
+async def test_disabling_ends_every_login_and_enabling_revives_none(store: Store) -> None:
+    await store.users.set_active(ALICE.id, event(1), active=False)
+    begun_meanwhile = replace(LOGIN, id_hash="5" * 64, ref="ref5")
+    await begin(store, begun_meanwhile)  # by a process that checked the password before
+    found_while_disabled = await is_found(store, begun_meanwhile)
+    await store.users.set_active(ALICE.id, event(2), active=True)
+
+    assert not found_while_disabled
+    assert [await is_found(store, login) for login in (LOGIN, OTHER_LOGIN, TOKEN, begun_meanwhile)] == [False] * 4
+    assert not await store.users.set_active("C" * 22, event(3), active=True)
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_deleted_user_leaves_nothing(store: Store, database: str) -> None:
+    assert not await store.users.delete(ALICE.id, "another hash")
+    assert await store.users.delete(ALICE.id, "hash of alice")
+
+    assert not await store.users.delete(ALICE.id, "hash of alice")
+    for table in ("logins", "events"):
+        assert run_sql(database, f"SELECT DISTINCT user_id FROM {table}") == [(BOB.id,)]
+
+
+@pytest.mark.usefixtures("people")
+async def test_users_are_listed_with_the_logins_that_count(store: Store) -> None:
+    alice, bob = await store.users.list_all(NOW, NOW - 100)
+
+    assert (alice.username, alice.is_active, alice.seen_at, alice.logins) == ("Alice", True, NOW, 3)
+    assert (bob.username, bob.logins) == ("Bob", 1)
+    assert [row.logins for row in await store.users.list_all(NOW + 1000, NOW - 100)] == [0, 0]
+
+
+# --- logins
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_login_is_found_with_its_user(store: Store) -> None:
+    found = await store.logins.find(LOGIN.id_hash, ALICE.id, NOW, NOW - 100)
+
+    assert found is not None
+    assert (found.user, found.user.username, found.user.epoch, found.user.login_ref) == (ALICE, "Alice", 0, "ref1")
+    assert (found.seen_at, found.secrets) == (NOW, "aa+1")
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_login_is_found_for_its_own_user_only(store: Store) -> None:
+    assert await store.logins.find(LOGIN.id_hash, BOB.id, NOW, NOW - 100) is None
+
+
+@pytest.mark.usefixtures("people")
+@pytest.mark.parametrize(
+    ("now", "idle_since", "session", "token"),
+    [
+        (NOW + 999, NOW - 1, True, True),
+        (NOW + 1000, NOW - 1, False, False),
+        (NOW + 1, NOW, False, True),
+    ],
+    ids=["in time", "expired", "idle"],
+)
+async def test_a_login_counts_to_the_second(
+    store: Store, now: int, idle_since: int, session: bool, token: bool
 ) -> None:
-    await visitor.register()
-    await visitor.get("/")
-    store = services_of(app).store
-    assert isinstance(store, SQLiteStore)
-    assert store._reader is not None
-    statements: list[str] = []
-    await store._reader.set_trace_callback(statements.append)
-    trips.clear()
-
-    await visitor.get(path)
-
-    assert len(trips) == 1
-    assert len(statements) == 1
-    assert statements[0].startswith("SELECT id, username FROM users WHERE id = ")
+    assert await is_found(store, LOGIN, now=now, idle_since=idle_since) is session
+    assert await is_found(store, TOKEN, now=now, idle_since=idle_since) is token
 
 
-@pytest.mark.parametrize("path", ["/", "/login", "/healthz", "/nowhere"])
-async def test_a_page_of_an_anonymous_visitor_costs_no_statement(visitor: Visitor, trips: list[Any], path: str) -> None:
-    await visitor.get("/login")
-    trips.clear()
+@pytest.mark.usefixtures("people")
+async def test_a_login_that_has_ended_is_told_once(store: Store) -> None:
+    told = await store.logins.end(LOGIN.id_hash, event(1, kind="signed_out"))
+    again = await store.logins.end(LOGIN.id_hash, event(2, kind="signed_out"))
 
-    await visitor.get(path)
+    assert told is not None
+    assert (told.user_id, told.subject) == (ALICE.id, "ref1")
+    assert again is None
+    assert await refs(store) == {"ref2", "ref3"}
 
-    assert trips == []
+
+@pytest.mark.usefixtures("people")
+@pytest.mark.parametrize(
+    ("user", "ref", "kind"), [(BOB, "ref1", "session"), (ALICE, "ref1", "bearer"), (ALICE, "ref9", "session")]
+)
+async def test_nobody_ends_what_is_not_theirs(store: Store, user: User, ref: str, kind: str) -> None:
+    assert await store.logins.end_by_ref(user.id, ref, kind, event()) is None  # type: ignore[arg-type]
+
+    assert await refs(store) == {"ref1", "ref2", "ref3"}
 
 
-async def test_a_writer_elsewhere_is_waited_for(store: Store, database: str) -> None:
-    """The busy timeout: another process in the middle of a transaction is no error."""
-    other = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
-    other.execute("BEGIN IMMEDIATE")
-    adding = asyncio.create_task(store.add_user(ALICE, "alice", "hash", int(time.time())))
+@pytest.mark.usefixtures("people")
+async def test_a_login_is_ended_by_its_ref(store: Store) -> None:
+    ended = await store.logins.end_by_ref(ALICE.id, "ref3", "bearer", event())
 
-    meanwhile = await store.find_user(ALICE.id)
-    other.execute("COMMIT")
-    await adding
+    assert ended is not None
+    assert (ended.id_hash, ended.name, ended.seen_at) == (TOKEN.id_hash, "a program", NEVER)
+    assert await refs(store) == {"ref1", "ref2"}
 
-    assert meanwhile is None
-    assert await store.find_user(ALICE.id) == ALICE
-    other.close()
+
+@pytest.mark.usefixtures("people")
+async def test_all_other_sign_ins_are_ended_and_tokens_go_on(store: Store) -> None:
+    assert await store.logins.end_sessions(ALICE.id, event(), but=LOGIN.id_hash) == [OTHER_LOGIN.id_hash]
+
+    assert (await refs(store), await refs(store, BOB)) == ({"ref1", "ref3"}, {"ref4"})
+
+
+@pytest.mark.usefixtures("people")
+async def test_everybodys_logins_are_ended(store: Store) -> None:
+    assert await store.logins.end_everyones() == 4
+
+    assert await refs(store) | await refs(store, BOB) == set()
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_renewed_login_counts_under_its_new_id_only(store: Store) -> None:
+    renewed = replace(LOGIN, id_hash="9" * 64, secrets="bb+2", expires_at=NOW + 2000)
+
+    async def work(transaction: Transaction) -> str | None:
+        return await store.logins.renew(transaction, LOGIN.id_hash, renewed)
+
+    assert await store.database.transaction(work) == "ref1"
+    assert await store.database.transaction(work) is None
+    assert (await is_found(store, LOGIN), await is_found(store, renewed, now=NOW + 1500)) == (False, True)
+
+
+@pytest.mark.usefixtures("people")
+async def test_of_many_that_replace_a_secret_one_wins(store: Store) -> None:
+    won = await asyncio.gather(
+        *(store.logins.replace_secrets(LOGIN.id_hash, "aa+1", f"b{number}+2", event(number)) for number in range(10))
+    )
+
+    found = await store.logins.find_remembered(LOGIN.id_hash)
+    assert won.count(True) == 1
+    assert found is not None
+    assert found.secrets == f"b{won.index(True)}+2"
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_copied_login_ends_and_its_user_is_told_once(store: Store) -> None:
+    assert await store.logins.end_copied(LOGIN.id_hash, event(kind="login_copied"))
+
+    assert not await store.logins.end_copied(LOGIN.id_hash, event(2, kind="login_copied"))
+    assert [await store.users.take_copied_at(ALICE.id) for _ in range(2)] == [NOW, None]
+    assert await store.users.take_copied_at(BOB.id) is None
+
+
+@pytest.mark.usefixtures("people")
+async def test_when_a_login_was_seen_moves_on_but_not_more_often_than_asked(store: Store, database: str) -> None:
+    await store.logins.touch({LOGIN.id_hash: NOW + 59, OTHER_LOGIN.id_hash: NOW + 60, "unknown": NOW}, 60)
+    await store.logins.touch({OTHER_LOGIN.id_hash: NOW + 50}, 60)
+
+    seen = dict(run_sql(database, "SELECT ref, seen_at FROM logins WHERE kind = 'session'"))
+    assert (seen["ref1"], seen["ref2"]) == (NOW, NOW + 60)
+
+
+@pytest.mark.usefixtures("people")
+async def test_logins_are_listed_by_when_they_were_seen(store: Store) -> None:
+    await store.logins.touch({OTHER_LOGIN.id_hash: NOW + 60}, 60)
+
+    assert [row.ref for row in await store.logins.list_of(ALICE.id, NOW, NOW - 100)] == ["ref2", "ref1", "ref3"]
+
+
+@pytest.mark.usefixtures("people")
+async def test_expired_logins_are_removed_in_batches(store: Store, database: str) -> None:
+    removed = [await store.logins.remove_expired(NOW + 1000, 3) for _ in range(3)]
+
+    assert removed == [3, 1, 0]
+    assert run_sql(database, "SELECT count(*) FROM logins") == [(0,)]
+
+
+@pytest.mark.usefixtures("people")
+async def test_whose_a_ref_is(store: Store) -> None:
+    assert await store.logins.user_of_ref("ref4", "session") == (BOB.id, "Bob")
+    assert await store.logins.user_of_ref("ref4", "bearer") is None
+
+
+# --- events
+
+
+@pytest.mark.usefixtures("people")
+async def test_events_are_listed_newest_first_and_those_of_the_user_only(store: Store) -> None:
+    for number in range(3):
+        await store.events.add(event(number, at=NOW + number))
+    await store.events.add(replace(event(5), user_id=None))
+
+    assert [row.id for row in await store.events.list_of(ALICE.id, 2)] == ["event 2", "event 1"]
+
+
+@pytest.mark.usefixtures("people")
+async def test_events_since_a_moment_are_listed_oldest_first(store: Store) -> None:
+    for number in range(3):
+        await store.events.add(event(number, at=NOW + 10 + number))
+    await store.events.add(replace(event(5), user_id=None, happened_at=NOW + 20))
+
+    assert [row.id for row in await store.events.list_since(NOW + 11, 10)] == ["event 1", "event 2"]
+
+
+@pytest.mark.usefixtures("people")
+async def test_old_events_are_removed_in_batches(store: Store) -> None:
+    for number in range(5):
+        await store.events.add(event(number, at=NOW - 10))
+
+    assert [await store.events.remove_before(NOW, 3) for _ in range(3)] == [3, 2, 0]
+    assert len(await store.events.list_of(ALICE.id, 10)) == 1
+
+
+# --- many at once, transactions, what no driver may choke on
+
+
+async def test_many_users_are_added_at_once_or_not_at_all(store: Store, database: str) -> None:
+    await store.users.add(NEW_ALICE, event())
+    people = [NewUser(User(f"{number:022}", f"User {number}"), f"user {number}", "hash") for number in range(2500)]
+    told: list[int] = []
+
+    with pytest.raises(NamesTaken) as refused:
+        await store.users.add_many([*people, replace(NEW_ALICE, user=BOB)], NOW, told.append, skip_taken=False)
+    after_refusal = run_sql(database, "SELECT count(*) FROM users")
+    left_out = await store.users.add_many([*people, replace(NEW_ALICE, user=BOB)], NOW, told.append, skip_taken=True)
+
+    assert refused.value.keys == left_out == ["alice"]
+    assert after_refusal == [(1,)]
+    assert told == [1000, 1000, 501]
+    assert run_sql(database, "SELECT count(*) FROM users") == [(2501,)]
+
+
+async def test_a_transaction_that_fails_leaves_nothing(store: Store, database: str) -> None:
+    async def work(transaction: Transaction) -> None:
+        await store.users.insert(transaction, NEW_ALICE, NOW)
+        raise RuntimeError("not this one")
+
+    with pytest.raises(RuntimeError, match="not this one"):
+        await store.database.transaction(work)
+
+    assert run_sql(database, "SELECT count(*) FROM users") == [(0,)]
+    await store.users.add(NEW_ALICE, event())
+
+
+async def test_a_transaction_is_finished_though_its_caller_has_gone(store: Store, database: str) -> None:
+    begun = asyncio.Event()
+
+    async def work(transaction: Transaction) -> None:
+        await store.users.insert(transaction, NEW_ALICE, NOW)
+        begun.set()
+        await store.users.insert(transaction, NEW_BOB, NOW)
+
+    caller = asyncio.create_task(store.database.transaction(work))
+    await begun.wait()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+
+    await store.events.add(replace(event(), user_id=None))  # which has its turn after
+    assert run_sql(database, "SELECT count(*) FROM users") == [(2,)]
+
+
+@pytest.mark.parametrize("text", ["\0", "'; DROP TABLE users; --", "\ud800", "x" * 1_000_000, "😀", "$1", "%s"])
+async def test_no_text_is_too_odd(store: Store, text: str) -> None:
+    """It is found, or not; or the driver says that it cannot be asked for. The application asks for none of them."""
+    try:
+        assert await store.users.find_credentials(text) is None
+        assert await store.logins.find(text, text, NOW, NOW) is None
+    except StoreUnavailable:
+        assert text in {"\0", "\ud800"}
+    await store.ping()
+
+
+async def test_a_store_that_is_not_open_is_unavailable(database: str) -> None:
+    with pytest.raises(StoreUnavailable, match="is not open"):
+        await store_at(database).ping()
+
+
+async def test_a_store_can_be_closed_twice_and_opened_again(store: Store) -> None:
+    await store.users.add(NEW_ALICE, event())
+    await store.database.close()
+    await store.database.close()
+    await store.database.open()
+
+    assert await store.users.find_credentials("alice") is not None
+
+
+async def test_many_that_open_a_new_database_together_create_it_once(database: str) -> None:
+    stores = [store_at(database) for _ in range(6)]
+
+    await asyncio.gather(*(store.database.open() for store in stores))
+
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_schema") == [(1,)]
+    for store in stores:
+        await store.database.close()
+
+
+async def test_a_table_that_is_gone_makes_the_store_unavailable(store: Store, database: str) -> None:
+    run_sql(database, "DROP TABLE events")
+
+    with pytest.raises(StoreUnavailable):
+        await store.events.list_of(ALICE.id, 1)

@@ -33,7 +33,10 @@ class PostgresDatabase:
 
     @property
     def label(self) -> str:
-        parts = urlsplit(self._address)
+        try:
+            parts = urlsplit(self._address)
+        except ValueError:  # which asyncpg will say better
+            return "at this address"
         return f"{parts.path.lstrip('/') or 'at'} on {parts.netloc.rpartition('@')[2] or 'localhost'}"
 
     async def open(self) -> None:
@@ -48,6 +51,7 @@ class PostgresDatabase:
                 max_size=_MOST_CONNECTIONS,
                 timeout=_LONGEST_WAIT,
                 command_timeout=_LONGEST_WAIT,
+                reset=_leave_as_it_is,
             )
             await self._prepare()
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError, StoreUnavailable) as error:
@@ -85,9 +89,14 @@ class PostgresDatabase:
     async def _connection(self) -> AsyncIterator[Any]:
         if self._pool is None:
             raise StoreUnavailable("The database is not open: the server has not started, or is stopping.")
-        with _translated_errors():
-            async with self._pool.acquire(timeout=_LONGEST_WAIT) as connection:
-                yield connection
+        pool = self._pool
+        try:
+            with _translated_errors():
+                async with pool.acquire(timeout=_LONGEST_WAIT) as connection:
+                    yield connection
+        except ReadOnly:
+            await pool.expire_connections()  # this was the primary; the next connections look for the new one
+            raise
 
     async def _prepare(self) -> None:
         async with self._connection() as connection, connection.transaction():
@@ -97,6 +106,14 @@ class PostgresDatabase:
                 "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = current_schema()"
             )
             await prepare(_Transaction(connection, _UPGRADE_WAIT), {row[0] for row in rows}, self.label)
+
+
+class ReadOnly(StoreUnavailable):
+    """The server takes no changes, as one that was the primary before a failover."""
+
+
+async def _leave_as_it_is(_: Any) -> None:
+    """Reset nothing when a connection goes back: we change none, and the reset would be a round trip each time."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +139,8 @@ def _translated_errors() -> Iterator[None]:
         yield
     except asyncpg.IntegrityConstraintViolationError as error:
         raise Conflict(str(error)) from error
+    except asyncpg.ReadOnlySQLTransactionError as error:
+        raise ReadOnly(str(error)) from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         raise StoreUnavailable(str(error) or type(error).__name__) from error
 

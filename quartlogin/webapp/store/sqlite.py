@@ -51,7 +51,7 @@ class SQLiteDatabase:
             await self._prepare(self._writer)
             self._reader = await aiosqlite.connect(self._path, isolation_level=None)
             await _configure(self._reader)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, StoreUnavailable) as error:
             await self.close()
             raise DatabaseRefused(f"The database {self._path} cannot be used: {_reason(error)}.") from error
         except BaseException:
@@ -161,7 +161,7 @@ def _translated_errors() -> Iterator[None]:
         yield
     except sqlite3.IntegrityError as error:
         raise Conflict(str(error)) from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeEncodeError, OverflowError) as error:  # the last two: what no row could hold
         raise StoreUnavailable(str(error)) from error
 
 

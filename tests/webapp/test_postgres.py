@@ -1,0 +1,144 @@
+"""A PostgreSQL server that does not answer: 503 for a while, and then as before."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from functools import partial
+
+import pytest
+from quart import Quart
+
+from quartlogin.webapp.services import services_of
+from quartlogin.webapp.store import DatabaseRefused, PostgresDatabase, StoreUnavailable, Transaction, store_at
+from servers import Postgres
+from visitors import Visitor
+
+on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+
+
+@pytest.fixture
+async def opened(database: str) -> AsyncIterator[PostgresDatabase]:
+    opened = PostgresDatabase(database)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@on_postgresql
+async def test_a_page_of_somebody_signed_in_is_one_round_trip(app: Quart, visitor: Visitor) -> None:
+    await visitor.register()
+    await visitor.get("/")
+    database = services_of(app).store.database
+    assert isinstance(database, PostgresDatabase)
+    sent: list[str] = []
+    connections = [holder._con for holder in database._pool._holders if holder._con is not None]
+    for connection in connections:
+        connection.add_query_logger(lambda record: sent.append(record.query))
+
+    await visitor.get("/")
+
+    assert len(connections) == 1
+    assert len(sent) == 1
+    assert sent[0].startswith("SELECT u.username, u.epoch, l.ref, ")
+
+
+@on_postgresql
+async def test_an_exhausted_pool_is_unavailable_in_bounded_time_and_heals(opened: PostgresDatabase) -> None:
+    let_go, held = asyncio.Event(), [asyncio.Event() for _ in range(10)]
+
+    async def hold(is_held: asyncio.Event, _: Transaction) -> None:
+        is_held.set()
+        await let_go.wait()
+
+    holding = [asyncio.create_task(opened.transaction(partial(hold, is_held))) for is_held in held]
+    await asyncio.gather(*(is_held.wait() for is_held in held))
+    begun = time.monotonic()
+    with pytest.raises(StoreUnavailable):
+        await opened.read("SELECT 1")
+    seconds = time.monotonic() - begun
+    let_go.set()
+    await asyncio.gather(*holding)
+
+    assert seconds < 10
+    assert [tuple(row) for row in await opened.read("SELECT 1")] == [(1,)]
+
+
+@on_postgresql
+async def test_while_the_server_is_down_pages_are_503_and_afterwards_as_before(
+    app: Quart, visitor: Visitor, postgres_server: Postgres
+) -> None:
+    await visitor.register()
+    postgres_server.stop()
+    try:
+        down, alive = await visitor.get("/account"), await visitor.get("/healthz")
+        ready = await visitor.get("/readyz")
+    finally:
+        postgres_server.start()
+    afterwards = await visitor.get("/account")
+
+    assert (down.status, down.headers["Retry-After"], ready.status, alive.status) == (503, "5", 503, 200)
+    assert "Set-Cookie" not in down.headers
+    assert afterwards.status == 200
+
+
+@on_postgresql
+async def test_a_server_that_was_restarted_meanwhile_costs_nobody_a_503(
+    app: Quart, visitor: Visitor, postgres_server: Postgres
+) -> None:
+    await visitor.register()
+    await asyncio.gather(*(visitor.get("/account") for _ in range(10)))  # the pool has several connections
+    await asyncio.to_thread(postgres_server.stop)  # meanwhile, the pool is told that its connections are closed
+    await asyncio.to_thread(postgres_server.start)
+
+    assert {(await visitor.get("/account")).status for _ in range(10)} == {200}
+
+
+@on_postgresql
+async def test_a_server_that_takes_no_changes_is_unavailable_and_its_connections_are_dropped(
+    opened: PostgresDatabase,
+) -> None:
+    before = await opened.read("SELECT pg_backend_pid()")
+    await opened.write("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+
+    with pytest.raises(StoreUnavailable, match="read-only"):
+        await opened.write("DELETE FROM events")
+
+    after = await opened.read("SELECT pg_backend_pid()")
+    assert tuple(before[0]) != tuple(after[0])
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://test:the-password@127.0.0.1:1/people",
+        "postgresql://test:the-password@nowhere.invalid/people",
+        "postgresql://test:the-password@127.0.0.1:{port}/no_such_database",
+        "postgresql://nobody:the-password@127.0.0.1:{port}/postgres",
+        "postgresql://test:the-password@127.0.0.1:port/people",
+        "postgresql://test:the-password@[/people",
+    ],
+)
+async def test_a_server_that_cannot_be_used_is_one_sentence_without_the_password(
+    address: str, postgres_server: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    with pytest.raises(DatabaseRefused, match="cannot be used") as refusal:
+        await PostgresDatabase(address.replace("{port}", str(postgres_server.port))).open()
+
+    assert "\n" not in str(refusal.value)
+    assert "the-password" not in str(refusal.value) + caplog.text
+
+
+@on_postgresql
+async def test_two_processes_share_nothing_but_the_database(app: Quart, visitor: Visitor, database: str) -> None:
+    await visitor.register()
+    elsewhere = store_at(database)
+    await elsewhere.database.open()
+
+    ended = await elsewhere.logins.end_everyones()
+
+    await elsewhere.database.close()
+    assert ended == 1
+    assert not await visitor.is_signed_in()

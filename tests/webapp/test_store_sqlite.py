@@ -1,0 +1,163 @@
+"""The database in a file: which files are refused, how it is opened, and what a page costs in it."""
+
+import asyncio
+import os
+import sqlite3
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+import pytest
+from quart import Quart
+
+from quartlogin.webapp.services import services_of
+from quartlogin.webapp.store import DatabaseRefused, Event, NewUser, SQLiteDatabase, Store, User, store_at
+from visitors import Visitor
+
+ALICE = NewUser(User(id="A" * 22, username="Alice"), "alice", "hash")
+REGISTERED = Event("1", "registered", ALICE.user.id, 1, "", "")
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[Store]:
+    store = store_at(database)
+    await store.database.open()
+    yield store
+    await store.database.close()
+
+
+async def test_the_file_is_its_owners_only_and_commits_are_durable(store: Store, database: str) -> None:
+    assert stat.S_IMODE(Path(database).stat().st_mode) == 0o600
+    assert isinstance(store.database, SQLiteDatabase)
+    for connection in (store.database._reader, store.database._writer):
+        assert connection is not None
+        values = [
+            next(iter(await connection.execute_fetchall(f"PRAGMA {name}")))[0]
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        ]
+        assert values == ["wal", 2, 1, 5000]
+
+
+async def refusal(path: Path) -> str:
+    database = SQLiteDatabase(str(path))
+    with pytest.raises(DatabaseRefused) as error:
+        await database.open()
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("no database at all " * 100)
+
+    assert "it is not an SQLite database" in await refusal(path)
+
+
+async def test_a_truncated_database_is_refused(store: Store, database: str) -> None:
+    await store.database.close()
+    path = Path(database)
+    path.write_bytes(path.read_bytes()[:5000])
+
+    assert "cannot be used" in await refusal(path)
+
+
+async def test_a_read_only_database_is_refused(store: Store, database: str) -> None:
+    """The file's format version says so, which binds root as well as everybody else."""
+    await store.database.close()
+    path = Path(database)
+    content = bytearray(path.read_bytes())
+    content[18] = 9  # the file format's write version: newer than this SQLite, so only to be read
+    content[19] = 1
+    path.write_bytes(content)
+
+    assert "it is read-only" in await refusal(path)
+
+
+async def test_a_folder_that_is_missing_or_is_the_file_is_refused(tmp_path: Path) -> None:
+    assert "no such file or directory" in await refusal(tmp_path / "missing" / "people.sqlite3")
+    assert "it is not a file" in await refusal(tmp_path)
+
+
+async def test_a_file_that_is_too_small_to_be_a_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_text("x")
+
+    assert "it is not an SQLite database" in await refusal(path)
+    assert path.read_text() == "x"
+
+
+async def test_a_fifo_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    assert "it is not a file" in await refusal(tmp_path / "pipe")
+
+
+async def test_the_file_behind_a_link_is_its_owners_only_too(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "real.sqlite3")
+    database = SQLiteDatabase(str(tmp_path / "link"))
+
+    await database.open()
+
+    assert stat.S_IMODE((tmp_path / "real.sqlite3").stat().st_mode) == 0o600
+    await database.close()
+
+
+@pytest.fixture
+def trips(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What was handed to the database threads, one entry a trip."""
+    execute = aiosqlite.Connection._execute
+    made: list[Any] = []
+
+    async def count(connection: aiosqlite.Connection, function: Any, *args: Any, **kwargs: Any) -> Any:
+        made.append(args)
+        return await execute(connection, function, *args, **kwargs)
+
+    monkeypatch.setattr(aiosqlite.Connection, "_execute", count)
+    return made
+
+
+@pytest.mark.parametrize("path", ["/", "/api/me", "/logout"])
+async def test_a_page_of_somebody_signed_in_costs_one_statement_and_one_trip(
+    app: Quart, visitor: Visitor, trips: list[Any], path: str
+) -> None:
+    await visitor.register()
+    await visitor.get("/")
+    database = services_of(app).store.database
+    assert isinstance(database, SQLiteDatabase)
+    assert database._reader is not None
+    statements: list[str] = []
+    await database._reader.set_trace_callback(statements.append)
+    trips.clear()
+
+    await visitor.get(path)
+
+    assert len(trips) == 1
+    assert len(statements) == 1
+    assert statements[0].startswith("SELECT u.username, u.epoch, l.ref, ")
+
+
+@pytest.mark.parametrize("path", ["/", "/login", "/healthz", "/nowhere"])
+async def test_a_page_of_an_anonymous_visitor_costs_no_statement(visitor: Visitor, trips: list[Any], path: str) -> None:
+    await visitor.get("/login")
+    trips.clear()
+
+    await visitor.get(path)
+
+    assert trips == []
+
+
+async def test_a_writer_elsewhere_is_waited_for(store: Store, database: str) -> None:
+    """The busy timeout: another process in the middle of a transaction is no error."""
+    other = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    adding = asyncio.create_task(store.users.add(ALICE, REGISTERED))
+
+    meanwhile = await store.users.find_credentials("alice")
+    other.execute("COMMIT")
+    await adding
+
+    assert meanwhile is None
+    assert await store.users.find_credentials("alice") is not None
+    other.close()

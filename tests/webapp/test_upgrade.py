@@ -1,0 +1,114 @@
+"""A database of another version: upgraded, or left as it is."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from databases import both_databases, run_sql
+from quartlogin.webapp.store import DatabaseRefused, store_at
+from quartlogin.webapp.store.schema import SCHEMA_VERSION
+
+pytestmark = both_databases
+
+VERSION_1 = (
+    "CREATE TABLE quartlogin_schema (version BIGINT NOT NULL)",
+    "INSERT INTO quartlogin_schema (version) VALUES (1)",
+    "CREATE TABLE users (id TEXT NOT NULL PRIMARY KEY, username TEXT NOT NULL, username_key TEXT NOT NULL UNIQUE,"
+    " password_hash TEXT NOT NULL, is_active BOOLEAN NOT NULL DEFAULT TRUE, created_at BIGINT NOT NULL,"
+    " password_changed_at BIGINT NOT NULL)",
+    "INSERT INTO users VALUES ('1', 'Alice', 'alice', 'hash', TRUE, 5, 5)",
+)
+
+
+def columns(database: str) -> set[Any]:
+    """Every column of every table, with its type and whether it may be empty; and every index."""
+    if database.startswith("postgresql://"):
+        return {
+            *run_sql(
+                database,
+                "SELECT table_name, column_name, data_type, is_nullable, column_default"
+                " FROM information_schema.columns WHERE table_schema = 'public'",
+            ),
+            *run_sql(database, "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'"),
+        }
+    tables = run_sql(database, "SELECT name FROM sqlite_master WHERE type = 'table'")
+    questions = {table: f"SELECT * FROM pragma_table_info('{table}')" for (table,) in tables}
+    found = {(table, *row[1:]) for table, question in questions.items() for row in run_sql(database, question)}
+    return found | set(run_sql(database, "SELECT name, tbl_name FROM sqlite_master WHERE type = 'index'"))
+
+
+def make_version_1(database: str) -> None:
+    for statement in VERSION_1:
+        run_sql(database, statement)
+
+
+async def test_an_older_database_is_upgraded_and_keeps_its_users(database: str) -> None:
+    make_version_1(database)
+    store = store_at(database)
+
+    await store.database.open()
+
+    found = await store.users.find_credentials("alice")
+    await store.database.close()
+    assert found is not None
+    assert (found.user.epoch, found.is_active) == (0, True)
+    assert run_sql(database, "SELECT version FROM quartlogin_schema") == [(SCHEMA_VERSION,)]
+
+
+async def test_an_upgraded_database_is_built_as_a_new_one(database: str) -> None:
+    store = store_at(database)
+    await store.database.open()
+    await store.database.close()
+    new = columns(database)
+    for table in ("events", "logins", "users", "quartlogin_schema"):
+        run_sql(database, f"DROP TABLE {table}")
+    make_version_1(database)
+
+    await store.database.open()
+    await store.database.close()
+
+    assert columns(database) == new
+
+
+async def test_an_upgrade_that_fails_leaves_everything_as_it_was_and_says_why(database: str) -> None:
+    make_version_1(database)
+    run_sql(database, "CREATE TABLE events (somebody_elses TEXT)")
+    before = columns(database)
+
+    with pytest.raises(DatabaseRefused, match="events") as refusal:
+        await store_at(database).database.open()
+
+    assert "\n" not in str(refusal.value)
+    assert columns(database) == before
+    assert run_sql(database, "SELECT version FROM quartlogin_schema") == [(1,)]
+
+
+@pytest.mark.parametrize("version", [99, 0])
+async def test_a_database_of_an_unknown_version_is_refused(database: str, version: int) -> None:
+    make_version_1(database)
+    run_sql(database, f"UPDATE quartlogin_schema SET version = {version}")
+
+    with pytest.raises(DatabaseRefused, match=f"has version {version} of the tables"):
+        await store_at(database).database.open()
+
+
+async def test_the_database_of_another_program_is_refused_and_left_as_it_is(database: str) -> None:
+    run_sql(database, "CREATE TABLE users (id INTEGER)")
+    before = columns(database)
+
+    with pytest.raises(DatabaseRefused, match="belongs to another program"):
+        await store_at(database).database.open()
+
+    assert columns(database) == before
+
+
+async def test_many_that_open_an_older_database_together_upgrade_it_once(database: str) -> None:
+    make_version_1(database)
+    stores = [store_at(database) for _ in range(5)]
+
+    await asyncio.gather(*(store.database.open() for store in stores))
+
+    for store in stores:
+        await store.ping()
+        await store.database.close()
