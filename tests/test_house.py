@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from quart import Quart
+from quart.testing.connections import WebsocketResponseError
 
 import quartlogin
 from visitors import Visitor
@@ -152,7 +153,7 @@ async def test_every_page_is_guarded_or_listed_as_public(app: Quart, visitor: Vi
     guarded = sorted(
         (re.sub(r"<(?:(\w+):)?\w+>", lambda part: SAMPLES[part[1]], rule.rule), method)
         for rule in app.url_map.iter_rules()
-        if rule.rule not in PUBLIC
+        if rule.rule not in PUBLIC and not rule.websocket
         for method in rule.methods - {"OPTIONS", "HEAD"}
     )
 
@@ -162,6 +163,17 @@ async def test_every_page_is_guarded_or_listed_as_public(app: Quart, visitor: Vi
     assert {where: (page.status, page.location) for where, page in answers.items()} == {
         where: (302, f"/login?next={where[0].replace('/', '%2F')}") for where in guarded
     }
+
+
+async def test_every_websocket_is_guarded(app: Quart) -> None:
+    sockets = [rule.rule for rule in app.url_map.iter_rules() if rule.websocket]
+
+    assert sockets == ["/account/live"]
+    for path in sockets:
+        with pytest.raises(WebsocketResponseError) as refused:
+            async with app.test_client().websocket(path) as socket:
+                await socket.receive()
+        assert refused.value.response.status_code == 401
 
 
 def test_the_list_of_public_pages_is_no_longer_than_the_list_of_pages(app: Quart) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from logging import getLogger
 from typing import Final
 
-from .store import Store, StoreUnavailable
+from .store import Conflict, Store, StoreUnavailable
 
 #: How far behind the time of the last visit may be: seconds.
 RESOLUTION: Final = 60
@@ -44,7 +44,7 @@ class LastSeen:
             batch = dict(self._waiting)  # they wait until they are written: meanwhile nobody need note them again
             try:
                 await self._store.logins.touch(batch, RESOLUTION)
-            except StoreUnavailable as error:
+            except (StoreUnavailable, Conflict) as error:
                 _log.warning("When logins were seen last could not be written: %s", error)
             for id_hash in batch:
                 del self._waiting[id_hash]

@@ -20,6 +20,7 @@ from .store import Conflict, Event, Kind, LoginRow, NewLogin, RememberedLogin, S
 
 _USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")  # as accounts give them; no other is asked for
 _REF_BYTES: Final = 8
+_REF: Final = re.compile(r"[0-9a-f]{16}")  # as they are made below; no other is asked for
 
 Work = Callable[[Transaction], Awaitable[None]]
 
@@ -202,6 +203,8 @@ class StoredLogins:
         Returns:
             What it was; `None` if this user has none of this ref.
         """
+        if not _REF.fullmatch(ref):
+            return None
         event = self._journal.event("login_revoked" if kind == "session" else "token_revoked", user_id, ref)
         ended = await self._store.logins.end_by_ref(user_id, ref, kind, event)
         if ended is None:

@@ -1,0 +1,216 @@
+"""Events: kept for the user, logged for the operator, told to open pages."""
+
+import asyncio
+import json
+import logging
+import re
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from unittest import mock
+
+import pytest
+from quart import Quart
+from quart.testing.connections import WebsocketDisconnectError, WebsocketResponseError
+
+from databases import both_databases, run_sql
+from quartlogin.webapp import create_app
+from quartlogin.webapp.journal import KINDS
+from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
+
+NEW_PASSWORD = "another staple, another horse"
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
+    caplog.set_level(logging.INFO, "quartlogin.audit")
+    return lambda: [json.loads(record.message) for record in caplog.records if record.name == "quartlogin.audit"]
+
+
+async def test_each_event_is_told_once_to_the_user_and_to_the_operator_and_no_secret_is(
+    visitor: Visitor, new_visitor: Callable[[], Visitor], database: str, logged: Callable[[], list[dict[str, Any]]]
+) -> None:
+    alice, other = visitor, new_visitor()
+    await alice.register("Alice")
+    await other.sign_in("Alice", "not the right password")
+    await other.fill_in("/login", username="Alice", password=PASSWORD, remember="y")
+    secrets = [PASSWORD, NEW_PASSWORD, "not the right password", *alice.cookies.values(), *other.cookies.values()]
+    other.client.delete_cookie("localhost", "quartlogin")
+    await other.get("/")
+    page = await alice.get("/account")
+    made = await alice.post("/account/tokens", {"csrf_token": page.token, "name": "backup"})
+    secrets += re.findall(r"<code>([\w.-]{40,})</code>", made.text)
+    await alice.post(re.search(r"/account/tokens/\w+/revoke", made.text)[0], {"csrf_token": page.token})  # type: ignore[index]
+    await alice.post("/account/logins/revoke-others", {"csrf_token": page.token})
+    await alice.fill_in("/reauthenticate", password="not the right password")
+    await alice.fill_in("/reauthenticate", password=PASSWORD)
+    await alice.fill_in("/account/password", current_password="not the right password", new_password=NEW_PASSWORD)
+    await alice.fill_in("/account/password", current_password=PASSWORD, new_password=NEW_PASSWORD)
+    await alice.fill_in("/account/delete", password="not the right password")
+    await alice.sign_out()
+
+    told = logged()
+    kept = [kind for (kind,) in run_sql(database, "SELECT kind FROM events ORDER BY id")]
+    assert (
+        [event["event"] for event in told]
+        == kept
+        == [
+            "registered",
+            "signed_in",
+            "sign_in_failed",
+            "signed_in",
+            "came_back",
+            "token_created",
+            "token_revoked",
+            "logins_revoked",
+            "reauthentication_failed",
+            "reauthenticated",
+            "password_change_failed",
+            "password_changed",
+            "account_deletion_failed",
+            "signed_out",
+        ]
+    )
+    assert set(kept) <= KINDS.keys()
+    assert all(datetime.fromisoformat(event["at"]).tzinfo is not None for event in told)
+    assert all(event["at"].endswith("Z") for event in told)
+    assert not [secret for secret in secrets if secret in json.dumps(told)]
+
+
+async def test_a_name_that_nobody_has_is_told_as_a_hash(
+    visitor: Visitor, logged: Callable[[], list[dict[str, Any]]]
+) -> None:
+    await visitor.sign_in("my password by mistake", "x" * 20)
+
+    [told] = logged()
+    assert "user" not in told
+    assert re.fullmatch(r"[0-9a-f]{16}", told["name_hash"])
+    assert "mistake" not in json.dumps(told)
+
+
+async def test_a_browser_cannot_write_lines_of_its_own(
+    visitor: Visitor, logged: Callable[[], list[dict[str, Any]]]
+) -> None:
+    page = await visitor.get("/login")
+    fields = {"csrf_token": page.token, "username": "x", "password": "x"}
+    await visitor.post("/login", fields, headers={"User-Agent": 'a\x1b[2J"}' + "x" * 1000})
+
+    [told] = logged()
+    assert told["browser"].startswith('a?[2J"}xxx')
+    assert len(told["browser"]) == 256
+
+
+async def test_the_account_page_shows_what_a_browser_calls_itself_as_text(
+    visitor: Visitor, new_visitor: Callable[[], Visitor]
+) -> None:
+    await visitor.register("Alice")
+    await visitor.get("/login")
+    page = await new_visitor().get("/login")
+    await visitor.post(
+        "/login",
+        {"csrf_token": page.token, "username": "Alice", "password": "x"},
+        headers={"User-Agent": "<script>alert(1)</script>/1.0"},
+    )
+
+    assert "<script>alert" not in (await visitor.get("/account")).text
+
+
+async def test_at_most_twenty_events_are_shown_and_of_nobody_else(
+    visitor: Visitor, new_visitor: Callable[[], Visitor]
+) -> None:
+    await visitor.register("Alice")
+    bob = new_visitor()
+    await bob.register("Bob")
+    for _ in range(25):
+        await new_visitor().sign_in("Alice", "not the right password")
+
+    assert (await visitor.get("/account")).text.count("Failed sign-in") == 20
+    assert "Failed sign-in" not in (await bob.get("/account")).text
+
+
+# --- the websocket of an open page
+
+
+def cookies_of(visitor: Visitor) -> dict[str, str]:
+    return {"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())}
+
+
+async def hear(socket: Any) -> Any:
+    async with asyncio.timeout(10):
+        return json.loads(await socket.receive())
+
+
+async def code_of_close(socket: Any) -> int:
+    async with asyncio.timeout(10):
+        try:
+            while True:
+                await socket.receive()
+        except WebsocketDisconnectError as closed:
+            return int(closed.args[0])
+
+
+@pytest.mark.parametrize("headers", [{}, {"Origin": "https://evil.example"}])
+async def test_a_page_of_nobody_or_from_elsewhere_is_refused(
+    app: Quart, visitor: Visitor, headers: dict[str, str]
+) -> None:
+    await visitor.register("Alice")
+    cookies = cookies_of(visitor) if headers else {}
+
+    with pytest.raises(WebsocketResponseError) as refused:
+        async with app.test_client().websocket("/account/live", headers={**headers, **cookies}) as socket:
+            await socket.receive()
+
+    assert refused.value.response.status_code in {401, 403}
+
+
+@both_databases
+async def test_an_open_page_is_told_of_its_own_account_only_also_from_another_process(
+    app: Quart, visitor: Visitor, new_visitor: Callable[[], Visitor], database: str
+) -> None:
+    elsewhere = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY))
+    await visitor.register("Alice")
+    await new_visitor().register("Bob")
+    with mock.patch.object(sys.modules["quartlogin.webapp.live"], "_EVERY", 0.05):
+        async with (
+            elsewhere.test_app(),
+            app.test_client().websocket("/account/live", headers=cookies_of(visitor)) as socket,
+        ):
+            await new_visitor().sign_in("Alice")
+            first = await hear(socket)
+            await new_visitor().sign_in("Bob")
+            await Visitor(elsewhere.test_client()).sign_in("Alice", "not the right password")
+            second = await hear(socket)
+
+    assert (first["event"], first["text"], first["here"]) == ("signed_in", "Signed in", False)
+    assert second["event"] == "sign_in_failed"
+
+
+async def test_a_page_whose_own_sign_in_was_ended_elsewhere_is_closed(
+    app: Quart, visitor: Visitor, new_visitor: Callable[[], Visitor], database: str
+) -> None:
+    elsewhere = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY))
+    await visitor.register("Alice")
+    with mock.patch.object(sys.modules["quartlogin.webapp.live"], "_EVERY", 0.05):
+        async with (
+            elsewhere.test_app(),
+            app.test_client().websocket("/account/live", headers=cookies_of(visitor)) as socket,
+        ):
+            await new_visitor().sign_in("Alice")
+            await hear(socket)
+            other = Visitor(elsewhere.test_client())
+            await other.sign_in("Alice")
+            page = await other.get("/account")
+            await other.post("/account/logins/revoke-others", {"csrf_token": page.token})
+            code = await code_of_close(socket)
+
+    assert code == 1008
+
+
+async def test_a_page_that_talks_is_closed(app: Quart, visitor: Visitor) -> None:
+    await visitor.register("Alice")
+
+    async with app.test_client().websocket("/account/live", headers=cookies_of(visitor)) as socket:
+        await socket.send("hello")
+
+        assert await code_of_close(socket) == 1003

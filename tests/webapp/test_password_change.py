@@ -1,0 +1,137 @@
+"""Changing the password: all other sign-ins end, and this one goes on under a new id."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from databases import both_databases
+from quartlogin.webapp.store import Logins, StoreUnavailable
+from quartlogin.webapp.store.events import Events
+from quartlogin.webapp.store.users import Users
+from visitors import PASSWORD, Page, Visitor
+
+NEW_PASSWORD = "another staple, another horse"
+
+
+@pytest.fixture
+async def alice(visitor: Visitor) -> Visitor:
+    await visitor.register("Alice")
+    return visitor
+
+
+async def change(visitor: Visitor, current: str = PASSWORD, new: str = NEW_PASSWORD) -> Page:
+    return await visitor.fill_in("/account/password", current_password=current, new_password=new)
+
+
+async def is_password(new_visitor: Callable[[], Visitor], password: str) -> bool:
+    return (await new_visitor().sign_in("Alice", password)).status == 302
+
+
+async def who_has(app: Quart, cookies: dict[str, str]) -> int:
+    header = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    return (await app.test_client(use_cookies=False).get("/account", headers={"Cookie": header})).status_code
+
+
+@both_databases
+async def test_the_new_password_counts_and_the_old_one_does_not(
+    alice: Visitor, new_visitor: Callable[[], Visitor]
+) -> None:
+    answer = await change(alice)
+
+    assert (answer.status, answer.location) == (302, "/account")
+    assert await is_password(new_visitor, NEW_PASSWORD)
+    assert not await is_password(new_visitor, PASSWORD)
+
+
+@both_databases
+async def test_all_other_sign_ins_end_and_this_one_goes_on_under_a_new_id(
+    alice: Visitor, app: Quart, new_visitor: Callable[[], Visitor]
+) -> None:
+    phone = new_visitor()
+    await phone.fill_in("/login", username="Alice", password=PASSWORD, remember="y")
+    before = alice.cookies
+
+    await change(alice)
+
+    assert await alice.is_signed_in()
+    assert await who_has(app, before) == 302
+    assert await who_has(app, phone.cookies) == 302
+    assert await who_has(app, {"quartlogin_remember": phone.cookies["quartlogin_remember"]}) == 302
+
+
+@pytest.mark.parametrize(
+    ("current", "new", "field", "told"),
+    [
+        ("not the right password", NEW_PASSWORD, "current_password", "The password is not right."),
+        ("", NEW_PASSWORD, "current_password", "Type your current password, too."),
+        ("x" * 1025, NEW_PASSWORD, "current_password", "The password is not right."),
+        (PASSWORD, "short", "new_password", "Use at least 15 characters; these are 5."),
+        (PASSWORD, "x" * 1025, "new_password", "Use at most 1024 characters; these are 1025."),
+        (PASSWORD, "manchesterunited", "new_password", "Too many people use this password"),
+        (PASSWORD, "alice-quartlogin-2026", "new_password", "made of your name or of this site"),
+    ],
+)
+async def test_what_is_wrong_is_told_beside_its_field_and_nothing_changes(
+    alice: Visitor, new_visitor: Callable[[], Visitor], current: str, new: str, field: str, told: str
+) -> None:
+    answer = await change(alice, current, new)
+
+    assert answer.status == 400
+    assert told in answer.errors_beside(field)
+    assert await is_password(new_visitor, PASSWORD)
+
+
+@both_databases
+async def test_of_two_changes_at_once_one_wins_and_the_other_is_told(
+    alice: Visitor, app: Quart, new_visitor: Callable[[], Visitor]
+) -> None:
+    phone = new_visitor()
+    await phone.sign_in("Alice")
+    pages = [await browser.get("/account/password") for browser in (alice, phone)]
+    passwords = ["the password of the desk", "the password of the phone"]
+
+    answers = await asyncio.gather(
+        *(
+            browser.post(
+                "/account/password",
+                {"csrf_token": page.token, "current_password": PASSWORD, "new_password": password},
+            )
+            for browser, page, password in zip((alice, phone), pages, passwords, strict=True)
+        )
+    )
+
+    won = [answer.location == "/account" for answer in answers]
+    assert won.count(True) == 1
+    assert {answer.status for answer in answers} <= {302, 400}
+    assert [await is_password(new_visitor, password) for password in passwords] == won
+
+
+@pytest.mark.parametrize(
+    ("table", "step"),
+    [(Users, "change_password"), (Logins, "end_all_but"), (Events, "insert"), (Logins, "renew")],
+)
+async def test_a_database_that_fails_on_the_way_changes_nothing(
+    alice: Visitor,
+    app: Quart,
+    new_visitor: Callable[[], Visitor],
+    monkeypatch: pytest.MonkeyPatch,
+    table: Any,
+    step: str,
+) -> None:
+    page = await alice.get("/account/password")
+    before = alice.cookies
+
+    async def fail(*_: Any) -> None:
+        raise StoreUnavailable("gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(table, step, staticmethod(fail))
+        fields = {"csrf_token": page.token, "current_password": PASSWORD, "new_password": NEW_PASSWORD}
+        answer = await alice.post("/account/password", fields)
+
+    assert answer.status == 503
+    assert await who_has(app, before) == 200
+    assert await is_password(new_visitor, PASSWORD)

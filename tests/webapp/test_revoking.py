@@ -1,0 +1,166 @@
+"""Ending sign-ins from the account page."""
+
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from quart import Quart
+
+from databases import both_databases
+from quartlogin.webapp import create_app
+from visitors import KEY, PASSWORD, Page, Visitor, with_cheap_hashes
+
+pytestmark = both_databases
+
+
+@pytest.fixture
+async def elsewhere(app: Quart, database: str) -> AsyncIterator[Quart]:
+    """Another process on the same database."""
+    app = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY))
+    async with app.test_app():
+        yield app
+
+
+@pytest.fixture
+async def desk(visitor: Visitor) -> Visitor:
+    """Alice's browser, in which she has registered."""
+    await visitor.register("Alice")
+    return visitor
+
+
+@pytest.fixture
+async def phone(desk: Visitor, new_visitor: Callable[[], Visitor]) -> Visitor:
+    """Alice's other browser, which keeps her signed in."""
+    phone = new_visitor()
+    await phone.fill_in("/login", username="Alice", password=PASSWORD, remember="y")
+    return phone
+
+
+async def ref_of(visitor: Visitor) -> str:
+    page = await visitor.get("/account")
+    return re.search(r"this one.*?/account/logins/(\w+)/revoke", page.text, re.DOTALL)[1]  # type: ignore[index]
+
+
+async def press(visitor: Visitor, path: str) -> Page:
+    page = await visitor.get("/account")
+    return await visitor.post(path, {"csrf_token": page.token})
+
+
+async def counts(app: Quart, cookies: dict[str, str]) -> list[bool]:
+    """Whether each copy of the cookies, and all of them together, are somebody's."""
+    found = []
+    for jar in [*({name: value} for name, value in cookies.items()), cookies]:
+        header = "; ".join(f"{name}={value}" for name, value in jar.items())
+        answer = await app.test_client(use_cookies=False).get("/account", headers={"Cookie": header})
+        found.append(answer.status_code == 200)
+    return found
+
+
+async def test_a_sign_in_ends_on_the_next_request_for_every_copy_in_every_process(
+    desk: Visitor, phone: Visitor, app: Quart, elsewhere: Quart
+) -> None:
+    copies = phone.cookies
+
+    answer = await press(desk, f"/account/logins/{await ref_of(phone)}/revoke")
+
+    assert (answer.status, answer.location) == (302, "/account")
+    assert await counts(app, copies) == await counts(elsewhere, copies) == [False] * 3
+    assert await desk.is_signed_in()
+
+
+async def test_all_others_end_and_this_one_goes_on(
+    desk: Visitor, phone: Visitor, elsewhere: Quart, new_visitor: Callable[[], Visitor]
+) -> None:
+    bob, copies = new_visitor(), phone.cookies
+    await bob.register("Bob")
+
+    await press(desk, "/account/logins/revoke-others")
+
+    assert "One other sign-in has ended." in (await desk.get("/account")).text
+    assert await counts(elsewhere, copies) == [False] * 3
+    assert await desk.is_signed_in()
+    assert await bob.is_signed_in()
+
+
+async def test_ending_this_one_is_signing_out(desk: Visitor, app: Quart) -> None:
+    copies = desk.cookies
+
+    answer = await press(desk, f"/account/logins/{await ref_of(desk)}/revoke")
+
+    assert (answer.status, answer.location) == (302, "/")
+    assert await counts(app, copies) == [False] * 2
+
+
+async def test_somebody_elses_sign_in_is_as_unknown_as_any(
+    desk: Visitor, phone: Visitor, new_visitor: Callable[[], Visitor]
+) -> None:
+    mallory = new_visitor()
+    await mallory.register("Mallory")
+
+    others = await press(mallory, f"/account/logins/{await ref_of(phone)}/revoke")
+    unknown = await press(mallory, f"/account/logins/{'0' * 16}/revoke")
+
+    assert (others.status, others.text) == (unknown.status, unknown.text)
+    assert others.status == 404
+    assert await phone.is_signed_in()
+
+
+async def test_pressing_twice_is_told(desk: Visitor, phone: Visitor) -> None:
+    path = f"/account/logins/{await ref_of(phone)}/revoke"
+
+    first, second = await press(desk, path), await press(desk, path)
+
+    assert (first.status, second.status) == (302, 404)
+    assert "That sign-in has ended already" in second.text
+
+
+@pytest.mark.parametrize("ref", ["x" * 5000, "%00", "é", "%2e%2e", "1'%20OR%20'1'='1", "99999999999999999999"])
+async def test_a_hostile_ref_is_unknown(desk: Visitor, phone: Visitor, ref: str) -> None:
+    assert (await press(desk, f"/account/logins/{ref}/revoke")).status in {400, 404}
+    assert await phone.is_signed_in()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+async def test_looking_changes_nothing(desk: Visitor, phone: Visitor, method: str) -> None:
+    for path in (f"/account/logins/{await ref_of(phone)}/revoke", "/account/logins/revoke-others", "/account/tokens"):
+        assert (await desk.request(method, path)).status in {200, 405}
+
+    assert await phone.is_signed_in()
+
+
+async def test_a_form_without_its_token_or_from_elsewhere_changes_nothing(desk: Visitor, phone: Visitor) -> None:
+    path, token = f"/account/logins/{await ref_of(phone)}/revoke", (await desk.get("/account")).token
+    foreign = {"Origin": "https://evil.example"}
+
+    without = await desk.post(path, {})
+    from_elsewhere = await desk.post(path, {"csrf_token": token}, headers=foreign)
+    with_anothers = await desk.post(path, {"csrf_token": (await phone.get("/account")).token})
+
+    assert (without.status, from_elsewhere.status, with_anothers.status) == (400, 403, 400)
+    assert await phone.is_signed_in()
+
+
+async def test_a_restored_login_types_the_password_first_and_comes_back_to_the_account(
+    desk: Visitor, phone: Visitor
+) -> None:
+    phone.client.delete_cookie("localhost", "quartlogin")
+
+    asked = await press(phone, "/account/logins/revoke-others")
+    confirmed = await phone.fill_in(str(asked.location), password=PASSWORD, next="/account/logins/revoke-others")
+
+    assert str(asked.location).startswith("/reauthenticate?next=")
+    assert (confirmed.status, confirmed.location) == (302, "/account")
+    assert await desk.is_signed_in()
+
+
+async def test_a_password_that_was_typed_half_an_hour_ago_is_asked_for_again(
+    desk: Visitor, phone: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = time.time() + 31 * 60
+    monkeypatch.setattr(time, "time", lambda: later)
+
+    answer = await press(desk, "/account/logins/revoke-others")
+
+    assert str(answer.location).startswith("/reauthenticate?next=")
+    assert await phone.is_signed_in()

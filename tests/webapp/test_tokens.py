@@ -1,0 +1,172 @@
+"""API tokens: shown once, kept hashed, revoked one by one."""
+
+import re
+import time
+from collections.abc import Callable
+
+import pytest
+from quart import Quart
+
+from databases import both_databases, run_sql
+from quartlogin.webapp.services import services_of
+from visitors import Page, Visitor, set_active
+
+
+@pytest.fixture
+async def alice(visitor: Visitor) -> Visitor:
+    await visitor.register("Alice")
+    return visitor
+
+
+async def make(visitor: Visitor, **fields: str) -> Page:
+    page = await visitor.get("/account")
+    return await visitor.post("/account/tokens", {"csrf_token": page.token, **fields})
+
+
+def token_in(page: Page) -> str:
+    return re.search(r"<code>([\w.-]{40,})</code>", page.text)[1]  # type: ignore[index]
+
+
+async def who(app: Quart, token: str, **headers: str) -> tuple[int, str]:
+    answer = await app.test_client(use_cookies=False).get(
+        "/api/me", headers={"Authorization": f"Bearer {token}", **headers}
+    )
+    return answer.status_code, await answer.get_data(as_text=True)
+
+
+@both_databases
+async def test_a_token_is_shown_once_and_kept_nowhere_in_clear(alice: Visitor, app: Quart, database: str) -> None:
+    made = await make(alice, name="backup <b>")
+    token = token_in(made)
+    listed = await alice.get("/account")
+
+    assert made.status == 200
+    assert made.headers["Cache-Control"] == "private, no-store"
+    assert (await who(app, token))[0] == 200
+    assert token not in listed.text
+    assert "backup &lt;b&gt;" in listed.text
+    assert token not in str(run_sql(database, "SELECT * FROM logins"))
+
+
+async def test_when_a_token_was_used_is_shown(alice: Visitor, app: Quart) -> None:
+    token = token_in(await make(alice, name="backup"))
+    before = await alice.get("/account")
+
+    await who(app, token)
+    await services_of(app).logins.last_seen.flush()
+    after = await alice.get("/account")
+
+    assert "not used yet" in before.text
+    assert "last used <time" in after.text
+
+
+async def test_a_token_ends_to_the_second(alice: Visitor, app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = float(int(time.time()))
+    monkeypatch.setattr(time, "time", lambda: now)
+    token = token_in(await make(alice, name="backup", days="1"))
+
+    monkeypatch.setattr(time, "time", lambda: now + 24 * 60 * 60 - 1)
+    before = await who(app, token)
+    monkeypatch.setattr(time, "time", lambda: now + 24 * 60 * 60)
+    after = await who(app, token)
+
+    assert (before[0], after[0]) == (200, 401)
+
+
+@both_databases
+async def test_a_revoked_token_is_worth_nothing_on_the_next_request(alice: Visitor, app: Quart) -> None:
+    token = token_in(await make(alice, name="backup"))
+    page = await alice.get("/account")
+    path = re.search(r"/account/tokens/\w+/revoke", page.text)[0]  # type: ignore[index]
+
+    first = await alice.post(path, {"csrf_token": page.token})
+    second = await alice.post(path, {"csrf_token": page.token})
+
+    assert (first.status, second.status) == (302, 404)
+    assert (await who(app, token))[0] == 401
+    assert await alice.is_signed_in()
+
+
+async def test_nobody_revokes_the_token_of_somebody_else(
+    alice: Visitor, app: Quart, new_visitor: Callable[[], Visitor]
+) -> None:
+    token, mallory = token_in(await make(alice, name="backup")), new_visitor()
+    await mallory.register("Mallory")
+    path = re.search(r"/account/tokens/\w+/revoke", (await alice.get("/account")).text)[0]  # type: ignore[index]
+
+    answer = await mallory.post(path, {"csrf_token": (await mallory.get("/account")).token})
+
+    assert answer.status == 404
+    assert (await who(app, token))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"name": " "},
+        {"name": "x" * 65},
+        {"name": "a\x1bb"},
+        {"name": "x", "days": "0"},
+        {"name": "x", "days": "367"},
+        {"name": "x", "days": "-1"},
+        {"name": "x", "days": "1.5"},
+        {"name": "x", "days": "9" * 5000},
+        {"name": "x", "days": "soon"},
+    ],
+)
+async def test_bad_fields_are_told_and_no_token_is_made(alice: Visitor, database: str, fields: dict[str, str]) -> None:
+    page = await make(alice, **fields)
+
+    assert page.status == 400
+    assert 'class="error"' in page.text
+    assert run_sql(database, "SELECT count(*) FROM logins WHERE kind = 'bearer'") == [(0,)]
+
+
+async def test_a_token_survives_another_password_but_not_being_disabled(alice: Visitor, app: Quart) -> None:
+    token = token_in(await make(alice, name="backup"))
+
+    await alice.fill_in(
+        "/account/password", current_password="correct horse battery staple", new_password="another staple, another"
+    )
+    after_change = await who(app, token)
+    await set_active(app, "Alice", active=False)
+    while_disabled = await who(app, token)
+    await set_active(app, "Alice", active=True)
+
+    assert (after_change[0], while_disabled[0], (await who(app, token))[0]) == (200, 401, 401)
+
+
+async def test_a_token_goes_before_the_cookies_of_somebody_else(
+    alice: Visitor, app: Quart, new_visitor: Callable[[], Visitor]
+) -> None:
+    token, bob = token_in(await make(alice, name="backup")), new_visitor()
+    await bob.register("Bob")
+
+    answer = await bob.get("/api/me", headers={"Authorization": f"Bearer {token}"})
+    broken = await bob.get("/api/me", headers={"Authorization": f"Bearer {token}x"})
+
+    assert '"username":"Alice"' in answer.text
+    assert broken.status == 401
+
+
+async def test_a_token_is_never_fresh(alice: Visitor, app: Quart) -> None:
+    token = token_in(await make(alice, name="backup"))
+
+    answer = await app.test_client(use_cookies=False).get(
+        "/account/password", headers={"Authorization": f"Bearer {token}"}
+    )
+
+    assert answer.status_code == 401
+    assert "insufficient_user_authentication" in answer.headers["WWW-Authenticate"]
+
+
+async def test_at_most_fifty_tokens_are_made(alice: Visitor, database: str) -> None:
+    for number in range(50):
+        await make(alice, name=f"token {number}")
+
+    page = await make(alice, name="one more")
+
+    assert page.status == 400
+    assert "You have 50 tokens" in page.text
+    assert run_sql(database, "SELECT count(*) FROM logins WHERE kind = 'bearer'") == [(50,)]
