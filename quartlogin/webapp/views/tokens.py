@@ -30,8 +30,9 @@ async def create() -> ResponseReturnValue:
     if len(tokens) >= _MOST_TOKENS:
         form.refuse("name", f"You have {_MOST_TOKENS} tokens: revoke one that you no longer use.")
         return await show_account(form)
+    duration = timedelta(days=form.days.data or 0)
     try:
-        token = await create_bearer_token(user, duration=timedelta(days=form.days.data), name=form.name.data)
+        token = await create_bearer_token(user, duration=duration, name=form.name.data)
     except LoginRefused:
         abort(409, "Your account has changed a moment ago, so no token was made.")
     return await show_account(TokenForm(), new_token=token, new_token_name=form.name.data)
