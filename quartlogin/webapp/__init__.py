@@ -23,7 +23,7 @@ from .proxies import TrustedProxies
 from .resources import find
 from .settings import Settings, SettingsError, read_settings
 from .store import Store, User, store_at
-from .views import account, api, files, health, live, password, sign_in, tokens
+from .views import BLUEPRINTS
 from .well_formed import WellFormedRequests
 
 __all__ = ["Settings", "SettingsError", "create_app"]
@@ -119,8 +119,8 @@ def _log_key(settings: Settings) -> bytes:
 def _add_pages(app: Quart, settings: Settings) -> None:
     refuse_foreign_posts(app)
     error_pages.install(app)
-    for pages in (sign_in, account, password, tokens, live, api, health, files):
-        app.register_blueprint(pages.blueprint)
+    for pages in BLUEPRINTS:
+        app.register_blueprint(pages)
     app.jinja_env.globals.update(
         site_name=settings.site_name, can_register=settings.registration, token_field=csrf.token_field
     )

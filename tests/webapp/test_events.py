@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import re
-import sys
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -171,7 +170,7 @@ async def test_an_open_page_is_told_of_its_own_account_only_also_from_another_pr
     elsewhere = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY))
     await visitor.register("Alice")
     await new_visitor().register("Bob")
-    with mock.patch.object(sys.modules["quartlogin.webapp.live"], "_EVERY", 0.05):
+    with mock.patch("quartlogin.webapp.live._EVERY", 0.05):
         async with (
             elsewhere.test_app(),
             app.test_client().websocket("/account/live", headers=cookies_of(visitor)) as socket,
@@ -191,7 +190,7 @@ async def test_a_page_whose_own_sign_in_was_ended_elsewhere_is_closed(
 ) -> None:
     elsewhere = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY))
     await visitor.register("Alice")
-    with mock.patch.object(sys.modules["quartlogin.webapp.live"], "_EVERY", 0.05):
+    with mock.patch("quartlogin.webapp.live._EVERY", 0.05):
         async with (
             elsewhere.test_app(),
             app.test_client().websocket("/account/live", headers=cookies_of(visitor)) as socket,
