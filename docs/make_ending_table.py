@@ -17,7 +17,6 @@ from unittest import mock
 from argon2 import PasswordHasher
 from click.testing import CliRunner
 from quart import Quart
-from quart.testing.connections import WebsocketDisconnectError
 
 from quartlogin.webapp import create_app
 from quartlogin.webapp.cli import main
@@ -186,35 +185,63 @@ async def ask(app: Quart, headers: dict[str, str]) -> str:
     return "signed in" if answer.status_code == OK else "nobody"
 
 
-async def is_open(socket: Any) -> str:
-    """Tell whether a websocket is open still, once its process has had time to look."""
-    try:
-        async with asyncio.timeout(1):
-            while True:
-                await socket.receive()
-    except WebsocketDisconnectError:
-        return "closed"
-    except TimeoutError:
-        return "open"
+class Socket:
+    """A browser's websocket, spoken to the application without a server."""
+
+    def __init__(self, app: Quart, cookie: str) -> None:
+        self._to_app: asyncio.Queue[Any] = asyncio.Queue()
+        self.from_app: asyncio.Queue[Any] = asyncio.Queue()
+        scope = {
+            "type": "websocket",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "scheme": "ws",
+            "path": "/account/live",
+            "raw_path": b"/account/live",
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(b"host", b"localhost"), (b"cookie", cookie.encode())],
+            "subprotocols": [],
+            "server": ("localhost", 80),
+            "client": ("127.0.0.1", 1),
+            "extensions": {},
+        }
+        self._to_app.put_nowait({"type": "websocket.connect"})
+        self._handling = asyncio.ensure_future(app(scope, self._to_app.get, self.from_app.put))  # type: ignore[arg-type]
+
+    async def hears(self, kind: str, seconds: float) -> bool:
+        """Tell whether the application sends a message of this kind in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                while (await self.from_app.get())["type"] != kind:
+                    pass
+        except TimeoutError:
+            return False
+        return True
+
+    async def leave(self) -> None:
+        """Hang up."""
+        self._to_app.put_nowait({"type": "websocket.disconnect", "code": 1005})
+        await self._handling
 
 
 async def row(ending: Ending) -> dict[str, str]:
     """End the sign-in in this way, and try everything that was there before."""
     async with a_scene() as scene:
         session, remember = (f"{name}={scene.copies[name]}" for name in (SESSION, REMEMBER))
-        client = scene.here.test_client(use_cookies=False)
-        async with client.websocket("/account/live", headers={"Cookie": session}) as socket:
-            await scene.post(scene.here.test_client(), "/login", username="ada", password=PASSWORD)
-            await socket.receive()  # it is open: it was told of that
-            await ending(scene)
-            return {
-                "old session cookie": await ask(scene.here, {"Cookie": session}),
-                "in another process": await ask(scene.elsewhere, {"Cookie": session}),
-                "old session and remember cookies": await ask(scene.here, {"Cookie": f"{session}; {remember}"}),
-                "old remember cookie": await ask(scene.elsewhere, {"Cookie": remember}),
-                "open websocket, at its next look": await is_open(socket),
-                "the user's API token": await ask(scene.here, {"Authorization": f"Bearer {scene.token}"}),
-            }
+        socket = Socket(scene.here, session)
+        await socket.hears("websocket.accept", 10)
+        await ending(scene)
+        told = {
+            "old session cookie": await ask(scene.here, {"Cookie": session}),
+            "in another process": await ask(scene.elsewhere, {"Cookie": session}),
+            "old session and remember cookies": await ask(scene.here, {"Cookie": f"{session}; {remember}"}),
+            "old remember cookie": await ask(scene.elsewhere, {"Cookie": remember}),
+            "open websocket, at its next look": ("closed" if await socket.hears("websocket.close", 1) else "open"),
+            "the user's API token": await ask(scene.here, {"Authorization": f"Bearer {scene.token}"}),
+        }
+        await socket.leave()
+        return told
 
 
 async def make_table() -> str:

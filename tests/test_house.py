@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from quart import Quart
-from quart.testing.connections import WebsocketResponseError
 
 import quartlogin
+from sockets import open_socket
 from visitors import Visitor
 
 PACKAGE = Path(quartlogin.__file__).parent
@@ -170,10 +170,8 @@ async def test_every_websocket_is_guarded(app: Quart) -> None:
 
     assert sockets == ["/account/live"]
     for path in sockets:
-        with pytest.raises(WebsocketResponseError) as refused:
-            async with app.test_client().websocket(path) as socket:
-                await socket.receive()
-        assert refused.value.response.status_code == 401
+        async with open_socket(app, path) as socket:
+            assert await socket.status() == 401
 
 
 def test_the_list_of_public_pages_is_no_longer_than_the_list_of_pages(app: Quart) -> None:

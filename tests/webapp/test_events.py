@@ -1,6 +1,5 @@
 """Events: kept for the user, logged for the operator, told to open pages."""
 
-import asyncio
 import json
 import logging
 import re
@@ -11,11 +10,11 @@ from unittest import mock
 
 import pytest
 from quart import Quart
-from quart.testing.connections import WebsocketDisconnectError, WebsocketResponseError
 
 from databases import both_databases, run_sql
 from quartlogin.webapp import create_app
 from quartlogin.webapp.journal import KINDS
+from sockets import open_socket
 from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
 
 NEW_PASSWORD = "another staple, another horse"
@@ -135,20 +134,6 @@ def cookies_of(visitor: Visitor) -> dict[str, str]:
     return {"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())}
 
 
-async def hear(socket: Any) -> Any:
-    async with asyncio.timeout(10):
-        return json.loads(await socket.receive())
-
-
-async def code_of_close(socket: Any) -> int:
-    async with asyncio.timeout(10):
-        try:
-            while True:
-                await socket.receive()
-        except WebsocketDisconnectError as closed:
-            return int(closed.args[0])
-
-
 @pytest.mark.parametrize("headers", [{}, {"Origin": "https://evil.example"}])
 async def test_a_page_of_nobody_or_from_elsewhere_is_refused(
     app: Quart, visitor: Visitor, headers: dict[str, str]
@@ -156,11 +141,8 @@ async def test_a_page_of_nobody_or_from_elsewhere_is_refused(
     await visitor.register("Alice")
     cookies = cookies_of(visitor) if headers else {}
 
-    with pytest.raises(WebsocketResponseError) as refused:
-        async with app.test_client().websocket("/account/live", headers={**headers, **cookies}) as socket:
-            await socket.receive()
-
-    assert refused.value.response.status_code in {401, 403}
+    async with open_socket(app, "/account/live", **headers, **cookies) as socket:
+        assert await socket.status() == (403 if headers else 401)
 
 
 @both_databases
@@ -173,13 +155,13 @@ async def test_an_open_page_is_told_of_its_own_account_only_also_from_another_pr
     with mock.patch("quartlogin.webapp.live._EVERY", 0.05):
         async with (
             elsewhere.test_app(),
-            app.test_client().websocket("/account/live", headers=cookies_of(visitor)) as socket,
+            open_socket(app, "/account/live", **cookies_of(visitor)) as socket,
         ):
             await new_visitor().sign_in("Alice")
-            first = await hear(socket)
+            first = await socket.hear()
             await new_visitor().sign_in("Bob")
             await Visitor(elsewhere.test_client()).sign_in("Alice", "not the right password")
-            second = await hear(socket)
+            second = await socket.hear()
 
     assert (first["event"], first["text"], first["here"]) == ("signed_in", "Signed in", False)
     assert second["event"] == "sign_in_failed"
@@ -193,15 +175,15 @@ async def test_a_page_whose_own_sign_in_was_ended_elsewhere_is_closed(
     with mock.patch("quartlogin.webapp.live._EVERY", 0.05):
         async with (
             elsewhere.test_app(),
-            app.test_client().websocket("/account/live", headers=cookies_of(visitor)) as socket,
+            open_socket(app, "/account/live", **cookies_of(visitor)) as socket,
         ):
             await new_visitor().sign_in("Alice")
-            await hear(socket)
+            await socket.hear()
             other = Visitor(elsewhere.test_client())
             await other.sign_in("Alice")
             page = await other.get("/account")
             await other.post("/account/logins/revoke-others", {"csrf_token": page.token})
-            code = await code_of_close(socket)
+            code = await socket.code()
 
     assert code == 1008
 
@@ -209,7 +191,7 @@ async def test_a_page_whose_own_sign_in_was_ended_elsewhere_is_closed(
 async def test_a_page_that_talks_is_closed(app: Quart, visitor: Visitor) -> None:
     await visitor.register("Alice")
 
-    async with app.test_client().websocket("/account/live", headers=cookies_of(visitor)) as socket:
-        await socket.send("hello")
+    async with open_socket(app, "/account/live", **cookies_of(visitor)) as socket:
+        socket.say("hello")
 
-        assert await code_of_close(socket) == 1003
+        assert await socket.code() == 1003

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from .database import Row, Transaction, uninterrupted
 from .errors import Conflict, DatabaseRefused, StoreUnavailable
@@ -18,6 +18,8 @@ _LONGEST_WAIT: Final = 3.0  # seconds for a connection, and as many again for a 
 _UPGRADE_WAIT: Final = 60.0  # seconds for a statement that brings the tables up to date
 #: A key for PostgreSQL's advisory locks: who brings the tables up to date does so alone.
 _SCHEMA_LOCK: Final = 0x71756172746C6F67
+#: Said of an address of which no piece can be shown.
+_UNREADABLE: Final = "check the address, in which a password's /, ?, # and @ are written %2F, %3F, %23 and %40"
 
 
 class PostgresDatabase:
@@ -33,9 +35,8 @@ class PostgresDatabase:
 
     @property
     def label(self) -> str:
-        try:
-            parts = urlsplit(self._address)
-        except ValueError:  # which asyncpg will say better
+        parts = _parts(self._address)
+        if parts is None:
             return "at this address"
         return f"{parts.path.lstrip('/') or 'at'} on {parts.netloc.rpartition('@')[2] or 'localhost'}"
 
@@ -54,9 +55,10 @@ class PostgresDatabase:
                 reset=_leave_as_it_is,
             )
             await self._prepare()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError, StoreUnavailable) as error:
+        except (*_driver_errors(), ValueError, OverflowError, Conflict, StoreUnavailable) as error:
             await self.close()
-            raise DatabaseRefused(f"The database {self.label} cannot be used: {_reason(error)}.") from error
+            reason = _reason(error) if _parts(self._address) else _UNREADABLE
+            raise DatabaseRefused(f"The database {self.label} cannot be used: {reason}.") from error
         except BaseException:
             await self.close()
             raise
@@ -141,12 +143,31 @@ def _translated_errors() -> Iterator[None]:
         raise Conflict(str(error)) from error
     except asyncpg.ReadOnlySQLTransactionError as error:
         raise ReadOnly(str(error)) from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except _driver_errors() as error:
         raise StoreUnavailable(str(error) or type(error).__name__) from error
+
+
+def _driver_errors() -> tuple[type[Exception], ...]:
+    """Return what asyncpg raises when a server does not do what it should, or cannot be found."""
+    import asyncpg  # noqa: PLC0415 -- as above
+
+    # The third: of several hosts, none is of the kind that target_session_attrs asks for.
+    return (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+
+
+def _parts(address: str) -> SplitResult | None:
+    """Return the parts of an address; `None` where one of them may be a piece of a password."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    return None if "@" in parts.path + parts.query or parts.fragment else parts
 
 
 def _reason(error: Exception) -> str:
     """Say in a few words why a server cannot be used."""
+    if isinstance(error, TimeoutError):
+        return f"it did not answer within {_LONGEST_WAIT:.0f} seconds"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

@@ -114,10 +114,11 @@ async def _in_transaction(connection: aiosqlite.Connection, work: Callable[[Tran
     await connection.execute_fetchall("BEGIN IMMEDIATE")
     try:
         result = await work(_Transaction(connection))
+        await connection.execute_fetchall("COMMIT")
     except BaseException:
-        await connection.execute_fetchall("ROLLBACK")
+        if connection.in_transaction:  # some errors, as of a full disk, have undone it already
+            await connection.execute_fetchall("ROLLBACK")
         raise
-    await connection.execute_fetchall("COMMIT")
     return result
 
 

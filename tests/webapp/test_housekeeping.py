@@ -1,0 +1,75 @@
+"""Removing what has expired, in small batches."""
+
+import asyncio
+import time
+from datetime import timedelta
+
+import pytest
+from quart import Quart
+
+from databases import both_databases, run_sql
+from quartlogin.webapp import housekeeping
+from quartlogin.webapp.housekeeping import Housekeeping
+from quartlogin.webapp.services import services_of
+from quartlogin.webapp.store import Event, StoreUnavailable
+from quartlogin.webapp.store.events import Events
+from visitors import Visitor
+
+pytestmark = both_databases
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(housekeeping, "_PAUSE", 0)
+
+
+async def test_expired_logins_and_old_events_go_and_the_others_stay(
+    app: Quart, visitor: Visitor, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await visitor.register()
+    store, now = services_of(app).store, int(time.time())
+    for number in range(250):
+        await store.events.add(Event(f"old {number}", "sign_in_failed", None, now - 3 * 24 * 60 * 60, "", ""))
+    batches: list[int] = []
+    remove = Events.remove_before
+
+    async def counted(events: Events, happened_at: int, at_most: int) -> int:
+        batches.append(await remove(events, happened_at, at_most))
+        return batches[-1]
+
+    monkeypatch.setattr(Events, "remove_before", counted)
+
+    removed = await Housekeeping(store, timedelta(days=2)).clean()
+
+    assert (removed, batches) == (250, [100, 100, 50, 0])
+    assert run_sql(database, "SELECT count(*) FROM events") == [(2,)]
+    assert await visitor.is_signed_in()
+    run_sql(database, "UPDATE logins SET expires_at = 1")
+    assert await Housekeeping(store, timedelta(days=2)).clean() == 1
+    assert run_sql(database, "SELECT count(*) FROM logins") == [(0,)]
+
+
+async def test_a_database_that_is_down_is_tried_again(
+    app: Quart, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(housekeeping, "_FIRST", 0)
+    monkeypatch.setattr(housekeeping, "_EVERY", 0)
+    tries = 0
+
+    async def fail(*_: object) -> int:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise StoreUnavailable("not now")
+        keeping_house._task.cancel()  # type: ignore[union-attr]
+        return 0
+
+    monkeypatch.setattr(type(services_of(app).store.logins), "remove_expired", fail)
+    keeping_house = Housekeeping(services_of(app).store, timedelta(days=2))
+
+    await keeping_house.start()
+    assert keeping_house._task is not None
+    await asyncio.gather(keeping_house._task, return_exceptions=True)
+
+    assert tries == 3
+    assert caplog.text.count("What has expired could not be removed: not now") == 2
