@@ -45,6 +45,13 @@ class PostgresDatabase:
             import asyncpg  # noqa: PLC0415 -- an extra: only who uses it needs it
         except ImportError:
             raise DatabaseRefused("PostgreSQL needs one package more: pip install 'quartlogin[postgres]'.") from None
+        expected: tuple[type[Exception], ...] = (
+            *_driver_errors(),
+            ValueError,
+            OverflowError,
+            Conflict,
+            StoreUnavailable,
+        )
         try:
             self._pool = await asyncpg.create_pool(
                 self._address,
@@ -55,7 +62,7 @@ class PostgresDatabase:
                 reset=_leave_as_it_is,
             )
             await self._prepare()
-        except (*_driver_errors(), ValueError, OverflowError, Conflict, StoreUnavailable) as error:
+        except expected as error:
             await self.close()
             reason = _reason(error) if _parts(self._address) else _UNREADABLE
             raise DatabaseRefused(f"The database {self.label} cannot be used: {reason}.") from error
