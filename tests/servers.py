@@ -3,20 +3,17 @@
 import os
 import pwd
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 SCRIPTS = Path(sys.executable).parent
 _PATIENCE = 60  # seconds
-#: Of all users of a test's PostgreSQL server, the one who needs a password.
-LOCKED_USER = "locked"
 
 
 def free_port() -> int:
@@ -106,23 +103,6 @@ class Postgres:
     def start(self) -> None:
         self.run("pg_ctl", "-D", self.data, "-w", "-l", self.data.parent / "log", "-o", self._settings, "start")
 
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """Let every process of the server stand still, as a machine does that has crashed: nothing is closed."""
-        number = int((self.data / "postmaster.pid").read_text().splitlines()[0])
-        children = Path(f"/proc/{number}/task/{number}/children")
-        stopped = [number]
-        os.kill(number, signal.SIGSTOP)  # so that it makes no more
-        try:
-            for child in map(int, children.read_text().split()):
-                os.kill(child, signal.SIGSTOP)
-                stopped.append(child)
-            yield
-        finally:
-            for process in reversed(stopped):
-                with suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGCONT)
-
     @property
     def _settings(self) -> str:
         return f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories='' -c fsync=off"
@@ -143,8 +123,6 @@ def postgres(binaries: Path, folder: Path) -> Iterator[Postgres]:
         assert done.returncode == 0, done.stdout + done.stderr
 
     run("initdb", "-D", data, "-U", "test", "-A", "trust", "-E", "UTF8")
-    rules = data / "pg_hba.conf"
-    rules.write_text(f"host all {LOCKED_USER} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")  # the first one counts
     server = Postgres(port, run, data)
     server.start()
     try:
