@@ -5,6 +5,7 @@ import errno
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from .schema import prepare
 T = TypeVar("T")
 
 _SMALLEST_DATABASE: Final = 512  # bytes: one page of the smallest kind
+_PAUSE: Final = 0.02  # seconds before another try
 _BUSY_TIMEOUT: Final = 5000  # milliseconds to wait for another process that is writing
 
 #: How every connection works: others may read while one writes, and what is committed survives a power cut.
@@ -148,7 +150,21 @@ def _check_file(path: str) -> None:
 
 async def _configure(connection: aiosqlite.Connection) -> None:
     for pragma in _PRAGMAS:
-        await connection.execute_fetchall(pragma)
+        await _run_when_unlocked(connection, pragma)
+
+
+async def _run_when_unlocked(connection: aiosqlite.Connection, pragma: str) -> None:
+    """Run a pragma, also while others open the same new file: SQLite's busy timeout does not cover the journal mode."""
+    deadline = time.monotonic() + _BUSY_TIMEOUT / 1000
+    while True:
+        try:
+            await connection.execute_fetchall(pragma)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(_PAUSE)
+        else:
+            return
 
 
 async def _table_names(connection: aiosqlite.Connection) -> set[str]:
