@@ -98,10 +98,15 @@ class Postgres:
         return f"postgresql://test@127.0.0.1:{self.port}/{database}"
 
     def stop(self) -> None:
-        self.run("pg_ctl", "-D", self.data, "-w", "-m", "immediate", "stop")
+        if (self.data / "postmaster.pid").exists():
+            self.run("pg_ctl", "-D", self.data, "-w", "-m", "immediate", "stop")
 
     def start(self) -> None:
         self.run("pg_ctl", "-D", self.data, "-w", "-l", self.data.parent / "log", "-o", self._settings, "start")
+
+    def promote(self) -> None:
+        """Make a standby a primary: the failover."""
+        self.run("pg_ctl", "-D", self.data, "-w", "promote")
 
     @property
     def _settings(self) -> str:
@@ -111,8 +116,24 @@ class Postgres:
 @contextmanager
 def postgres(binaries: Path, folder: Path) -> Iterator[Postgres]:
     """Run a PostgreSQL with an empty database in this folder."""
+    server = _server_in(binaries, folder)
+    server.run("initdb", "-D", server.data, "-U", "test", "-A", "trust", "-E", "UTF8")
+    with _started(server):
+        yield server
+
+
+@contextmanager
+def standby_of(primary: Postgres, binaries: Path, folder: Path) -> Iterator[Postgres]:
+    """Run a PostgreSQL that follows another one, in this folder."""
+    server = _server_in(binaries, folder)
+    source = f"host=127.0.0.1 port={primary.port} user=test"
+    server.run("pg_basebackup", "-D", server.data, "-d", source, "-R", "-X", "stream", "-c", "fast")
+    with _started(server):
+        yield server
+
+
+def _server_in(binaries: Path, folder: Path) -> Postgres:
     as_user = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
-    data, port = folder / "data", free_port()
     if as_user:
         owner = pwd.getpwnam(as_user)
         os.chown(folder, owner.pw_uid, owner.pw_gid)
@@ -122,10 +143,13 @@ def postgres(binaries: Path, folder: Path) -> Iterator[Postgres]:
         done = subprocess.run(command, user=as_user, cwd=folder, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    run("initdb", "-D", data, "-U", "test", "-A", "trust", "-E", "UTF8")
-    server = Postgres(port, run, data)
+    return Postgres(free_port(), run, folder / "data")
+
+
+@contextmanager
+def _started(server: Postgres) -> Iterator[None]:
     server.start()
     try:
-        yield server
+        yield
     finally:
         server.stop()

@@ -29,6 +29,10 @@ class Socket:
                 pass
         return message
 
+    async def accepted(self) -> None:
+        """Wait until the application has accepted it."""
+        await self._next("websocket.accept")
+
     async def hear(self) -> Any:
         """The next JSON message."""
         return json.loads((await self._next("websocket.send"))["text"])

@@ -7,7 +7,7 @@ from logging import getLogger
 from secrets import token_urlsafe
 from typing import Final
 
-from quartlogin import confirm_login, login_id
+from quartlogin import LoginRefused, confirm_login, login_id
 
 from .journal import Journal
 from .logins import StoredLogins, alongside, digest
@@ -92,9 +92,14 @@ class Accounts:
             user: Who it is.
             password: What was typed.
             failure: The kind of event that is told if it is not.
+
+        Raises:
+            LoginRefused: The account is deleted meanwhile.
         """
         credentials = await self.store.users.find_credentials_of(user.id)
-        if credentials is not None and await self._is_right(credentials, password):
+        if credentials is None:
+            raise LoginRefused("This account is deleted.")
+        if await self._is_right(credentials, password):
             return credentials
         await self.journal.write(self.journal.event(failure, user.id))
         return None
@@ -134,6 +139,7 @@ class Accounts:
         """Delete a signed-in user's account with all that belongs to it; False if this is not the password.
 
         Raises:
+            LoginRefused: It is deleted already.
             PasswordChangedMeanwhile: The password was changed elsewhere while this was on its way; nothing was changed.
         """
         credentials = await self.check_again(user, password, "account_deletion_failed")
@@ -141,6 +147,8 @@ class Accounts:
             return False
         logins = await self.logins.list_of(user.id)
         if not await self.store.users.delete(user.id, credentials.password_hash):
+            if await self.store.users.find_credentials_of(user.id) is None:
+                raise LoginRefused("This account is deleted.")
             raise PasswordChangedMeanwhile
         self.journal.tell(self.journal.event("account_deleted", user.id))
         self.logins.close_sockets([login.id_hash for login in logins])

@@ -5,6 +5,9 @@ from typing import Final
 
 from ua_parser import parse
 
+#: Kept in a browser's place for what the operator does; no browser can have itself kept under this name.
+COMMAND_LINE: Final = "command line"
+
 _UNKNOWN: Final = "Unknown browser"
 _REMEMBERED: Final = 1000  # different browsers; looking one up takes a millisecond
 
@@ -12,7 +15,7 @@ _REMEMBERED: Final = 1000  # different browsers; looking one up takes a millisec
 @lru_cache(_REMEMBERED)
 def in_words(browser: str) -> str:
     """Return words such as "Firefox 128 on Linux" for what a browser calls itself in `User-Agent`."""
-    if browser == "command line":
+    if browser == COMMAND_LINE:
         return "Command line"
     found = parse(browser)
     if found.user_agent is None:

@@ -29,7 +29,10 @@ PAGES: Final = {
     415: ("Wrong kind of content", "Send the form as browsers do."),
     429: ("Too many attempts", "Wait a while and try again."),
     500: ("Something broke", "It is our fault, not yours, and has been noted. Please try again later."),
-    503: ("Not available", "The site cannot answer just now. Nothing was changed: try again in a moment."),
+    503: (
+        "Not available",
+        "The site cannot answer just now. If you were changing something, see whether it was done; then try again.",
+    ),
 }
 
 

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from logging import getLogger
 from secrets import token_hex
@@ -10,7 +11,8 @@ from typing import Any, Final
 
 from quart import has_request_context, has_websocket_context, request, websocket
 
-from .store import LONGEST_BROWSER, Event, Store
+from .browsers import COMMAND_LINE
+from .store import LONGEST_BROWSER, Conflict, Event, Store
 
 #: One line of JSON for each event, without passwords, cookies and tokens.
 AUDIT_LOGGER: Final = "quartlogin.audit"
@@ -74,7 +76,8 @@ class Journal:
             StoreUnavailable: It could not be kept; it is logged all the same.
         """
         try:
-            await self._store.events.add(event)
+            with suppress(Conflict):  # the account was deleted meanwhile, and its events with it
+                await self._store.events.add(event)
         finally:
             self.tell(event, **more)
 
@@ -88,10 +91,11 @@ class Journal:
 def where() -> tuple[str, str]:
     """Return the address that this request comes from, and what its browser calls itself."""
     if not (has_request_context() or has_websocket_context()):
-        return "", "command line"
+        return "", COMMAND_LINE
     connection: Any = request if has_request_context() else websocket
     browser = connection.headers.get("User-Agent", "")[:LONGEST_BROWSER]
-    return connection.remote_addr or "", "".join(letter if letter.isprintable() else "?" for letter in browser)
+    shown = "".join(letter if letter.isprintable() else "?" for letter in browser)
+    return connection.remote_addr or "", f"“{shown}”" if shown == COMMAND_LINE else shown
 
 
 def _as_json(event: Event, more: dict[str, str]) -> str:

@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import islice
 from logging import getLogger
 from typing import Final
 
-from .store import Event, Store, StoreUnavailable
+from .store import MOST_USERS, Event, Store, StoreUnavailable
 
 _EVERY: Final = 2.0  # seconds between two looks at what other processes have written
 _LOOK_BACK: Final = 30  # seconds; the clocks of several machines differ, and transactions take their time
@@ -21,13 +22,16 @@ _log = getLogger(__name__)
 class LivePages:
     """The open account pages of this process.
 
-    One statement every two seconds serves all of them together, and none is run while there is none.
+    One statement every two seconds serves fifty users together, and none is run while no page is open.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._pages: defaultdict[str, set[asyncio.Queue[Event]]] = defaultdict(set)
         self._told: dict[str, float] = {}
+        #: Users of whom it is known what had happened when their page was opened.
+        self._known: set[str] = set()
+        self._somebody_is_new = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
 
     @contextmanager
@@ -35,6 +39,8 @@ class LivePages:
         """Give what happens to this user's account from now on, for as long as the block lasts."""
         page: asyncio.Queue[Event] = asyncio.Queue(_MOST_WAITING)
         self._pages[user_id].add(page)
+        if user_id not in self._known:
+            self._somebody_is_new.set()
         if self._looking is None:
             self._looking = asyncio.get_running_loop().create_task(self._look_again_and_again())
         try:
@@ -43,6 +49,7 @@ class LivePages:
             self._pages[user_id].discard(page)
             if not self._pages[user_id]:
                 del self._pages[user_id]
+                self._known.discard(user_id)
             if not self._pages:
                 self._looking.cancel()
                 self._looking = None
@@ -58,22 +65,26 @@ class LivePages:
                 page.put_nowait(event)
 
     async def _look_again_and_again(self) -> None:
-        """Tell what other processes have written; what was there before anybody listened is no news."""
-        is_first = True
+        """Tell what other processes have written; what happened before a page was opened is no news to it."""
         while True:
+            self._somebody_is_new.clear()
             try:
-                events = await self._store.events.list_since(int(time.time()) - _LOOK_BACK, _AT_MOST)
+                for user_ids in _some_at_a_time(list(self._pages)):
+                    await self._look(user_ids)
             except StoreUnavailable as error:
                 _log.warning("Open account pages cannot be told what happens elsewhere: %s", error)
+            self._forget_what_is_past()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_EVERY):
+                    await self._somebody_is_new.wait()
+
+    async def _look(self, user_ids: list[str]) -> None:
+        for event in await self._store.events.list_since(int(time.time()) - _LOOK_BACK, user_ids, _AT_MOST):
+            if event.user_id in self._known:
+                self.tell(event)
             else:
-                for event in events:
-                    if is_first:
-                        self._told.setdefault(event.id, time.monotonic())
-                    else:
-                        self.tell(event)
-                is_first = False
-                self._forget_what_is_past()
-            await asyncio.sleep(_EVERY)
+                self._told.setdefault(event.id, time.monotonic())
+        self._known.update(user_id for user_id in user_ids if user_id in self._pages)
 
     def _forget_what_is_past(self) -> None:
         long_ago = time.monotonic() - 2 * _LOOK_BACK
@@ -83,3 +94,9 @@ class LivePages:
 async def _events(page: "asyncio.Queue[Event]") -> AsyncIterator[Event]:
     while True:
         yield await page.get()
+
+
+def _some_at_a_time(user_ids: list[str]) -> Iterator[list[str]]:
+    rest = iter(user_ids)
+    while some := list(islice(rest, MOST_USERS)):
+        yield some

@@ -11,6 +11,8 @@ from hashlib import sha256
 from secrets import token_hex
 from typing import Final
 
+from quart import has_request_context, request
+
 from quartlogin import Login, LoginManager, LoginRefused, hash_of_secret, login_id, login_secret_hash
 
 from .journal import Journal, where
@@ -22,7 +24,17 @@ _USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")  # as accounts give them; no 
 _REF_BYTES: Final = 8
 _REF: Final = re.compile(r"[0-9a-f]{16}")  # as they are made below; no other is asked for
 
+#: Of one user.
+MOST_TOKENS: Final = 50
+
+#: What a page's script sends with what it asks for by itself: nobody is there because of it.
+BACKGROUND_HEADER: Final = "Quartlogin-Background"
+
 Work = Callable[[Transaction], Awaitable[None]]
+
+
+class TooManyTokens(Exception):  # noqa: N818 -- the visitor's next step, not a fault
+    """The user has `MOST_TOKENS` tokens already; none was made."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,11 @@ def alongside(work: Work, event: Event) -> Iterator[None]:
         yield
     finally:
         _alongside.reset(token)
+
+
+def is_visit() -> bool:
+    """Tell whether somebody asked for this, and not a page that was left open: that does not keep a sign-in alive."""
+    return has_request_context() and BACKGROUND_HEADER not in request.headers
 
 
 def digest(login: str) -> str:
@@ -103,7 +120,8 @@ class StoredLogins:
             return None
         if found.secrets and not await self._came_with_what_counts(id_hash, found.secrets, now):
             return None
-        self.last_seen.note(id_hash, found.seen_at, now)
+        if is_visit():
+            self.last_seen.note(id_hash, found.seen_at, now)
         return found.user
 
     async def _came_with_what_counts(self, id_hash: str, kept: str, now: int) -> bool:
@@ -135,6 +153,8 @@ class StoredLogins:
         async def work(transaction: Transaction) -> None:
             if others is not None:
                 await others.work(transaction)
+            if is_token and await self._store.logins.count(transaction, new.user_id, "bearer", now) >= MOST_TOKENS:
+                raise TooManyTokens
             await self._store.logins.insert(transaction, new)
             await self._store.events.insert(transaction, event)
 
@@ -217,11 +237,14 @@ class StoredLogins:
         """End a user's sign-ins but for this request's, if it is one; returns how many there were."""
         event = self._journal.event("logins_revoked", user_id)
         this = login_id()
-        ended = await self._store.logins.end_sessions(user_id, event, but="" if this is None else digest(this))
-        if ended:
+        ended = await self._store.logins.end_sessions(
+            user_id, event, event.happened_at - self._idle, but="" if this is None else digest(this)
+        )
+        count = sum(ended.values())
+        if count:
             self._journal.tell(event)
-            self.close_sockets(ended)
-        return len(ended)
+        self.close_sockets([*ended])
+        return count
 
     def close_sockets(self, ended: list[str]) -> None:
         """Close the websockets that this process holds open for logins of these hashes."""

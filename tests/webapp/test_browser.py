@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, WebSocketRoute, sync_playwright
 
 from servers import SCRIPTS, Server, free_port, running
 from visitors import PASSWORD
@@ -139,6 +139,32 @@ def test_an_open_account_page_is_told_what_happens_elsewhere(
     phone.get_by_role("link", name="Sign in again").click()
     assert phone.url.endswith("/login?next=/account")
     assert desk.complaints == phone.complaints == []  # type: ignore[attr-defined]
+
+
+def test_a_page_that_lost_its_connection_shows_what_happened_meanwhile(browser: Browser, server: Server) -> None:
+    desk, phone = open_page(browser, server), open_page(browser, server)
+    sockets: list[WebSocketRoute] = []
+
+    def keep(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        socket.connect_to_server()
+
+    desk.route_web_socket("**/account/live", keep)
+    register(desk, "Dorothy Hoover")
+    desk.goto("/account")
+    desk.wait_for_load_state("networkidle")
+    sockets[0].close(code=1001)
+    sign_in(phone, "Dorothy Hoover")
+    desk.locator("#sign-ins li").nth(1).wait_for()
+
+    sockets[-1].close(code=1001)
+    phone.goto("/account")
+    phone.get_by_role("button", name="Sign out everywhere else").click()
+    phone.get_by_text("One other sign-in has ended").wait_for()
+    desk.get_by_text("This sign-in has ended").wait_for()
+    tries = len(sockets)
+    desk.wait_for_timeout(2500)
+    assert len(sockets) == tries  # it does not knock for ever
 
 
 def test_the_account_page_works_without_script(browser: Browser, server: Server, screenshots: Path) -> None:

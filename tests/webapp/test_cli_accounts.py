@@ -197,6 +197,17 @@ async def test_a_token_is_printed_alone_and_works(alice: Visitor, database: str)
     assert after.status == 401
 
 
+async def test_more_than_fifty_tokens_are_not_made(alice: Visitor, database: str) -> None:
+    page = await alice.get("/account")
+    for _ in range(50):
+        await alice.post("/account/tokens", {"csrf_token": page.token, "name": "one of many"})
+
+    done = await command("token", "create", "alice", database=database)
+
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == "Error: Alice has 50 tokens: revoke one that is no longer used.\n"
+
+
 async def test_a_token_of_somebody_disabled_is_not_made(alice: Visitor, database: str) -> None:
     await command("user", "disable", "alice", database=database)
 

@@ -157,6 +157,7 @@ async def test_an_open_page_is_told_of_its_own_account_only_also_from_another_pr
             elsewhere.test_app(),
             open_socket(app, "/account/live", **cookies_of(visitor)) as socket,
         ):
+            await socket.accepted()
             await new_visitor().sign_in("Alice")
             first = await socket.hear()
             await new_visitor().sign_in("Bob")
@@ -177,6 +178,7 @@ async def test_a_page_whose_own_sign_in_was_ended_elsewhere_is_closed(
             elsewhere.test_app(),
             open_socket(app, "/account/live", **cookies_of(visitor)) as socket,
         ):
+            await socket.accepted()
             await new_visitor().sign_in("Alice")
             await socket.hear()
             other = Visitor(elsewhere.test_client())

@@ -235,7 +235,8 @@ async def test_a_login_is_ended_by_its_ref(store: Store) -> None:
 
 @pytest.mark.usefixtures("people")
 async def test_all_other_sign_ins_are_ended_and_tokens_go_on(store: Store) -> None:
-    assert await store.logins.end_sessions(ALICE.id, event(), but=LOGIN.id_hash) == [OTHER_LOGIN.id_hash]
+    ended = await store.logins.end_sessions(ALICE.id, event(), 0, but=LOGIN.id_hash)
+    assert ended == {OTHER_LOGIN.id_hash: True}
 
     assert (await refs(store), await refs(store, BOB)) == ({"ref1", "ref3"}, {"ref4"})
 
@@ -327,8 +328,12 @@ async def test_events_since_a_moment_are_listed_oldest_first(store: Store) -> No
     for number in range(3):
         await store.events.add(event(number, at=NOW + 10 + number))
     await store.events.add(replace(event(5), user_id=None, happened_at=NOW + 20))
+    await store.events.add(replace(event(6), user_id=BOB.id, happened_at=NOW + 20))
 
-    assert [row.id for row in await store.events.list_since(NOW + 11, 10)] == ["event 1", "event 2"]
+    listed = await store.events.list_since(NOW + 11, [ALICE.id], 10)
+    assert [row.id for row in listed] == ["event 1", "event 2"]
+    assert [row.id for row in await store.events.list_since(NOW, [ALICE.id, BOB.id], 2)] == ["event 2", "event 6"]
+    assert await store.events.list_since(NOW, [], 2) == []
 
 
 @pytest.mark.usefixtures("people")
@@ -349,9 +354,11 @@ async def test_many_users_are_added_at_once_or_not_at_all(store: Store, database
     told: list[int] = []
 
     with pytest.raises(NamesTaken) as refused:
-        await store.users.add_many([*people, replace(NEW_ALICE, user=BOB)], NOW, told.append, skip_taken=False)
+        await store.users.add_many(lambda: [*people, replace(NEW_ALICE, user=BOB)], NOW, told.append, skip_taken=False)
     after_refusal = run_sql(database, "SELECT count(*) FROM users")
-    left_out = await store.users.add_many([*people, replace(NEW_ALICE, user=BOB)], NOW, told.append, skip_taken=True)
+    left_out = await store.users.add_many(
+        lambda: [*people, replace(NEW_ALICE, user=BOB)], NOW, told.append, skip_taken=True
+    )
 
     assert refused.value.keys == left_out == ["alice"]
     assert after_refusal == [(1,)]

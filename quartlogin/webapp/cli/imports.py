@@ -8,7 +8,7 @@ import click
 
 from ..importing import BadLine, ImportRefused, Person, read_people
 from ..settings import Settings
-from ..store import NamesTaken
+from ..store import Conflict, NamesTaken
 from .access import Desk, at_desk, database_option, one_sentence, settings_with
 from .output import printable
 from .users import user
@@ -39,7 +39,7 @@ def import_users(file: str, skip_bad: bool, database: str | None) -> None:
         await _hash_passwords(desk, people)
         with _progress(len(people), "Storing") as bar:
             return await desk.store.users.add_many(
-                (person.new_user() for person in people), int(time.time()), bar.update, skip_taken=skip_bad
+                lambda: (person.new_user() for person in people), int(time.time()), bar.update, skip_taken=skip_bad
             )
 
     lines = {person.key: person.line for person in people}
@@ -47,6 +47,10 @@ def import_users(file: str, skip_bad: bool, database: str | None) -> None:
         taken = at_desk(settings, work)
     except NamesTaken as error:
         raise _refusal([_is_taken(lines, key) for key in error.keys]) from None
+    except Conflict:
+        raise click.ClickException(
+            "Somebody registered one of these names a moment ago, so nothing was imported: run it again."
+        ) from None
     _report([*bad, *(_is_taken(lines, key) for key in taken)])
     click.echo(f"Imported {len(people) - len(taken)} accounts, skipped {len(bad) + len(taken)} lines.")
 

@@ -8,6 +8,7 @@ from quartlogin import create_bearer_token
 
 from .. import create_app, keys
 from ..forms import LONGEST_TOKEN_NAME, MOST_TOKEN_DAYS
+from ..logins import MOST_TOKENS, TooManyTokens
 from ..services import services_of
 from ..settings import Settings, SettingsError
 from ..store import POSTGRES_SCHEMES
@@ -52,6 +53,10 @@ def create(name: str, label: str, days: int, database: str | None) -> None:
         try:
             async with app.app_context():
                 return await create_bearer_token(found.user, duration=timedelta(days=days), name=label)
+        except TooManyTokens:
+            raise click.ClickException(
+                f"{found.user.username} has {MOST_TOKENS} tokens: revoke one that is no longer used."
+            ) from None
         finally:
             services_of(app).accounts.passwords.close()
             await services_of(app).store.database.close()

@@ -5,7 +5,10 @@
   const LOGIN_HAS_ENDED = 1008;
   const LISTS = ["sign-ins", "tokens", "events"];
   const news = document.getElementById("news");
-  let pause = 1000; // milliseconds before the next try to connect
+  const SHORTEST_PAUSE = 1000; // milliseconds before the next try to connect
+  const LONGEST_PAUSE = 60000;
+  let pause = SHORTEST_PAUSE;
+  let hasEnded = false;
 
   const showLocalTimes = () => {
     for (const time of document.querySelectorAll("time")) {
@@ -26,6 +29,7 @@
   };
 
   const sayThatThisSignInHasEnded = () => {
+    hasEnded = true;
     for (const control of document.querySelectorAll("main button, main input, main select")) {
       control.disabled = true;
     }
@@ -33,9 +37,15 @@
   };
 
   // Fetches the page and puts its lists in the place of those shown; a form that is being filled in stays.
+  // The header says that nobody asked for it: an open page alone does not keep a sign-in alive.
   const refresh = async () => {
-    const answer = await fetch(news.dataset.account, { headers: { Accept: "text/html" } });
-    if (answer.redirected || !answer.ok) {
+    const headers = { Accept: "text/html", "Quartlogin-Background": "1" };
+    const answer = await fetch(news.dataset.account, { headers });
+    if (answer.redirected || answer.status === 401) {
+      sayThatThisSignInHasEnded();
+      return;
+    }
+    if (!answer.ok) {
       return;
     }
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -51,24 +61,33 @@
   const hear = async ({ data }) => {
     const event = JSON.parse(data);
     await refresh();
-    if (event.here) {
+    if (event.here || hasEnded) {
       return;
     }
     const where = [event.browser, event.address].filter(Boolean).join(", ");
     say(`${event.text}: ${where}.`);
   };
 
+  // What happened while no socket was open is fetched when one is; whether the sign-in lives still, when none can be.
   const connect = () => {
     const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}${news.dataset.account}/live`);
-    socket.addEventListener("open", () => { pause = 1000; });
+    let wasOpen = false;
+    socket.addEventListener("open", () => {
+      wasOpen = true;
+      pause = SHORTEST_PAUSE;
+      refresh().catch(() => {});
+    });
     socket.addEventListener("message", (message) => { hear(message).catch(() => {}); });
     socket.addEventListener("close", async ({ code }) => {
       if (code === LOGIN_HAS_ENDED) {
         sayThatThisSignInHasEnded();
-        return;
+      } else if (!wasOpen) {
+        await refresh().catch(() => {});
       }
-      setTimeout(connect, pause);
-      pause = Math.min(pause * 2, 60000);
+      if (!hasEnded) {
+        setTimeout(connect, pause);
+        pause = Math.min(pause * 2, LONGEST_PAUSE);
+      }
     });
   };
 

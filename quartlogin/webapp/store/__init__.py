@@ -5,7 +5,7 @@ from typing import Final
 
 from .database import Database, Transaction
 from .errors import Conflict, DatabaseRefused, NamesTaken, StoreUnavailable, UsernameTaken
-from .events import Events
+from .events import MOST_USERS, Events
 from .logins import Logins
 from .postgres import PostgresDatabase
 from .rows import (
@@ -27,6 +27,7 @@ from .users import Users
 
 __all__ = [
     "LONGEST_BROWSER",
+    "MOST_USERS",
     "NEVER",
     "POSTGRES_SCHEMES",
     "Conflict",

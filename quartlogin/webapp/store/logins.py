@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from .database import Database, Transaction
+from .errors import Conflict
 from .events import Events
 from .rows import NEVER, Event, FoundLogin, Kind, LoginRow, NewLogin, RememberedLogin, User
 
@@ -53,6 +54,23 @@ class Logins:
             *(login.made_at, login.made_at if login.kind == "session" else NEVER),
             *(login.expires_at, login.address, login.browser),
         )
+
+    @staticmethod
+    async def count(transaction: Transaction, user_id: str, kind: Kind, now: int) -> int:
+        """Count a user's logins of a kind that have not expired; until the transaction ends, none can be added.
+
+        Raises:
+            Conflict: There is no such user.
+        """
+        # Whoever else adds one waits for this row. Reading alone would let two count the same.
+        if not await transaction.run("UPDATE users SET epoch = epoch WHERE id = $1 RETURNING id", user_id):
+            raise Conflict("There is no such user.")
+        rows = await transaction.run(
+            "SELECT count(*) FROM logins l JOIN users u ON u.id = l.user_id"
+            " WHERE l.user_id = $1 AND l.kind = $2 AND l.epoch = u.epoch AND l.expires_at > $3",
+            *(user_id, kind, now),
+        )
+        return int(rows[0][0])
 
     @staticmethod
     async def renew(transaction: Transaction, old_hash: str, login: NewLogin) -> str | None:
@@ -108,6 +126,8 @@ class Logins:
         """End a login of which a copy was used, and keep that for the user's next sign-in; False if it has ended."""
 
         async def work(transaction: Transaction) -> bool:
+            # First the user's row, as everywhere: or two transactions could wait for each other.
+            await transaction.run("UPDATE users SET copied_at = copied_at WHERE id = $1", event.user_id)
             rows = await transaction.run("DELETE FROM logins WHERE id_hash = $1 RETURNING id_hash", id_hash)
             if rows:
                 await transaction.run("UPDATE users SET copied_at = $2 WHERE id = $1", event.user_id, event.happened_at)
@@ -132,21 +152,29 @@ class Logins:
 
         return await self.database.transaction(work)
 
-    async def end_sessions(self, user_id: str, event: Event, *, but: str = "") -> list[str]:
+    async def end_sessions(self, user_id: str, event: Event, idle_since: int, *, but: str = "") -> dict[str, bool]:
         """End a user's sign-ins, but for the one whose id has this hash; API tokens go on.
 
+        Args:
+            user_id: Whose.
+            event: What is told if any of them counted still.
+            idle_since: One that was not seen since did not count any more.
+            but: The hash of the id of the one that goes on.
+
         Returns:
-            The hashes of the ids of those that ended; without any, nothing is told.
+            The hashes of the ids of those that ended, each with whether it counted still.
         """
 
-        async def work(transaction: Transaction) -> list[str]:
+        async def work(transaction: Transaction) -> dict[str, bool]:
             rows = await transaction.run(
-                "DELETE FROM logins WHERE user_id = $1 AND kind = 'session' AND id_hash <> $2 RETURNING id_hash",
-                *(user_id, but),
+                "DELETE FROM logins WHERE user_id = $1 AND kind = 'session' AND id_hash <> $2"
+                " RETURNING id_hash, expires_at > $3 AND seen_at > $4"
+                " AND epoch = (SELECT u.epoch FROM users u WHERE u.id = $1)",
+                *(user_id, but, event.happened_at, idle_since),
             )
-            if rows:
+            if any(row[1] for row in rows):
                 await Events.insert(transaction, event)
-            return [row[0] for row in rows]
+            return {row[0]: bool(row[1]) for row in rows}
 
         return await self.database.transaction(work)
 

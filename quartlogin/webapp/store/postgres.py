@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -18,6 +18,8 @@ _LONGEST_WAIT: Final = 3.0  # seconds for a connection, and as many again for a 
 _UPGRADE_WAIT: Final = 60.0  # seconds for a statement that brings the tables up to date
 #: A key for PostgreSQL's advisory locks: who brings the tables up to date does so alone.
 _SCHEMA_LOCK: Final = 0x71756172746C6F67
+#: How often a transaction is tried that was in another one's way.
+_TRIES: Final = 3
 #: Said of an address of which no piece can be shown.
 _UNREADABLE: Final = "check the address, in which a password's /, ?, # and @ are written %2F, %3F, %23 and %40"
 
@@ -43,18 +45,16 @@ class PostgresDatabase:
     async def open(self) -> None:
         try:
             import asyncpg  # noqa: PLC0415 -- an extra: only who uses it needs it
+
+            from .postgres_connections import DRIVER_ERRORS, Connection, Hosts  # noqa: PLC0415 -- as above
         except ImportError:
             raise DatabaseRefused("PostgreSQL needs one package more: pip install 'quartlogin[postgres]'.") from None
-        expected: tuple[type[Exception], ...] = (
-            *_driver_errors(),
-            ValueError,
-            OverflowError,
-            Conflict,
-            StoreUnavailable,
-        )
+        expected: tuple[type[Exception], ...] = (*DRIVER_ERRORS, ValueError, OverflowError, Conflict, StoreUnavailable)
         try:
             self._pool = await asyncpg.create_pool(
                 self._address,
+                connect=Hosts(self._address).connect,
+                connection_class=Connection,
                 min_size=1,
                 max_size=_MOST_CONNECTIONS,
                 timeout=_LONGEST_WAIT,
@@ -84,11 +84,10 @@ class PostgresDatabase:
             return list(await connection.fetch(statement, *values))
 
     async def write(self, statement: str, *values: Any) -> list[Row]:
-        async with self._connection() as connection:
-            return list(await connection.fetch(statement, *values))
+        return await _until_nobody_is_in_the_way(lambda: self.read(statement, *values))
 
     async def transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        return await uninterrupted(self._transact(work))
+        return await uninterrupted(_until_nobody_is_in_the_way(lambda: self._transact(work)))
 
     async def _transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         async with self._connection() as connection, connection.transaction():
@@ -98,13 +97,15 @@ class PostgresDatabase:
     async def _connection(self) -> AsyncIterator[Any]:
         if self._pool is None:
             raise StoreUnavailable("The database is not open: the server has not started, or is stopping.")
-        pool = self._pool
+        pool, is_taken = self._pool, False
         try:
             with _translated_errors():
                 async with pool.acquire(timeout=_LONGEST_WAIT) as connection:
+                    is_taken = True
                     yield connection
-        except ReadOnly:
-            await pool.expire_connections()  # this was the primary; the next connections look for the new one
+        except _Useless:
+            if is_taken:  # what is wrong with this one is wrong with all: the next one who asks gets a new one
+                await pool.expire_connections()
             raise
 
     async def _prepare(self) -> None:
@@ -117,8 +118,20 @@ class PostgresDatabase:
             await prepare(_Transaction(connection, _UPGRADE_WAIT), {row[0] for row in rows}, self.label)
 
 
-class ReadOnly(StoreUnavailable):
-    """The server takes no changes, as one that was the primary before a failover."""
+class _Useless(StoreUnavailable):
+    """A connection is of no more use: it is broken, or leads to a server that takes no changes, as after a failover."""
+
+
+class _InTheWay(StoreUnavailable):
+    """Two transactions waited for each other, and the server has undone this one."""
+
+
+async def _until_nobody_is_in_the_way(work: Callable[[], Awaitable[T]]) -> T:
+    """Do work that the server may undo for another's sake, until it is done or has been tried often enough."""
+    for _ in range(_TRIES - 1):
+        with suppress(_InTheWay):
+            return await work()
+    return await work()
 
 
 async def _leave_as_it_is(_: Any) -> None:
@@ -136,7 +149,7 @@ class _Transaction:
 
     async def run_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         with _translated_errors():
-            await self.connection.executemany(statement, list(rows), timeout=_UPGRADE_WAIT)
+            await self.connection.executemany(statement, list(rows), timeout=self.timeout)
 
 
 @contextmanager
@@ -144,22 +157,24 @@ def _translated_errors() -> Iterator[None]:
     """Turn the driver's errors into those that the application knows."""
     import asyncpg  # noqa: PLC0415 -- as above
 
+    from .postgres_connections import DRIVER_ERRORS  # noqa: PLC0415 -- as above
+
     try:
         yield
     except asyncpg.IntegrityConstraintViolationError as error:
         raise Conflict(str(error)) from error
-    except asyncpg.ReadOnlySQLTransactionError as error:
-        raise ReadOnly(str(error)) from error
-    except _driver_errors() as error:
+    except asyncpg.TransactionRollbackError as error:
+        raise _InTheWay(str(error)) from error
+    except (
+        asyncpg.ReadOnlySQLTransactionError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.InvalidSQLStatementNameError,  # a prepared statement that another server, or a pooler's, does not know
+        asyncpg.InterfaceError,
+        OSError,
+    ) as error:
+        raise _Useless(str(error) or type(error).__name__) from error
+    except DRIVER_ERRORS as error:
         raise StoreUnavailable(str(error) or type(error).__name__) from error
-
-
-def _driver_errors() -> tuple[type[Exception], ...]:
-    """Return what asyncpg raises when a server does not do what it should, or cannot be found."""
-    import asyncpg  # noqa: PLC0415 -- as above
-
-    # The third: of several hosts, none is of the kind that target_session_attrs asks for.
-    return (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
 def _parts(address: str) -> SplitResult | None:

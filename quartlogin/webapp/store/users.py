@@ -141,12 +141,12 @@ class Users:
         ]
 
     async def add_many(
-        self, people: Iterable[NewUser], now: int, tell: Callable[[int], None], *, skip_taken: bool
+        self, people: Callable[[], Iterable[NewUser]], now: int, tell: Callable[[int], None], *, skip_taken: bool
     ) -> list[str]:
         """Add many users in one transaction.
 
         Args:
-            people: With no name twice.
+            people: Called for them, again if the database has to start anew; with no name twice.
             now: Seconds since 1970.
             tell: Called with the number of users that were added, several times.
             skip_taken: Leave out whose names are taken.
@@ -156,6 +156,7 @@ class Users:
 
         Raises:
             NamesTaken: Some names are taken, and `skip_taken` is not said; nothing was added.
+            Conflict: Somebody took one of the names at this moment; nothing was added.
         """
 
         async def work(transaction: Transaction) -> list[str]:
@@ -164,19 +165,24 @@ class Users:
                 " (number BIGINT PRIMARY KEY, id TEXT, username TEXT, username_key TEXT, password_hash TEXT)"
             )
             count = 0
-            for batch in _batches(people):
+            for batch in _batches(people()):
                 rows = [
                     (number, new.user.id, new.user.username, new.username_key, new.password_hash)
                     for number, new in enumerate(batch, count)
                 ]
                 await transaction.run_many("INSERT INTO newcomers VALUES ($1, $2, $3, $4, $5)", rows)
                 count += len(rows)
-            taken = await transaction.run(
-                "SELECT n.username_key FROM newcomers n JOIN users u ON u.username_key = n.username_key"
-                " ORDER BY n.number"
-            )
+            await transaction.run("ANALYZE newcomers")  # or PostgreSQL takes it for a table of a few rows
+            taken: list[str] = []
+            for first in range(0, count, _BATCH):
+                rows_taken = await transaction.run(
+                    "SELECT n.username_key FROM newcomers n JOIN users u ON u.username_key = n.username_key"
+                    " WHERE n.number >= $1 AND n.number < $2 ORDER BY n.number",
+                    *(first, first + _BATCH),
+                )
+                taken += [row[0] for row in rows_taken]
             if taken and not skip_taken:
-                raise NamesTaken([row[0] for row in taken])
+                raise NamesTaken(taken)
             for first in range(0, count, _BATCH):
                 await transaction.run(
                     "INSERT INTO users (id, username, username_key, password_hash, created_at, password_changed_at)"
@@ -188,7 +194,7 @@ class Users:
                 )
                 tell(min(_BATCH, count - first))
             await transaction.run("DROP TABLE newcomers")
-            return [row[0] for row in taken]
+            return taken
 
         return await self.database.transaction(work)
 

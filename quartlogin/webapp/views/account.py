@@ -1,16 +1,18 @@
 """The signed-in user's own account: who I am, where I am signed in, what happened lately."""
 
+from contextlib import suppress
 from typing import Any, Final
 
 from quart import Blueprint, abort, flash, redirect, render_template, url_for
 from quart.typing import ResponseReturnValue
 
-from quartlogin import current_user, login_required, logout_user
+from quartlogin import LoginRefused, current_user, login_required, logout_user
 
 from ..accounts import PasswordChangedMeanwhile
 from ..forms import DeletionForm, RevocationForm, TokenForm
 from ..headers import CONTENT_SECURITY_POLICY_WITH_SCRIPT
 from ..services import services
+from ..store import StoreUnavailable
 from .freshness import password_typed_lately
 from .sign_in import WRONG_PASSWORD
 
@@ -83,8 +85,11 @@ async def delete() -> ResponseReturnValue:
             is_deleted = await services().accounts.delete(await current_user, form.password.data or "")
         except PasswordChangedMeanwhile:
             is_deleted = False
+        except LoginRefused:  # another request was quicker
+            is_deleted = True
         if is_deleted:
-            await logout_user()
+            with suppress(StoreUnavailable):  # the record of this sign-in is deleted already
+                await logout_user()
             await flash("Your account is deleted.")
             return redirect(url_for("sign_in.home"))
         form.refuse("password", WRONG_PASSWORD)

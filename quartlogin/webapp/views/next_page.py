@@ -1,9 +1,10 @@
 """Where a visitor goes after signing in or typing the password again."""
 
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from quart import current_app, request, url_for
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import WebsocketMismatch
 
 from quartlogin import safe_next
 
@@ -23,10 +24,10 @@ def next_page(asked_for: str | None, otherwise: str) -> str:
 
 def _can_be_opened(url: str) -> bool:
     """Tell whether an address takes GET; the buttons of the account page lead to some that do not."""
-    path = urlsplit(url).path.removeprefix(request.root_path)
+    path = unquote(urlsplit(url).path).removeprefix(request.root_path)
     try:
         current_app.url_map.bind("").match(path, method="GET")
-    except MethodNotAllowed:
+    except (MethodNotAllowed, WebsocketMismatch):
         return False
     except HTTPException:
         return True  # a page that there is not says so itself

@@ -86,11 +86,11 @@ async def reauthenticate() -> ResponseReturnValue:
     form = await ReauthenticationForm.read(next=request.args.get("next"))
     if form.is_complete():
         user = await current_user
-        if await services().accounts.check_again(user, form.password.data or "", "reauthentication_failed"):
-            try:
+        try:
+            if await services().accounts.check_again(user, form.password.data or "", "reauthentication_failed"):
                 await confirm_login()
-            except LoginRefused:  # it was ended while the password was checked
-                return redirect(url_for("sign_in.login"))
-            return redirect(next_page(form.next.data, "account.account"))
+                return redirect(next_page(form.next.data, "account.account"))
+        except LoginRefused:  # this sign-in, or the account, was ended while the password was checked
+            return redirect(url_for("sign_in.login"))
         form.refuse("password", WRONG_PASSWORD)
     return await render_template("reauthenticate.html", form=form), 400 if form.errors else 200

@@ -9,13 +9,13 @@ from quart.typing import ResponseReturnValue
 from quartlogin import LoginRefused, create_bearer_token, current_user
 
 from ..forms import RevocationForm, TokenForm
+from ..logins import MOST_TOKENS, TooManyTokens
 from ..services import services
 from .account import show_account
 from .freshness import password_typed_lately
 
 blueprint = Blueprint("tokens", __name__)
 
-_MOST_TOKENS: Final = 50  # of one user
 _GONE: Final = "That token is revoked already, or there is none of that name. Nothing was changed."
 
 
@@ -26,13 +26,12 @@ async def create() -> ResponseReturnValue:
     form, user = await TokenForm.read(), await current_user
     if not form.is_complete():
         return await show_account(form)
-    tokens = [login for login in await services().logins.list_of(user.id) if login.kind == "bearer"]
-    if len(tokens) >= _MOST_TOKENS:
-        form.refuse("name", f"You have {_MOST_TOKENS} tokens: revoke one that you no longer use.")
-        return await show_account(form)
     duration = timedelta(days=form.days.data or 0)
     try:
         token = await create_bearer_token(user, duration=duration, name=form.name.data)
+    except TooManyTokens:
+        form.refuse("name", f"You have {MOST_TOKENS} tokens: revoke one that you no longer use.")
+        return await show_account(form)
     except LoginRefused:
         abort(409, "Your account has changed a moment ago, so no token was made.")
     return await show_account(TokenForm(), new_token=token, new_token_name=form.name.data)

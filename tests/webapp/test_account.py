@@ -1,0 +1,141 @@
+"""The account page: what it shows of whom, what its buttons say, and leaving for good."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from databases import both_databases, run_sql
+from quartlogin.webapp.services import services_of
+from quartlogin.webapp.store import Logins, StoreUnavailable
+from quartlogin.webapp.store.users import Users
+from visitors import PASSWORD, Page, Visitor
+
+pytestmark = both_databases
+
+
+@pytest.fixture
+async def alice(visitor: Visitor) -> Visitor:
+    await visitor.register("Alice")
+    return visitor
+
+
+async def delete(visitor: Visitor, password: str = PASSWORD) -> Page:
+    return await visitor.fill_in("/account/delete", password=password)
+
+
+async def test_a_browser_cannot_pass_for_the_operator(alice: Visitor, new_visitor: Callable[[], Visitor]) -> None:
+    stranger = new_visitor()
+    page = await stranger.get("/login")
+    fields = {"csrf_token": page.token, "username": "Alice", "password": "not the right password"}
+    await stranger.post("/login", fields, headers={"User-Agent": "command line"})
+
+    assert "Command line" not in (await alice.get("/account")).text
+
+
+async def test_signing_out_everywhere_else_counts_what_the_page_showed(
+    alice: Visitor, app: Quart, new_visitor: Callable[[], Visitor], database: str
+) -> None:
+    for _ in range(4):
+        await new_visitor().sign_in("Alice")
+    page = await alice.get("/account")
+    this = re.search(r"this one.*?/account/logins/(\w+)/revoke", page.text, re.DOTALL)[1]  # type: ignore[index]
+    others = [ref for (ref,) in run_sql(database, "SELECT ref FROM logins") if ref != this]
+    assert len(others) == 4
+    run_sql(database, f"UPDATE logins SET expires_at = {int(time.time()) - 1} WHERE ref = '{others[0]}'")
+    run_sql(database, f"UPDATE logins SET seen_at = 1000 WHERE ref = '{others[1]}'")
+    run_sql(database, f"UPDATE logins SET epoch = 7 WHERE ref = '{others[2]}'")
+
+    await alice.post("/account/logins/revoke-others", {"csrf_token": page.token})
+
+    assert "One other sign-in has ended." in (await alice.get("/account")).text
+    assert run_sql(database, "SELECT ref FROM logins") == [(this,)]
+
+
+async def test_the_right_password_deletes_everything_and_signs_out(alice: Visitor, database: str) -> None:
+    wrong = await delete(alice, "not the right password")
+    done = await delete(alice)
+
+    assert (wrong.status, "not right" in wrong.text) == (400, True)
+    assert (done.status, done.location) == (302, "/")
+    assert "Your account is deleted." in (await alice.get("/")).text
+    for table in ("users", "logins"):
+        assert run_sql(database, f"SELECT count(*) FROM {table}") == [(0,)]
+
+
+async def test_two_deletions_at_once_are_both_told_that_it_is_done(alice: Visitor, database: str) -> None:
+    page = await alice.get("/account/delete")
+    fields = {"csrf_token": page.token, "password": PASSWORD}
+
+    pages = await asyncio.gather(*(alice.post("/account/delete", fields) for _ in range(4)))
+
+    assert {page.location for page in pages} <= {"/", "/login?next=%2Faccount%2Fdelete", "/login"}
+    assert {page.status for page in pages} == {302}
+    assert run_sql(database, "SELECT count(*) FROM users") == [(0,)]
+
+
+async def test_a_deletion_is_told_also_when_the_database_goes_away_right_after_it(
+    alice: Visitor, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise StoreUnavailable("gone")
+
+    page = await alice.get("/account/delete")
+    monkeypatch.setattr(Logins, "end", fail)
+    done = await alice.post("/account/delete", {"csrf_token": page.token, "password": PASSWORD})
+
+    assert (done.status, done.location) == (302, "/")
+    assert run_sql(database, "SELECT count(*) FROM users") == [(0,)]
+
+
+@pytest.mark.parametrize("path", ["/reauthenticate", "/account/password", "/account/delete"])
+@pytest.mark.parametrize("password", [PASSWORD, "not the right password"])
+async def test_an_account_that_is_deleted_while_its_password_is_checked_is_no_error(
+    alice: Visitor, app: Quart, database: str, monkeypatch: pytest.MonkeyPatch, path: str, password: str
+) -> None:
+    real = Users.find_credentials_of
+    page = await alice.get(path)
+
+    async def find_and_lose(users: Users, user_id: str) -> Any:
+        found = await real(users, user_id)
+        await services_of(app).store.database.write("DELETE FROM users")
+        return found
+
+    monkeypatch.setattr(Users, "find_credentials_of", find_and_lose)
+    fields = {"password": password, "current_password": password, "new_password": "another staple, another horse"}
+    answer = await alice.post(path, {"csrf_token": page.token, **fields})
+
+    assert answer.status in {302, 400}
+    assert not await alice.is_signed_in()
+    assert run_sql(database, "SELECT count(*) FROM logins") == [(0,)]
+
+
+async def test_an_account_that_is_deleted_while_somebody_signs_in_is_an_unknown_name(
+    alice: Visitor, app: Quart, new_visitor: Callable[[], Visitor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Users.find_credentials
+
+    async def find_and_lose(users: Users, key: str) -> Any:
+        found = await real(users, key)
+        await services_of(app).store.database.write("DELETE FROM users")
+        return found
+
+    monkeypatch.setattr(Users, "find_credentials", find_and_lose)
+
+    assert (await new_visitor().sign_in("Alice", "not the right password")).status == 400
+    assert (await new_visitor().sign_in("Alice")).status == 400
+
+
+@pytest.mark.parametrize("target", ["/%61ccount/tokens", "/account/live", "/account/%6Cive", "/account/tokens"])
+async def test_after_signing_in_nobody_is_sent_to_what_cannot_be_opened(
+    alice: Visitor, new_visitor: Callable[[], Visitor], target: str
+) -> None:
+    visitor = new_visitor()
+    page = await visitor.get("/login")
+    fields = {"csrf_token": page.token, "username": "Alice", "password": PASSWORD, "next": target}
+
+    assert (await visitor.post("/login", fields)).location == "/account"

@@ -1,0 +1,124 @@
+"""Open account pages: what they are told, and that leaving one open keeps no sign-in alive."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from unittest import mock
+
+import pytest
+from quart import Quart
+
+from databases import both_databases, run_sql
+from quartlogin.webapp import create_app
+from quartlogin.webapp.logins import BACKGROUND_HEADER
+from quartlogin.webapp.services import services_of
+from quartlogin.webapp.store import Event
+from sockets import open_socket
+from visitors import KEY, Visitor, add_user, with_cheap_hashes
+
+MINUTE = 60
+
+
+def cookies_of(visitor: Visitor) -> dict[str, str]:
+    return {"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())}
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, to be moved on."""
+    now = [float(int(time.time()))]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+async def hasty(database: str, now: list[float]) -> AsyncIterator[Quart]:
+    """The application, in which a sign-in ends that nobody uses for 10 minutes."""
+    app = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY, LOGIN_IDLE_TIMEOUT=10))
+    async with app.test_app():
+        yield app
+
+
+async def test_what_a_page_fetches_by_itself_is_no_visit(hasty: Quart, now: list[float]) -> None:
+    alice = Visitor(hasty.test_client())
+    await alice.register("Alice")
+
+    for _ in range(9):
+        now[0] += MINUTE
+        assert (await alice.get("/account", headers={BACKGROUND_HEADER: "1"})).status == 200
+        await services_of(hasty).logins.last_seen.flush()
+    now[0] += MINUTE
+
+    assert not await alice.is_signed_in()
+
+
+async def test_an_open_page_is_closed_when_nobody_has_used_the_sign_in_for_too_long(
+    hasty: Quart, now: list[float]
+) -> None:
+    alice = Visitor(hasty.test_client())
+    await alice.register("Alice")
+    now[0] += 9 * MINUTE
+
+    async with open_socket(hasty, "/account/live", **cookies_of(alice)) as socket:
+        await socket.accepted()
+        await services_of(hasty).logins.last_seen.flush()
+        now[0] += MINUTE
+        await Visitor(hasty.test_client()).sign_in("Alice", "not the right password")
+
+        assert await socket.code() == 1008
+
+
+async def test_a_page_is_not_told_what_happened_before_it_was_opened(
+    app: Quart, visitor: Visitor, new_visitor: Callable[[], Visitor]
+) -> None:
+    await visitor.register("Alice")
+    bob = new_visitor()
+    await bob.register("Bob")
+    with mock.patch("quartlogin.webapp.live._EVERY", 0.02):
+        async with open_socket(app, "/account/live", **cookies_of(bob)):
+            await asyncio.sleep(0.1)
+            await new_visitor().sign_in("Alice", "not the right password")
+            services_of(app).live._told.clear()  # as if another process had written it
+            async with open_socket(app, "/account/live", **cookies_of(visitor)) as socket:
+                await socket.accepted()
+                await asyncio.sleep(0.1)
+                await new_visitor().sign_in("Alice")
+
+                assert (await socket.hear())["event"] == "signed_in"
+
+
+@both_databases
+async def test_many_events_of_others_do_not_keep_a_page_from_its_own(
+    app: Quart, visitor: Visitor, database: str
+) -> None:
+    await visitor.register("Alice")
+    store, (alice_id,) = services_of(app).store, run_sql(database, "SELECT id FROM users")[0]
+    mallory = await add_user(app, "Mallory")
+    soon = int(time.time()) + 5
+    with mock.patch("quartlogin.webapp.live._EVERY", 0.02):
+        async with open_socket(app, "/account/live", **cookies_of(visitor)) as socket:
+            await socket.accepted()
+            await asyncio.sleep(0.1)
+            for number in range(600):
+                await store.events.add(Event(f"flood {number:05}", "sign_in_failed", mallory.id, soon, "", ""))
+            await store.events.add(Event("a", "token_created", alice_id, soon - 3, "", "", "backup"))
+
+            assert (await socket.hear())["event"] == "token_created"
+
+
+async def test_pages_of_more_users_than_one_statement_asks_are_all_told(app: Quart) -> None:
+    store, live = services_of(app).store, services_of(app).live
+    users = [await add_user(app, f"User {number}") for number in range(53)]
+    with mock.patch("quartlogin.webapp.live._EVERY", 0.02), live.listen(users[0].id) as first:
+        others = [live.listen(user.id) for user in users[1:]]
+        heard = [first, *(listening.__enter__() for listening in others)]
+        await asyncio.sleep(0.2)
+        for user in users:
+            await store.events.add(Event(f"event of {user.id}", "signed_out", user.id, int(time.time()), "", ""))
+
+        async with asyncio.timeout(10):
+            told = [(await anext(aiter(events))).user_id for events in heard]
+        for listening in others:
+            listening.__exit__(None, None, None)
+
+    assert told == [user.id for user in users]
