@@ -7,15 +7,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from databases import run_sql
 from quartlogin.webapp.cli import main
-from quartlogin.webapp.store import NewUser, User
-from quartlogin.webapp.store.users import Users
 from servers import SCRIPTS
 from visitors import CHEAP, PASSWORD
 
@@ -206,23 +203,3 @@ def test_killed_in_the_middle_of_storing_nothing_is_there(tmp_path: Path, databa
     )
     assert done.stdout == "Imported 5000 accounts, skipped 0 lines.\n"
     assert len(names(database)) == 5000
-
-
-def test_a_name_that_is_registered_at_this_moment_stops_it_in_one_sentence(
-    run: Run, database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = Users.add_many
-
-    async def race(users: Users, *arguments: Any, **options: Any) -> Any:
-        def people() -> list[NewUser]:
-            twin = NewUser(User("b" * 22, "Ada"), "ada", HASH)
-            return [NewUser(User("a" * 22, "Ada"), "ada", HASH), twin]  # found out when it is stored
-
-        return await real(users, people, *arguments[1:], **options)
-
-    monkeypatch.setattr(Users, "add_many", race)
-    done = run(f'{HASHED}Ada,"{HASH}"\n')
-
-    assert done.exit_code == 1
-    assert done.stderr.endswith("nothing was imported: run it again.\n")
-    assert names(database) == []

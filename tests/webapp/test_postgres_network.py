@@ -7,12 +7,23 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from tempfile import mkdtemp
 
+import asyncpg
 import pytest
 
 from databases import run_sql
 from lines import line_to
 from quartlogin.webapp import create_app
-from quartlogin.webapp.store import Conflict, PostgresDatabase, StoreUnavailable, Transaction
+from quartlogin.webapp.store import (
+    Conflict,
+    NamesTaken,
+    NewUser,
+    PostgresDatabase,
+    StoreUnavailable,
+    Transaction,
+    User,
+    postgres_connections,
+)
+from quartlogin.webapp.store.users import Users
 from servers import Postgres, postgres, postgres_binaries, standby_of
 from visitors import KEY, Visitor, with_cheap_hashes
 
@@ -163,6 +174,42 @@ async def test_a_conflict_is_not_tried_again(opened: PostgresDatabase) -> None:
         await opened.transaction(work)
 
     assert tries == 1
+
+
+@on_postgresql
+async def test_a_name_that_is_registered_during_an_import_is_taken(opened: PostgresDatabase, database: str) -> None:
+    users, newcomer = Users(opened), NewUser(User("a" * 22, "Ada"), "ada", "hash")
+    stranger = await asyncpg.connect(database)
+    registering = stranger.transaction()
+    await registering.start()
+    await stranger.execute("INSERT INTO users VALUES ('stranger', 'Ada', 'ada', 'hash', TRUE, 0, 0)")
+
+    importing = asyncio.create_task(users.add_many(lambda: [newcomer], 0, lambda _: None, skip_taken=False))
+    await asyncio.sleep(0.2)
+    await registering.commit()
+    await stranger.close()
+
+    with pytest.raises(NamesTaken) as refused:
+        await importing
+    assert refused.value.keys == ["ada"]
+    assert run_sql(database, "SELECT id FROM users") == [("stranger",)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+async def test_each_host_has_its_share_of_the_time(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[tuple[str, float]] = []
+
+    async def connect(address: str, *, timeout: float) -> None:
+        tried.append((address, timeout))
+        raise OSError("nobody is there")
+
+    monkeypatch.setattr(postgres_connections, "_connect", connect)
+    hosts = ["one", "two:5433", "[::1]:5434"][:count]
+
+    with pytest.raises(OSError, match="nobody is there"):
+        await postgres_connections.Hosts(f"postgresql://me:x@{','.join(hosts)}/name?a=b").connect("", timeout=3)
+
+    assert tried == [(f"postgresql://me:x@{host}/name?a=b", 3 / count) for host in hosts]
 
 
 async def test_after_a_failover_to_another_server_pages_are_as_before(

@@ -6,9 +6,11 @@ from collections.abc import Callable
 import pytest
 from quart import Quart
 
-from databases import run_sql
+from databases import both_databases, run_sql
 from quartlogin.webapp import create_app
 from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
+
+pytestmark = both_databases
 
 
 def rows(database: str) -> list[tuple[str, ...]]:

@@ -8,8 +8,10 @@ from email.utils import parsedate_to_datetime
 import pytest
 from quart import Quart
 
+from databases import both_databases
 from visitors import PASSWORD, Visitor, add_user, set_active
 
+pytestmark = both_databases
 NewVisitor = Callable[[], Visitor]
 
 

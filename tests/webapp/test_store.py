@@ -356,6 +356,7 @@ async def test_many_users_are_added_at_once_or_not_at_all(store: Store, database
     with pytest.raises(NamesTaken) as refused:
         await store.users.add_many(lambda: [*people, replace(NEW_ALICE, user=BOB)], NOW, told.append, skip_taken=False)
     after_refusal = run_sql(database, "SELECT count(*) FROM users")
+    told.clear()
     left_out = await store.users.add_many(
         lambda: [*people, replace(NEW_ALICE, user=BOB)], NOW, told.append, skip_taken=True
     )

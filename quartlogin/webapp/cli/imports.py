@@ -8,7 +8,7 @@ import click
 
 from ..importing import BadLine, ImportRefused, Person, read_people
 from ..settings import Settings
-from ..store import Conflict, NamesTaken
+from ..store import NamesTaken
 from .access import Desk, at_desk, database_option, one_sentence, settings_with
 from .output import printable
 from .users import user
@@ -47,10 +47,6 @@ def import_users(file: str, skip_bad: bool, database: str | None) -> None:
         taken = at_desk(settings, work)
     except NamesTaken as error:
         raise _refusal([_is_taken(lines, key) for key in error.keys]) from None
-    except Conflict:
-        raise click.ClickException(
-            "Somebody registered one of these names a moment ago, so nothing was imported: run it again."
-        ) from None
     _report([*bad, *(_is_taken(lines, key) for key in taken)])
     click.echo(f"Imported {len(people) - len(taken)} accounts, skipped {len(bad) + len(taken)} lines.")
 

@@ -10,7 +10,8 @@ from .errors import Conflict, NamesTaken, UsernameTaken
 from .events import Events
 from .rows import Credentials, Event, NewUser, User, UserRow
 
-_BATCH: Final = 1000  # rows of an import in one statement
+_BATCH: Final = 1000  # rows of an import that one statement writes
+_LARGE_BATCH: Final = 50_000  # rows of an import that one statement reads: it may have to read all users once
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,6 @@ class Users:
 
         Raises:
             NamesTaken: Some names are taken, and `skip_taken` is not said; nothing was added.
-            Conflict: Somebody took one of the names at this moment; nothing was added.
         """
 
         async def work(transaction: Transaction) -> list[str]:
@@ -166,33 +166,31 @@ class Users:
             )
             count = 0
             for batch in _batches(people()):
-                rows = [
+                newcomers = [
                     (number, new.user.id, new.user.username, new.username_key, new.password_hash)
                     for number, new in enumerate(batch, count)
                 ]
-                await transaction.run_many("INSERT INTO newcomers VALUES ($1, $2, $3, $4, $5)", rows)
-                count += len(rows)
-            await transaction.run("ANALYZE newcomers")  # or PostgreSQL takes it for a table of a few rows
-            taken: list[str] = []
-            for first in range(0, count, _BATCH):
-                rows_taken = await transaction.run(
-                    "SELECT n.username_key FROM newcomers n JOIN users u ON u.username_key = n.username_key"
-                    " WHERE n.number >= $1 AND n.number < $2 ORDER BY n.number",
-                    *(first, first + _BATCH),
-                )
-                taken += [row[0] for row in rows_taken]
-            if taken and not skip_taken:
-                raise NamesTaken(taken)
+                await transaction.run_many("INSERT INTO newcomers VALUES ($1, $2, $3, $4, $5)", newcomers)
+                count += len(newcomers)
             for first in range(0, count, _BATCH):
                 await transaction.run(
                     "INSERT INTO users (id, username, username_key, password_hash, created_at, password_changed_at)"
                     " SELECT n.id, n.username, n.username_key, n.password_hash,"
                     " CAST($1 AS BIGINT), CAST($1 AS BIGINT) FROM newcomers n"
-                    " WHERE n.number >= $2 AND n.number < $3"
-                    " AND NOT EXISTS (SELECT 1 FROM users u WHERE u.username_key = n.username_key)",
+                    " WHERE n.number >= $2 AND n.number < $3 ON CONFLICT (username_key) DO NOTHING",
                     *(now, first, first + _BATCH),
                 )
                 tell(min(_BATCH, count - first))
+            taken: list[str] = []
+            for first in range(0, count, _LARGE_BATCH):
+                rows = await transaction.run(
+                    "SELECT n.username_key FROM newcomers n JOIN users u ON u.username_key = n.username_key"
+                    " WHERE n.number >= $1 AND n.number < $2 AND u.id <> n.id ORDER BY n.number",
+                    *(first, first + _LARGE_BATCH),
+                )
+                taken += [row[0] for row in rows]
+            if taken and not skip_taken:
+                raise NamesTaken(taken)
             await transaction.run("DROP TABLE newcomers")
             return taken
 
