@@ -5,7 +5,7 @@ CREATE TABLE quartlogin_schema (
     version BIGINT NOT NULL
 );
 
-INSERT INTO quartlogin_schema (version) VALUES (2);
+INSERT INTO quartlogin_schema (version) VALUES (3);
 
 CREATE TABLE users (
     id TEXT NOT NULL PRIMARY KEY,
@@ -49,3 +49,12 @@ CREATE TABLE events (
 
 CREATE INDEX events_of_user ON events (user_id, happened_at);
 CREATE INDEX events_by_time ON events (happened_at);
+
+CREATE TABLE attempts (
+    name TEXT NOT NULL PRIMARY KEY,    -- whose: user:, name:, browser:, login: or address:, and an id
+    number BIGINT NOT NULL,            -- failures in a row; of an address, how often it ran into its limit
+    times TEXT NOT NULL,               -- when the last ones were
+    last_at BIGINT NOT NULL            -- the last of them
+);
+
+CREATE INDEX attempts_by_time ON attempts (last_at);

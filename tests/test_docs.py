@@ -49,7 +49,10 @@ async def test_the_table_of_what_ends_a_sign_in_is_what_a_run_prints() -> None:
 def test_the_table_of_events_is_the_one_in_the_code() -> None:
     in_page = re.findall(r"^\| `([a-z_]+)` \| ([^|]+) \|$", (DOCS / "application.md").read_text("utf-8"), re.MULTILINE)
 
-    assert dict(in_page) == KINDS | {"account_deleted": "(in the log only: the account is gone)"}
+    assert dict(in_page) == KINDS | {
+        "account_deleted": "(in the log only: the account is gone)",
+        "attempt_throttled": "Attempt refused: too many before it (in the log only)",
+    }
 
 
 def test_the_page_about_the_command_line_is_what_its_help_says() -> None:

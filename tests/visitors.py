@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from secrets import token_urlsafe
 from typing import Any
 
 from argon2 import PasswordHasher
@@ -10,7 +11,8 @@ from quart.testing import QuartClient
 
 from quartlogin.webapp.passwords import Passwords
 from quartlogin.webapp.services import services_of
-from quartlogin.webapp.store import User
+from quartlogin.webapp.store import NewUser, User
+from quartlogin.webapp.usernames import name_key, shown_name
 
 KEY = "a key for tests, of more than 32 characters"
 PASSWORD = "correct horse battery staple"
@@ -89,7 +91,8 @@ def with_cheap_hashes(app: Quart) -> Quart:
 async def add_user(app: Quart, username: str, password: str = PASSWORD) -> User:
     """Make an account without a visitor."""
     parts = services_of(app)
-    new = await parts.accounts.prepare(username, password)
+    user = User(token_urlsafe(16), shown_name(username))
+    new = NewUser(user, name_key(username) or "", await parts.accounts.passwords.hash(password))
     await parts.store.users.add(new, parts.accounts.journal.event("registered", new.user.id))
     return new.user
 

@@ -16,6 +16,7 @@ from .headers import SecureHeaders
 from .housekeeping import Housekeeping
 from .journal import Journal
 from .keys import NO_KEY
+from .known_browsers import KnownBrowsers
 from .live import LivePages
 from .logins import StoredLogins
 from .passwords import Passwords
@@ -23,6 +24,7 @@ from .proxies import TrustedProxies
 from .resources import find
 from .settings import Settings, SettingsError, read_settings
 from .store import Store, User, store_at
+from .throttle import Throttle
 from .views import BLUEPRINTS
 from .well_formed import WellFormedRequests
 
@@ -82,7 +84,11 @@ def _join(app: Quart, settings: Settings) -> None:
     )
     login_manager.records = logins
     login_manager.user_loader(logins.find)
-    accounts = Accounts(store, passwords, logins, journal, _log_key(settings))
+    throttle = Throttle(store, settings.login_failures_per_account, settings.login_failures_per_address)
+    known_browsers = KnownBrowsers(
+        [*reversed(settings.secret_key_fallbacks), settings.secret_key or ""], is_secure=settings.trusted_proxies > 0
+    )
+    accounts = Accounts(store, passwords, logins, journal, throttle, known_browsers, _log_key(settings))
     services.install(app, services.Services(settings, store, accounts, logins, live_pages, login_manager))
     _open_and_close(app, store, logins, Housekeeping(store, timedelta(days=settings.event_retention)))
 

@@ -1,7 +1,8 @@
 """Who has an account: registering, checking a name and a password, changing it, leaving."""
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from logging import getLogger
 from secrets import token_urlsafe
@@ -9,10 +10,12 @@ from typing import Final
 
 from quartlogin import LoginRefused, confirm_login, login_id
 
-from .journal import Journal
+from .journal import Journal, where
+from .known_browsers import KnownBrowsers
 from .logins import StoredLogins, alongside, digest
 from .passwords import Passwords
-from .store import Credentials, NewUser, Store, Transaction, User, UsernameTaken
+from .store import Credentials, NewUser, Store, Transaction, User, UsernameTaken, name_of_user
+from .throttle import Throttle, TooManyAttempts
 from .usernames import name_key, shown_name
 
 _log = getLogger(__name__)
@@ -33,31 +36,49 @@ class Accounts:
     passwords: Passwords
     logins: StoredLogins
     journal: Journal
+    throttle: Throttle
+    known_browsers: KnownBrowsers
     #: Hashes what was typed as an unknown name for the operator's log: it may be a password.
     log_key: bytes
 
     async def authenticate(self, username: str, password: str) -> User | None:
         """Return the user whom this name and password belong to; `None` for whatever is wrong with them.
 
-        Unknown and disabled users cost what a wrong password costs: one question to the database, one hash, and one
-        event.
+        Unknown and disabled users cost what a wrong password costs: the same questions to the database, one hash, and
+        one event.
+
+        Raises:
+            TooManyAttempts: Too many have failed before; the password was not looked at.
         """
         credentials = await self.store.users.find_credentials(name_key(username) or "")
+        name_hash = self._hash_of_name(username)
+        account = f"name:{name_hash}" if credentials is None else name_of_user(credentials.user.id)
+        browser = self.known_browsers.browser_that_knows(account)
+        with self._telling_of_refusal(name_hash=name_hash):
+            attempt = await self.throttle.sign_in(account, browser, where()[0])
         if credentials is not None and await self._is_right(credentials, password) and credentials.is_active:
+            await self.throttle.passed(attempt)
             return credentials.user
         if credentials is None:
             await self.passwords.check(None, password)
         event = self.journal.event("sign_in_failed", None if credentials is None else credentials.user.id)
-        await self.journal.write(event, name_hash=self._hash_of_name(username))
+        await self.journal.write(event, name_hash=name_hash)
         return None
+
+    def recognise_browser(self, user: User) -> None:
+        """Have it kept that this request's browser has signed in to this account."""
+        self.known_browsers.remember(name_of_user(user.id))
 
     async def prepare(self, username: str, password: str) -> NewUser:
         """Make what `registering` adds. The name and the password have passed the form's rules.
 
         Raises:
+            TooManyAttempts: Too many have been made from this address.
             UsernameTaken: Somebody has this name, or one with the same key.
             ValueError: The name is not one.
         """
+        with self._telling_of_refusal():
+            await self.throttle.register(where()[0])
         key = name_key(username)
         if key is None:
             raise ValueError("This is not a name that an account may have.")
@@ -95,11 +116,15 @@ class Accounts:
 
         Raises:
             LoginRefused: The account is deleted meanwhile.
+            TooManyAttempts: Too many have failed before; the password was not looked at.
         """
+        with self._telling_of_refusal():
+            attempt = await self.throttle.check_again(user.login_ref)
         credentials = await self.store.users.find_credentials_of(user.id)
         if credentials is None:
             raise LoginRefused("This account is deleted.")
         if await self._is_right(credentials, password):
+            await self.throttle.passed(attempt)
             return credentials
         await self.journal.write(self.journal.event(failure, user.id))
         return None
@@ -163,6 +188,15 @@ class Accounts:
             )
             _log.info("The password hash of user %s was renewed with today's parameters.", credentials.user.id)
         return verdict.is_right
+
+    @contextmanager
+    def _telling_of_refusal(self, **more: str) -> Iterator[None]:
+        """Log an attempt that comes too early; it is not kept, or whoever hammers would fill the database."""
+        try:
+            yield
+        except TooManyAttempts:
+            self.journal.tell(self.journal.event("attempt_throttled"), **more)
+            raise
 
     def _hash_of_name(self, username: str) -> str:
         return hmac.new(self.log_key, username.encode("utf-8", "replace"), "sha256").hexdigest()[:_NAME_HASH]

@@ -1,13 +1,17 @@
 """The pages for what went wrong, in the style of all others."""
 
+import time
 from logging import getLogger
 from typing import Final, cast
 
+from markupsafe import Markup
 from quart import Quart, Response, render_template
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
+from . import words
 from .store import StoreUnavailable
+from .throttle import TooManyAttempts
 
 _log = getLogger(__name__)
 
@@ -39,6 +43,7 @@ PAGES: Final = {
 def install(app: Quart) -> None:
     """Answer every error with a page."""
     app.register_error_handler(HTTPException, _show)
+    app.register_error_handler(TooManyAttempts, _show_when_to_come_back)
     app.register_error_handler(StoreUnavailable, _show_unavailable)
 
 
@@ -53,6 +58,16 @@ async def _show(error: HTTPException) -> ResponseReturnValue:
         name: value for name, value in error.get_headers() if name.lower() not in {"content-type", "content-length"}
     }
     return await render_template("error.html", title=title, sentence=sentence), status, headers
+
+
+async def _show_when_to_come_back(error: TooManyAttempts) -> ResponseReturnValue:
+    """Say when the next attempt may be made: to known and unknown names alike."""
+    sentence = Markup(
+        "Too many attempts have failed, so this one was not looked at. Try again in {}, at {}. "
+        "A browser in which you signed in to your account before may not have to wait."
+    ).format(words.duration(error.wait), words.moment(int(time.time()) + error.wait))
+    title, headers = PAGES[429][0], {"Retry-After": str(error.wait)}
+    return await render_template("error.html", title=title, sentence=sentence), 429, headers
 
 
 async def _show_unavailable(error: StoreUnavailable) -> ResponseReturnValue:

@@ -34,11 +34,11 @@ class SecureHeaders:
         """Serve one connection with the headers."""
 
         async def send_with_headers(message: Any) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in {"http.response.start", "websocket.http.response.start"}:
                 message = {**message, "headers": [*message["headers"], *_missing(scope, message["headers"])]}
             await send(message)
 
-        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+        await self._app(scope, receive, send_with_headers)
 
 
 def _missing(scope: Any, present: Any) -> list[tuple[bytes, bytes]]:

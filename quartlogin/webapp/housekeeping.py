@@ -3,6 +3,7 @@
 import asyncio
 import time
 from datetime import timedelta
+from functools import partial
 from logging import getLogger
 from typing import Final
 
@@ -13,11 +14,16 @@ _PAUSE: Final = 0.1  # seconds between two batches, for others to write
 _FIRST: Final = 60  # seconds after the start, when there is other work to do
 _EVERY: Final = 600  # seconds between two rounds
 
+#: Seconds after the last attempt from an address; by then its limit has begun anew.
+_KEEP_ADDRESSES: Final = 3 * 24 * 60 * 60
+#: Seconds after the last attempt under a name that nobody has: as with a user's, who guesses gains nothing by waiting.
+_KEEP_ATTEMPTS: Final = 365 * 24 * 60 * 60
+
 _log = getLogger(__name__)
 
 
 class Housekeeping:
-    """Removes expired logins and old events for as long as the application runs.
+    """Removes expired logins, old events and old attempts for as long as the application runs.
 
     Args:
         store: Where they are.
@@ -41,12 +47,13 @@ class Housekeeping:
 
     async def clean(self) -> int:
         """Remove all that has expired by now; returns how many rows that were."""
-        now, removed = int(time.time()), 0
-        for remove, until in (
-            (self._store.logins.remove_expired, now),
-            (self._store.events.remove_before, now - self._keep_events),
+        now, removed, store = int(time.time()), 0, self._store
+        for remove in (
+            partial(store.logins.remove_expired, now, _BATCH),
+            partial(store.events.remove_before, now - self._keep_events, _BATCH),
+            partial(store.attempts.remove_before, now - _KEEP_ADDRESSES, now - _KEEP_ATTEMPTS, _BATCH),
         ):
-            while count := await remove(until, _BATCH):
+            while count := await remove():
                 removed += count
                 await asyncio.sleep(_PAUSE)
         return removed

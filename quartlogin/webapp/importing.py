@@ -71,7 +71,10 @@ def read_people(path: str | Path, password_min_length: int, site_name: str) -> I
     """
     with Path(path).open("rb") as file:
         reader = csv.reader(_decoded(file), strict=True)
-        columns = [column.strip() for column in next(reader, [])]
+        try:
+            columns = [column.strip() for column in next(reader, [])]
+        except csv.Error as error:
+            raise ImportRefused(f"its first line is no CSV: {error}.") from None
         if set(columns) not in _COLUMNS or len(columns) != len(set(columns)):
             raise ImportRefused("its first line has to be username,password or username,password_hash.")
         seen: dict[str, int] = {}

@@ -22,6 +22,7 @@ KINDS: Final = {
     "registered": "Account created",
     "signed_in": "Signed in",
     "sign_in_failed": "Failed sign-in",
+    "attempt_throttled": "Attempt refused: too many before it",
     "came_back": "Signed in again by “keep me signed in”",
     "signed_out": "Signed out",
     "login_copied": "A copy of a sign-in was used, so it was ended",

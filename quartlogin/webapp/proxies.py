@@ -45,7 +45,9 @@ def _value_from_the_end(headers: Any, wanted: bytes, count: int) -> str | None:
 
 
 def is_address(text: str) -> bool:
-    """Tell whether this is an IP address, and nothing but one."""
+    """Tell whether this is an IP address, and nothing but one: a zone, which may be any text, is nobody's but ours."""
+    if "%" in text:
+        return False
     try:
         ip_address(text)
     except ValueError:

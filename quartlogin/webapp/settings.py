@@ -23,6 +23,8 @@ _BOUNDS: Final = (
     ("login_idle_timeout", _SHORTEST_LOGIN, _LONGEST_LOGIN),
     ("login_lifetime", _SHORTEST_LOGIN, _LONGEST_LOGIN),
     ("event_retention", 1, _LONGEST_RETENTION),
+    ("login_failures_per_account", 4, 50),
+    ("login_failures_per_address", 10, 500),
 )
 
 
@@ -70,6 +72,16 @@ class Settings:
     )
     event_retention: int = _setting(
         90, unit="days, 1 to 3650", meaning="How long the events of an account are kept and shown."
+    )
+    login_failures_per_account: int = _setting(
+        10,
+        unit="attempts, 4 to 50",
+        meaning="How many sign-ins of an account may fail within 15 minutes; from the half on, each has to wait.",
+    )
+    login_failures_per_address: int = _setting(
+        50,
+        unit="attempts, 10 to 500",
+        meaning="How many sign-ins from an address may fail within 15 minutes, and how many may register.",
     )
     trusted_proxies: int = _setting(
         0,

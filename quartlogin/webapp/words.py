@@ -1,10 +1,13 @@
 """How moments and events are put in words on pages."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 from markupsafe import Markup
 
 from .journal import KINDS
+
+_UNITS: Final = (("hour", 3600), ("minute", 60), ("second", 1))
 
 
 def moment(seconds: int) -> Markup:
@@ -12,6 +15,13 @@ def moment(seconds: int) -> Markup:
     at = datetime.fromtimestamp(seconds, UTC)
     shown = f"{at.day} {at:%B %Y, %H:%M} UTC"
     return Markup('<time datetime="{}">{}</time>').format(at.isoformat().replace("+00:00", "Z"), shown)
+
+
+def duration(seconds: int) -> str:
+    """Return a time to wait in whole units, rounded up."""
+    unit, length = next(((unit, length) for unit, length in _UNITS if seconds >= length), _UNITS[-1])
+    count = -(-seconds // length)
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
 def event(kind: str) -> str:

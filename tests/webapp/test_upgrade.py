@@ -61,7 +61,7 @@ async def test_an_upgraded_database_is_built_as_a_new_one(database: str) -> None
     await store.database.open()
     await store.database.close()
     new = columns(database)
-    for table in ("events", "logins", "users", "quartlogin_schema"):
+    for table in ("attempts", "events", "logins", "users", "quartlogin_schema"):
         run_sql(database, f"DROP TABLE {table}")
     make_version_1(database)
 

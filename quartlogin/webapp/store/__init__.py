@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from .attempts import Attempts, Change, name_of_user
 from .database import Database, Transaction
 from .errors import Conflict, DatabaseRefused, NamesTaken, StoreUnavailable, UsernameTaken
 from .events import MOST_USERS, Events
@@ -19,6 +20,7 @@ from .rows import (
     NewLogin,
     NewUser,
     RememberedLogin,
+    Tally,
     User,
     UserRow,
 )
@@ -30,6 +32,8 @@ __all__ = [
     "MOST_USERS",
     "NEVER",
     "POSTGRES_SCHEMES",
+    "Attempts",
+    "Change",
     "Conflict",
     "Credentials",
     "Database",
@@ -47,10 +51,12 @@ __all__ = [
     "SQLiteDatabase",
     "Store",
     "StoreUnavailable",
+    "Tally",
     "Transaction",
     "User",
     "UserRow",
     "UsernameTaken",
+    "name_of_user",
     "store_at",
 ]
 
@@ -66,6 +72,7 @@ class Store:
     users: Users
     logins: Logins
     events: Events
+    attempts: Attempts
 
     async def ping(self) -> None:
         """Return if the database answers.
@@ -80,4 +87,4 @@ def store_at(address: str) -> Store:
     """Return the store in a file or on a PostgreSQL server; it is opened with `store.database.open()`."""
     is_server = address.startswith(POSTGRES_SCHEMES)
     database: Database = PostgresDatabase(address) if is_server else SQLiteDatabase(address)
-    return Store(database, Users(database), Logins(database), Events(database))
+    return Store(database, Users(database), Logins(database), Events(database), Attempts(database))

@@ -116,6 +116,15 @@ class RememberedLogin:
 
 
 @dataclass(frozen=True)
+class Tally:
+    """What was counted of attempts."""
+
+    number: int = 0
+    #: When: seconds since 1970, the last one last.
+    times: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Event:
     """Something that happened to an account."""
 

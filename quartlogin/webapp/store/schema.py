@@ -9,7 +9,7 @@ from .database import Transaction
 from .errors import DatabaseRefused
 
 #: The version of `schema.sql`, and of this code.
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 #: The table that says that a database is ours.
 _OURS: Final = "quartlogin_schema"
@@ -46,6 +46,15 @@ CREATE TABLE events (
 );
 CREATE INDEX events_of_user ON events (user_id, happened_at);
 CREATE INDEX events_by_time ON events (happened_at);
+""",
+    3: """
+CREATE TABLE attempts (
+    name TEXT NOT NULL PRIMARY KEY,
+    number BIGINT NOT NULL,
+    times TEXT NOT NULL,
+    last_at BIGINT NOT NULL
+);
+CREATE INDEX attempts_by_time ON attempts (last_at);
 """,
 }
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from .attempts import Attempts
 from .database import Database, Transaction
 from .errors import Conflict, NamesTaken, UsernameTaken
 from .events import Events
@@ -81,7 +82,10 @@ class Users:
             " WHERE id = $1 AND password_hash = $2 AND is_active RETURNING epoch",
             *(user_id, old, new, now),
         )
-        return int(rows[0][0]) if rows else None
+        if not rows:
+            return None
+        await Attempts.forget_user(transaction, user_id)
+        return int(rows[0][0])
 
     async def set_password(self, user_id: str, password_hash: str, event: Event) -> bool:
         """Give a user another password and end every login and token; False if the user is gone."""
@@ -94,6 +98,7 @@ class Users:
             )
             if rows:
                 await _end_logins(transaction, user_id)
+                await Attempts.forget_user(transaction, user_id)
                 await Events.insert(transaction, event)
             return bool(rows)
 
@@ -115,10 +120,16 @@ class Users:
 
     async def delete(self, user_id: str, password_hash: str) -> bool:
         """Delete a user with all that belongs to it, unless the password was changed in between."""
-        rows = await self.database.write(
-            "DELETE FROM users WHERE id = $1 AND password_hash = $2 RETURNING id", user_id, password_hash
-        )
-        return bool(rows)
+
+        async def work(transaction: Transaction) -> bool:
+            rows = await transaction.run(
+                "DELETE FROM users WHERE id = $1 AND password_hash = $2 RETURNING id", user_id, password_hash
+            )
+            if rows:
+                await Attempts.forget_user(transaction, user_id)
+            return bool(rows)
+
+        return await self.database.transaction(work)
 
     async def take_copied_at(self, user_id: str) -> int | None:
         """Return, once, when a copied remember cookie was noticed: seconds since 1970, `None` if none was."""

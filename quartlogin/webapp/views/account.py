@@ -90,6 +90,7 @@ async def delete() -> ResponseReturnValue:
         if is_deleted:
             with suppress(StoreUnavailable):  # the record of this sign-in is deleted already
                 await logout_user()
+            services().accounts.known_browsers.forget()
             await flash("Your account is deleted.")
             return redirect(url_for("sign_in.home"))
         form.refuse("password", WRONG_PASSWORD)

@@ -38,6 +38,7 @@ async def login() -> ResponseReturnValue:
     if form.is_complete():
         user = await services().accounts.authenticate(form.username.data or "", form.password.data or "")
         if user is not None and await login_user(user, remember=form.remember.data):
+            services().accounts.recognise_browser(user)
             if await services().store.users.take_copied_at(user.id) is not None:
                 await flash(COPIED)
             return redirect(next_page(form.next.data, "sign_in.home"))
@@ -71,6 +72,7 @@ async def register() -> ResponseReturnValue:
         try:
             new = await accounts.prepare(form.username.data or "", form.password.data or "")
             await accounts.register(new, login_user)
+            accounts.recognise_browser(new.user)
         except UsernameTaken:
             form.refuse("username", "This name is taken: choose another one.")
         else:

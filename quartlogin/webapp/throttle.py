@@ -1,0 +1,188 @@
+"""How often a password may be tried: growing delays for each account, and a limit for each address.
+
+Every attempt is counted before its password is checked, in the database: however many come at once, in however many
+processes, no more get through. One that succeeds is taken back.
+
+- An account has a tally of failures in a row. The first half of the limit costs nothing, then the delays double, so
+  that within 15 minutes there are no more than the limit; none is longer than a day. After 100 in a row (NIST SP
+  800-63B-4, 3.2.2) no password is checked any more for strangers, until the password is changed.
+- A browser that signed in to the account before has a tally of its own, and so has each sign-in: a stranger who keeps
+  an account's tally full cannot keep out its owner.
+- An address, of IPv6 its first 64 bits, has the limit within any 15 minutes; whoever runs into it waits as long, and
+  twice as long the next time. A success does not clear it.
+"""
+
+import time
+from dataclasses import dataclass, replace
+from ipaddress import IPv6Address, ip_address
+from typing import Final
+
+from .store import Change, Store, Tally
+
+#: Seconds in which there are no more failures than the limits say.
+WINDOW: Final = 15 * 60
+#: Seconds that no delay is longer than.
+LONGEST_DELAY: Final = 24 * 60 * 60
+#: Failures in a row after which no password is checked any more (NIST SP 800-63B-4, 3.2.2).
+MOST_FAILURES: Final = 100
+
+_NETWORK_BITS: Final = 64  # what one subscriber has of an IPv6 address (RFC 6177, 2)
+_MOST_DOUBLINGS: Final = 20
+
+
+class TooManyAttempts(Exception):  # noqa: N818 -- the visitor's next step, not a fault
+    """Too many attempts have failed; this one was not looked at.
+
+    Args:
+        wait: Seconds until the next one may be made, at most a day.
+    """
+
+    def __init__(self, wait: int) -> None:
+        super().__init__(f"wait {wait} seconds")
+        self.wait = wait
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The pure arithmetic: what an attempt at a time makes of a tally, or that it has to wait."""
+
+    #: Failures within `WINDOW`.
+    limit: int
+
+    def after_failure_of_account(self, tally: Tally, now: int) -> Tally:
+        """Count one more failure in a row.
+
+        Raises:
+            TooManyAttempts: It is too early.
+        """
+        if tally.number >= MOST_FAILURES:
+            raise TooManyAttempts(LONGEST_DELAY)
+        if tally.times:
+            _wait_until(tally.times[-1] + self.delay_after(tally.number), now)
+        return Tally(tally.number + 1, (now,))
+
+    def delay_after(self, failures: int) -> int:
+        """Return the seconds after so many failures in a row in which no attempt is looked at."""
+        free = self.limit // 2
+        if failures < free:
+            return 0
+        # The delays from the one after the last free failure to the one after the last of the limit fill the window.
+        first = -(-WINDOW // ((2 << self.limit - free) - 1))
+        return min(first << min(failures - free, _MOST_DOUBLINGS), LONGEST_DELAY)
+
+    def after_failure_of_address(self, tally: Tally, now: int) -> Tally:
+        """Count one more failure; the number of such a tally is how often the limit was run into.
+
+        Raises:
+            TooManyAttempts: It is too early.
+        """
+        if len(tally.times) < self.limit:
+            return Tally(tally.number, (*(time for time in tally.times if time > now - WINDOW), now))
+        last = tally.times[-1]
+        _wait_until(last + min(WINDOW << min(tally.number, _MOST_DOUBLINGS), LONGEST_DELAY), now)
+        return Tally(0 if now - last > 2 * LONGEST_DELAY else tally.number + 1, (now,))
+
+
+def without(tally: Tally, time: int) -> Tally:
+    """Take back an attempt that was made then."""
+    if time not in tally.times:
+        return tally
+    index = tally.times.index(time)
+    return replace(tally, times=tally.times[:index] + tally.times[index + 1 :])
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt that was counted as a failure, until it turns out to be none."""
+
+    at: int
+    #: The tally of the account, or of the browser that knows it.
+    own: str
+    #: The tally of the address, if it has to do with this.
+    address: str | None
+
+
+class Throttle:
+    """Counts attempts in the database.
+
+    Args:
+        store: Where they are counted.
+        per_account: Failures for an account within 15 minutes.
+        per_address: Failures from an address within 15 minutes.
+    """
+
+    def __init__(self, store: Store, per_account: int, per_address: int) -> None:
+        self._attempts = store.attempts
+        self._account = Rule(per_account)
+        self._address = Rule(per_address)
+
+    async def sign_in(self, account: str, browser: str | None, address: str) -> Attempt:
+        """Count an attempt to sign in.
+
+        Args:
+            account: Whose: from `name_of_user`, or something else for a name that nobody has.
+            browser: The id of a browser that signed in to this account before.
+            address: Where it comes from.
+
+        Raises:
+            TooManyAttempts: It is too early; nothing was counted.
+        """
+        if browser is not None:
+            return await self._count(Attempt(int(time.time()), f"browser:{browser}:{account}", None))
+        return await self._count(Attempt(int(time.time()), account, f"address:{network_of(address)}"))
+
+    async def check_again(self, login_ref: str) -> Attempt:
+        """Count an attempt of somebody signed in to type the password again.
+
+        Raises:
+            TooManyAttempts: It is too early; nothing was counted.
+        """
+        return await self._count(Attempt(int(time.time()), f"login:{login_ref}", None))
+
+    async def register(self, address: str) -> None:
+        """Count an attempt to make an account; also one that succeeds stays counted.
+
+        Raises:
+            TooManyAttempts: It is too early; nothing was counted.
+        """
+        now = int(time.time())
+        change: Change = lambda tally: self._address.after_failure_of_address(tally, now)  # noqa: E731 -- its type
+        await self._attempts.change({f"address:registering:{network_of(address)}": change})
+
+    async def passed(self, attempt: Attempt) -> None:
+        """Take back an attempt that has succeeded: the account's failures in a row end, the address's others stay."""
+        changes: dict[str, Change] = {attempt.own: lambda _: Tally()}
+        if attempt.address is not None:
+            changes[attempt.address] = lambda tally: without(tally, attempt.at)
+        await self._attempts.change(changes)
+
+    async def _count(self, attempt: Attempt) -> Attempt:
+        changes: dict[str, Change] = {
+            attempt.own: lambda tally: self._account.after_failure_of_account(tally, attempt.at)
+        }
+        if attempt.address is not None:
+            changes[attempt.address] = lambda tally: self._address.after_failure_of_address(tally, attempt.at)
+        await self._attempts.change(changes)
+        return attempt
+
+
+def network_of(address: str) -> str:
+    """Return what all addresses of one subscriber have in common, written in one way.
+
+    Args:
+        address: IPv4, IPv6, IPv4 mapped into IPv6; what is none of these is returned as it is, as `<local>`.
+    """
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return f"{IPv6Address(int(found) >> _NETWORK_BITS << _NETWORK_BITS)}/{_NETWORK_BITS}"
+
+
+def _wait_until(free_at: int, now: int) -> None:
+    if now < free_at:
+        raise TooManyAttempts(min(free_at - now, LONGEST_DELAY))

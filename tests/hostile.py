@@ -1,0 +1,220 @@
+"""What no honest browser sends, and a way to send it: byte for byte, as a server hands it to the application."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote, urlencode
+
+from quart import Quart
+
+PATIENCE = 10  # seconds
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "MAKEUP"]
+FORM = b"application/x-www-form-urlencoded"
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+#: For the variable parts of addresses, for queries and for fields of forms.
+WORDS = [
+    b"1",
+    b"9" * 5000,
+    b"-9223372036854775809",
+    b"\x00",
+    b"a\x00b",
+    b"\xff\xfe",
+    b"\xed\xa0\x80",  # a lone surrogate
+    "\u202e\u0301\ufeff".encode(),
+    b"' OR '1'='1' --",
+    b'x"); DROP TABLE users; --',
+    b"{{7*7}}{{1787*1789}}{% raw %}${7*7}",
+    b"<img src=x onerror=alert(1)>\"'",
+    b'ok\r\nSet-Cookie: a=b\r\n\n{"event": "signed_in"}\x1b[2J',
+    b"../../../../etc/passwd",
+    b"//evil.example/%2e%2e\\",
+    b"%s%n%(x)s{0.__class__}",
+]
+#: What no answer may have in it: a word that was taken for HTML, or for a template.
+CARRIED_OUT = [b"<img src=x", b"3196943"]
+
+#: Each is sent with one request. A `Host` takes the place of the honest one, a `Cookie` comes behind it.
+HEADERS: list[Headers] = [
+    ((b"host", b"evil.example"),),
+    ((b"host", b"a b\xff"),),
+    ((b"host", b".."),),
+    ((b"host", b"xn--a:99999"),),
+    ((b"host", b"xn--a"),),
+    ((b"host", b"localhost"), (b"host", b"evil.example")),
+    ((b"x-forwarded-for", b"' OR 1=1, \xff, ::1"), (b"x-forwarded-host", b"evil.example"), (b"forwarded", b"for=\xff")),
+    ((b"x-forwarded-proto", b"https"), (b"x-real-ip", b"9" * 500), (b"x-forwarded-prefix", b"//evil.example")),
+    ((b"cookie", b"quartlogin=\xff\xfe\x80; quartlogin_remember=\xff; =;;=\xe9"),),
+    ((b"cookie", b"quartlogin=e30.aaaa.bbbb; quartlogin_remember=WyJ4Il0.aaaa.bbbb"),),
+    ((b"cookie", b"quartlogin=" + b"." * 9000 + b"; quartlogin_remember=" + b"9" * 9000),),
+    ((b"authorization", b"Bearer \xff\xfe\x80"),),
+    ((b"authorization", b"Bearer WyIxIiwiMSIsMSxudWxsLG51bGxd.aaaa.bbbb"),),
+    ((b"authorization", b"Bearer " + b"[" * 5000), (b"authorization", b"Basic \xff:\xff")),
+    ((b"origin", b"http://[\xff"), (b"referer", b"http://[\xff"), (b"sec-fetch-site", b"same-origin")),
+    ((b"user-agent", b"<img src=x onerror=alert(1)>{{1787*1789}}\x1b[2J\t\xff" * 20),),
+    ((b"x-http-method-override", b"DELETE"), (b"x-original-url", b"/account"), (b"x-remote-user", b"1")),
+    ((b"accept", b"\xff/*;q=z"), (b"accept-language", b"\xff;q=9"), (b"accept-encoding", b"\xff, gzip;q=-1")),
+    ((b"range", b"bytes=9-1,-9,\xff"), (b"if-none-match", b'W/"\xff'), (b"if-range", b"\xff"), (b"if-match", b'"')),
+    ((b"if-modified-since", b"Thu, 01 Jan 99999999999999 00:00:00 GMT"), (b"if-unmodified-since", b"\xff")),
+    ((b"content-length", b"-1"), (b"transfer-encoding", b"\xff")),
+    ((b"content-length", b"9" * 5000),),
+    ((b"content-length", b"\xb2"),),  # a digit, to some
+    ((b"connection", b"upgrade"), (b"upgrade", b"websocket"), (b"sec-websocket-key", b"\xff")),
+]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is sent, as it goes over the wire."""
+
+    method: str
+    path: bytes
+    query: bytes = b""
+    headers: Headers = ()
+    body: bytes = b""
+    is_websocket: bool = False
+
+    def __str__(self) -> str:
+        cut = {name: value[:200] for name, value in (*self.headers, (b"query", self.query), (b"body", self.body))}
+        return f"{'WEBSOCKET' if self.is_websocket else self.method} {self.path[:120]!r} {cut}"
+
+    def says(self, text: bytes) -> bool:
+        """Tell whether this text was sent, so that an answer that repeats it tells nothing."""
+        return any(text in part.lower() for part in (self.path, self.query, self.body))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What comes back: of a websocket, all its messages one behind the other."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    def header(self, name: bytes) -> bytes:
+        return b", ".join(value for known, value in self.headers if known.lower() == name)
+
+
+@dataclass(frozen=True)
+class Attack:
+    """What is done to a route, whichever it is."""
+
+    part: bytes  # in the place of each variable part of the address
+    query: bytes = b""
+    headers: Headers = ()
+    body: bytes = b""
+    content_type: bytes = FORM
+
+
+def attacks(fields: list[str], honest: dict[str, str], parts: list[bytes]) -> Iterator[Attack]:
+    """Everything that is sent to every route; first of all an honest form with nothing in it.
+
+    Args:
+        fields: What the forms call their fields; a form's token is not among them.
+        honest: Fields as an honest visitor fills them in, with the form's token.
+        parts: For the variable parts of addresses, where nothing else is hostile: what names something of somebody.
+    """
+    form, token = urlencode(honest).encode(), {"csrf_token": honest["csrf_token"]}
+    for part in parts:
+        claims = urlencode({"user_id": part, "id": part, "ref": part, "user": part, "is_admin": 1}).encode()
+        yield Attack(part, body=urlencode(token).encode())
+        yield Attack(part, claims, body=form + b"&" + claims)
+    for word in WORDS:
+        everywhere = urlencode(dict.fromkeys(fields, word)).encode()
+        yield Attack(word, everywhere, body=urlencode(token).encode() + b"&" + everywhere)
+        partly = urlencode({**honest, "next": word, "name": word}).encode()
+        yield Attack(parts[0], b"next=/&" + everywhere + b"&" + everywhere, body=partly)
+    for headers in HEADERS:
+        yield Attack(parts[0], headers=headers, body=form)
+    for content_type, body in _bodies(form, token["csrf_token"].encode()):
+        yield Attack(parts[0], body=body, content_type=content_type)
+
+
+def _bodies(form: bytes, token: bytes) -> Iterator[tuple[bytes, bytes]]:
+    file = b'--b\r\nContent-Disposition: form-data; name="%s"; filename="../\xff"\r\n\r\n%s\r\n'
+    for json in (b"[]", b"1e999", b"NaN", b'{"csrf_token": ["%s"]}' % token, b"[" * 30_000, b"9" * 5000, b'"\\ud800"'):
+        yield b"application/json", json
+    yield b"multipart/form-data; boundary=b", file % (b"csrf_token", token) + file % (b"name", b"\0") + b"--b--"
+    yield b"multipart/form-data; boundary=" + b"\xff" * 200, b"--\xff"
+    yield b"multipart/form-data", form
+    yield b"text/plain; charset=\xff", form
+    yield FORM + b"; charset=utf-7", form
+    yield b"", form
+    yield FORM, form + b"&" + form
+    yield FORM, form + b"&csrf_token[]=%ff&csrf_token=%00"
+    yield FORM, form + b"&%00=%ed%a0%80&=&&;%%%"
+    yield FORM, form + b"&" + b"&".join(b"f%d=1" % number for number in range(1000))
+    yield FORM, form + b"&name=" + b"x" * 70_000
+
+
+def request_of(attack: Attack, method: str, rule: str, cookie: bytes, *, is_websocket: bool = False) -> Request:
+    """Make the request with which a route is attacked.
+
+    Args:
+        attack: What is done to it.
+        method: GET, say.
+        rule: The route's address, with its variable parts in angle brackets.
+        cookie: What the sender is known by.
+        is_websocket: Whether to open one.
+    """
+    ends = [piece.rpartition(">")[2].encode() for piece in rule.split("<")]
+    content = ((b"content-type", attack.content_type), (b"content-length", b"%d" % len(attack.body)))
+    usual: Headers = ((b"host", b"localhost"), (b"user-agent", b"Quart"), *(() if is_websocket else content))
+    replaced = {name for name, _ in attack.headers}
+    headers = (*(pair for pair in usual if pair[0] not in replaced), (b"cookie", cookie), *attack.headers)
+    path = quote(attack.part).encode().join(ends)
+    return Request(method, path, attack.query, headers, attack.body, is_websocket)
+
+
+async def send(app: Quart, request: Request) -> Answer:
+    """Send a request past every client, which would refuse to; what the application raises, a server answers with 500.
+
+    A websocket that is accepted is told the body, and left when it answers with its end.
+    """
+    kind = "websocket" if request.is_websocket else "http"
+    to_app: asyncio.Queue[Any] = asyncio.Queue()
+    told: list[Any] = []
+
+    async def take(message: Any) -> None:
+        told.append(message)
+        if message["type"] == "websocket.accept":
+            to_app.put_nowait({"type": "websocket.receive", "text": request.body.decode("latin-1"), "bytes": None})
+        elif message["type"] == "websocket.close":
+            to_app.put_nowait({"type": "websocket.disconnect", "code": 1005})
+
+    first = {"type": "websocket.connect"} if request.is_websocket else {"type": "http.request", "body": request.body}
+    to_app.put_nowait(first)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await app(_scope(kind, request), to_app.get, take)  # type: ignore[arg-type]
+    except Exception as error:
+        return Answer(500, (), f"raised {error!r}".encode())
+    return _answer(told)
+
+
+def _scope(kind: str, request: Request) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": "ws" if request.is_websocket else "http",
+        "server": ("localhost", 80),
+        "path": unquote(request.path.decode("ascii")),
+        "raw_path": request.path,
+        "query_string": request.query,
+        "root_path": "",
+        "headers": [*request.headers],
+        "subprotocols": [],
+        "extensions": {"websocket.http.response": {}} if request.is_websocket else {},
+    }
+
+
+def _answer(told: list[Any]) -> Answer:
+    statuses = {"websocket.accept": 101, "websocket.close": 403}
+    status = next((message.get("status") or statuses.get(message["type"]) for message in told), None) or 500
+    headers = tuple(pair for message in told for pair in message.get("headers") or ())
+    body = b"".join(message.get("body") or (message.get("text") or "").encode() for message in told)
+    return Answer(status, headers, body)

@@ -1,0 +1,400 @@
+"""Guessing passwords: how often it may be tried, by whom, and what the owner notices of it."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from quart import Quart
+
+from databases import both_databases, run_sql
+from quartlogin.webapp import create_app
+from quartlogin.webapp.cli import main
+from quartlogin.webapp.services import services_of
+from quartlogin.webapp.store import StoreUnavailable, Tally
+from quartlogin.webapp.store.attempts import Attempts
+from quartlogin.webapp.throttle import LONGEST_DELAY, MOST_FAILURES, WINDOW, Rule, TooManyAttempts, network_of, without
+from visitors import KEY, PASSWORD, Page, Visitor, add_user, set_active, with_cheap_hashes
+
+WRONG = "not the right password"
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, to be moved on."""
+    now = [float(int(time.time()))]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+async def alice(app: Quart) -> str:
+    return (await add_user(app, "Alice")).id
+
+
+async def guess(app: Quart, username: str = "Alice", password: str = WRONG, address: str = "192.0.2.1") -> Page:
+    """Somebody without any cookies tries a password."""
+    visitor = Visitor(app.test_client())
+    page = await visitor.get("/login")
+    fields = {"csrf_token": page.token, "username": username, "password": password}
+    return await visitor.post("/login", fields, scope_base={"client": (address, 1)})
+
+
+async def guesses(app: Quart, count: int, **options: Any) -> list[int]:
+    return [(await guess(app, **options)).status for _ in range(count)]
+
+
+# --- the arithmetic
+
+
+@given(limit=st.integers(4, 50), gaps=st.lists(st.integers(0, 4000), max_size=150))
+def test_whatever_the_pauses_no_more_get_through_than_the_limit_says(limit: int, gaps: list[int]) -> None:
+    for count in (Rule(limit).after_failure_of_account, Rule(limit).after_failure_of_address):
+        tally, now, passed, waits = Tally(), 1_000_000, list[int](), list[int]()
+        for gap in gaps:
+            now += gap
+            try:
+                tally = count(tally, now)
+            except TooManyAttempts as refusal:
+                waits.append(refusal.wait)
+            else:
+                passed.append(now)
+        assert all(0 < wait <= LONGEST_DELAY for wait in waits)
+        for end in range(len(passed)):
+            assert sum(passed[end] - WINDOW < at <= passed[end] for at in passed) <= limit
+
+
+@given(limit=st.integers(4, 50))
+def test_who_waits_as_told_gets_through_until_the_hundredth_failure(limit: int) -> None:
+    rule, tally, now, delays = Rule(limit), Tally(), 1_000_000, list[int]()
+    for _ in range(MOST_FAILURES):
+        try:
+            tally = rule.after_failure_of_account(tally, now)
+        except TooManyAttempts as refusal:
+            delays.append(refusal.wait)
+            now += refusal.wait
+            tally = rule.after_failure_of_account(tally, now)
+
+    assert delays == sorted(delays)
+    assert len(delays) == MOST_FAILURES - limit // 2
+    assert delays[-1] <= LONGEST_DELAY
+    with pytest.raises(TooManyAttempts):
+        rule.after_failure_of_account(tally, now + 100 * LONGEST_DELAY)
+
+
+def test_an_address_that_runs_into_its_limit_again_waits_twice_as_long() -> None:
+    rule, tally, now, waits = Rule(10), Tally(), 1_000_000, list[int]()
+    while len(waits) < 9:
+        try:
+            tally = rule.after_failure_of_address(tally, now)
+        except TooManyAttempts as refusal:
+            waits.append(refusal.wait)
+            now += refusal.wait
+
+    assert waits[:4] == [900, 1800, 3600, 7200]
+    assert waits[-1] == LONGEST_DELAY
+    assert rule.after_failure_of_address(Tally(5, (now,) * 10), now + 3 * LONGEST_DELAY) == Tally(
+        0, (now + 3 * LONGEST_DELAY,)
+    )
+
+
+def test_an_attempt_that_succeeded_is_taken_back_alone() -> None:
+    assert without(Tally(2, (5, 7, 7, 9)), 7) == Tally(2, (5, 7, 9))
+    assert without(Tally(2, (5,)), 7) == Tally(2, (5,))
+
+
+@pytest.mark.parametrize(
+    ("addresses", "network"),
+    [
+        (["192.0.2.1", "::ffff:192.0.2.1", "::FFFF:c000:201"], "192.0.2.1"),
+        (["2001:db8:0:1::1", "2001:DB8::1:ffff:ffff:ffff:ffff", "2001:0db8:0000:0001::7%eth0"], "2001:db8:0:1::/64"),
+        (["2001:db8:0:2::1"], "2001:db8:0:2::/64"),
+        (["<local>"], "<local>"),
+        ([""], ""),
+    ],
+)
+def test_the_addresses_of_one_subscriber_are_one(addresses: list[str], network: str) -> None:
+    assert {network_of(address) for address in addresses} == {network}
+
+
+# --- signing in
+
+
+@both_databases
+async def test_growing_delays_are_told_to_known_and_unknown_names_alike(
+    app: Quart, alice: str, now: list[float], database: str
+) -> None:
+    await add_user(app, "Bob")
+    await set_active(app, "Bob", active=False)
+    seen = {}
+    for number, name in enumerate(["Alice", "Nobody", "Bob"]):
+        answers = []
+        for _ in range(8):
+            page = await guess(app, name, address=f"192.0.2.{number}")
+            answers.append((page.status, page.headers.get("Retry-After"), page.text if page.status == 429 else ""))
+            now[0] += 14
+        seen[name] = answers
+        now[0] += 1000 - 8 * 14
+
+    assert [status for status, _, _ in seen["Alice"]] == [400] * 5 + [429, 400, 429]
+    assert [wait for _, wait, _ in seen["Alice"]] == [None] * 5 + ["1", None, "16"]
+    assert "Try again in 1 second, at <time" in seen["Alice"][5][2]
+    for name in ("Nobody", "Bob"):
+        assert [answer[:2] for answer in seen[name]] == [answer[:2] for answer in seen["Alice"]]
+    kept = run_sql(database, "SELECT name FROM attempts WHERE name LIKE 'name:%'")
+    assert kept
+    assert not any("obody" in name for (name,) in kept)  # what was typed may be a password
+
+
+async def test_a_throttled_attempt_is_not_looked_at_and_logged(
+    app: Quart, alice: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, database: str
+) -> None:
+    await guesses(app, 5)
+    events = run_sql(database, "SELECT count(*) FROM events")
+    monkeypatch.setattr(services_of(app).accounts.passwords, "_check", lambda *_: pytest.fail("it was looked at"))
+    caplog.set_level(logging.INFO, "quartlogin.audit")
+
+    page = await guess(app, password=PASSWORD)
+
+    [told] = [json.loads(record.message) for record in caplog.records if record.name == "quartlogin.audit"]
+    assert page.status == 429
+    assert (told["event"], told["address"]) == ("attempt_throttled", "192.0.2.1")
+    assert "user" not in told
+    assert run_sql(database, "SELECT count(*) FROM events") == events
+
+
+@both_databases
+async def test_however_many_come_at_once_no_more_get_through(app: Quart, alice: str, database: str) -> None:
+    elsewhere = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY))
+    async with elsewhere.test_app():
+        pages = await asyncio.gather(*(guess(which) for which in [app, elsewhere] * 10))
+
+    assert sorted(page.status for page in pages) == [400] * 5 + [429] * 15
+
+
+async def test_a_success_ends_the_failures_in_a_row(app: Quart, alice: str) -> None:
+    for _ in range(3):
+        assert await guesses(app, 4) == [400] * 4
+        assert (await guess(app, password=PASSWORD)).status == 302
+
+
+@both_databases
+async def test_a_stranger_who_hammers_does_not_keep_out_the_owner(app: Quart, alice: str) -> None:
+    owner, address = Visitor(app.test_client()), {"client": ("192.0.2.1", 1)}
+    await owner.sign_in("Alice")
+    await owner.sign_out()
+    await guesses(app, 60)
+
+    assert (await guess(app, password=PASSWORD)).status == 429
+    page = await owner.get("/login")
+    fields = {"csrf_token": page.token, "username": "Alice", "password": PASSWORD}
+    assert (await owner.post("/login", fields, scope_base=address)).status == 302
+
+
+async def test_a_browser_that_knows_the_account_has_a_limit_too(app: Quart, alice: str) -> None:
+    owner = Visitor(app.test_client())
+    await owner.sign_in("Alice")
+    await owner.sign_out()
+
+    assert [(await owner.sign_in("Alice", WRONG)).status for _ in range(6)] == [400] * 5 + [429]
+    assert (await guess(app, password=PASSWORD)).status == 302  # others have a tally of their own
+
+
+async def test_a_browser_that_knows_one_account_knows_no_other(app: Quart, alice: str) -> None:
+    await add_user(app, "Mallory")
+    mallory = Visitor(app.test_client())
+    await mallory.sign_in("Mallory")
+    await mallory.sign_out()
+    await guesses(app, 5)
+
+    assert (await mallory.sign_in("Alice", WRONG)).status == 429
+    assert (await mallory.sign_in("Mallory")).status == 302
+
+
+@pytest.mark.parametrize("cookie", ["x", "W10.aaaaaa.bbbb", "é", "x" * 5000, "WyJ4Il0=", "", "\x7f"])
+async def test_a_made_up_cookie_of_a_known_browser_is_none(app: Quart, alice: str, cookie: str) -> None:
+    await guesses(app, 5)
+    visitor = Visitor(app.test_client())
+    page = await visitor.get("/login")
+    session = visitor.cookies["quartlogin"]
+    fields = {"csrf_token": page.token, "username": "Alice", "password": PASSWORD}
+
+    headers = {"Cookie": f"quartlogin={session}; quartlogin_browser={cookie}"}
+    answer = await app.test_client(use_cookies=False).post("/login", form=fields, headers=headers)
+
+    assert answer.status_code == 429
+
+
+async def test_a_known_browser_stays_known_when_the_key_is_rotated(app: Quart, alice: str, database: str) -> None:
+    owner = Visitor(app.test_client())
+    await owner.sign_in("Alice")
+    await owner.sign_out()
+    await guesses(app, 5)
+    new_key = "another key for tests, of more than 32 characters"
+    rotated = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=new_key, SECRET_KEY_FALLBACKS=[KEY]))
+
+    async with rotated.test_app():
+        page = await Visitor(rotated.test_client()).get("/login")
+        client = rotated.test_client(use_cookies=False)
+        jar = f"quartlogin={page.headers['Set-Cookie'].partition('=')[2].partition(';')[0]}"
+        fields = {"csrf_token": page.token, "username": "Alice", "password": PASSWORD}
+        headers = {"Cookie": f"{jar}; quartlogin_browser={owner.cookies['quartlogin_browser']}"}
+        answer = await client.post("/login", form=fields, headers=headers)
+
+    assert answer.status_code == 302
+
+
+@both_databases
+async def test_an_address_that_tries_many_names_is_stopped_and_a_success_of_its_own_does_not_help(
+    app: Quart, alice: str
+) -> None:
+    assert [(await guess(app, f"name {number}")).status for number in range(49)] == [400] * 49
+    assert (await guess(app, "Alice", PASSWORD)).status == 302
+
+    assert [(await guess(app, f"other name {number}")).status for number in range(2)] == [400, 429]
+    stopped = await guess(app, "Alice", PASSWORD)
+    assert (stopped.status, stopped.headers["Retry-After"]) == (429, "900")
+    assert (await guess(app, "Alice", PASSWORD, address="192.0.2.2")).status == 302
+
+
+async def test_all_addresses_of_one_network_are_one(app: Quart) -> None:
+    pages = [await guess(app, f"name {number}", address=f"2001:db8::{number:x}") for number in range(51)]
+
+    assert [page.status for page in pages] == [400] * 50 + [429]
+    assert (await guess(app, "one more", address="2001:db8:0:1::1")).status == 400
+
+
+async def test_a_header_does_not_change_the_address(app: Quart) -> None:
+    visitor = Visitor(app.test_client())
+    page = await visitor.get("/login")
+    for number in range(51):
+        fields = {"csrf_token": page.token, "username": f"name {number}", "password": WRONG}
+        headers = {"X-Forwarded-For": f"192.0.2.{number}", "Forwarded": f"for=192.0.2.{number}"}
+        answer = await visitor.post("/login", fields, headers=headers)
+
+    assert answer.status == 429
+
+
+@both_databases
+@pytest.mark.parametrize("way_out", ["operator", "known browser"])
+async def test_after_a_hundred_failures_in_a_row_no_password_of_a_strangers_is_looked_at(
+    app: Quart, alice: str, now: list[float], database: str, way_out: str
+) -> None:
+    owner = Visitor(app.test_client())
+    await owner.sign_in("Alice")
+    tried, elsewhere = 0, with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY))
+    async with elsewhere.test_app():
+        while tried < MOST_FAILURES:
+            now[0] += LONGEST_DELAY
+            page = await guess([app, elsewhere][tried % 2], address=f"192.0.2.{tried}")
+            assert page.status == 400
+            tried += 1
+    now[0] += 30 * LONGEST_DELAY
+
+    locked = await guess(app, password=PASSWORD)
+    assert (locked.status, locked.headers["Retry-After"]) == (429, str(LONGEST_DELAY))
+    if way_out == "operator":
+        command = ["user", "set-password", "alice", "--password-stdin", "--database", database]
+        done = await asyncio.to_thread(CliRunner().invoke, main, command, input="another staple, another horse\n")
+        assert done.exit_code == 0
+    else:
+        await owner.sign_in("Alice")
+        page = await owner.fill_in(
+            "/account/password", current_password=PASSWORD, new_password="another staple, another horse"
+        )
+        assert page.status == 302
+
+    assert (await guess(app, password="another staple, another horse")).status == 302
+
+
+async def test_a_database_that_fails_while_attempts_are_counted_is_a_503_and_no_hash(
+    app: Quart, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise StoreUnavailable("gone")
+
+    monkeypatch.setattr(Attempts, "change", fail)
+    monkeypatch.setattr(services_of(app).accounts.passwords, "_check", lambda *_: pytest.fail("it was looked at"))
+
+    assert (await guess(app, password=PASSWORD)).status == 503
+
+
+# --- typing the password again, registering
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/reauthenticate", {"password": WRONG}),
+        ("/account/password", {"current_password": WRONG, "new_password": "another staple, another horse"}),
+        ("/account/delete", {"password": WRONG}),
+    ],
+)
+async def test_whoever_has_taken_over_a_sign_in_cannot_guess_its_password(
+    app: Quart, visitor: Visitor, path: str, fields: dict[str, str]
+) -> None:
+    await visitor.register("Alice")
+
+    assert [(await visitor.fill_in(path, **fields)).status for _ in range(6)] == [400] * 5 + [429]
+    assert await visitor.is_signed_in()
+    other = Visitor(app.test_client())
+    await other.sign_in("Alice")
+    assert (await other.fill_in("/reauthenticate", password=PASSWORD)).status == 302
+
+
+@both_databases
+async def test_names_cannot_be_tried_out_by_registering(app: Quart, alice: str) -> None:
+    answers = []
+    for number in range(51):
+        name = "Alice" if number % 2 else f"newname{number}"
+        answers.append((await Visitor(app.test_client()).register(name)).status)
+
+    assert answers == [302, 400] * 25 + [429]
+
+
+# --- housekeeping
+
+
+@both_databases
+async def test_old_attempts_are_forgotten_but_never_those_of_users(
+    app: Quart, alice: str, now: list[float], database: str
+) -> None:
+    await guess(app)
+    await guess(app, "Nobody")
+    store = services_of(app).store
+
+    assert await store.attempts.remove_before(int(now[0]), int(now[0]), 100) == 0
+    assert await store.attempts.remove_before(int(now[0]) + 1, int(now[0]), 100) == 1
+    assert await store.attempts.remove_before(int(now[0]) + 1, int(now[0]) + 1, 100) == 1
+    assert run_sql(database, "SELECT name FROM attempts") == [(f"user:{alice}",)]
+
+
+async def test_a_deleted_account_leaves_no_tally_and_no_cookie(visitor: Visitor, database: str, app: Quart) -> None:
+    await visitor.register("Alice")
+    await guess(app)
+
+    await visitor.fill_in("/account/delete", password=PASSWORD)
+    await visitor.get("/")
+
+    assert run_sql(database, "SELECT name FROM attempts WHERE name LIKE 'user:%'") == []
+    assert visitor.cookies == {}
+
+
+@pytest.fixture
+async def strict(database: str) -> AsyncIterator[Quart]:
+    """The application with the strictest limits."""
+    settings = {"LOGIN_FAILURES_PER_ACCOUNT": 4, "LOGIN_FAILURES_PER_ADDRESS": 10}
+    app = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY, **settings))
+    async with app.test_app():
+        yield app
+
+
+async def test_the_limits_are_settings(strict: Quart, new_visitor: Callable[[], Visitor]) -> None:
+    assert await guesses(strict, 3) == [400, 400, 429]
+    assert [(await guess(strict, f"name {number}")).status for number in range(9)] == [400] * 8 + [429]
