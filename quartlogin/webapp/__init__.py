@@ -66,7 +66,7 @@ def create_app(**settings: Any) -> Quart:
     _join(app, chosen)
     _add_pages(app, chosen)
     believing = TrustedProxies(BodyLimit(app.asgi_app, 2 * _LARGEST_BODY), chosen.trusted_proxies)
-    app.asgi_app = SecureHeaders(WellFormedRequests(believing))  # type: ignore[method-assign]  # as Quart asks
+    app.asgi_app = SecureHeaders(WellFormedRequests(believing, chosen.allowed_hosts))  # type: ignore[method-assign]  # as Quart asks
     return app
 
 
@@ -81,6 +81,7 @@ def _join(app: Quart, settings: Settings) -> None:
         login_manager,
         idle=timedelta(minutes=settings.login_idle_timeout),
         lifetime=timedelta(minutes=settings.login_lifetime),
+        per_user=settings.logins_per_user,
     )
     login_manager.records = logins
     login_manager.user_loader(logins.find)

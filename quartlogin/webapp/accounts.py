@@ -49,18 +49,20 @@ class Accounts:
 
         Raises:
             TooManyAttempts: Too many have failed before; the password was not looked at.
+            Overloaded: Too many are being checked; it was not looked at, and not counted.
         """
         credentials = await self.store.users.find_credentials(name_key(username) or "")
         name_hash = self._hash_of_name(username)
         account = f"name:{name_hash}" if credentials is None else name_of_user(credentials.user.id)
         browser = self.known_browsers.browser_that_knows(account)
-        with self._telling_of_refusal(name_hash=name_hash):
-            attempt = await self.throttle.sign_in(account, browser, where()[0])
-        if credentials is not None and await self._is_right(credentials, password) and credentials.is_active:
-            await self.throttle.passed(attempt)
-            return credentials.user
-        if credentials is None:
-            await self.passwords.check(None, password)
+        with self.passwords.place():
+            with self._telling_of_refusal(name_hash=name_hash):
+                attempt = await self.throttle.sign_in(account, browser, where()[0])
+            if credentials is None:
+                await self.passwords.check(None, password)
+            elif await self._is_right(credentials, password) and credentials.is_active:
+                await self.throttle.passed(attempt)
+                return credentials.user
         event = self.journal.event("sign_in_failed", None if credentials is None else credentials.user.id)
         await self.journal.write(event, name_hash=name_hash)
         return None
@@ -77,15 +79,16 @@ class Accounts:
             UsernameTaken: Somebody has this name, or one with the same key.
             ValueError: The name is not one.
         """
-        with self._telling_of_refusal():
-            await self.throttle.register(where()[0])
         key = name_key(username)
         if key is None:
             raise ValueError("This is not a name that an account may have.")
-        if await self.store.users.find_credentials(key) is not None:
-            raise UsernameTaken  # before the hash, which is the costly part
-        user = User(id=token_urlsafe(_USER_ID_BYTES), username=shown_name(username))
-        return NewUser(user, key, await self.passwords.hash(password))
+        with self.passwords.place():
+            with self._telling_of_refusal():
+                await self.throttle.register(where()[0])
+            if await self.store.users.find_credentials(key) is not None:
+                raise UsernameTaken  # before the hash, which is the costly part
+            user = User(id=token_urlsafe(_USER_ID_BYTES), username=shown_name(username))
+            return NewUser(user, key, await self.passwords.hash(password))
 
     async def register(self, new: NewUser, sign_in: Callable[[User], Awaitable[object]]) -> None:
         """Add an account and sign in to it: both, or neither.
@@ -118,14 +121,15 @@ class Accounts:
             LoginRefused: The account is deleted meanwhile.
             TooManyAttempts: Too many have failed before; the password was not looked at.
         """
-        with self._telling_of_refusal():
-            attempt = await self.throttle.check_again(user.login_ref)
-        credentials = await self.store.users.find_credentials_of(user.id)
-        if credentials is None:
-            raise LoginRefused("This account is deleted.")
-        if await self._is_right(credentials, password):
-            await self.throttle.passed(attempt)
-            return credentials
+        with self.passwords.place():
+            with self._telling_of_refusal():
+                attempt = await self.throttle.check_again(user.login_ref)
+            credentials = await self.store.users.find_credentials_of(user.id)
+            if credentials is None:
+                raise LoginRefused("This account is deleted.")
+            if await self._is_right(credentials, password):
+                await self.throttle.passed(attempt)
+                return credentials
         await self.journal.write(self.journal.event(failure, user.id))
         return None
 
@@ -142,7 +146,8 @@ class Accounts:
         credentials = await self.check_again(user, current, "password_change_failed")
         if credentials is None:
             return False
-        new_hash = await self.passwords.hash(new)
+        with self.passwords.place():
+            new_hash = await self.passwords.hash(new)
         event = self.journal.event("password_changed", user.id)
         ended: list[str] = []
 

@@ -10,12 +10,14 @@ from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
 from . import words
+from .passwords import Overloaded
 from .store import StoreUnavailable
 from .throttle import TooManyAttempts
 
 _log = getLogger(__name__)
 
 _RETRY_AFTER: Final = 5  # seconds
+_OVERLOADED: Final = "Too many people are signing in just now. Nothing was changed: try again in a moment."
 
 #: Title and sentence for each status; views may give a sentence of their own with `abort(status, sentence)`.
 PAGES: Final = {
@@ -44,6 +46,7 @@ def install(app: Quart) -> None:
     """Answer every error with a page."""
     app.register_error_handler(HTTPException, _show)
     app.register_error_handler(TooManyAttempts, _show_when_to_come_back)
+    app.register_error_handler(Overloaded, _show_overloaded)
     app.register_error_handler(StoreUnavailable, _show_unavailable)
 
 
@@ -68,6 +71,11 @@ async def _show_when_to_come_back(error: TooManyAttempts) -> ResponseReturnValue
     ).format(words.duration(error.wait), words.moment(int(time.time()) + error.wait))
     title, headers = PAGES[429][0], {"Retry-After": str(error.wait)}
     return await render_template("error.html", title=title, sentence=sentence), 429, headers
+
+
+async def _show_overloaded(error: Overloaded) -> ResponseReturnValue:
+    _log.warning("A password was not looked at, because too many others are waiting: %s.", error)
+    return await _show(ServiceUnavailable(_OVERLOADED, retry_after=_RETRY_AFTER))
 
 
 async def _show_unavailable(error: StoreUnavailable) -> ResponseReturnValue:

@@ -26,6 +26,7 @@ KINDS: Final = {
     "came_back": "Signed in again by “keep me signed in”",
     "signed_out": "Signed out",
     "login_copied": "A copy of a sign-in was used, so it was ended",
+    "login_crowded_out": "Sign-in ended, because there were too many",
     "login_revoked": "Sign-in ended",
     "logins_revoked": "All other sign-ins ended",
     "reauthenticated": "Password confirmed",

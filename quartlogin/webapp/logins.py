@@ -84,6 +84,7 @@ class StoredLogins:
         manager: Whose open websockets end with them.
         idle: How long a sign-in counts that nobody uses.
         lifetime: How long a sign-in counts at the most.
+        per_user: How many sign-ins of a user count at once.
     """
 
     def __init__(
@@ -94,12 +95,14 @@ class StoredLogins:
         *,
         idle: timedelta,
         lifetime: timedelta,
+        per_user: int,
     ) -> None:
         self._store = store
         self._journal = journal
         self._sockets = manager.sockets
         self._idle = int(idle.total_seconds())
         self._lifetime = int(lifetime.total_seconds())
+        self._per_user = per_user
         self.last_seen = LastSeen(store)
 
     # --- the user loader
@@ -149,6 +152,7 @@ class StoredLogins:
             "token_created" if is_token else "signed_in", login.user_id, login.name if is_token else new.ref
         )
         others = _alongside.get()
+        crowded_out: list[tuple[LoginRow, Event]] = []
 
         async def work(transaction: Transaction) -> None:
             if others is not None:
@@ -157,12 +161,20 @@ class StoredLogins:
                 raise TooManyTokens
             await self._store.logins.insert(transaction, new)
             await self._store.events.insert(transaction, event)
+            if not is_token:
+                ended = await self._store.logins.end_idlest(transaction, new, self._per_user)
+                crowded_out[:] = [
+                    (row, self._journal.event("login_crowded_out", login.user_id, row.ref)) for row in ended
+                ]
+                for _, told in crowded_out:
+                    await self._store.events.insert(transaction, told)
 
         try:
             await self._store.database.transaction(work)
         except Conflict:  # the account was deleted meanwhile
             raise LoginRefused(login.user_id) from None
-        self._tell(others, event)
+        self._tell(others, event, *(told for _, told in crowded_out))
+        self.close_sockets([row.id_hash for row, _ in crowded_out])
 
     async def login_restored(self, login: Login, new_secret: str | None) -> bool:
         """Compare the secret of a remember cookie, and replace it; one that was used up ends the login."""

@@ -1,9 +1,11 @@
 """How passwords are hashed and checked: argon2id, in a thread of its own, away from the event loop."""
 
 import asyncio
+import os
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from logging import getLogger
 from secrets import token_bytes
@@ -19,6 +21,9 @@ LONGEST_PASSWORD: Final = 1024  # code points, after NFC
 #: More than this is too long in any case; it is not normalised, which takes quadratic time for some texts.
 _LONGEST_TYPED: Final = 3 * LONGEST_PASSWORD
 
+#: Places in the queue for each thread. A hash takes a tenth of a second, so nobody waits for more than some seconds.
+_WAITING_FOR_A_THREAD: Final = 32
+
 T = TypeVar("T")
 _log = getLogger(__name__)
 
@@ -32,20 +37,43 @@ class Verdict:
     new_hash: str | None = None
 
 
-class Passwords:
-    """Hashes and checks passwords in one thread.
+class Overloaded(Exception):  # noqa: N818 -- a state of affairs; the caller answers 503
+    """More passwords wait to be checked than will be in a short time."""
 
-    One hash has four lanes and fills two cores by itself: a second thread adds nothing to the rate and makes every
-    other page wait.
+
+class Passwords:
+    """Hashes and checks passwords in threads of its own, as many at once as the cores carry.
+
+    One hash has four lanes and fills two cores by itself: more threads would add nothing to the rate, make every other
+    page wait, and need 64 MiB each.
 
     Args:
         hasher: The parameters; argon2-cffi's current default profile (3 passes, 64 MiB, 4 lanes) if `None`.
+        cores: How many there are to use; those of this process if `None`.
     """
 
-    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+    def __init__(self, hasher: PasswordHasher | None = None, cores: int | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
         self._decoy = _hash_of_nothing(self._hasher)
-        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="quartlogin-argon2")
+        threads = max(1, (cores or _cores()) // self._hasher.parallelism)
+        self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="quartlogin-argon2")
+        self._places = _WAITING_FOR_A_THREAD * threads
+        self._taken = 0
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold a place in the queue, in which whatever is hashed or checked will be.
+
+        Raises:
+            Overloaded: There is none: it would take too long.
+        """
+        if self._taken >= self._places:
+            raise Overloaded(f"{self._taken} passwords are waiting")
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
 
     async def hash(self, password: str) -> str:
         """Hash a new password; returns argon2's PHC string."""
@@ -92,6 +120,12 @@ class Passwords:
             self._hasher.verify(self._decoy, password)
         except VerifyMismatchError:
             return
+
+
+def _cores() -> int:
+    """Count the cores that this process may use, where the system tells, as Linux does."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return (os.cpu_count() or 1) if affinity is None else len(affinity(0))
 
 
 def length(password: str) -> int:

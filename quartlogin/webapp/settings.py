@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from .keys import weakness
 from .passwords import LONGEST_PASSWORD
+from .well_formed import is_host
 
 PREFIX: Final = "QUARTLOGIN_"
 _LOWEST_PASSWORD_MIN_LENGTH: Final = 8  # NIST SP 800-63B-4, 3.1.1.2
@@ -23,6 +24,7 @@ _BOUNDS: Final = (
     ("login_idle_timeout", _SHORTEST_LOGIN, _LONGEST_LOGIN),
     ("login_lifetime", _SHORTEST_LOGIN, _LONGEST_LOGIN),
     ("event_retention", 1, _LONGEST_RETENTION),
+    ("logins_per_user", 1, 1000),
     ("login_failures_per_account", 4, 50),
     ("login_failures_per_address", 10, 500),
 )
@@ -83,6 +85,14 @@ class Settings:
         unit="attempts, 10 to 500",
         meaning="How many sign-ins from an address may fail within 15 minutes, and how many may register.",
     )
+    logins_per_user: int = _setting(
+        50, unit="sign-ins, 1 to 1000", meaning="How many sign-ins an account has at once; a new one ends the idlest."
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        (),
+        unit="list of names",
+        meaning="What `Host` may say, without the port; everything else is answered 400. Empty: anything.",
+    )
     trusted_proxies: int = _setting(
         0,
         unit="number of proxies",
@@ -91,6 +101,17 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
+        self._check_texts()
+        for name, lowest, highest in _BOUNDS:
+            if not lowest <= getattr(self, name) <= highest:
+                raise SettingsError(f"{name.upper()} has to be a number from {lowest} to {highest}.")
+        if self.trusted_proxies < 0:
+            raise SettingsError("TRUSTED_PROXIES has to be 0 or more.")
+        for host in self.allowed_hosts:
+            if not is_host(host):
+                raise SettingsError(f"ALLOWED_HOSTS has to be a list of names such as example.org, not {host!r}.")
+
+    def _check_texts(self) -> None:
         for text in (self.database, self.site_name, self.secret_key or "", *self.secret_key_fallbacks):
             if not _is_utf8(text):
                 raise SettingsError("DATABASE, SITE_NAME and the secret keys have to be UTF-8 text, and one is not.")
@@ -101,11 +122,6 @@ class Settings:
                 raise SettingsError(f"{'SECRET_KEY' if key == self.secret_key else 'SECRET_KEY_FALLBACKS'} {complaint}")
         if not 1 <= len(self.site_name) <= _LONGEST_SITE_NAME:
             raise SettingsError(f"SITE_NAME has to have 1 to {_LONGEST_SITE_NAME} characters.")
-        for name, lowest, highest in _BOUNDS:
-            if not lowest <= getattr(self, name) <= highest:
-                raise SettingsError(f"{name.upper()} has to be a number from {lowest} to {highest}.")
-        if self.trusted_proxies < 0:
-            raise SettingsError("TRUSTED_PROXIES has to be 0 or more.")
 
 
 def read_settings(keywords: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:

@@ -1,7 +1,7 @@
 """Which requests are refused before the application sees them, because what they name is no host or no address."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -21,19 +21,24 @@ _MALFORMED: Final = b"The Host header or the address of this request is malforme
 
 
 class WellFormedRequests:
-    """ASGI middleware that answers 400 to a `Host` or a target that is none (RFC 9112, 3.2).
+    """ASGI middleware that answers 400 to a `Host` or a target that is none (RFC 9112, 3.2), or a host of others.
 
     To some of them Quart answers 500, before any handler of ours runs.
+
+    Args:
+        app: What serves the others.
+        allowed_hosts: The names that this service has; all if empty.
     """
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, allowed_hosts: Iterable[str] = ()) -> None:
         self._app = app
+        self._allowed_hosts = frozenset(host.lower().rstrip(".") for host in allowed_hosts)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection, or refuse it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-        elif _has_well_formed_host(scope) and _has_well_formed_target(scope):
+        elif _has_well_formed_host(scope) and self._is_for_us(scope) and _has_well_formed_target(scope):
             await self._app({**scope, "headers": [*_sensible_headers(scope["headers"])]}, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
@@ -41,6 +46,20 @@ class WellFormedRequests:
             headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(_MALFORMED))]
             await send({"type": "http.response.start", "status": 400, "headers": headers})
             await send({"type": "http.response.body", "body": _MALFORMED, "more_body": False})
+
+    def _is_for_us(self, scope: Any) -> bool:
+        if not self._allowed_hosts:
+            return True
+        host = next((value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"host"), "")
+        match = _HOST.fullmatch(host)
+        name = match and (match["name"] or f"[{match['ipv6']}]")
+        return name is not None and name.lower().rstrip(".") in self._allowed_hosts
+
+
+def is_host(text: str) -> bool:
+    """Tell whether this is the name or the address of a host, without a port."""
+    match = _HOST.fullmatch(text)
+    return match is not None and match["port"] is None
 
 
 def _has_well_formed_host(scope: Any) -> bool:

@@ -18,7 +18,7 @@ def test_a_key_is_made_once_and_read_afterwards(tmp_path: Path) -> None:
 
     assert first == second
     assert (is_new, is_new_again) == (True, False)
-    assert weakness(first) is None
+    assert weakness(first[0]) is None
 
 
 def test_only_its_owner_can_read_the_key(tmp_path: Path) -> None:
@@ -70,3 +70,17 @@ def test_a_key_that_is_no_file_of_its_own_is_refused(tmp_path: Path) -> None:
         read_or_make(tmp_path / "link")
     with pytest.raises(ValueError, match="has to be a file of your own"):
         read_or_make(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
+        "5f352379324c22463451387a0aec5d2f",
+        "django-insecure-0123456789abcdefghijklmnopqrstuvw",
+        "ChangeMe-0123456789abcdefghijklmnopqrstuvw",
+        "your-secret-key-0123456789abcdefghijklmnop",
+    ],
+)
+def test_a_key_from_an_example_is_refused(key: str) -> None:
+    assert "example" in (weakness(key) or "")

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from quart import Quart
 
-from databases import both_databases
+from databases import both_databases, run_sql
 from quartlogin.webapp import create_app
+from quartlogin.webapp.services import services_of
 from visitors import KEY, PASSWORD, Page, Visitor, with_cheap_hashes
 
 pytestmark = both_databases
@@ -164,3 +165,34 @@ async def test_a_password_that_was_typed_half_an_hour_ago_is_asked_for_again(
 
     assert str(answer.location).startswith("/reauthenticate?next=")
     assert await phone.is_signed_in()
+
+
+async def test_more_sign_ins_than_an_account_may_have_end_the_one_that_was_not_used_for_longest(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [float(int(time.time()))]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    app = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY, LOGINS_PER_USER=3))
+    async with app.test_app():
+        visitors = [Visitor(app.test_client()) for _ in range(4)]
+        await visitors[0].register("Alice")
+        made = await visitors[0].post(
+            "/account/tokens", {"csrf_token": (await visitors[0].get("/account")).token, "name": "backup"}
+        )
+        for visitor in visitors[1:3]:
+            now[0] += 100
+            await visitor.sign_in("Alice")
+        now[0] += 100
+        assert await visitors[0].is_signed_in()
+        await services_of(app).logins.last_seen.flush()
+
+        await visitors[3].sign_in("Alice")
+
+        assert [await visitor.is_signed_in() for visitor in visitors] == [True, False, True, True]
+        assert "Sign-in ended, because there were too many" in (await visitors[3].get("/account")).text
+    assert made.status == 200
+    assert run_sql(database, "SELECT kind, count(*) FROM logins GROUP BY kind ORDER BY kind") == [
+        ("bearer", 1),
+        ("session", 3),
+    ]
+    assert run_sql(database, "SELECT count(*) FROM events WHERE kind = 'login_crowded_out'") == [(1,)]

@@ -3,6 +3,7 @@
 import re
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,18 @@ def test_a_session_outlives_the_server(tmp_path: Path) -> None:
         with running([*command, str(port)], port, tmp_path):
             register(client, "Alice")
         with running([*command, str(port)], port, tmp_path):
+            home = client.get("/")
+
+    assert "Hello, Alice." in home.text
+
+
+def test_a_rotated_key_signs_nobody_out_of_the_server(tmp_path: Path) -> None:
+    quartlogin, port = str(SCRIPTS / "quartlogin"), free_port()
+    with httpx.Client(base_url=f"http://localhost:{port}") as client:
+        with running([quartlogin, "serve", "--port", str(port)], port, tmp_path):
+            register(client, "Alice")
+        subprocess.run([quartlogin, "secret", "rotate"], cwd=tmp_path, check=True, capture_output=True)
+        with running([quartlogin, "serve", "--port", str(port)], port, tmp_path):
             home = client.get("/")
 
     assert "Hello, Alice." in home.text

@@ -225,3 +225,12 @@ async def test_a_login_is_remembered_for_thirty_days_at_most(alice: str, visitor
     expires = parsedate_to_datetime(re.search(r"Expires=([^;]+)", cookie)[1])
     assert timedelta(days=29, hours=23) < expires - datetime.now(UTC) <= timedelta(days=30)
     assert {"HttpOnly", "Path=/", "SameSite=Lax"} <= set(cookie.split("; "))
+
+
+async def test_signing_out_has_the_browser_throw_away_what_it_kept(alice: str, visitor: Visitor) -> None:
+    await visitor.sign_in()
+
+    page = await visitor.sign_out()
+
+    assert page.headers["Clear-Site-Data"] == '"cache", "storage"'
+    assert "Clear-Site-Data" not in (await visitor.get("/")).headers

@@ -7,6 +7,7 @@ from quartlogin import __version__
 from . import imports  # noqa: F401 -- it adds itself to `user`
 from .completion import completion
 from .logins import logins
+from .secret import secret
 from .serve import init_db, serve
 from .tokens import token
 from .users import user
@@ -27,5 +28,5 @@ def main() -> None:
     """
 
 
-for command in (serve, init_db, user, logins, token, completion):
+for command in (serve, init_db, user, logins, token, secret, completion):
     main.add_command(command)

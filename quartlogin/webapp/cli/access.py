@@ -92,6 +92,7 @@ async def _desk(settings: Settings) -> AsyncIterator[Desk]:
         LoginManager(),
         idle=timedelta(minutes=settings.login_idle_timeout),
         lifetime=timedelta(minutes=settings.login_lifetime),
+        per_user=settings.logins_per_user,
     )
     await store.database.open()
     try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import json
 import os
 import socket
 import sys
@@ -35,7 +36,10 @@ def serve(host: str, port: int, workers: int, database: str | None) -> None:
         raise SettingsError(keys.NO_KEY)
     asyncio.run(_open_and_close(settings))
     os.environ[f"{PREFIX}DATABASE"] = settings.database  # the workers read their settings there
-    os.environ[f"{PREFIX}SECRET_KEY"] = settings.secret_key or _kept_key(settings.database)
+    if settings.secret_key is None:
+        key, *former = _kept_keys(settings.database)
+        os.environ[f"{PREFIX}SECRET_KEY"] = key
+        os.environ[f"{PREFIX}SECRET_KEY_FALLBACKS"] = json.dumps([*former, *settings.secret_key_fallbacks])
     config = Config()
     addresses = _addresses(host)
     config.bind = [f"{_for_url(address)}:{port}" for address in addresses]
@@ -65,11 +69,11 @@ async def _open_and_close(settings: Settings) -> str:
     return database.label
 
 
-def _kept_key(database: str) -> str:
-    """Return the secret key that is kept beside the database, making it first if need be."""
+def _kept_keys(database: str) -> tuple[str, ...]:
+    """Return the secret key that is kept beside the database, making it first if need be, and the former ones."""
     path = keys.key_file(database)
     try:
-        key, is_new = keys.read_or_make(path)
+        kept, is_new = keys.read_or_make(path)
     except OSError as error:
         raise SettingsError(f"The secret key in {path} cannot be used: {_lowered(error)}.") from error
     except ValueError as error:
@@ -78,7 +82,7 @@ def _kept_key(database: str) -> str:
         click.echo(f"Made a secret key; it is kept in {path}. Set {PREFIX}SECRET_KEY to bring your own.")
     else:
         click.echo(f"Using the secret key that is kept in {path}.")
-    return key
+    return kept
 
 
 def _is_file(database: str) -> bool:

@@ -126,6 +126,6 @@ def _secret_key(settings: Settings) -> str:
     if settings.database.startswith(POSTGRES_SCHEMES) or not path.exists():
         raise SettingsError(keys.NO_KEY)
     try:
-        return keys.read_or_make(path)[0]
+        return keys.read_or_make(path)[0][0]
     except (OSError, ValueError) as error:
         raise SettingsError(f"The secret key in {path} cannot be used: {error}") from error

@@ -100,6 +100,22 @@ class Logins:
         await transaction.run("UPDATE logins SET epoch = $2 WHERE user_id = $1", user_id, epoch)
         return [row[0] for row in rows]
 
+    @staticmethod
+    async def end_idlest(transaction: Transaction, new: NewLogin, at_most: int) -> list[LoginRow]:
+        """End those of a user's sign-ins that were not used for longest, until there are so many with a new one.
+
+        Returns:
+            What they were.
+        """
+        rows = await transaction.run(
+            "DELETE FROM logins WHERE id_hash IN (SELECT id_hash FROM logins"
+            " WHERE user_id = $1 AND kind = 'session' AND id_hash <> $2"
+            " ORDER BY seen_at DESC, made_at DESC, ref LIMIT 1000000 OFFSET $3)"
+            " RETURNING id_hash, ref, kind, name, made_at, seen_at, expires_at, address, browser",
+            *(new.user_id, new.id_hash, at_most - 1),
+        )
+        return [LoginRow(*row) for row in rows]
+
     async def end(self, id_hash: str, event: Event) -> Event | None:
         """End a login.
 

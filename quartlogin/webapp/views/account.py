@@ -10,7 +10,7 @@ from quartlogin import LoginRefused, current_user, login_required, logout_user
 
 from ..accounts import PasswordChangedMeanwhile
 from ..forms import DeletionForm, RevocationForm, TokenForm
-from ..headers import CONTENT_SECURITY_POLICY_WITH_SCRIPT
+from ..headers import CLEAR_SITE_DATA, CONTENT_SECURITY_POLICY_WITH_SCRIPT
 from ..services import services
 from ..store import StoreUnavailable
 from .freshness import password_typed_lately
@@ -58,7 +58,7 @@ async def revoke(ref: str) -> ResponseReturnValue:
     if ref == current_user.login_ref:
         await logout_user()
         await flash("You are signed out.")
-        return redirect(url_for("sign_in.home"))
+        return redirect(url_for("sign_in.home")), CLEAR_SITE_DATA
     if await services().logins.revoke(current_user.id, ref) is None:
         abort(404, _GONE)
     await flash("That sign-in has ended.")
@@ -92,6 +92,6 @@ async def delete() -> ResponseReturnValue:
                 await logout_user()
             services().accounts.known_browsers.forget()
             await flash("Your account is deleted.")
-            return redirect(url_for("sign_in.home"))
+            return redirect(url_for("sign_in.home")), CLEAR_SITE_DATA
         form.refuse("password", WRONG_PASSWORD)
     return await render_template("delete.html", form=form), 400 if form.errors else 200

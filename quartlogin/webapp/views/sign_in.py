@@ -6,6 +6,7 @@ from quart.typing import ResponseReturnValue
 from quartlogin import LoginRefused, confirm_login, current_user, login_required, login_user, logout_user
 
 from ..forms import LoginForm, LogoutForm, ReauthenticationForm, RegistrationForm
+from ..headers import CLEAR_SITE_DATA
 from ..services import services
 from ..store import UsernameTaken
 from .next_page import next_page
@@ -55,7 +56,7 @@ async def logout() -> ResponseReturnValue:
     if form.is_complete():
         await logout_user()
         await flash("You are signed out.")
-        return redirect(url_for("sign_in.home"))
+        return redirect(url_for("sign_in.home")), CLEAR_SITE_DATA
     return await render_template("logout.html")
 
 

@@ -1,0 +1,59 @@
+"""The command that replaces the secret key."""
+
+import json
+from typing import Final
+
+import click
+
+from .. import keys
+from ..settings import PREFIX, SettingsError
+from ..store import POSTGRES_SCHEMES
+from .access import database_option, one_sentence, settings_with
+
+_FORMER: Final = 2  # keys that are kept; each rotation drops the oldest
+
+
+@click.group()
+def secret() -> None:
+    """Look after the secret key that signs the cookies."""
+
+
+@secret.command("rotate")
+@click.option("--forget", is_flag=True, help="Keep no former key: everybody is signed out. For a key that got out.")
+@database_option
+@one_sentence
+def rotate(forget: bool, database: str | None) -> None:
+    """Replace the secret key. What the former two have signed goes on counting, so nobody is signed out.
+
+    A key that is kept beside the database is replaced there; restart the service afterwards. With QUARTLOGIN_SECRET_KEY
+    set, the variables to set instead are printed, and nothing is changed. Cookies last 30 days at the most: rotate no
+    more often than that.
+
+    \b
+    quartlogin secret rotate
+    QUARTLOGIN_SECRET_KEY=... quartlogin secret rotate >> service.env
+    """
+    settings, former = settings_with(database), 0 if forget else _FORMER
+    if settings.secret_key is not None:
+        kept = [settings.secret_key, *settings.secret_key_fallbacks][:former]
+        click.echo(f"{PREFIX}SECRET_KEY='{keys.new_key()}'")
+        click.echo(f"{PREFIX}SECRET_KEY_FALLBACKS='{json.dumps(kept)}'")
+        return
+    path = keys.key_file(settings.database)
+    if settings.database.startswith(POSTGRES_SCHEMES) or not path.exists():
+        raise SettingsError(f"There is no secret key to rotate: set {PREFIX}SECRET_KEY to the present one.")
+    try:
+        rotated = keys.rotate(path, former)
+    except FileExistsError:
+        raise click.ClickException(f"Another rotation is running; if not, delete {path}.new.") from None
+    except OSError as error:
+        raise click.ClickException(f"The secret key in {path} cannot be replaced: {error.strerror}.") from None
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    count = len(rotated) - 1
+    went = (
+        "everybody is signed out" if not count else f"what the former {'key has' if count == 1 else 'two have'} signed"
+    )
+    click.echo(
+        f"There is a new secret key in {path}; {went}{' still counts' if count else ''}. Restart the service to use it."
+    )

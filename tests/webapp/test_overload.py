@@ -1,0 +1,126 @@
+"""More sign-ins than the cores carry: some are told to come back, and nothing else is touched."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from databases import run_sql
+from quartlogin.webapp.passwords import Overloaded, Passwords
+from quartlogin.webapp.services import services_of
+from visitors import CHEAP, PASSWORD, Page, Visitor, add_user
+
+PLACES = 32
+
+
+class Slow(Passwords):
+    """Passwords that are looked at when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__(CHEAP, cores=1)
+        self.go_on = threading.Event()
+        self.at_once: list[int] = []
+        self._running = 0
+
+    def _check(self, stored_hash: str | None, password: str) -> Any:
+        self._running += 1
+        self.at_once.append(self._running)
+        self.go_on.wait(10)
+        self._running -= 1
+        return super()._check(stored_hash, password)
+
+
+@pytest.fixture
+def slow(app: Quart) -> Iterator[Slow]:
+    parts, slow = services_of(app), Slow()
+    parts.accounts = replace(parts.accounts, passwords=slow)
+    yield slow
+    slow.go_on.set()
+
+
+async def flood(app: Quart, count: int, slow: Slow) -> list[Page]:
+    """Many people sign in at once; the passwords are looked at when all of them wait or have been sent away."""
+
+    async def sign_in(number: int) -> Page:
+        return await Visitor(app.test_client()).sign_in(f"name{number}", "not the right password")
+
+    pages = [asyncio.create_task(sign_in(number)) for number in range(count)]
+    async with asyncio.timeout(10):
+        while sum(page.done() for page in pages) < count - PLACES:
+            await asyncio.sleep(0.01)
+    slow.go_on.set()
+    return await asyncio.gather(*pages)
+
+
+async def test_who_would_wait_for_too_long_is_told_to_come_back(app: Quart, slow: Slow, database: str) -> None:
+    pages = await flood(app, 40, slow)
+
+    sent_away = [page for page in pages if page.status == 503]
+    assert sorted(page.status for page in pages) == [400] * PLACES + [503] * 8
+    assert {page.headers["Retry-After"] for page in sent_away} == {"5"}
+    assert "Too many people are signing in just now" in sent_away[0].text
+    assert max(slow.at_once) == 1
+    # Those who were sent away are not counted as failures.
+    assert run_sql(database, "SELECT count(*) FROM attempts WHERE name LIKE 'name:%'") == [(PLACES,)]
+    assert run_sql(database, "SELECT count(*) FROM events") == [(PLACES,)]
+
+
+async def test_other_pages_go_on_and_afterwards_so_does_everything(app: Quart, slow: Slow) -> None:
+    signed_in = Visitor(app.test_client())
+    slow.go_on.set()
+    await add_user(app, "Alice")
+    await signed_in.sign_in("Alice")
+    slow.go_on.clear()
+    flooding = asyncio.create_task(flood(app, 40, slow))
+    await asyncio.sleep(0.05)
+
+    assert (await signed_in.get("/account")).status == 200
+    assert (await Visitor(app.test_client()).get("/login")).status == 200
+    await flooding
+    assert (await Visitor(app.test_client()).sign_in("Alice")).status == 302
+
+
+@pytest.mark.parametrize("path", ["/register", "/reauthenticate", "/account/password", "/account/delete"])
+async def test_every_form_with_a_password_is_told(
+    app: Quart, visitor: Visitor, new_visitor: Callable[[], Visitor], path: str
+) -> None:
+    await visitor.register("Alice")
+    passwords = services_of(app).accounts.passwords
+    fields = {"username": "Bob", "password": PASSWORD, "current_password": PASSWORD, "new_password": PASSWORD + " x"}
+    who = new_visitor() if path == "/register" else visitor
+    passwords._taken = 10_000
+
+    answer = await who.fill_in(path, **fields)
+
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+    passwords._taken = 0
+    assert (await who.fill_in(path, **fields)).status == 302
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (4, 1), (8, 2), (64, 16)])
+async def test_there_are_as_many_threads_as_the_cores_carry(cores: int, threads: int) -> None:
+    passwords = Passwords(cores=cores)  # a hash has four lanes
+
+    assert passwords._threads._max_workers == threads
+    passwords.close()
+
+
+async def test_a_place_is_given_back_whatever_happens() -> None:
+    passwords = Passwords(CHEAP, cores=1)
+    for _ in range(100):
+        with pytest.raises(ValueError, match="anything"), passwords.place():
+            raise ValueError("anything")
+    places = [passwords.place() for _ in range(PLACES)]
+    for place in places:
+        place.__enter__()
+
+    with pytest.raises(Overloaded), passwords.place():
+        pass
+
+    for place in places:
+        place.__exit__(None, None, None)
+    passwords.close()
