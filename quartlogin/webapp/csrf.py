@@ -14,9 +14,9 @@ from quart import current_app, session
 from wtforms import ValidationError
 from wtforms.csrf.core import CSRF
 
-from quartlogin import login_id
-
 _VISITOR: Final = "_csrf"  # in the session of a visitor who has been shown a form
+#: Where the extension keeps the login's id.
+_LOGIN: Final = "_login_id"
 _VISITOR_BYTES: Final = 24
 _PURPOSE: Final = b"quartlogin form token:"
 
@@ -25,7 +25,7 @@ FIELD_NAME: Final = "csrf_token"
 
 def issue_token() -> str:
     """Return the token for a form that is shown now; a visitor's session gets something to bind it to."""
-    if login_id() is None and _VISITOR not in session:
+    if _binding() is None:
         session[_VISITOR] = token_urlsafe(_VISITOR_BYTES)
     return _sign(current_app.secret_key, _binding() or "")
 
@@ -62,8 +62,11 @@ class SessionBoundCSRF(CSRF):  # type: ignore[misc]  # WTForms ships no types
 
 
 def _binding() -> str | None:
-    visitor = session.get(_VISITOR)
-    return login_id() or (visitor if isinstance(visitor, str) else None)
+    """Return what this session is told by: its login, also one that has ended, or else the visitor's own value."""
+    # The session itself is asked, not `login_id()`: whether the login counts may be known to one request and not yet to
+    # the next, and the token must not depend on it.
+    values = (session.get(_LOGIN), session.get(_VISITOR))
+    return next((value for value in values if value and isinstance(value, str)), None)
 
 
 def _sign(key: Any, binding: str) -> str:

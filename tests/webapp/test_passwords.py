@@ -45,7 +45,7 @@ async def test_the_default_is_todays_argon2id_profile() -> None:
 
 
 async def test_hashing_leaves_the_event_loop_and_the_default_threads_alone(verifications: list[str]) -> None:
-    passwords = Passwords(CHEAP)
+    passwords = Passwords(CHEAP, cores=1)
 
     await asyncio.gather(*(passwords.check(None, PASSWORD) for _ in range(8)))
 

@@ -234,3 +234,15 @@ async def test_signing_out_has_the_browser_throw_away_what_it_kept(alice: str, v
 
     assert page.headers["Clear-Site-Data"] == '"cache", "storage"'
     assert "Clear-Site-Data" not in (await visitor.get("/")).headers
+
+
+async def test_after_a_remembered_sign_in_has_ended_the_form_works_at_the_first_try(
+    alice: str, app: Quart, visitor: Visitor, new_visitor: NewVisitor
+) -> None:
+    await visitor.fill_in("/login", username="Alice", password=PASSWORD, remember="y")
+    other = new_visitor()
+    await other.sign_in()
+    page = await other.get("/account")
+    await other.post("/account/logins/revoke-others", {"csrf_token": page.token})
+
+    assert (await visitor.sign_in()).status == 302
