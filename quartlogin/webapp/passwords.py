@@ -12,7 +12,7 @@ from secrets import token_bytes
 from typing import Final, TypeVar
 from unicodedata import normalize
 
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import VerificationError, VerifyMismatchError
 from argon2.low_level import ARGON2_VERSION
 
@@ -23,6 +23,8 @@ _LONGEST_TYPED: Final = 3 * LONGEST_PASSWORD
 
 #: Places in the queue for each thread. A hash takes a tenth of a second, so nobody waits for more than some seconds.
 _WAITING_FOR_A_THREAD: Final = 32
+#: KiB for each lane: argon2 takes no less (RFC 9106, 3.1).
+_LEAST_MEMORY: Final = 8
 
 T = TypeVar("T")
 _log = getLogger(__name__)
@@ -55,7 +57,8 @@ class Passwords:
     def __init__(self, hasher: PasswordHasher | None = None, cores: int | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
         self._decoy = _hash_of_nothing(self._hasher)
-        threads = max(1, (cores or _cores()) // self._hasher.parallelism)
+        self._cores = cores or _cores()
+        threads = max(1, self._cores // self._hasher.parallelism)
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="quartlogin-argon2")
         self._places = _WAITING_FOR_A_THREAD * threads
         self._taken = 0
@@ -107,6 +110,7 @@ class Passwords:
         try:
             self._hasher.verify(stored_hash, password)
         except VerifyMismatchError:
+            self._make_up_for(stored_hash, password)
             return Verdict(is_right=False)
         except (ValueError, VerificationError):  # ValueError: argon2's InvalidHashError, or not even ASCII
             _log.error("A stored password hash is not one that argon2 can read: nobody can sign in with it.")
@@ -114,6 +118,20 @@ class Passwords:
             return Verdict(is_right=False)
         outdated = self._hasher.check_needs_rehash(stored_hash)
         return Verdict(is_right=True, new_hash=self._hasher.hash(password) if outdated else None)
+
+    def _make_up_for(self, stored_hash: str, password: str) -> None:
+        """Spend the time that comparing with an outdated, cheaper hash has saved: or it would tell that there is one.
+
+        What argon2 takes is proportional to passes times memory, and shared by as many lanes as there are cores.
+        """
+        today, stored = self._hasher, extract_parameters(stored_hash)
+        lanes = min(today.parallelism, self._cores)
+        saved = today.memory_cost * today.time_cost - (
+            stored.memory_cost * stored.time_cost * lanes // min(stored.parallelism, self._cores)
+        )
+        memory = saved // today.time_cost
+        if memory >= _LEAST_MEMORY * today.parallelism:
+            PasswordHasher(today.time_cost, memory, today.parallelism).hash(password)
 
     def _verify_decoy(self, password: str) -> None:
         try:
