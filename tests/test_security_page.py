@@ -1,4 +1,4 @@
-"""The table of docs/security.md: every requirement that it calls met has tests that name it, and no test names another."""
+"""The tables of docs/security.md: what they call met has tests that name it, and no test names anything else."""
 
 import ast
 import re
