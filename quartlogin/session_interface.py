@@ -5,9 +5,12 @@ that is correctly signed but malformed inside.
 """
 
 import hashlib
+from collections.abc import Callable
+from contextvars import copy_context
+from functools import cached_property, partial
 from typing import Any, Final
 
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadData, Signer, TimestampSigner, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 from quart import Quart, Response, has_websocket_context, request
 from quart.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
@@ -17,8 +20,38 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from .caching import mark_private
 from .config import former_keys
 from .connection import current_connection
+from .unread_session import Cookie, is_unread, unread
 
 _HOST_PREFIX: Final = "__Host-"
+
+
+class _Signer(TimestampSigner):
+    """Derives each key once."""
+
+    @cached_property
+    def _derived(self) -> dict[Any, bytes]:
+        return {}
+
+    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
+        if secret_key is None:
+            secret_key = self.secret_keys[-1]
+        derived = self._derived.get(secret_key)
+        if derived is None:
+            derived = self._derived[secret_key] = super().derive_key(secret_key)
+        return derived
+
+
+class _Serializer(URLSafeTimedSerializer):
+    """Makes its signer once, instead of for each cookie."""
+
+    default_signer = _Signer
+
+    @cached_property
+    def _signer(self) -> Signer:
+        return super().make_signer()
+
+    def make_signer(self, salt: str | bytes | None = None) -> Signer:
+        return self._signer if salt in (None, self.salt) else super().make_signer(salt)
 
 
 class SignedSessionInterface(SecureCookieSessionInterface):
@@ -51,7 +84,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         salt = f"quartlogin session of {self._audience or app.name}"
         serializer = self._serializers.get((salt, keys))
         if serializer is None:
-            serializer = self._serializers[salt, keys] = URLSafeTimedSerializer(
+            serializer = self._serializers[salt, keys] = _Serializer(
                 list(keys),
                 salt=salt,
                 serializer=self.serializer,
@@ -76,27 +109,29 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         return name
 
     async def open_session(self, app: Quart, request: BaseRequestWebsocket) -> SecureCookieSession | None:
-        """Read the session from the request's cookie; empty if there is anything wrong with it.
+        """Return the session in the request's cookie, which is read when somebody first looks at it.
 
-        A cookie that is broken or expired is deleted by the answer; one of Flask's is replaced by it.
+        It is empty if there is anything wrong with the cookie. One that is broken or expired is deleted by the answer,
+        and one of Flask's is replaced by it.
         """
-        serializer = self.get_signing_serializer(app)
-        if serializer is None:
+        if not app.secret_key:
             return None
-        cookie = request.cookies.get(self.get_cookie_name(app))
-        contents = None if cookie is None else self._read(app, serializer, cookie)
-        is_own = contents is not None
-        if contents is None and self._reads_flask_cookie:
-            contents = self._read_flask_cookie(app, request)
-        session = self.session_class(contents or {})
-        has_answer = not has_websocket_context()
-        session.modified = has_answer and not is_own and (cookie is not None or contents is not None)
-        return session
+        # In this context, whoever looks: the cookie's name depends on how this request came.
+        read = partial(copy_context().run, self._open, app, request, has_answer=not has_websocket_context())
+        return unread(self.session_class, read)
 
     async def save_session(
         self, app: Quart, session: SessionMixin, response: Response | WerkzeugResponse | None
     ) -> None:
-        """Write the session to the response's cookie if it has changed; then no shared cache may keep the response."""
+        """Write the session to the response's cookie if it has changed; then no shared cache may keep the response.
+
+        The response to a request in which nobody has looked at the session is left as it is.
+        """
+        if response is not None and (is_unread(session) and not session.modified):
+            return
+        if response is not None and session and not self.should_set_cookie(app, session):
+            response.vary.add("Cookie")
+            return
         await super().save_session(app, session, response)
         if response is None or "Set-Cookie" not in response.headers:
             return
@@ -105,26 +140,24 @@ class SignedSessionInterface(SecureCookieSessionInterface):
             response.delete_cookie(plain, path=self.get_cookie_path(app), domain=self.get_cookie_domain(app))
         mark_private(response)
 
+    def _open(self, app: Quart, request: BaseRequestWebsocket, *, has_answer: bool) -> Cookie:
+        """Read the request's cookie: ours, or Flask's."""
+        text = request.cookies.get(self.get_cookie_name(app))
+        contents, complain = (None, None) if text is None else self._read(app, text)
+        is_own = contents is not None
+        if contents is None and self._reads_flask_cookie:
+            contents = self._read_flask_cookie(app, request)
+        is_outdated = has_answer and not is_own and (text is not None or contents is not None)
+        return Cookie(contents or {}, is_outdated, complain)
+
     def _read_flask_cookie(self, app: Quart, request: BaseRequestWebsocket) -> dict[str, Any] | None:
         cookie = request.cookies.get(super().get_cookie_name(app))
         serializer = SecureCookieSessionInterface().get_signing_serializer(app)
-        return None if cookie is None or serializer is None else self._read(app, serializer, cookie)
+        return None if cookie is None or serializer is None else _load(app, serializer, cookie)[0]
 
-    @staticmethod
-    def _read(app: Quart, serializer: URLSafeTimedSerializer, cookie: str) -> dict[str, Any] | None:
-        if not _is_canonical(cookie):
-            return None
-        try:
-            contents = serializer.loads(cookie, max_age=int(app.permanent_session_lifetime.total_seconds()))
-        except BadData:
-            return None
-        except Exception as error:  # whatever a payload that is no session makes the JSON tags raise
-            contents = error
-        if isinstance(contents, dict):
-            return contents
-        # Whoever holds the key wrote it, so it is worth a line in the log.
-        app.logger.warning("A session cookie with a valid signature has a malformed payload: %r", contents)
-        return None
+    def _read(self, app: Quart, cookie: str) -> tuple[dict[str, Any] | None, Callable[[], None] | None]:
+        serializer = self.get_signing_serializer(app)
+        return (None, None) if serializer is None else _load(app, serializer, cookie)
 
 
 def _is_canonical(cookie: str) -> bool:
@@ -138,3 +171,22 @@ def _is_canonical(cookie: str) -> bool:
         return base64_encode(base64_decode(signature)).decode("ascii") == signature
     except BadData:
         return False
+
+
+def _load(
+    app: Quart, serializer: URLSafeTimedSerializer, cookie: str
+) -> tuple[dict[str, Any] | None, Callable[[], None] | None]:
+    """Return what a cookie says, `None` if there is anything wrong with it, and what is to be said about that."""
+    if not _is_canonical(cookie):
+        return None, None
+    try:
+        contents = serializer.loads(cookie, max_age=int(app.permanent_session_lifetime.total_seconds()))
+    except BadData:
+        return None, None
+    except Exception as error:  # whatever a payload that is no session makes the JSON tags raise
+        contents = error
+    if isinstance(contents, dict):
+        return contents, None
+    # Whoever holds the key wrote it, so it is worth a line in the log.
+    complaint = "A session cookie with a valid signature has a malformed payload: %r"
+    return None, partial(app.logger.warning, complaint, contents)
