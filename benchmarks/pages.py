@@ -1,6 +1,6 @@
 """What login costs a page, beside the leanest app that does the same.
 
-    python benchmarks/pages.py [--small]
+python benchmarks/pages.py [--small]
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import tempfile
 import time
 from secrets import token_hex
 
-from driving import Browser, Comparison, compare, serving
+from driving import Browser, compare, serving
 from floor import USER_ID, make_bare, make_floor
 from ours import make_ours
 

@@ -1,6 +1,6 @@
 """The request or the websocket that is being served, whichever it is."""
 
-from typing import Any
+from typing import Any, cast
 
 from quart import has_request_context, has_websocket_context, request, websocket
 
@@ -10,13 +10,10 @@ def current_connection() -> Any:
 
     It is the same object in every task and in every copied context of one request.
     """
-    if has_request_context():
-        proxy: Any = request
-    elif has_websocket_context():
-        proxy = websocket
-    else:
-        return None
-    return proxy._get_current_object()
+    try:
+        return cast(Any, request)._get_current_object()
+    except RuntimeError:  # there is none: asking first would take every request as long again
+        return cast(Any, websocket)._get_current_object() if has_websocket_context() else None
 
 
 def can_set_cookies() -> bool:

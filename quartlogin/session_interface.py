@@ -7,51 +7,22 @@ that is correctly signed but malformed inside.
 import hashlib
 from collections.abc import Callable
 from contextvars import copy_context
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, Final
 
-from itsdangerous import BadData, Signer, TimestampSigner, URLSafeTimedSerializer
-from itsdangerous.encoding import base64_decode, base64_encode
+from itsdangerous import BadData, URLSafeTimedSerializer
 from quart import Quart, Response, has_websocket_context, request
 from quart.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from .caching import mark_private
+from .caching import mark_private, vary_on
 from .config import former_keys
 from .connection import current_connection
+from .session_cookies import SessionCookies
 from .unread_session import Cookie, is_unread, unread
 
 _HOST_PREFIX: Final = "__Host-"
-
-
-class _Signer(TimestampSigner):
-    """Derives each key once."""
-
-    @cached_property
-    def _derived(self) -> dict[Any, bytes]:
-        return {}
-
-    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
-        if secret_key is None:
-            secret_key = self.secret_keys[-1]
-        derived = self._derived.get(secret_key)
-        if derived is None:
-            derived = self._derived[secret_key] = super().derive_key(secret_key)
-        return derived
-
-
-class _Serializer(URLSafeTimedSerializer):
-    """Makes its signer once, instead of for each cookie."""
-
-    default_signer = _Signer
-
-    @cached_property
-    def _signer(self) -> Signer:
-        return super().make_signer()
-
-    def make_signer(self, salt: str | bytes | None = None) -> Signer:
-        return self._signer if salt in (None, self.salt) else super().make_signer(salt)
 
 
 class SignedSessionInterface(SecureCookieSessionInterface):
@@ -74,23 +45,11 @@ class SignedSessionInterface(SecureCookieSessionInterface):
     def __init__(self, audience: str | None = None, *, read_flask_cookie: bool = False) -> None:
         self._audience = audience
         self._reads_flask_cookie = read_flask_cookie
-        self._serializers: dict[tuple[Any, ...], URLSafeTimedSerializer] = {}
+        self._cookies: dict[tuple[Any, ...], SessionCookies] = {}
 
     def get_signing_serializer(self, app: Quart) -> URLSafeTimedSerializer | None:
         """Return the signer for the app's present keys, `None` if it has no secret key."""
-        if not app.secret_key:
-            return None
-        keys: tuple[Any, ...] = (*former_keys(app), app.secret_key)  # itsdangerous signs with the last
-        salt = f"quartlogin session of {self._audience or app.name}"
-        serializer = self._serializers.get((salt, keys))
-        if serializer is None:
-            serializer = self._serializers[salt, keys] = _Serializer(
-                list(keys),
-                salt=salt,
-                serializer=self.serializer,
-                signer_kwargs={"key_derivation": self.key_derivation, "digest_method": self.digest_method},
-            )
-        return serializer
+        return self._cookies_of(app).serializer if app.secret_key else None
 
     def get_cookie_secure(self, app: Quart) -> bool:
         """Tell whether the cookie is `Secure`: as configured, and always over https."""
@@ -130,7 +89,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         if response is not None and (is_unread(session) and not session.modified):
             return
         if response is not None and session and not self.should_set_cookie(app, session):
-            response.vary.add("Cookie")
+            vary_on(response, "Cookie")
             return
         await super().save_session(app, session, response)
         if response is None or "Set-Cookie" not in response.headers:
@@ -143,44 +102,37 @@ class SignedSessionInterface(SecureCookieSessionInterface):
     def _open(self, app: Quart, request: BaseRequestWebsocket, *, has_answer: bool) -> Cookie:
         """Read the request's cookie: ours, or Flask's."""
         text = request.cookies.get(self.get_cookie_name(app))
-        contents, complain = (None, None) if text is None else self._read(app, text)
+        contents, complain = (None, None) if text is None else _read(app, self._cookies_of(app), text)
         is_own = contents is not None
         if contents is None and self._reads_flask_cookie:
             contents = self._read_flask_cookie(app, request)
         is_outdated = has_answer and not is_own and (text is not None or contents is not None)
         return Cookie(contents or {}, is_outdated, complain)
 
+    def _cookies_of(self, app: Quart) -> SessionCookies:
+        keys: tuple[Any, ...] = (*former_keys(app), app.secret_key)  # itsdangerous signs with the last
+        salt = f"quartlogin session of {self._audience or app.name}"
+        cookies = self._cookies.get((salt, keys))
+        if cookies is None:
+            serializer = URLSafeTimedSerializer(
+                list(keys),
+                salt=salt,
+                serializer=self.serializer,
+                signer_kwargs={"key_derivation": self.key_derivation, "digest_method": self.digest_method},
+            )
+            cookies = self._cookies[salt, keys] = SessionCookies(serializer)
+        return cookies
+
     def _read_flask_cookie(self, app: Quart, request: BaseRequestWebsocket) -> dict[str, Any] | None:
         cookie = request.cookies.get(super().get_cookie_name(app))
         serializer = SecureCookieSessionInterface().get_signing_serializer(app)
-        return None if cookie is None or serializer is None else _load(app, serializer, cookie)[0]
-
-    def _read(self, app: Quart, cookie: str) -> tuple[dict[str, Any] | None, Callable[[], None] | None]:
-        serializer = self.get_signing_serializer(app)
-        return (None, None) if serializer is None else _load(app, serializer, cookie)
+        return None if cookie is None or serializer is None else _read(app, SessionCookies(serializer), cookie)[0]
 
 
-def _is_canonical(cookie: str) -> bool:
-    """Tell whether the signature is spelled the one way that it was written.
-
-    The signature covers the rest of the cookie as text, but itself is compared after decoding, and base64 decodes
-    several spellings to the same bytes.
-    """
-    signature = cookie.rpartition(".")[2]
-    try:
-        return base64_encode(base64_decode(signature)).decode("ascii") == signature
-    except BadData:
-        return False
-
-
-def _load(
-    app: Quart, serializer: URLSafeTimedSerializer, cookie: str
-) -> tuple[dict[str, Any] | None, Callable[[], None] | None]:
+def _read(app: Quart, cookies: SessionCookies, cookie: str) -> tuple[dict[str, Any] | None, Callable[[], None] | None]:
     """Return what a cookie says, `None` if there is anything wrong with it, and what is to be said about that."""
-    if not _is_canonical(cookie):
-        return None, None
     try:
-        contents = serializer.loads(cookie, max_age=int(app.permanent_session_lifetime.total_seconds()))
+        contents = cookies.read(cookie, int(app.permanent_session_lifetime.total_seconds()))
     except BadData:
         return None, None
     except Exception as error:  # whatever a payload that is no session makes the JSON tags raise

@@ -3,7 +3,7 @@
 import json
 import time
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from itsdangerous import BadData
 from quart import current_app
@@ -14,6 +14,7 @@ from .connection import current_connection
 
 Purpose = Literal["remember", "bearer"]
 
+_ATTRIBUTE: Final = "_quartlogin_bearer_token"
 _LONGEST: Final = 4096  # characters; no browser keeps a longer cookie
 _ANY_AGE: Final = 10**10  # seconds: the token says itself when it expires, but one from the future is refused
 
@@ -34,8 +35,11 @@ class Token:
 
 def bearer_token() -> str | None:
     """Return the token of an `Authorization: Bearer` header (RFC 6750), `None` if the request has none."""
-    scheme, _, token = current_connection().headers.get("Authorization", "").strip().partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
+    attributes = vars(current_connection())
+    if _ATTRIBUTE not in attributes:  # a request is asked several times, and looking through headers takes its time
+        scheme, _, token = current_connection().headers.get("Authorization", "").strip().partition(" ")
+        attributes[_ATTRIBUTE] = token.strip() if scheme.lower() == "bearer" else None
+    return cast("str | None", attributes[_ATTRIBUTE])
 
 
 def dump(purpose: Purpose, token: Token) -> str:

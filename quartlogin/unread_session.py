@@ -1,10 +1,9 @@
 """A session whose cookie is read, and its signature verified, when somebody first looks at what is in it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from threading import RLock
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from quart.sessions import SecureCookieSession
 
@@ -19,8 +18,7 @@ _READER: Final = "_quartlogin_reader"
 _reading: Final = RLock()
 
 
-@dataclass(frozen=True)
-class Cookie:
+class Cookie(NamedTuple):
     """What was found in a cookie."""
 
     contents: dict[str, Any]

@@ -5,7 +5,6 @@ import json
 import time
 import zlib
 from collections.abc import Callable
-from copy import copy
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -72,7 +71,7 @@ def cookie_of(app: Quart, contents: dict[str, Any] = CONTENTS) -> str:
 
 def sign(app: Quart, payload: bytes, age: timedelta = timedelta(0)) -> str:
     """Sign any bytes with the app's key, as if some time ago."""
-    signer = copy(serializer_of(app).make_signer(serializer_of(app).salt))
+    signer = serializer_of(app).make_signer(serializer_of(app).salt)
     signer.get_timestamp = lambda: int(time.time() - age.total_seconds())
     return signer.sign(payload).decode()
 
