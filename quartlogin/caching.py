@@ -7,20 +7,13 @@ not send `Vary: Cookie` by itself (the class of CVE-2026-27205).
 from quart.typing import ResponseTypes
 
 from . import tokens
-from .state import state_of_request
 
 
-async def mark_answer(response: ResponseTypes) -> ResponseTypes:
-    """Mark a response that looked at the user, after all other `after_request` functions."""
-    state = state_of_request()
-    if state is None:
-        return response
-    state.answered = True
-    if state.looked:
-        mark_private(response)
-        if tokens.bearer_token() is not None:
-            vary_on(response, "Authorization")
-    return response
+def mark_answer(response: ResponseTypes) -> None:
+    """Mark a response to a request that looked at the user."""
+    mark_private(response)
+    if tokens.bearer_token() is not None:
+        vary_on(response, "Authorization")
 
 
 def vary_on(response: ResponseTypes, header: str) -> None:

@@ -22,15 +22,7 @@ async def user_of_request() -> Any:
         Exception: Whatever the loader raised.
     """
     state = state_of_request()
-    if state is None:
-        return None
-    _look(state)
-    if state.is_known:
-        return state.user
-    if state.loop is not None and state.loop is not asyncio.get_running_loop():
-        # A thread with a loop of its own, as `template.render()` in a `def` view makes one.
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_load(state), state.loop))
-    return await _load(state)
+    return None if state is None else await _user_of(state)
 
 
 def user_now() -> Any:
@@ -65,9 +57,21 @@ async def user_for_template() -> Any:
         Exception: Whatever the loader raised, to the template that asked first.
     """
     state = state_of_request()
-    if state is not None and state.error is not None:
+    if state is None:
+        return None
+    if state.error is not None:
         return current_manager().anonymous_user()
-    return await user_of_request()
+    return await _user_of(state)
+
+
+async def _user_of(state: UserState) -> Any:
+    _look(state)
+    if state.is_known:
+        return state.user
+    if state.loop is not None and state.loop is not asyncio.get_running_loop():
+        # A thread with a loop of its own, as `template.render()` in a `def` view makes one.
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_load(state), state.loop))
+    return await _load(state)
 
 
 def _look(state: UserState) -> None:
