@@ -18,10 +18,11 @@ def mark_answer(response: ResponseTypes) -> None:
 
 def vary_on(response: ResponseTypes, header: str) -> None:
     """Tell caches that this response is for requests alone that say the same in this header."""
-    if "Vary" in response.headers:
+    present = response.headers.getlist("Vary")
+    if not present:
+        response.headers.add("Vary", header)  # most have none yet; to parse and write it takes ten times as long
+    elif present != [header]:
         response.vary.add(header)
-    else:
-        response.headers["Vary"] = header  # most have none yet, and to parse and write it takes ten times as long
 
 
 def mark_private(response: ResponseTypes) -> None:
@@ -30,8 +31,8 @@ def mark_private(response: ResponseTypes) -> None:
     A `Cache-Control` that the view has set stays, but is made `private`; without one, nothing is stored.
     """
     vary_on(response, "Cookie")
-    if "Cache-Control" not in response.headers:
-        response.headers["Cache-Control"] = "private, no-store"
+    if not response.headers.getlist("Cache-Control"):
+        response.headers.add("Cache-Control", "private, no-store")
         return
     control = response.cache_control
     if not control.no_store:

@@ -1,8 +1,11 @@
 """The request or the websocket that is being served, whichever it is."""
 
-from typing import Any, cast
+from typing import Any
 
 from quart import has_request_context, has_websocket_context, request, websocket
+
+_request: Any = request
+_websocket: Any = websocket
 
 
 def current_connection() -> Any:
@@ -11,9 +14,9 @@ def current_connection() -> Any:
     It is the same object in every task and in every copied context of one request.
     """
     try:
-        return cast(Any, request)._get_current_object()
+        return _request._get_current_object()
     except RuntimeError:  # there is none: asking first would take every request as long again
-        return cast(Any, websocket)._get_current_object() if has_websocket_context() else None
+        return _websocket._get_current_object() if has_websocket_context() else None
 
 
 def can_set_cookies() -> bool:

@@ -102,15 +102,16 @@ async def _load(state: UserState) -> Any:
                 "The user_loader asked for current_user, which is what it is there to find out: "
                 "use the id that it was called with."
             )
-        if state.running is None:
+        if not state.is_loading:
             await _run_loader(state)
         else:
-            await state.running.wait()
+            state.loaded = state.loaded or asyncio.Event()
+            await state.loaded.wait()
     return state.user
 
 
 async def _run_loader(state: UserState) -> None:
-    state.running = asyncio.Event()
+    state.is_loading = True
     token = _inside_loader.set(state)
     try:
         found = await find_user(state)
@@ -121,7 +122,9 @@ async def _run_loader(state: UserState) -> None:
             state.error = error
     finally:
         _inside_loader.reset(token)
-        state.running.set()
-        state.running = None
+        state.is_loading = False
+        if state.loaded is not None:
+            state.loaded.set()
+            state.loaded = None
     if state.is_known:
         await signals.send(signals.user_accessed)
