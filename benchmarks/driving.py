@@ -7,12 +7,17 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from statistics import median
 from typing import Any, Final
 
 from quart import Quart
 
 Ask = Callable[[], Awaitable[None]]
+
+#: Where every request comes from, and what its browser calls itself.
+ADDRESS: Final = "127.0.0.1"
+BROWSER: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 _RESAMPLES: Final = 1000
 
@@ -32,60 +37,56 @@ class Comparison:
         return f"{self.ratio:.3f}  [{self.low:.3f}, {self.high:.3f}]  {self.ours:7.1f} / {self.floor:7.1f} µs"
 
 
-class Browser:
-    """Asks one app for pages, with the cookies that it was given before."""
+def asks(app: Any, path: str, cookies: Sequence[str] = ("",)) -> Ask:
+    """Return what asks an app for a page, as cheaply as that can be done, each time as the next of some browsers.
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
-        self._cookies: dict[str, str] = {}
+    Args:
+        app: The ASGI application.
+        path: Of the page.
+        cookies: What each browser sends in its `Cookie`.
+    """
+    scopes = cycle([_scope(path, cookie) for cookie in cookies])
 
-    async def get(self, path: str) -> tuple[int, bytes]:
-        """Ask for a page, and keep its cookies; returns its status and body."""
-        told: list[Any] = []
+    async def ask() -> None:
+        await app({**next(scopes)}, _nothing_more_to_say(), _do_not_listen)
 
-        async def send(message: Any) -> None:
-            told.append(message)
+    return ask
 
-        await self._app(self._scope(path), _nothing_more_to_say(), send)
-        for name, value in told[0]["headers"]:
-            if name.lower() == b"set-cookie":
-                cookie, _, text = value.decode().partition(";")[0].partition("=")
-                self._cookies[cookie] = text
-        return told[0]["status"], b"".join(message.get("body", b"") for message in told[1:])
 
-    def asks(self, path: str) -> Ask:
-        """Return what asks for a page again and again, as cheaply as that can be done."""
-        scope, app = self._scope(path), self._app
+async def page(app: Any, path: str, cookie: str = "") -> str:
+    """Return what an app answers, from its first line to its last."""
+    told: list[Any] = []
 
-        async def ask() -> None:
-            await app({**scope}, _nothing_more_to_say(), _do_not_listen)
+    async def listen(message: Any) -> None:
+        told.append(message)
 
-        return ask
+    await app(_scope(path, cookie), _nothing_more_to_say(), listen)
+    return b"".join(message.get("body", b"") for message in told).decode()
 
-    def _scope(self, path: str) -> dict[str, Any]:
-        headers = [
-            (b"host", b"localhost:5000"),
-            (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
-            (b"accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
-        ]
-        if self._cookies:
-            pairs = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
-            headers.append((b"cookie", pairs.encode()))
-        return {
-            "type": "http",
-            "http_version": "1.1",
-            "asgi": {"spec_version": "2.3", "version": "3.0"},
-            "method": "GET",
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": b"",
-            "root_path": "",
-            "headers": headers,
-            "client": ("127.0.0.1", 50000),
-            "server": ("127.0.0.1", 5000),
-            "extensions": {},
-        }
+
+def _scope(path: str, cookie: str) -> dict[str, Any]:
+    headers = [
+        (b"host", b"localhost:5000"),
+        (b"user-agent", BROWSER.encode()),
+        (b"accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+    ]
+    if cookie:
+        headers.append((b"cookie", cookie.encode()))
+    return {
+        "type": "http",
+        "http_version": "1.1",
+        "asgi": {"spec_version": "2.3", "version": "3.0"},
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": headers,
+        "client": (ADDRESS, 50000),
+        "server": ("127.0.0.1", 5000),
+        "extensions": {},
+    }
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""What login costs a page, beside the leanest app that does the same.
+"""What login costs a page, beside the leanest app that does the same by hand.
 
 python benchmarks/pages.py [--small]
 """
@@ -6,46 +6,35 @@ python benchmarks/pages.py [--small]
 import asyncio
 import sys
 import tempfile
-import time
-from secrets import token_hex
 
-from driving import Browser, compare, serving
-from floor import USER_ID, make_bare, make_floor
+from driving import Ask, asks, compare, page, serving
+from floor import make_floor
 from ours import make_ours
+from people import cookie_of_floor, cookie_of_login, fill
 
-from quartlogin.webapp.store import Event, NewUser, User, store_at
+PEOPLE = 64
 
 
 async def main() -> None:
-    small = "--small" in sys.argv
-    rounds, requests = (7, 200) if small else (41, 400)
+    rounds, requests = (7, 256) if "--small" in sys.argv else (61, 512)
     with tempfile.TemporaryDirectory() as folder:
         database = f"{folder}/people.sqlite3"
-        await fill(database)
-        floor, ours, bare = make_floor(database), make_ours(database), make_bare()
-        async with serving(floor, ours, bare):
-            nobody, guest = Browser(ours), Browser(floor)
-            here, there = Browser(ours), Browser(floor)
-            for browser in (here, there):
-                await browser.get("/in")
-                assert b"Hello, Ada" in (await browser.get("/home"))[1]
-            pages = {
-                "public page, no cookies": (nobody.asks("/public"), guest.asks("/public"), 1),
-                "public page, session cookie": (here.asks("/public"), there.asks("/public"), 1),
-                "logged-in page, 1 at a time": (here.asks("/home"), there.asks("/home"), 1),
-                "logged-in page, 32 at a time": (here.asks("/home"), there.asks("/home"), 32),
-            }
-            for name, (mine, other, at_a_time) in pages.items():
+        await fill(database, PEOPLE, PEOPLE)
+        floor, ours = make_floor(database), make_ours(database)
+        there = [f"session={cookie_of_floor(floor, number, PEOPLE)}" for number in range(PEOPLE)]
+        here = [f"session={cookie_of_login(ours, number, PEOPLE)}" for number in range(PEOPLE)]
+        rows: dict[str, tuple[Ask, Ask, int]] = {
+            "public page, no cookies": (asks(ours, "/public"), asks(floor, "/public"), 1),
+            "public page, session cookie": (asks(ours, "/public", here), asks(floor, "/public", there), 1),
+            "logged-in page, 1 at a time": (asks(ours, "/home", here), asks(floor, "/home", there), 1),
+            "logged-in page, 32 at a time": (asks(ours, "/home", here), asks(floor, "/home", there), 32),
+        }
+        async with serving(floor, ours):
+            assert "Hello, user1" in await page(ours, "/home", here[1])
+            assert "Hello, user1" in await page(floor, "/home", there[1])
+            for name, (mine, other, at_a_time) in rows.items():
                 result = await compare(mine, other, rounds=rounds, requests=requests, at_a_time=at_a_time)
                 print(f"{name:32}{result}", flush=True)
-
-
-async def fill(database: str) -> None:
-    store = store_at(database)
-    await store.database.open()
-    event = Event(token_hex(8), "registered", USER_ID, int(time.time()), "", "")
-    await store.users.add(NewUser(User(USER_ID, "Ada"), "ada", "no password"), event)
-    await store.database.close()
 
 
 if __name__ == "__main__":

@@ -8,22 +8,21 @@ import cProfile
 import pstats
 import tempfile
 
-from driving import Browser, serving, time_of
+from driving import asks, serving, time_of
 from ours import make_ours
-from pages import fill
+from people import cookie_of_login, fill
 
-REQUESTS = 3000
+REQUESTS, PEOPLE = 3000, 64
 
 
 async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         database = f"{folder}/people.sqlite3"
-        await fill(database)
+        await fill(database, PEOPLE, PEOPLE)
         app = make_ours(database)
+        cookies = [f"session={cookie_of_login(app, number, PEOPLE)}" for number in range(PEOPLE)]
+        ask = asks(app, "/home", cookies)
         async with serving(app):
-            browser = Browser(app)
-            await browser.get("/in")
-            ask = browser.asks("/home")
             await time_of(ask, REQUESTS, 32)
             profile = cProfile.Profile()
             profile.enable()
