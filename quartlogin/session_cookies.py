@@ -38,7 +38,7 @@ class SessionCookies:
         self._verify_once = lru_cache(_REMEMBERED)(self._verify)
 
     def read(self, cookie: str, max_age: int) -> Any:
-        """Return what a cookie says, for the caller to change as it likes.
+        """Return what a cookie says: a dictionary to copy from, whose values the caller may change as it likes.
 
         Args:
             cookie: The text.
@@ -53,7 +53,7 @@ class SessionCookies:
         if not 0 <= age <= max_age:
             raise SignatureExpired(f"The cookie is {age} seconds old.")
         if type(contents) is dict and _SCALARS.issuperset(map(type, contents.values())):
-            return contents.copy()
+            return contents
         return deepcopy(contents)  # lists and the like are not to be shared
 
     def _verify(self, cookie: str) -> Verified:

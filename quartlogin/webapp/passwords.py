@@ -62,9 +62,10 @@ class Passwords:
         self._hasher = hasher or PasswordHasher()
         self._decoy = _hash_of_nothing(self._hasher)
         self._cores = cores or _cores()
-        threads = max(1, self._cores // self._hasher.parallelism)
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="quartlogin-argon2", initializer=_give_way)
-        self._places = _WAITING_FOR_A_THREAD * threads
+        #: How many passwords are hashed or checked at once.
+        self.threads = max(1, self._cores // self._hasher.parallelism)
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="quartlogin-argon2", initializer=_give_way)
+        self._places = _WAITING_FOR_A_THREAD * self.threads
         self._taken = 0
 
     @contextmanager
@@ -102,10 +103,10 @@ class Passwords:
 
     def close(self) -> None:
         """Let the thread go; hashes that nobody has begun are dropped."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def _check(self, stored_hash: str | None, password: str) -> Verdict:
         if stored_hash is None:
