@@ -1,5 +1,6 @@
 """The people of the benchmarks: rows in a database, and the cookies of those who are signed in."""
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -52,6 +53,11 @@ async def fill(database: str, users: int, logins: int, password_hash: str = NO_P
     await store.database.close()
     if "://" not in database:
         sqlite3.connect(database).execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+
+
+def fill_now(database: str, users: int, logins: int) -> None:
+    """Do the same where no event loop runs."""
+    asyncio.run(fill(database, users, logins))
 
 
 def cookie_of_login(app: Quart, number: int, users: int) -> str:

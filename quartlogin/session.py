@@ -7,6 +7,7 @@ from secrets import token_urlsafe
 from typing import Any, Final
 
 from quart import session
+from quart.sessions import SessionMixin
 
 from .records import hash_of_secret
 
@@ -39,6 +40,7 @@ SESSION_KEYS: Final = frozenset(
 #: ASVS 5.0 7.2.4).
 KEPT_AT_LOGIN: Final = frozenset({"_flashes", "_permanent", NEXT})
 
+_proxy: Any = session
 _ID_BYTES = 24  # 192 bits; ASVS 5.0 7.2.3 asks for at least 128
 
 
@@ -49,9 +51,10 @@ def new_id() -> str:
 
 def begin(user_id: str, login_id: str, fingerprint: str, *, fresh: bool) -> None:
     """Start a login in this session; what the visitor's session held before is dropped."""
-    for key in session.keys() - KEPT_AT_LOGIN:
-        del session[key]
-    session.update({**contents_of(user_id, login_id, fresh=fresh), FINGERPRINT: fingerprint})
+    contents = _contents()
+    for key in contents.keys() - KEPT_AT_LOGIN:
+        del contents[key]
+    contents.update({**contents_of(user_id, login_id, fresh=fresh), FINGERPRINT: fingerprint})
 
 
 def contents_of(user_id: str, login_id: str, *, fresh: bool) -> dict[str, Any]:
@@ -62,39 +65,40 @@ def contents_of(user_id: str, login_id: str, *, fresh: bool) -> dict[str, Any]:
 
 def resume(user_id: str, login_id: str, fingerprint: str, remember_seconds: int | None) -> None:
     """Take up a login that a remember cookie names: not fresh."""
-    session.pop(FRESH_AT, None)
-    session.update({USER_ID: user_id, LOGIN_ID: login_id, FRESH: False, FINGERPRINT: fingerprint})
+    _contents().pop(FRESH_AT, None)
+    _contents().update({USER_ID: user_id, LOGIN_ID: login_id, FRESH: False, FINGERPRINT: fingerprint})
     if remember_seconds is not None:
-        session[REMEMBER_SECONDS] = remember_seconds
+        _contents()[REMEMBER_SECONDS] = remember_seconds
 
 
 def renew(login_id: str, fingerprint: str) -> None:
     """Go on under a new id, fresh: the password was typed just now."""
-    session.update({LOGIN_ID: login_id, FRESH: True, FRESH_AT: int(time.time()), FINGERPRINT: fingerprint})
+    _contents().update({LOGIN_ID: login_id, FRESH: True, FRESH_AT: int(time.time()), FINGERPRINT: fingerprint})
 
 
 def belong_to(secret: str | None) -> None:
     """Keep which of the remember cookies of its login this session came with, if the login is remembered."""
     if secret is None:
-        session.pop(SECRET_HASH, None)
+        _contents().pop(SECRET_HASH, None)
     else:
-        session[SECRET_HASH] = hash_of_secret(secret)
+        _contents()[SECRET_HASH] = hash_of_secret(secret)
 
 
 def secret_hash() -> str | None:
     """Return the hash of the remember cookie's secret that this session came with."""
-    return _text(session.get(SECRET_HASH))
+    return _text(_contents().get(SECRET_HASH))
 
 
 def adopt(user_id: str, login_id: str, fingerprint: str) -> None:
     """Give a login that Flask-Login began an id."""
-    session.update({USER_ID: user_id, LOGIN_ID: login_id, FINGERPRINT: fingerprint})
+    _contents().update({USER_ID: user_id, LOGIN_ID: login_id, FINGERPRINT: fingerprint})
 
 
 def end() -> None:
     """Take the login out of this session, and nothing else."""
-    for key in SESSION_KEYS & session.keys():
-        del session[key]
+    contents = _contents()
+    for key in SESSION_KEYS & contents.keys():
+        del contents[key]
 
 
 def user_id(*, also_numbers: bool = False) -> str | None:
@@ -103,7 +107,7 @@ def user_id(*, also_numbers: bool = False) -> str | None:
     Args:
         also_numbers: Whether a whole number is taken for its digits: Flask-Login writes whatever `get_id()` gave.
     """
-    value = session.get(USER_ID)
+    value = _contents().get(USER_ID)
     if also_numbers and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return _text(value)
@@ -111,17 +115,17 @@ def user_id(*, also_numbers: bool = False) -> str | None:
 
 def login_id() -> str | None:
     """Return the id of the login in this session, `None` for an anonymous visitor."""
-    return _text(session.get(LOGIN_ID))
+    return _text(_contents().get(LOGIN_ID))
 
 
 def is_fresh() -> bool:
     """Tell whether the password was typed in this session."""
-    return session.get(FRESH) is True
+    return _contents().get(FRESH) is True
 
 
 def age_of_freshness() -> timedelta | None:
     """Return how long ago the password was typed in this session, `None` if it is not known."""
-    at = session.get(FRESH_AT)
+    at = _contents().get(FRESH_AT)
     if isinstance(at, bool) or not isinstance(at, int):
         return None
     return timedelta(seconds=max(time.time() - at, 0))
@@ -129,18 +133,18 @@ def age_of_freshness() -> timedelta | None:
 
 def is_from(fingerprints: Collection[str]) -> bool:
     """Tell whether this session was begun by a browser with one of these fingerprints."""
-    return session.get(FINGERPRINT) in fingerprints
+    return _contents().get(FINGERPRINT) in fingerprints
 
 
 def is_permanent() -> bool:
     """Tell whether the session cookie outlives the browser."""
-    return bool(session.permanent)
+    return bool(_contents().permanent)
 
 
 def mark_not_fresh() -> None:
     """Have the password asked for again where it matters. Writes nothing if that is so already."""
-    if session.get(FRESH):
-        session[FRESH] = False
+    if _contents().get(FRESH):
+        _contents()[FRESH] = False
 
 
 def ask_to_remember(duration: timedelta | None = None) -> None:
@@ -149,40 +153,47 @@ def ask_to_remember(duration: timedelta | None = None) -> None:
     Args:
         duration: For how long; `None` for what was said before, or is configured.
     """
-    session[REMEMBER] = "set"
+    _contents()[REMEMBER] = "set"
     if duration is not None:
-        session[REMEMBER_SECONDS] = int(duration.total_seconds())
+        _contents()[REMEMBER_SECONDS] = int(duration.total_seconds())
 
 
 def ask_to_forget() -> None:
     """Have the remember cookie deleted by the next answer."""
-    session[REMEMBER] = "clear"
-    session.pop(REMEMBER_SECONDS, None)
+    _contents()[REMEMBER] = "clear"
+    _contents().pop(REMEMBER_SECONDS, None)
 
 
 def remember_seconds() -> int | None:
     """Return for how long this login is to be remembered, `None` for what is configured."""
-    seconds = session.get(REMEMBER_SECONDS)
+    seconds = _contents().get(REMEMBER_SECONDS)
     # Flask-Login writes a fraction.
     return int(seconds) if isinstance(seconds, int | float) and not isinstance(seconds, bool) else None
 
 
 def take_remember_request() -> str | None:
     """Return what is to be done with the remember cookie, once: "set", "clear" or nothing."""
-    return _text(session.pop(REMEMBER)) if REMEMBER in session else None
+    contents = _contents()
+    return _text(contents.pop(REMEMBER)) if REMEMBER in contents else None
 
 
 def is_to_be_forgotten() -> bool:
     """Tell whether the remember cookie of this request counts no more."""
-    return session.get(REMEMBER) == "clear"
+    return _contents().get(REMEMBER) == "clear"
 
 
 def keep_next(url: str, fingerprint: str) -> None:
     """Keep the page to come back to."""
-    session[FINGERPRINT] = fingerprint
-    session[NEXT] = url
+    _contents()[FINGERPRINT] = fingerprint
+    _contents()[NEXT] = url
 
 
 def _text(value: Any) -> str | None:
     """Take text, and treat everything else as absent: a driver may read `True` or `1.5` as the id 1."""
     return value if isinstance(value, str) else None
+
+
+def _contents() -> SessionMixin:
+    """Return the session itself: each access through the proxy would look it up again."""
+    found: SessionMixin = _proxy._get_current_object()
+    return found

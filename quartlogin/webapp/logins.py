@@ -66,7 +66,7 @@ def alongside(work: Work, event: Event) -> Iterator[None]:
 
 def is_visit() -> bool:
     """Tell whether somebody asked for this, and not a page that was left open: that does not keep a sign-in alive."""
-    return has_request_context() and BACKGROUND_HEADER not in request.headers
+    return has_request_context() and not request.headers.getlist(BACKGROUND_HEADER)  # `in` takes twice as long
 
 
 def digest(login: str) -> str:

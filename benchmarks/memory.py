@@ -1,0 +1,57 @@
+"""What each further user who is signed in and idle takes of a process's memory.
+
+python benchmarks/memory.py [--small]
+
+Some people come first, so that whatever is bounded is full; then more come, each with a cookie of the own, and ask for
+the logged-in page once. What the process holds afterwards is compared with what it held before, as Python counts it
+and as the system does.
+"""
+
+import asyncio
+import gc
+import sys
+import tempfile
+import tracemalloc
+from pathlib import Path
+
+from driving import asks, serving
+from ours import make_ours
+from people import cookie_of_login, fill
+from quart import Quart
+
+
+async def main() -> None:
+    first, more = (1_500, 1_500) if "--small" in sys.argv else (5_000, 50_000)
+    everybody = first + more
+    with tempfile.TemporaryDirectory() as folder:
+        database = f"{folder}/people.sqlite3"
+        await fill(database, everybody, everybody)
+        app = make_ours(database)
+        tracemalloc.start()
+        async with serving(app):
+            await visit(app, range(first), everybody)
+            before, before_by_system = held(), resident()
+            await visit(app, range(first, everybody), everybody)
+            after, after_by_system = held(), resident()
+    print(f"{more} further users, signed in and idle")
+    print(f"  Python's objects: {(after - before) / more:8.2f} bytes each  ({before} before, {after} after)")
+    print(f"  resident memory:  {(after_by_system - before_by_system) / more:8.2f} bytes each")
+
+
+async def visit(app: Quart, people: range, everybody: int) -> None:
+    for number in people:
+        await asks(app, "/home", [f"session={cookie_of_login(app, number, everybody)}"])()
+
+
+def held() -> int:
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+
+def resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * 4096
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
