@@ -128,6 +128,9 @@ def _add_pages(app: Quart, settings: Settings) -> None:
     error_pages.install(app)
     for pages in BLUEPRINTS:
         app.register_blueprint(pages)
+        # Blueprints inherit a `def` processor from Flask that finds nothing here, at the price of a hop to another
+        # thread for each page.
+        app.template_context_processors.pop(pages.name, None)
     app.jinja_env.globals.update(
         site_name=settings.site_name, can_register=settings.registration, token_field=csrf.token_field
     )
