@@ -28,7 +28,7 @@ class Logins:
             idle_since: A sign-in that was not seen since counts no more.
         """
         rows = await self.database.read(
-            "SELECT u.username, u.epoch, l.ref, l.seen_at, l.secrets"
+            "SELECT u.username, u.epoch, u.must_change_password, l.ref, l.seen_at, l.secrets"
             " FROM logins l JOIN users u ON u.id = l.user_id"
             " WHERE l.id_hash = $1 AND l.user_id = $2 AND u.is_active AND l.epoch = u.epoch"
             " AND l.expires_at > $3 AND (l.kind = 'bearer' OR l.seen_at > $4)",
@@ -36,8 +36,8 @@ class Logins:
         )
         if not rows:
             return None
-        username, epoch, ref, seen_at, secrets = rows[0]
-        return FoundLogin(User(user_id, username, epoch, ref), seen_at, secrets)
+        username, epoch, must_change, ref, seen_at, secrets = rows[0]
+        return FoundLogin(User(user_id, username, epoch, ref, bool(must_change)), seen_at, secrets)
 
     @staticmethod
     async def insert(transaction: Transaction, login: NewLogin) -> None:
