@@ -3,6 +3,8 @@
 from secrets import choice
 from typing import Final
 
+from .passwords import LONGEST_PASSWORD
+
 #: Seconds in which somebody has to sign in with one (ASVS 5.0, 6.4.1).
 LIFETIME: Final = 24 * 60 * 60
 
@@ -19,4 +21,4 @@ def temporary_password(min_length: int) -> str:
         min_length: In characters, as for every password.
     """
     groups = max(_FEWEST_GROUPS, -(-(min_length + 1) // (_GROUP + 1)))
-    return "-".join("".join(choice(_LETTERS) for _ in range(_GROUP)) for _ in range(groups))
+    return "-".join("".join(choice(_LETTERS) for _ in range(_GROUP)) for _ in range(groups))[:LONGEST_PASSWORD]
