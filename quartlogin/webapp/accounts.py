@@ -11,7 +11,7 @@ from typing import Final
 
 from quartlogin import LoginRefused, confirm_login, login_id
 
-from .hooks import Hooks
+from .hooks import Hooks, SecondStepFailed
 from .journal import Journal, where
 from .known_browsers import KnownBrowsers
 from .logins import StoredLogins, alongside, digest
@@ -62,7 +62,7 @@ class Accounts:
         Raises:
             TooManyAttempts: Too many have failed before; the password was not looked at.
             Overloaded: Too many are being checked; it was not looked at, and not counted.
-            SecondStepFailed: The password was right, and whether that is enough could not be found out.
+            SecondStepFailed: The password was right; whether that is enough could not be found out, and is not counted.
         """
         credentials = await self.store.users.find_credentials(name_key(username) or "")
         name_hash = self._hash_of_name(username)
@@ -77,7 +77,12 @@ class Accounts:
             else:
                 reason = await self._fault(credentials, password)
         if credentials is not None and not reason:
-            if await self.hooks.lets_in(credentials.user):
+            try:
+                is_let_in = await self.hooks.lets_in(credentials.user)
+            except SecondStepFailed:
+                await self.throttle.take_back(attempt)
+                raise
+            if is_let_in:
                 await self.throttle.passed(attempt)
                 return credentials.user
             reason = "second step"

@@ -167,9 +167,9 @@ async def test_a_second_step_that_fails_lets_nobody_in_and_is_not_a_wrong_passwo
     async with site(second_step=Hook(answer)) as app:
         await add_user(app, "Alice")
         visitor = Visitor(app.test_client())
-        page = await visitor.sign_in("Alice")
+        pages = [await visitor.sign_in("Alice") for _ in range(7)]  # nor is it counted as one
 
-        assert (page.status, page.headers["Retry-After"]) == (503, "5")
+        assert {(page.status, page.headers["Retry-After"]) for page in pages} == {(503, "5")}
         assert not await visitor.is_signed_in()
     assert "The second step failed" in caplog.text
 
