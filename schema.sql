@@ -5,7 +5,7 @@ CREATE TABLE quartlogin_schema (
     version BIGINT NOT NULL
 );
 
-INSERT INTO quartlogin_schema (version) VALUES (3);
+INSERT INTO quartlogin_schema (version) VALUES (4);
 
 CREATE TABLE users (
     id TEXT NOT NULL PRIMARY KEY,
@@ -16,7 +16,9 @@ CREATE TABLE users (
     created_at BIGINT NOT NULL,
     password_changed_at BIGINT NOT NULL,
     epoch BIGINT NOT NULL DEFAULT 0,   -- one more each time that every login ends at once
-    copied_at BIGINT                   -- when a copied remember cookie was noticed, until the user has been told
+    copied_at BIGINT,                  -- when a copied remember cookie was noticed, until the user has been told
+    must_change_password BOOLEAN NOT NULL DEFAULT FALSE, -- nothing else can be done before
+    password_expires_at BIGINT         -- nobody signs in with it from then on; NULL: never
 );
 
 CREATE TABLE logins (

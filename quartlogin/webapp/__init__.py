@@ -11,8 +11,10 @@ from quartlogin import LoginManager, SignedSessionInterface
 from . import browsers, csrf, error_pages, services, words
 from .accounts import Accounts
 from .body_limit import BodyLimit
+from .forced_change import lead_to_change
 from .foreign_posts import refuse_foreign_posts
 from .headers import SecureHeaders
+from .hooks import Hooks
 from .housekeeping import Housekeeping
 from .journal import Journal
 from .keys import NO_KEY
@@ -28,16 +30,17 @@ from .throttle import Throttle
 from .views import BLUEPRINTS
 from .well_formed import WellFormedRequests
 
-__all__ = ["Settings", "SettingsError", "create_app"]
+__all__ = ["Hooks", "Settings", "SettingsError", "create_app"]
 
 _LARGEST_BODY: Final = 64 * 1024  # bytes
 _LONGEST_WAIT_FOR_A_BODY: Final = 4  # seconds; a server that is told to end waits for open requests
 
 
-def create_app(**settings: Any) -> Quart:
+def create_app(hooks: Hooks | None = None, **settings: Any) -> Quart:
     """Make the application.
 
     Args:
+        hooks: What is asked and told besides.
         settings: Such as `DATABASE="people.sqlite3"`. What is not given here is read from the environment, with
             `QUARTLOGIN_` in front.
 
@@ -63,14 +66,14 @@ def create_app(**settings: Any) -> Quart:
         TEMPLATES_AUTO_RELOAD=False,
     )
     app.session_interface = SignedSessionInterface()
-    _join(app, chosen)
+    _join(app, chosen, hooks or Hooks())
     _add_pages(app, chosen)
     believing = TrustedProxies(BodyLimit(app.asgi_app, 2 * _LARGEST_BODY), chosen.trusted_proxies)
     app.asgi_app = SecureHeaders(WellFormedRequests(believing, chosen.allowed_hosts))  # type: ignore[method-assign]  # as Quart asks
     return app
 
 
-def _join(app: Quart, settings: Settings) -> None:
+def _join(app: Quart, settings: Settings, hooks: Hooks) -> None:
     store, passwords = store_at(settings.database), Passwords()
     journal, live_pages = Journal(store), LivePages(store)
     login_manager = _add_login(app)
@@ -89,7 +92,7 @@ def _join(app: Quart, settings: Settings) -> None:
     known_browsers = KnownBrowsers(
         [*reversed(settings.secret_key_fallbacks), settings.secret_key or ""], is_secure=settings.trusted_proxies > 0
     )
-    accounts = Accounts(store, passwords, logins, journal, throttle, known_browsers, _log_key(settings))
+    accounts = Accounts(store, passwords, logins, journal, throttle, known_browsers, hooks, _log_key(settings))
     services.install(app, services.Services(settings, store, accounts, logins, live_pages, login_manager))
     _open_and_close(app, store, logins, Housekeeping(store, timedelta(days=settings.event_retention)))
 
@@ -125,6 +128,7 @@ def _log_key(settings: Settings) -> bytes:
 
 def _add_pages(app: Quart, settings: Settings) -> None:
     refuse_foreign_posts(app)
+    lead_to_change(app)
     error_pages.install(app)
     for pages in BLUEPRINTS:
         app.register_blueprint(pages)

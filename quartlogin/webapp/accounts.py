@@ -1,6 +1,7 @@
 """Who has an account: registering, checking a name and a password, changing it, leaving."""
 
 import hmac
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from typing import Final
 
 from quartlogin import LoginRefused, confirm_login, login_id
 
+from .hooks import Hooks, SecondStepFailed
 from .journal import Journal, where
 from .known_browsers import KnownBrowsers
 from .logins import StoredLogins, alongside, digest
+from .password_rules import is_same
 from .passwords import Passwords
 from .store import Credentials, NewUser, Store, Transaction, User, UsernameTaken, name_of_user
 from .throttle import Throttle, TooManyAttempts
@@ -28,6 +31,14 @@ class PasswordChangedMeanwhile(Exception):  # noqa: N818 -- the visitor's next s
     """The password was changed by another request while this one was on its way."""
 
 
+class BreachedPassword(Exception):  # noqa: N818
+    """The new password is known from a breach; nothing was changed."""
+
+
+class SamePassword(Exception):  # noqa: N818
+    """The new password is the old one, which has to be changed; nothing was changed."""
+
+
 @dataclass(frozen=True)
 class Accounts:
     """The users of the application: the rules over the store and the password hashes."""
@@ -38,6 +49,7 @@ class Accounts:
     journal: Journal
     throttle: Throttle
     known_browsers: KnownBrowsers
+    hooks: Hooks
     #: Hashes what was typed as an unknown name for the operator's log: it may be a password.
     log_key: bytes
 
@@ -45,11 +57,12 @@ class Accounts:
         """Return the user whom this name and password belong to; `None` for whatever is wrong with them.
 
         Unknown and disabled users cost what a wrong password costs: the same questions to the database, one hash, and
-        one event.
+        one event. What the second step refuses counts as a failure, too: it is not to be guessed either.
 
         Raises:
             TooManyAttempts: Too many have failed before; the password was not looked at.
             Overloaded: Too many are being checked; it was not looked at, and not counted.
+            SecondStepFailed: The password was right; whether that is enough could not be found out, and is not counted.
         """
         credentials = await self.store.users.find_credentials(name_key(username) or "")
         name_hash = self._hash_of_name(username)
@@ -60,11 +73,21 @@ class Accounts:
                 attempt = await self.throttle.sign_in(account, browser, where()[0])
             if credentials is None:
                 await self.passwords.check(None, password)
-            elif await self._is_right(credentials, password) and credentials.is_active:
+                reason = "unknown name"
+            else:
+                reason = await self._fault(credentials, password)
+        if credentials is not None and not reason:
+            try:
+                is_let_in = await self.hooks.lets_in(credentials.user)
+            except SecondStepFailed:
+                await self.throttle.take_back(attempt)
+                raise
+            if is_let_in:
                 await self.throttle.passed(attempt)
                 return credentials.user
+            reason = "second step"
         event = self.journal.event("sign_in_failed", None if credentials is None else credentials.user.id)
-        await self.journal.write(event, name_hash=name_hash)
+        await self.journal.write(event, name_hash=name_hash, reason=reason)
         return None
 
     def recognise_browser(self, user: User) -> None:
@@ -77,6 +100,7 @@ class Accounts:
         Raises:
             TooManyAttempts: Too many have been made from this address.
             UsernameTaken: Somebody has this name, or one with the same key.
+            BreachedPassword: The password is known from a breach.
             ValueError: The name is not one.
         """
         key = name_key(username)
@@ -87,8 +111,8 @@ class Accounts:
                 await self.throttle.register(where()[0])
             if await self.store.users.find_credentials(key) is not None:
                 raise UsernameTaken  # before the hash, which is the costly part
-            user = User(id=token_urlsafe(_USER_ID_BYTES), username=shown_name(username))
-            return NewUser(user, key, await self.passwords.hash(password))
+        user = User(id=token_urlsafe(_USER_ID_BYTES), username=shown_name(username))
+        return NewUser(user, key, await self._hash_of_new(password))
 
     async def register(self, new: NewUser, sign_in: Callable[[User], Awaitable[object]]) -> None:
         """Add an account and sign in to it: both, or neither.
@@ -142,12 +166,15 @@ class Accounts:
         Raises:
             LoginRefused: This sign-in has ended meanwhile; nothing was changed.
             PasswordChangedMeanwhile: The password was changed elsewhere while this was on its way; nothing was changed.
+            BreachedPassword: `new` is known from a breach.
+            SamePassword: `new` is the password that has to be changed.
         """
         credentials = await self.check_again(user, current, "password_change_failed")
         if credentials is None:
             return False
-        with self.passwords.place():
-            new_hash = await self.passwords.hash(new)
+        if user.must_change_password and is_same(current, new):
+            raise SamePassword
+        new_hash = await self._hash_of_new(new)
         event = self.journal.event("password_changed", user.id)
         ended: list[str] = []
 
@@ -163,6 +190,7 @@ class Accounts:
         with alongside(change, event):
             await confirm_login()
         self.logins.close_sockets(ended)
+        await self.hooks.tell_password_changed(user, event.address)
         return True
 
     async def delete(self, user: User, password: str) -> bool:
@@ -183,6 +211,21 @@ class Accounts:
         self.journal.tell(self.journal.event("account_deleted", user.id))
         self.logins.close_sockets([login.id_hash for login in logins])
         return True
+
+    async def _hash_of_new(self, password: str) -> str:
+        """Hash a password that somebody chooses; whoever is asked about it keeps nobody else waiting."""
+        if await self.hooks.refuses(password):
+            raise BreachedPassword
+        with self.passwords.place():
+            return await self.passwords.hash(password)
+
+    async def _fault(self, credentials: Credentials, password: str) -> str:
+        """Say for the operator's log why somebody cannot sign in with this password; nothing if nothing is wrong."""
+        if not await self._is_right(credentials, password):
+            return "wrong password"
+        if not credentials.is_active:
+            return "disabled"
+        return "temporary password used or expired" if credentials.has_expired(int(time.time())) else ""
 
     async def _is_right(self, credentials: Credentials, password: str) -> bool:
         """Compare a password; a hash with outdated parameters is renewed when it is the right one."""

@@ -10,6 +10,7 @@ from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
 from . import words
+from .hooks import SecondStepFailed
 from .passwords import Overloaded
 from .store import StoreUnavailable
 from .throttle import TooManyAttempts
@@ -47,6 +48,7 @@ def install(app: Quart) -> None:
     app.register_error_handler(HTTPException, _show)
     app.register_error_handler(TooManyAttempts, _show_when_to_come_back)
     app.register_error_handler(Overloaded, _show_overloaded)
+    app.register_error_handler(SecondStepFailed, _show_unavailable_step)
     app.register_error_handler(StoreUnavailable, _show_unavailable)
 
 
@@ -76,6 +78,10 @@ async def _show_when_to_come_back(error: TooManyAttempts) -> ResponseReturnValue
 async def _show_overloaded(error: Overloaded) -> ResponseReturnValue:
     _log.warning("A password was not looked at, because too many others are waiting: %s.", error)
     return await _show(ServiceUnavailable(_OVERLOADED, retry_after=_RETRY_AFTER))
+
+
+async def _show_unavailable_step(_: SecondStepFailed) -> ResponseReturnValue:
+    return await _show(ServiceUnavailable(retry_after=_RETRY_AFTER))
 
 
 async def _show_unavailable(error: StoreUnavailable) -> ResponseReturnValue:

@@ -1,5 +1,6 @@
 """The forms: which fields they have, what may be in them, and how they are read from a request."""
 
+from collections.abc import Iterable
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl
 
@@ -73,7 +74,7 @@ class NewPassword:
 
     Args:
         min_length: In characters.
-        context: Words that a guesser would try here: the site's name, the username.
+        context: Words that a guesser would try here: those of the site, the username.
     """
 
     def __init__(self, min_length: int, *context: str) -> None:
@@ -93,9 +94,9 @@ class RegistrationForm(SignedForm):
     username = StringField("Username", description=usernames.RULE)
     password = PasswordField("Password")
 
-    def __init__(self, *args: Any, password_min_length: int, site_name: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, password_min_length: int, barred_words: Iterable[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        rules = NewPassword(password_min_length, site_name, self.username.data or "")
+        rules = NewPassword(password_min_length, *barred_words, self.username.data or "")
         self.password.validators = [rules]
         self.password.description = rules.rule
 
@@ -111,9 +112,11 @@ class PasswordForm(SignedForm):
     current_password = PasswordField("Current password")
     new_password = PasswordField("New password")
 
-    def __init__(self, *args: Any, password_min_length: int, site_name: str, username: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, password_min_length: int, barred_words: Iterable[str], username: str = "", **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        rules = NewPassword(password_min_length, site_name, username)
+        rules = NewPassword(password_min_length, *barred_words, username)
         self.new_password.validators = [rules]
         self.new_password.description = rules.rule
 

@@ -57,13 +57,15 @@ class Person:
         return NewUser(User(token_urlsafe(_USER_ID_BYTES), self.username), self.key, self.password_hash)
 
 
-def read_people(path: str | Path, password_min_length: int, site_name: str) -> Iterator[Person | BadLine]:
+def read_people(
+    path: str | Path, password_min_length: int, barred_words: tuple[str, ...]
+) -> Iterator[Person | BadLine]:
     """Read a file line by line.
 
     Args:
         path: A CSV file in UTF-8 with a header.
         password_min_length: Of clear passwords, in characters.
-        site_name: What no password may be made of.
+        barred_words: What no password may be made of.
 
     Raises:
         ImportRefused: It is in another encoding, or its columns are not those that are asked for.
@@ -82,7 +84,7 @@ def read_people(path: str | Path, password_min_length: int, site_name: str) -> I
             if isinstance(entry, BadLine):
                 yield entry
             elif entry:  # empty lines are nobody's
-                yield _person(number, columns, entry, seen, (password_min_length, site_name))
+                yield _person(number, columns, entry, seen, (password_min_length, barred_words))
 
 
 def _decoded(file: Iterable[bytes]) -> Iterator[str]:
@@ -110,7 +112,7 @@ def _records(reader: Any) -> Iterator[tuple[int, list[str] | BadLine]]:
 
 
 def _person(
-    number: int, columns: list[str], record: list[str], seen: dict[str, int], rules: tuple[int, str]
+    number: int, columns: list[str], record: list[str], seen: dict[str, int], rules: tuple[int, tuple[str, ...]]
 ) -> Person | BadLine:
     if len(record) != len(columns):
         return BadLine(number, f"it has {len(record)} columns instead of {len(columns)}")
@@ -123,7 +125,7 @@ def _person(
         return BadLine(number, f"the name {username!r} is in line {seen[key]} already")
     seen[key] = number
     password_hash = fields.get("password_hash", "")
-    fault = _fault_of_hash(password_hash) if password is None else complaint(password, rules[0], (rules[1], username))
+    fault = _fault_of_hash(password_hash) if password is None else complaint(password, rules[0], (*rules[1], username))
     if fault is not None:
         return BadLine(number, f"the password cannot be used. {fault}")
     return Person(number, shown_name(username), key, password, password_hash)

@@ -145,8 +145,8 @@ class StoredLogins:
         """Keep a login that begins, and what is to happen with it."""
         if not isinstance(login.user, User):
             raise LoginRefused("Only somebody whose password was checked can be signed in.")
-        now = int(time.time())
-        new = self._row(login, login.user, now)
+        now, user = int(time.time()), login.user
+        new = self._row(login, user, now)
         is_token = login.kind == "bearer"
         event = self._journal.event(
             "token_created" if is_token else "signed_in", login.user_id, login.name if is_token else new.ref
@@ -157,6 +157,8 @@ class StoredLogins:
         async def work(transaction: Transaction) -> None:
             if others is not None:
                 await others.work(transaction)
+            if not is_token and user.must_change_password:
+                await self._store.users.use_up_temporary_password(transaction, user.id, now)
             if is_token and await self._store.logins.count(transaction, new.user_id, "bearer", now) >= MOST_TOKENS:
                 raise TooManyTokens
             await self._store.logins.insert(transaction, new)
@@ -171,7 +173,7 @@ class StoredLogins:
 
         try:
             await self._store.database.transaction(work)
-        except Conflict:  # the account was deleted meanwhile
+        except Conflict:  # the account was deleted meanwhile, or its temporary password used
             raise LoginRefused(login.user_id) from None
         self._tell(others, event, *(told for _, told in crowded_out))
         self.close_sockets([row.id_hash for row, _ in crowded_out])

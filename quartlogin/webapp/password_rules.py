@@ -1,10 +1,18 @@
 """Which passwords may be chosen: by length, and not those that a guesser tries first; nothing else is asked of them."""
 
 from collections.abc import Iterable
+from typing import Final
 from unicodedata import normalize
 
 from .common_passwords import is_common, is_made_of
 from .passwords import LONGEST_PASSWORD, length
+
+_LONGEST_WORD: Final = 1024  # characters; a longer one is no username either, and is not normalised
+
+
+def is_same(one: str, other: str) -> bool:
+    """Tell whether two passwords that are not too long are one."""
+    return normalize("NFC", one) == normalize("NFC", other)
 
 
 def complaint(password: str, min_length: int, context: Iterable[str] = ()) -> str | None:
@@ -13,7 +21,7 @@ def complaint(password: str, min_length: int, context: Iterable[str] = ()) -> st
     Args:
         password: As it was typed.
         min_length: In code points.
-        context: Words that a guesser would try here: the site's name, the username.
+        context: Words that a guesser would try here: those of the site, the username.
     """
     size = length(password)
     if size < min_length:
@@ -23,6 +31,11 @@ def complaint(password: str, min_length: int, context: Iterable[str] = ()) -> st
     composed = normalize("NFC", password)
     if is_common(composed):
         return "Too many people use this password, so it is guessed first: choose another one."
-    if is_made_of(composed, context):
+    if is_made_of(composed, _as_they_may_be_typed(context)):
         return "This password is made of your name or of this site's: choose another one."
     return None
+
+
+def _as_they_may_be_typed(words: Iterable[str]) -> set[str]:
+    """Return words as a password in NFC has them, and with letters of full width as plain ones."""
+    return {normalize(form, word) for word in words if len(word) <= _LONGEST_WORD for form in ("NFC", "NFKC")}

@@ -14,6 +14,7 @@ from .well_formed import is_host
 PREFIX: Final = "QUARTLOGIN_"
 _LOWEST_PASSWORD_MIN_LENGTH: Final = 8  # NIST SP 800-63B-4, 3.1.1.2
 _LONGEST_SITE_NAME: Final = 64
+_MOST_BARRED_WORDS: Final = 100
 _LONGEST_LOGIN: Final = 30 * 24 * 60  # minutes; NIST SP 800-63B-4, 2.1.3
 _SHORTEST_LOGIN: Final = 5  # minutes; when a login was seen last is known to a minute
 _LONGEST_RETENTION: Final = 3650  # days
@@ -61,6 +62,11 @@ class Settings:
     )
     password_min_length: int = _setting(
         15, unit="characters, 8 to 1024", meaning="The shortest password that a new account may have."
+    )
+    barred_words: tuple[str, ...] = _setting(
+        (),
+        unit="list of words",
+        meaning="What no password may be made of, besides the site's name and the username: your products, places.",
     )
     login_idle_timeout: int = _setting(
         14 * 24 * 60,
@@ -112,9 +118,17 @@ class Settings:
                 raise SettingsError(f"ALLOWED_HOSTS has to be a list of names such as example.org, not {host!r}.")
 
     def _check_texts(self) -> None:
-        for text in (self.database, self.site_name, self.secret_key or "", *self.secret_key_fallbacks):
+        for text in (
+            self.database,
+            self.site_name,
+            self.secret_key or "",
+            *self.secret_key_fallbacks,
+            *self.barred_words,
+        ):
             if not _is_utf8(text):
-                raise SettingsError("DATABASE, SITE_NAME and the secret keys have to be UTF-8 text, and one is not.")
+                raise SettingsError(
+                    "DATABASE, SITE_NAME, BARRED_WORDS and the secret keys have to be UTF-8 text, and one is not."
+                )
         if not self.database or self.database.startswith((":", "file:")):
             raise SettingsError("DATABASE has to be the path of a file, or an address such as postgresql://host/name.")
         for key in (*([] if self.secret_key is None else [self.secret_key]), *self.secret_key_fallbacks):
@@ -122,6 +136,17 @@ class Settings:
                 raise SettingsError(f"{'SECRET_KEY' if key == self.secret_key else 'SECRET_KEY_FALLBACKS'} {complaint}")
         if not 1 <= len(self.site_name) <= _LONGEST_SITE_NAME:
             raise SettingsError(f"SITE_NAME has to have 1 to {_LONGEST_SITE_NAME} characters.")
+        if len(self.barred_words) > _MOST_BARRED_WORDS or any(
+            len(word) > _LONGEST_SITE_NAME for word in self.barred_words
+        ):
+            raise SettingsError(
+                f"BARRED_WORDS has to be at most {_MOST_BARRED_WORDS} words of at most {_LONGEST_SITE_NAME} characters."
+            )
+
+    @property
+    def words_of_site(self) -> tuple[str, ...]:
+        """What whoever guesses tries first at this site."""
+        return (self.site_name, *self.barred_words)
 
 
 def read_settings(keywords: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:

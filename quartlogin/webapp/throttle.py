@@ -156,6 +156,13 @@ class Throttle:
             changes[attempt.address] = lambda tally: without(tally, attempt.at)
         await self._attempts.change(changes)
 
+    async def take_back(self, attempt: Attempt) -> None:
+        """Take back an attempt of which nobody knows whether it would have succeeded; others in a row stay counted."""
+        changes: dict[str, Change] = {attempt.own: lambda tally: replace(tally, number=max(0, tally.number - 1))}
+        if attempt.address is not None:
+            changes[attempt.address] = lambda tally: without(tally, attempt.at)
+        await self._attempts.change(changes)
+
     async def _count(self, attempt: Attempt) -> Attempt:
         changes: dict[str, Change] = {
             attempt.own: lambda tally: self._account.after_failure_of_account(tally, attempt.at)

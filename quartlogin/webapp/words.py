@@ -12,9 +12,14 @@ _UNITS: Final = (("hour", 3600), ("minute", 60), ("second", 1))
 
 def moment(seconds: int) -> Markup:
     """Return a `time` element for a moment in seconds since 1970; pages with script show it in local time."""
+    at = datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    return Markup('<time datetime="{}">{}</time>').format(at, moment_in_text(seconds))
+
+
+def moment_in_text(seconds: int) -> str:
+    """Return a moment in seconds since 1970 for text without elements."""
     at = datetime.fromtimestamp(seconds, UTC)
-    shown = f"{at.day} {at:%B %Y, %H:%M} UTC"
-    return Markup('<time datetime="{}">{}</time>').format(at.isoformat().replace("+00:00", "Z"), shown)
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"
 
 
 def duration(seconds: int) -> str:

@@ -316,7 +316,7 @@ def people_file(data: bytes) -> None:
     path.write_bytes(data)
     keys = []
     try:
-        for entry in read_people(path, 15, "Quartlogin"):
+        for entry in read_people(path, 15, ("Quartlogin",)):
             if isinstance(entry, Person):
                 assert name_key(entry.username) == entry.key, entry
                 keys.append(entry.key)

@@ -247,6 +247,7 @@ def test_a_wrong_password_is_told_and_the_name_is_kept(browser: Browser, server:
     page.screenshot(path=screenshots / "login-error.png")
 
 
+@pytest.mark.requirement("6.2.7", "N11")
 def test_a_password_can_be_pasted(browser: Browser, server: Server) -> None:
     page = open_page(browser, server)
     register(page, "Grace Hopper")

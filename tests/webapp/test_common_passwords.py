@@ -59,6 +59,7 @@ def test_what_a_password_is_made_of_does_not_matter_if_nobody_else_uses_it(passw
         "password\npassword1",
     ],
 )
+@pytest.mark.requirement("N7")
 def test_the_whole_password_is_compared(password: str) -> None:
     assert not is_common(password)
 
@@ -68,6 +69,7 @@ def test_each_entry_is_common(password: str) -> None:
     assert is_common(password)
 
 
+@pytest.mark.requirement("6.2.4")
 def test_3000_entries_are_long_enough_for_the_policy() -> None:
     long_enough = [entry for entry in ENTRIES if len(entry) >= Settings().password_min_length]
 

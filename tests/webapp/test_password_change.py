@@ -36,6 +36,7 @@ async def who_has(app: Quart, cookies: dict[str, str]) -> int:
 
 
 @both_databases
+@pytest.mark.requirement("6.2.2")
 async def test_the_new_password_counts_and_the_old_one_does_not(
     alice: Visitor, new_visitor: Callable[[], Visitor]
 ) -> None:
@@ -74,6 +75,7 @@ async def test_all_other_sign_ins_end_and_this_one_goes_on_under_a_new_id(
         (PASSWORD, "alice-quartlogin-2026", "new_password", "made of your name or of this site"),
     ],
 )
+@pytest.mark.requirement("6.2.3", "6.2.4", "6.2.11", "N8")
 async def test_what_is_wrong_is_told_beside_its_field_and_nothing_changes(
     alice: Visitor, new_visitor: Callable[[], Visitor], current: str, new: str, field: str, told: str
 ) -> None:

@@ -35,6 +35,7 @@ def verifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return Counting(monkeypatch).threads
 
 
+@pytest.mark.requirement("C11", "N12")
 async def test_the_default_is_todays_argon2id_profile() -> None:
     passwords = Passwords()
 
@@ -91,6 +92,7 @@ async def test_the_decoy_has_the_parameters_of_a_real_hash() -> None:
     passwords.close()
 
 
+@pytest.mark.requirement("C3")
 async def test_a_password_that_is_too_long_is_wrong_without_a_hash(verifications: list[str]) -> None:
     passwords = Passwords(CHEAP)
 
@@ -102,6 +104,7 @@ async def test_a_password_that_is_too_long_is_wrong_without_a_hash(verifications
 
 
 @pytest.mark.parametrize("name", ["Alice", "Bob", "Carol", "", "\x00"])
+@pytest.mark.requirement("6.3.8", "C1")
 async def test_a_wrong_an_unknown_and_a_disabled_name_cost_one_verification_each(
     app: Quart, verifications: list[str], name: str
 ) -> None:
@@ -116,6 +119,7 @@ async def test_a_wrong_an_unknown_and_a_disabled_name_cost_one_verification_each
     assert len(verifications) == 1
 
 
+@pytest.mark.requirement("C11", "N12")
 async def test_an_outdated_hash_is_renewed_at_the_next_sign_in(app: Quart) -> None:
     parts = services_of(app)
     await add_user(app, "Alice")

@@ -94,6 +94,7 @@ async def test_a_malformed_name_is_told_beside_the_field(visitor: Visitor, datab
     ],
     ids=["none", "14", "4 emoji of 16 bytes", "1025"],
 )
+@pytest.mark.requirement("6.2.1", "N1", "N3", "N8")
 async def test_a_password_of_the_wrong_length_is_told_beside_the_field(
     visitor: Visitor, database: str, password: str, told: str
 ) -> None:
@@ -110,6 +111,7 @@ async def test_a_password_of_the_wrong_length_is_told_beside_the_field(
     ["alllowercaseletters", "384710293847561", "         a     ", "😀" * 15, "x" * 1024, "<>&\"' {{7*7}} %00 \\"],
     ids=["letters", "digits", "spaces", "emoji", "1024", "special"],
 )
+@pytest.mark.requirement("6.2.5", "6.2.9", "N2", "N5", "N9")
 async def test_a_password_may_be_made_of_anything(new_visitor: Callable[[], Visitor], password: str) -> None:
     await new_visitor().register("Alice", password)
     visitor = new_visitor()
@@ -130,6 +132,7 @@ async def test_a_password_may_be_made_of_anything(new_visitor: Callable[[], Visi
     ],
     ids=["space", "case", "behind 72", "behind NUL", "ligature"],
 )
+@pytest.mark.requirement("6.2.8", "N4")
 async def test_a_password_is_checked_exactly_and_whole(
     new_visitor: Callable[[], Visitor], registered: str, typed: str
 ) -> None:
@@ -141,6 +144,7 @@ async def test_a_password_is_checked_exactly_and_whole(
     assert page.status == 400
 
 
+@pytest.mark.requirement("N6")
 async def test_the_same_letters_composed_differently_are_the_same_password(new_visitor: Callable[[], Visitor]) -> None:
     await new_visitor().register("Alice", "Zoe\u0308 likes umlauts")
     visitor = new_visitor()
@@ -185,5 +189,6 @@ async def test_the_shortest_password_is_a_setting(database: str) -> None:
     assert page.status == 302
 
 
+@pytest.mark.requirement("6.3.2")
 async def test_a_new_database_has_no_accounts(app: Quart, database: str) -> None:
     assert rows(database) == []

@@ -69,8 +69,14 @@ def test_a_keyword_wins_over_the_environment() -> None:
             {"QUARTLOGIN_DATABASE": ":memory:"},
             "DATABASE has to be the path of a file, or an address such as postgresql://host/name.",
         ),
-        ({"QUARTLOGIN_SITE_NAME": "\udcff"}, "DATABASE, SITE_NAME and the secret keys have to be UTF-8 text"),
-        ({"QUARTLOGIN_SECRET_KEY": KEY + "\udcff"}, "DATABASE, SITE_NAME and the secret keys have to be UTF-8 text"),
+        (
+            {"QUARTLOGIN_SITE_NAME": "\udcff"},
+            "DATABASE, SITE_NAME, BARRED_WORDS and the secret keys have to be UTF-8 text",
+        ),
+        (
+            {"QUARTLOGIN_SECRET_KEY": KEY + "\udcff"},
+            "DATABASE, SITE_NAME, BARRED_WORDS and the secret keys have to be UTF-8 text",
+        ),
         ({"QUARTLOGIN_SECRET_KEY_FALLBACKS": "[" * 90_000}, "QUARTLOGIN_SECRET_KEY_FALLBACKS has to be a JSON list"),
         ({"QUARTLOGIN_SITE_NAME": ""}, "SITE_NAME has to have 1 to 64 characters."),
     ],

@@ -61,6 +61,7 @@ async def test_every_wrong_sign_in_gets_the_same_answer(
     assert not await visitor.is_signed_in()
 
 
+@pytest.mark.requirement("6.3.8", "C1")
 async def test_a_disabled_user_gets_the_answer_of_a_wrong_password(
     app: Quart, alice: str, new_visitor: NewVisitor
 ) -> None:

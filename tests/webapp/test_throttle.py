@@ -54,6 +54,7 @@ async def guesses(app: Quart, count: int, **options: Any) -> list[int]:
 
 
 @given(limit=st.integers(4, 50), gaps=st.lists(st.integers(0, 4000), max_size=150))
+@pytest.mark.requirement("6.3.1")
 def test_whatever_the_pauses_no_more_get_through_than_the_limit_says(limit: int, gaps: list[int]) -> None:
     for count in (Rule(limit).after_failure_of_account, Rule(limit).after_failure_of_address):
         tally, now, passed, waits = Tally(), 1_000_000, list[int](), list[int]()
@@ -71,6 +72,7 @@ def test_whatever_the_pauses_no_more_get_through_than_the_limit_says(limit: int,
 
 
 @given(limit=st.integers(4, 50))
+@pytest.mark.requirement("N13")
 def test_who_waits_as_told_gets_through_until_the_hundredth_failure(limit: int) -> None:
     rule, tally, now, delays = Rule(limit), Tally(), 1_000_000, list[int]()
     for _ in range(MOST_FAILURES):
@@ -127,6 +129,7 @@ def test_the_addresses_of_one_subscriber_are_one(addresses: list[str], network: 
 
 
 @both_databases
+@pytest.mark.requirement("6.3.1", "6.3.8", "C1", "C2")
 async def test_growing_delays_are_told_to_known_and_unknown_names_alike(
     app: Quart, alice: str, now: list[float], database: str
 ) -> None:
@@ -152,6 +155,7 @@ async def test_growing_delays_are_told_to_known_and_unknown_names_alike(
     assert not any("obody" in name for (name,) in kept)  # what was typed may be a password
 
 
+@pytest.mark.requirement("6.3.1", "C15")
 async def test_a_throttled_attempt_is_not_looked_at_and_logged(
     app: Quart, alice: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, database: str
 ) -> None:
@@ -170,6 +174,7 @@ async def test_a_throttled_attempt_is_not_looked_at_and_logged(
 
 
 @both_databases
+@pytest.mark.requirement("6.3.1", "C2")
 async def test_however_many_come_at_once_no_more_get_through(app: Quart, alice: str, database: str) -> None:
     elsewhere = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY))
     async with elsewhere.test_app():
@@ -178,6 +183,7 @@ async def test_however_many_come_at_once_no_more_get_through(app: Quart, alice: 
     assert sorted(page.status for page in pages) == [400] * 5 + [429] * 15
 
 
+@pytest.mark.requirement("N14")
 async def test_a_success_ends_the_failures_in_a_row(app: Quart, alice: str) -> None:
     for _ in range(3):
         assert await guesses(app, 4) == [400] * 4
@@ -185,6 +191,7 @@ async def test_a_success_ends_the_failures_in_a_row(app: Quart, alice: str) -> N
 
 
 @both_databases
+@pytest.mark.requirement("6.1.1", "6.3.1", "C2")
 async def test_a_stranger_who_hammers_does_not_keep_out_the_owner(app: Quart, alice: str) -> None:
     owner, address = Visitor(app.test_client()), {"client": ("192.0.2.1", 1)}
     await owner.sign_in("Alice")
@@ -251,6 +258,7 @@ async def test_a_known_browser_stays_known_when_the_key_is_rotated(app: Quart, a
 
 
 @both_databases
+@pytest.mark.requirement("6.3.1", "C2", "C15")
 async def test_an_address_that_tries_many_names_is_stopped_and_a_success_of_its_own_does_not_help(
     app: Quart, alice: str
 ) -> None:
@@ -283,6 +291,7 @@ async def test_a_header_does_not_change_the_address(app: Quart) -> None:
 
 @both_databases
 @pytest.mark.parametrize("way_out", ["operator", "known browser"])
+@pytest.mark.requirement("N13")
 async def test_after_a_hundred_failures_in_a_row_no_password_of_a_strangers_is_looked_at(
     app: Quart, alice: str, now: list[float], database: str, way_out: str
 ) -> None:
@@ -336,6 +345,7 @@ async def test_a_database_that_fails_while_attempts_are_counted_is_a_503_and_no_
         ("/account/delete", {"password": WRONG}),
     ],
 )
+@pytest.mark.requirement("6.3.1")
 async def test_whoever_has_taken_over_a_sign_in_cannot_guess_its_password(
     app: Quart, visitor: Visitor, path: str, fields: dict[str, str]
 ) -> None:
@@ -349,6 +359,7 @@ async def test_whoever_has_taken_over_a_sign_in_cannot_guess_its_password(
 
 
 @both_databases
+@pytest.mark.requirement("6.3.8", "C15")
 async def test_names_cannot_be_tried_out_by_registering(app: Quart, alice: str) -> None:
     answers = []
     for number in range(51):
@@ -395,6 +406,7 @@ async def strict(database: str) -> AsyncIterator[Quart]:
         yield app
 
 
+@pytest.mark.requirement("6.1.1")
 async def test_the_limits_are_settings(strict: Quart, new_visitor: Callable[[], Visitor]) -> None:
     assert await guesses(strict, 3) == [400, 400, 429]
     assert [(await guess(strict, f"name {number}")).status for number in range(9)] == [400] * 8 + [429]

@@ -5,6 +5,7 @@ with an interval from resampling: pooled times would drift with the machine. A m
 with four times the pairs.
 """
 
+import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,7 +22,7 @@ from quartlogin.webapp import create_app
 from quartlogin.webapp.passwords import Passwords
 from quartlogin.webapp.services import services_of
 from quartlogin.webapp.throttle import Throttle
-from visitors import KEY, Visitor, add_user, set_active
+from visitors import CHEAP, KEY, Visitor, add_user, set_active
 
 WARM_UP = 10  # pairs
 RESAMPLES = 1000
@@ -95,6 +96,12 @@ async def quick(database: str) -> AsyncIterator[Quart]:
 
 
 @pytest.fixture
+async def cheap(database: str) -> AsyncIterator[Quart]:
+    async for app in site(database, CHEAP):
+        yield app
+
+
+@pytest.fixture
 async def attempt(quick: Quart) -> Attempt:
     return await attempts_at(quick)
 
@@ -112,21 +119,58 @@ async def attempts_at(app: Quart) -> Attempt:
 
 
 @pytest.mark.parametrize("name", ["Known", "Disabled", "Outdated"])
+@pytest.mark.requirement("6.3.8", "C1")
 async def test_a_name_takes_as_long_as_one_that_nobody_has(attempt: Attempt, name: str) -> None:
     assert await differs(attempt, name, 300, 0.0005, 0.05) == ""
 
 
+@pytest.mark.requirement("6.3.8", "C1")
 async def test_with_the_real_parameters_too(database: str) -> None:
     async for app in site(database, None):
         assert await differs(await attempts_at(app), "Known", 100, 0.005, 0.05) == ""
 
 
+@pytest.mark.requirement("6.3.8", "C1")
 async def test_throttled_names_take_the_same_time(database: str) -> None:
     async for app in site(database, QUICK, per_account=4):
         attempt = await attempts_at(app)
         for _ in range(2):
             await attempt("Known"), await attempt("Unknown")
         assert await differs(attempt, "Known", 300, 0.0005, status=429) == ""
+
+
+@pytest.mark.requirement("6.3.8", "C1")
+@pytest.mark.parametrize("name", ["Known", "Disabled"])
+async def test_with_a_hash_that_costs_nothing_not_even_the_rest_differs(cheap: Quart, name: str) -> None:
+    async def attempt(name: str) -> int:
+        assert await services_of(cheap).accounts.authenticate(name, token_hex(12)) is None
+        return 400
+
+    async with cheap.test_request_context("/login"):
+        assert await differs(attempt, name, 1500, 0.00005, 0.03) == ""
+
+
+@pytest.mark.requirement("6.3.8", "C1")
+async def test_the_first_attempt_after_a_start_tells_no_more(quick: Quart) -> None:
+    parts, attempt = services_of(quick), await attempts_at(quick)
+
+    async def first_attempt(name: str) -> int:
+        parts.accounts.passwords.close()
+        parts.accounts = replace(parts.accounts, passwords=Passwords(QUICK))
+        return await attempt(name)
+
+    assert await differs(first_attempt, "Known", 300, 0.0005, 0.05) == ""
+
+
+@pytest.mark.requirement("6.3.8", "C1")
+async def test_eight_who_ask_at_once_learn_no_more(quick: Quart) -> None:
+    clients = [await attempts_at(quick) for _ in range(8)]
+
+    async def attempts(name: str) -> int:
+        [status] = set(await asyncio.gather(*(attempt(name) for attempt in clients)))
+        return status
+
+    assert await differs(attempts, "Known", 75, 0.0005, 0.05) == ""
 
 
 async def test_the_stopwatch_would_notice_a_hash_that_is_missing(

@@ -55,7 +55,7 @@ def _read(file: str, settings: Settings) -> tuple[list[Person], list[BadLine]]:
     people: list[Person] = []
     bad: list[BadLine] = []
     try:
-        for entry in read_people(file, settings.password_min_length, settings.site_name):
+        for entry in read_people(file, settings.password_min_length, settings.words_of_site):
             if isinstance(entry, Person):
                 people.append(entry)
             else:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import dataclass, field
 from secrets import token_urlsafe
 from typing import Final
 
@@ -10,6 +11,7 @@ import click
 from ..password_rules import complaint
 from ..settings import Settings
 from ..store import NewUser, User, UsernameTaken
+from ..temporary_passwords import LIFETIME, temporary_password
 from ..usernames import RULE, name_key, shown_name
 from .access import Desk, at_desk, database_option, json_option, one_sentence, settings_with
 from .output import moment, print_rows
@@ -18,6 +20,9 @@ _USER_ID_BYTES: Final = 16
 
 password_option = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input instead of asking."
+)
+temporary_option = click.option(
+    "--temporary", is_flag=True, help="Print a random password for one sign-in within a day, to be changed there."
 )
 
 
@@ -29,24 +34,26 @@ def user() -> None:
 @user.command("create")
 @click.argument("name")
 @password_option
+@temporary_option
 @database_option
 @one_sentence
-def create(name: str, password_stdin: bool, database: str | None) -> None:
+def create(name: str, password_stdin: bool, temporary: bool, database: str | None) -> None:
     """Make an account for NAME. The password is asked for, never given on the command line.
 
     \b
     quartlogin user create alice
+    quartlogin user create alice --temporary
     pass show alice | quartlogin user create alice --password-stdin
     """
     settings = settings_with(database)
     key = name_key(name)
     if key is None:
         raise click.ClickException(f"{name!r} is not a username. {RULE}")
-    password = _read_password(settings, name, from_stdin=password_stdin)
+    chosen = _choose_password(settings, name, from_stdin=password_stdin, temporary=temporary)
 
     async def work(desk: Desk) -> None:
         made = User(token_urlsafe(_USER_ID_BYTES), shown_name(name))
-        new = NewUser(made, key, await desk.passwords.hash(password))
+        new = NewUser(made, key, await desk.passwords.hash(chosen.password), chosen.temporary_until)
         event = desk.journal.event("registered", made.id)
         await desk.store.users.add(new, event)
         desk.journal.tell(event)
@@ -55,7 +62,7 @@ def create(name: str, password_stdin: bool, database: str | None) -> None:
         at_desk(settings, work)
     except UsernameTaken:
         raise click.ClickException(f"There is an account named {name!r} already.") from None
-    click.echo(f"The account {name!r} is ready.")
+    chosen.tell(f"The account {name!r} is ready.")
 
 
 @user.command("list")
@@ -91,12 +98,14 @@ def list_users(as_json: bool, database: str | None) -> None:
 @user.command("set-password")
 @click.argument("name")
 @password_option
+@temporary_option
 @database_option
 @one_sentence
-def set_password(name: str, password_stdin: bool, database: str | None) -> None:
+def set_password(name: str, password_stdin: bool, temporary: bool, database: str | None) -> None:
     """Give NAME another password, and end every sign-in and API token.
 
     \b
+    quartlogin user set-password alice --temporary
     quartlogin user set-password alice
     """
     settings = settings_with(database)
@@ -105,16 +114,40 @@ def set_password(name: str, password_stdin: bool, database: str | None) -> None:
         await desk.find(name)
 
     at_desk(settings, look)  # before somebody types a password for nobody
-    password = _read_password(settings, name, from_stdin=password_stdin)
+    chosen = _choose_password(settings, name, from_stdin=password_stdin, temporary=temporary)
 
     async def work(desk: Desk) -> None:
         found = await desk.find(name)
         event = desk.journal.event("password_set", found.user.id)
-        if await desk.store.users.set_password(found.user.id, await desk.passwords.hash(password), event):
+        password_hash = await desk.passwords.hash(chosen.password)
+        if await desk.store.users.set_password(found.user.id, password_hash, event, chosen.temporary_until):
             desk.journal.tell(event)
 
     at_desk(settings, work)
-    click.echo(f"The account {name!r} has another password, and is signed out everywhere.")
+    chosen.tell(f"The account {name!r} has another password, and is signed out everywhere.")
+
+
+@user.command("require-change")
+@click.argument("name")
+@database_option
+@one_sentence
+def require_change(name: str, database: str | None) -> None:
+    """Have NAME change the password before anything else, on the next request.
+
+    If somebody else may know the password, use `set-password NAME --temporary`, which ends every sign-in and token.
+
+    \b
+    quartlogin user require-change alice
+    """
+
+    async def work(desk: Desk) -> None:
+        found = await desk.find(name)
+        event = desk.journal.event("password_change_required", found.user.id)
+        if await desk.store.users.require_change(found.user.id, event):
+            desk.journal.tell(event)
+
+    at_desk(settings_with(database), work)
+    click.echo(f"The account {name!r} has to change its password before anything else.")
 
 
 @user.command("disable")
@@ -155,6 +188,31 @@ def _set_active(name: str, database: str | None, *, active: bool) -> None:
     at_desk(settings_with(database), work)
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    """A password, and until when it is good for one sign-in if it is a temporary one: seconds since 1970."""
+
+    password: str = field(repr=False)
+    temporary_until: int | None = None
+
+    def tell(self, sentence: str) -> None:
+        """Say what was done; a temporary password is printed alone, so that a program can read it."""
+        if self.temporary_until is None:
+            click.echo(sentence)
+            return
+        until = moment(self.temporary_until)
+        click.echo(f"{sentence} Until {until:%Y-%m-%d %H:%M} UTC, this password is good for one sign-in:", err=True)
+        click.echo(self.password)
+
+
+def _choose_password(settings: Settings, name: str, *, from_stdin: bool, temporary: bool) -> _Chosen:
+    if temporary and from_stdin:
+        raise click.UsageError("Give --temporary or --password-stdin, not both.")
+    if temporary:
+        return _Chosen(temporary_password(settings.password_min_length), int(time.time()) + LIFETIME)
+    return _Chosen(_read_password(settings, name, from_stdin=from_stdin))
+
+
 def _read_password(settings: Settings, name: str, *, from_stdin: bool) -> str:
     if from_stdin:
         try:
@@ -163,6 +221,6 @@ def _read_password(settings: Settings, name: str, *, from_stdin: bool) -> str:
             raise click.ClickException("The password on standard input is not UTF-8.") from None
     else:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    if fault := complaint(password, settings.password_min_length, (settings.site_name, name)):
+    if fault := complaint(password, settings.password_min_length, (*settings.words_of_site, name)):
         raise click.ClickException(f"This password cannot be used. {fault}")
     return str(password)

@@ -48,6 +48,20 @@ class Events:
         )
         return [Event(*row) for row in rows]
 
+    async def failures_since_last_sign_in(self, user_id: str) -> tuple[int, int | None]:
+        """Count the sign-ins that failed since the last one that did not.
+
+        Returns:
+            How many, and when the last one was: seconds since 1970, `None` if there was none.
+        """
+        rows = await self.database.read(
+            "SELECT (SELECT count(*) FROM events WHERE user_id = $1 AND kind = 'sign_in_failed' AND id > coalesce("
+            "(SELECT max(id) FROM events WHERE user_id = $1 AND kind = 'signed_in'), '')),"
+            " (SELECT max(happened_at) FROM events WHERE user_id = $1 AND kind = 'signed_in')",
+            user_id,
+        )
+        return int(rows[0][0]), rows[0][1]
+
     async def list_since(self, happened_at: int, user_ids: Sequence[str], at_most: int) -> list[Event]:
         """List the last events of some users since then, oldest first.
 

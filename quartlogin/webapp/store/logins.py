@@ -18,7 +18,7 @@ _Question = tuple[str, str, int, int]
 _SIZES: Final = (1, 4, 16, 64)
 _FIND: Final = {
     size: (
-        "SELECT l.id_hash, l.user_id, u.username, u.epoch, l.ref, l.seen_at, l.secrets"  # noqa: S608 -- numbers only
+        "SELECT l.id_hash, l.user_id, u.username, u.epoch, u.must_change_password, l.ref, l.seen_at, l.secrets"  # noqa: S608 -- numbers only
         " FROM logins l JOIN users u ON u.id = l.user_id"
         f" WHERE l.id_hash IN ({', '.join(f'${number + 3}' for number in range(size))})"
         " AND u.is_active AND l.epoch = u.epoch"
@@ -294,5 +294,5 @@ def _found(row: Row | None, user_id: str) -> FoundLogin | None:
     """Make what was found, if it is this user's."""
     if row is None or row[1] != user_id:
         return None
-    _, _, username, epoch, ref, seen_at, secrets = row
-    return FoundLogin(User(user_id, username, epoch, ref), seen_at, secrets)
+    _, _, username, epoch, must_change, ref, seen_at, secrets = row
+    return FoundLogin(User(user_id, username, epoch, ref, bool(must_change)), seen_at, secrets)

@@ -27,6 +27,8 @@ class User(UserMixin):
     epoch: int = 0
     #: The name of the login that this request belongs to.
     login_ref: str = ""
+    #: Whether nothing else can be done before.
+    must_change_password: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,9 @@ class NewUser:
     username_key: str
     #: argon2's PHC string.
     password_hash: str = field(repr=False)
+    #: Until when somebody can sign in with it, who has to change it then: seconds since 1970. `None`: it is not a
+    #: temporary one.
+    temporary_until: int | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,12 @@ class Credentials:
     user: User
     password_hash: str = field(repr=False)
     is_active: bool
+    #: When nobody can sign in with this password any more: seconds since 1970. `None`: never.
+    password_expires_at: int | None = None
+
+    def has_expired(self, now: int) -> bool:
+        """Tell whether nobody can sign in with this password any more, now being in seconds since 1970."""
+        return self.password_expires_at is not None and self.password_expires_at <= now
 
 
 @dataclass(frozen=True)

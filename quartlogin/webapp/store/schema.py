@@ -9,7 +9,7 @@ from .database import Transaction
 from .errors import DatabaseRefused
 
 #: The version of `schema.sql`, and of this code.
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 #: The table that says that a database is ours.
 _OURS: Final = "quartlogin_schema"
@@ -55,6 +55,10 @@ CREATE TABLE attempts (
     last_at BIGINT NOT NULL
 );
 CREATE INDEX attempts_by_time ON attempts (last_at);
+""",
+    4: """
+ALTER TABLE users ADD COLUMN must_change_password BOOLEAN NOT NULL DEFAULT FALSE;
+ALTER TABLE users ADD COLUMN password_expires_at BIGINT;
 """,
 }
 

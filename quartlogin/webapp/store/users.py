@@ -1,9 +1,9 @@
 """The table of users: one method for each question, with its SQL."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from .attempts import Attempts
 from .database import Database, Transaction
@@ -24,16 +24,20 @@ class Users:
     async def find_credentials(self, username_key: str) -> Credentials | None:
         """Find what a sign-in under this normalised name is checked against, also of a disabled user."""
         rows = await self.database.read(
-            "SELECT id, username, epoch, password_hash, is_active FROM users WHERE username_key = $1", username_key
+            "SELECT id, username, epoch, must_change_password, password_hash, is_active, password_expires_at"
+            " FROM users WHERE username_key = $1",
+            username_key,
         )
-        return _credentials(*rows[0]) if rows else None
+        return _credentials(rows[0]) if rows else None
 
     async def find_credentials_of(self, user_id: str) -> Credentials | None:
         """Find what the password of a signed-in user is checked against."""
         rows = await self.database.read(
-            "SELECT id, username, epoch, password_hash, is_active FROM users WHERE id = $1", user_id
+            "SELECT id, username, epoch, must_change_password, password_hash, is_active, password_expires_at"
+            " FROM users WHERE id = $1",
+            user_id,
         )
-        return _credentials(*rows[0]) if rows else None
+        return _credentials(rows[0]) if rows else None
 
     async def add(self, new: NewUser, event: Event) -> None:
         """Add a user, and what is to be told of it; all or nothing.
@@ -57,9 +61,10 @@ class Users:
         """
         try:
             await transaction.run(
-                "INSERT INTO users (id, username, username_key, password_hash, created_at, password_changed_at)"
-                " VALUES ($1, $2, $3, $4, $5, $5)",
+                "INSERT INTO users (id, username, username_key, password_hash, created_at, password_changed_at,"
+                " must_change_password, password_expires_at) VALUES ($1, $2, $3, $4, $5, $5, $6, $7)",
                 *(new.user.id, new.user.username, new.username_key, new.password_hash, now),
+                *(new.temporary_until is not None, new.temporary_until),
             )
         except Conflict as error:
             raise UsernameTaken from error
@@ -78,7 +83,8 @@ class Users:
             The new epoch; `None` if the old hash is not, or no longer, the user's.
         """
         rows = await transaction.run(
-            "UPDATE users SET password_hash = $3, password_changed_at = $4, epoch = epoch + 1"
+            "UPDATE users SET password_hash = $3, password_changed_at = $4, epoch = epoch + 1,"
+            " must_change_password = FALSE, password_expires_at = NULL"
             " WHERE id = $1 AND password_hash = $2 AND is_active RETURNING epoch",
             *(user_id, old, new, now),
         )
@@ -87,18 +93,56 @@ class Users:
         await Attempts.forget_user(transaction, user_id)
         return int(rows[0][0])
 
-    async def set_password(self, user_id: str, password_hash: str, event: Event) -> bool:
-        """Give a user another password and end every login and token; False if the user is gone."""
+    async def set_password(
+        self, user_id: str, password_hash: str, event: Event, temporary_until: int | None = None
+    ) -> bool:
+        """Give a user another password and end every login and token; False if the user is gone.
+
+        Args:
+            user_id: Whose.
+            password_hash: argon2's PHC string.
+            event: What is to be told.
+            temporary_until: Until when somebody can sign in with it, once, who has to change it then: seconds since
+                1970. `None`: it is no temporary one.
+        """
 
         async def work(transaction: Transaction) -> bool:
             rows = await transaction.run(
-                "UPDATE users SET password_hash = $2, password_changed_at = $3, epoch = epoch + 1"
-                " WHERE id = $1 RETURNING id",
-                *(user_id, password_hash, event.happened_at),
+                "UPDATE users SET password_hash = $2, password_changed_at = $3, epoch = epoch + 1,"
+                " must_change_password = $4, password_expires_at = $5 WHERE id = $1 RETURNING id",
+                *(user_id, password_hash, event.happened_at, temporary_until is not None, temporary_until),
             )
             if rows:
                 await _end_logins(transaction, user_id)
                 await Attempts.forget_user(transaction, user_id)
+                await Events.insert(transaction, event)
+            return bool(rows)
+
+        return await self.database.transaction(work)
+
+    @staticmethod
+    async def use_up_temporary_password(transaction: Transaction, user_id: str, now: int) -> None:
+        """Have nobody sign in again with a temporary password; one that is not temporary stays as it is.
+
+        Raises:
+            Conflict: Somebody has signed in with it already, or it has expired.
+        """
+        rows = await transaction.run(
+            "UPDATE users SET password_expires_at = CASE WHEN password_expires_at > $2 THEN $2 END"
+            " WHERE id = $1 AND (password_expires_at IS NULL OR password_expires_at > $2) RETURNING id",
+            *(user_id, now),
+        )
+        if not rows:
+            raise Conflict("This temporary password is used up.")
+
+    async def require_change(self, user_id: str, event: Event) -> bool:
+        """Have a user change the password before anything else; False if the user is gone."""
+
+        async def work(transaction: Transaction) -> bool:
+            rows = await transaction.run(
+                "UPDATE users SET must_change_password = TRUE WHERE id = $1 RETURNING id", user_id
+            )
+            if rows:
                 await Events.insert(transaction, event)
             return bool(rows)
 
@@ -218,5 +262,7 @@ async def _end_logins(transaction: Transaction, user_id: str) -> None:
     await transaction.run("DELETE FROM logins WHERE user_id = $1", user_id)
 
 
-def _credentials(user_id: str, username: str, epoch: int, password_hash: str, is_active: bool) -> Credentials:
-    return Credentials(User(user_id, username, epoch), password_hash, bool(is_active))
+def _credentials(row: Sequence[Any]) -> Credentials:
+    user_id, username, epoch, must_change, password_hash, is_active, expires_at = row
+    user = User(user_id, username, epoch, must_change_password=bool(must_change))
+    return Credentials(user, password_hash, bool(is_active), expires_at)

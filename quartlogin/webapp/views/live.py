@@ -40,7 +40,8 @@ async def live() -> None:
 
 async def _tell(user: Any, events: Any) -> None:
     async for event in events:
-        if await services().logins.find(user.id) is None:
+        found = await services().logins.find(user.id)
+        if found is None or found.must_change_password:
             await websocket.close(_POLICY_VIOLATION, "The login has ended.")
             return
         await websocket.send_json(_message(event, user.login_ref))

@@ -7,15 +7,16 @@ from quart.typing import ResponseReturnValue
 
 from quartlogin import LoginRefused, current_user
 
-from ..accounts import PasswordChangedMeanwhile
+from ..accounts import BreachedPassword, PasswordChangedMeanwhile, SamePassword
 from ..forms import PasswordForm
 from ..services import services
 from .freshness import password_typed_lately
-from .sign_in import WRONG_PASSWORD
+from .sign_in import BREACHED, WRONG_PASSWORD
 
 blueprint = Blueprint("password", __name__)
 
 _MEANWHILE: Final = "The password was changed elsewhere a moment ago, so this change was not made. Look at it again."
+_SAME: Final = "This is the password that has to be changed: choose another one."
 
 
 @blueprint.route("/account/password", methods=["GET", "POST"])
@@ -24,7 +25,7 @@ async def change() -> ResponseReturnValue:
     """Change the password; every other sign-in ends."""
     settings, user = services().settings, await current_user
     form = await PasswordForm.read(
-        password_min_length=settings.password_min_length, site_name=settings.site_name, username=user.username
+        password_min_length=settings.password_min_length, barred_words=settings.words_of_site, username=user.username
     )
     if form.is_complete():
         try:
@@ -33,6 +34,10 @@ async def change() -> ResponseReturnValue:
             )
         except (LoginRefused, PasswordChangedMeanwhile):
             form.refuse("current_password", _MEANWHILE)
+        except BreachedPassword:
+            form.refuse("new_password", BREACHED)
+        except SamePassword:
+            form.refuse("new_password", _SAME)
         else:
             if is_changed:
                 await flash("Your password is changed, and all your other sign-ins have ended.")

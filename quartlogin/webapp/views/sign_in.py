@@ -5,10 +5,12 @@ from quart.typing import ResponseReturnValue
 
 from quartlogin import LoginRefused, confirm_login, current_user, login_required, login_user, logout_user
 
+from ..accounts import BreachedPassword
 from ..forms import LoginForm, LogoutForm, ReauthenticationForm, RegistrationForm
 from ..headers import CLEAR_SITE_DATA
 from ..services import services
 from ..store import UsernameTaken
+from . import welcome
 from .next_page import next_page
 
 blueprint = Blueprint("sign_in", __name__)
@@ -16,12 +18,7 @@ blueprint = Blueprint("sign_in", __name__)
 #: One sentence for every failed sign-in, whatever the reason (OWASP Authentication Cheat Sheet).
 FAILED = "The username or the password is not right."
 WRONG_PASSWORD = "The password is not right."  # noqa: S105 -- a sentence
-
-#: What somebody is told at the next sign-in whose remember cookie has been used by two browsers.
-COPIED = (
-    "A copy of one of your sign-ins was used, so that sign-in was ended. "
-    "If you do not know why, change your password and look through your account."
-)
+BREACHED = "This password is known from a breach, so it is guessed first: choose another one."
 
 
 @blueprint.get("/")
@@ -38,11 +35,12 @@ async def login() -> ResponseReturnValue:
         return redirect(next_page(form.next.data, "sign_in.home"))
     if form.is_complete():
         user = await services().accounts.authenticate(form.username.data or "", form.password.data or "")
-        if user is not None and await login_user(user, remember=form.remember.data):
-            services().accounts.recognise_browser(user)
-            if await services().store.users.take_copied_at(user.id) is not None:
-                await flash(COPIED)
-            return redirect(next_page(form.next.data, "sign_in.home"))
+        if user is not None:
+            meanwhile = await welcome.since_last_sign_in(user)
+            if await login_user(user, remember=form.remember.data):
+                services().accounts.recognise_browser(user)
+                await welcome.tell(user, meanwhile)
+                return redirect(next_page(form.next.data, "sign_in.home"))
         form.refuse("password", FAILED)
     return await render_template("login.html", form=form), 400 if form.errors else 200
 
@@ -66,7 +64,9 @@ async def register() -> ResponseReturnValue:
     settings, accounts = services().settings, services().accounts
     if not settings.registration:
         abort(404)
-    form = await RegistrationForm.read(password_min_length=settings.password_min_length, site_name=settings.site_name)
+    form = await RegistrationForm.read(
+        password_min_length=settings.password_min_length, barred_words=settings.words_of_site
+    )
     if request.method != "POST" and (await current_user).is_authenticated:
         return redirect(url_for("sign_in.home"))
     if form.is_complete():
@@ -76,6 +76,8 @@ async def register() -> ResponseReturnValue:
             accounts.recognise_browser(new.user)
         except UsernameTaken:
             form.refuse("username", "This name is taken: choose another one.")
+        except BreachedPassword:
+            form.refuse("password", BREACHED)
         else:
             await flash("Your account is ready.")
             return redirect(url_for("sign_in.home"))

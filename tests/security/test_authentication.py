@@ -1,0 +1,549 @@
+"""ASVS 5.0.0, V6: what an attacker of passwords and sign-ins meets, and what the documentation says of it."""
+
+import ast
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+from unicodedata import normalize
+
+import pytest
+from quart import Quart
+
+import quartlogin.webapp
+from databases import both_databases, run_sql
+from quartlogin.webapp import common_passwords, create_app
+from quartlogin.webapp.forms import SignedForm
+from quartlogin.webapp.services import services_of
+from quartlogin.webapp.settings import Settings
+from quartlogin.webapp.throttle import LONGEST_DELAY, MOST_FAILURES, WINDOW, Rule
+from visitors import KEY, PASSWORD, Page, Visitor, add_user, set_active, with_cheap_hashes
+
+PAGE = (Path(__file__).parents[2] / "docs" / "application.md").read_text(encoding="utf-8")
+PACKAGE = Path(quartlogin.webapp.__file__).parent
+WRONG = "not the right password"
+NEW_PASSWORD = "another staple, another horse"
+NewVisitor = Callable[[], Visitor]
+
+
+def section(title: str) -> str:
+    """A section of docs/application.md."""
+    return PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def numbers(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", text)]
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, to be moved on."""
+    now = [float(int(time.time()))]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+async def alice(app: Quart) -> str:
+    return (await add_user(app, "Alice")).id
+
+
+async def guess(app: Quart, username: str = "Alice", password: str = WRONG, address: str = "192.0.2.1") -> Page:
+    """Somebody without any cookies tries a password."""
+    visitor = Visitor(app.test_client())
+    page = await visitor.get("/login")
+    fields = {"csrf_token": page.token, "username": username, "password": password}
+    return await visitor.post("/login", fields, scope_base={"client": (address, 1)})
+
+
+async def change(visitor: Visitor, current: str = PASSWORD, new: str = NEW_PASSWORD) -> Page:
+    return await visitor.fill_in("/account/password", current_password=current, new_password=new)
+
+
+# --- 6.1: what is documented
+
+
+@pytest.mark.requirement("6.1.1")
+def test_the_limits_in_the_docs_are_those_of_the_code() -> None:
+    text, rule = section("How guessing is slowed down"), Rule(Settings().login_failures_per_account)
+    rows = dict(re.findall(r"^\| ([^|]+?) \| (.*) \|$", text, re.MULTILINE))
+    [account] = [row for name, row in rows.items() if name.startswith("failures in a row of an account")]
+    [address] = [row for name, row in rows.items() if name.startswith("failures from an address")]
+    [registering] = [row for name, row in rows.items() if name.startswith("attempts to register")]
+    [hundred] = [name for name in rows if name.startswith("of those")]
+    free = rule.limit // 2
+
+    window = WINDOW // 60
+    assert numbers(account) == [
+        *(rule.limit, window, free),
+        *(rule.delay_after(failures) for failures in range(free, free + 6)),
+        LONGEST_DELAY,
+    ]
+    assert rule.delay_after(free - 1) == 0
+    assert rule.delay_after(MOST_FAILURES - 1) == LONGEST_DELAY
+    assert numbers(address) == [Settings().login_failures_per_address, window, window]
+    assert numbers(registering) == [Settings().login_failures_per_address, window]
+    assert numbers(hundred) == [MOST_FAILURES]
+    assert set(re.findall(r"`([A-Z_]{5,})[`=]", text)) <= {name.upper() for name in vars(Settings())}
+
+
+@pytest.mark.requirement("6.1.1", "6.3.1")
+@both_databases
+async def test_a_stranger_who_tries_fifty_passwords_locks_nobody_out(app: Quart, alice: str, now: list[float]) -> None:
+    desk = Visitor(app.test_client())
+    await desk.sign_in("Alice")
+
+    answers = [await guess(app) for _ in range(50)]
+
+    assert [page.status for page in answers] == [400] * 5 + [429] * 45
+    assert await desk.is_signed_in()
+    told = int(answers[-1].headers["Retry-After"])
+    assert told <= Rule(10).delay_after(5)
+    assert (await guess(app, password=PASSWORD, address="198.51.100.7")).status == 429
+    now[0] += told
+    assert (await guess(app, password=PASSWORD, address="198.51.100.7")).status == 302
+
+
+@pytest.mark.requirement("6.1.2", "6.2.11")
+async def test_the_words_that_are_barred_are_the_documented_ones(database: str) -> None:
+    settings = {"SITE_NAME": "Wonderland", "BARRED_WORDS": ["Cheshire", "Jabberwock"]}
+    app = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY, **settings))
+
+    async with app.test_app():
+        refused = [
+            await Visitor(app.test_client()).register("dormouse", password)
+            for password in ("wonderland-wonderland", "Dormouse.2026.2026", "cheshireCHESHIRE", "jabberwock!!!!!!!!")
+        ]
+        taken = await Visitor(app.test_client()).register("dormouse", "the cheshire cat of wonderland grins")
+
+    text = section("Words barred from passwords")
+    assert {"SITE_NAME", "BARRED_WORDS"} == set(re.findall(r"`([A-Z_]+)`", text))
+    assert "the username" in text
+    assert Settings().words_of_site == (Settings().site_name,)
+    assert ["made of your name or of this site" in page.errors_beside("password") for page in refused] == [True] * 4
+    assert taken.status == 302
+
+
+@pytest.mark.requirement("6.1.2")
+@pytest.mark.parametrize("username", ["Ａlice Smith", "Zoe\u0308 Smith", "ſmith alice"])
+async def test_a_name_bars_its_letters_however_they_are_typed(visitor: Visitor, username: str) -> None:
+    words = normalize("NFKC", username)
+
+    page = await visitor.register(username, f"{words}{words}")
+
+    assert "made of your name" in page.errors_beside("password")
+
+
+@pytest.mark.requirement("6.1.3", "6.3.6")
+def test_the_ways_to_sign_in_are_the_documented_ones() -> None:
+    """Whoever adds a way has to call one of these names, and finds this test."""
+    ways = re.findall(r"^\| (\w[\w ]*) \|", section("Ways to sign in and their strength"), re.MULTILINE)
+
+    assert ways == ["way", "password", "remember cookie", "bearer token"]
+    assert users_of("login_user") == {"views/sign_in.py"}
+    assert users_of("create_bearer_token") == {"cli/tokens.py", "views/tokens.py"}
+    assert (
+        users_of("request_loader", "as_user", "set_user", "force", "import_flask_login", "session_transaction") == set()
+    )
+
+
+def users_of(*names: str) -> set[str]:
+    """The modules of the application that have these names in their code, or as a keyword."""
+    return {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if {getattr(node, "id", None), getattr(node, "attr", None), getattr(node, "arg", None)} & set(names)
+    }
+
+
+@pytest.mark.requirement("6.3.3", "6.4.3")
+def test_what_is_missing_is_said() -> None:
+    text = section("Ways to sign in and their strength")
+
+    assert "There is no second factor" in text
+    assert "resetting it by mail is not provided" in text
+    assert "`second_step`" in section("Code of your own")
+
+
+@pytest.mark.requirement("6.2.12", "6.3.3", "6.3.7")
+def test_the_hooks_in_the_docs_are_those_of_the_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = section("Code of your own")
+    [source] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("QUARTLOGIN_SECRET_KEY", KEY)
+    names: dict[str, Any] = {}
+
+    exec(compile(source, "application.md", "exec"), names)
+
+    in_app = services_of(names["app"]).accounts.hooks
+    assert vars(in_app) == {name: names[name] for name in re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)}
+    assert numbers(text.partition("```")[0]) == [quartlogin.webapp.hooks.PATIENCE]
+
+
+# --- 6.2: passwords
+
+
+@pytest.mark.requirement("6.2.1", "N1", "N3")
+@pytest.mark.parametrize("letter", ["x", "7", " ", "é", "字", "😀", "\u200d", "ǆ"], ids=ascii)
+async def test_fifteen_characters_are_enough_and_fourteen_are_not(new_visitor: NewVisitor, letter: str) -> None:
+    """Each code point is one character, whatever it takes in bytes; the first keep it from being one letter's."""
+    short = await new_visitor().register("Alice", "q7" + letter * 12)
+    enough = await new_visitor().register("Alice", "q7" + letter * 13)
+
+    assert (short.status, short.errors_beside("password")) == (400, "Use at least 15 characters; these are 14.")
+    assert enough.status == 302
+
+
+@pytest.mark.requirement("6.2.3")
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"current_password": ""},
+        {"current_password": " "},
+        {"current_password": "\x00"},
+        {"current_password": PASSWORD[:-1]},
+        {"current_password": PASSWORD + " "},
+        {"current_password": " " + PASSWORD},
+        {"current_password": PASSWORD + "\x00"},
+        {"current_password": PASSWORD.upper()},
+        {"current_password": PASSWORD + "x" * 1024},
+        {"current_password": NEW_PASSWORD},
+        {"current": PASSWORD},
+        {"password": PASSWORD},
+        {"Current_Password": PASSWORD},
+        {"current_password ": PASSWORD},
+        {"current_password[]": PASSWORD},
+        {"current_password.0": PASSWORD},
+        {"username": "Alice", "password": PASSWORD},
+    ],
+    ids=repr,
+)
+async def test_nothing_is_changed_without_the_current_password(
+    visitor: Visitor, new_visitor: NewVisitor, fields: dict[str, str]
+) -> None:
+    await visitor.register("Alice")
+
+    page = await visitor.fill_in("/account/password", new_password=NEW_PASSWORD, **fields)
+
+    assert page.status == 400
+    assert (await new_visitor().sign_in("Alice", NEW_PASSWORD)).status == 400
+    assert (await new_visitor().sign_in("Alice", PASSWORD)).status == 302
+
+
+@pytest.mark.requirement("6.2.3")
+@pytest.mark.parametrize("new", ["", " " * 14, "short"])
+async def test_nothing_is_changed_without_a_new_password(visitor: Visitor, new_visitor: NewVisitor, new: str) -> None:
+    await visitor.register("Alice")
+
+    assert (await change(visitor, new=new)).status == 400
+    assert (await new_visitor().sign_in("Alice", PASSWORD)).status == 302
+
+
+LONG_ENOUGH = [
+    entry
+    for entry in Path(common_passwords.__file__).with_name("common_passwords.txt").read_text("utf-8").splitlines()
+    if len(entry) >= Settings().password_min_length
+]
+
+
+@pytest.mark.requirement("6.2.4", "N7")
+async def test_common_passwords_are_refused_at_registering_and_changing(
+    app: Quart, visitor: Visitor, new_visitor: NewVisitor
+) -> None:
+    await visitor.register("Alice")
+    sample = Random(6).sample(LONG_ENOUGH, 20)
+
+    registering = [await new_visitor().register("Bob", password) for password in sample]
+    changing = [await change(visitor, new=password) for password in sample]
+
+    told = {page.errors_beside("password") for page in registering}
+    told |= {page.errors_beside("new_password") for page in changing}
+    assert {page.status for page in (*registering, *changing)} == {400}
+    assert told == {"Too many people use this password, so it is guessed first: choose another one."}
+    assert len(LONG_ENOUGH) >= 3000
+
+
+@pytest.mark.requirement("N7")
+@pytest.mark.parametrize("password", ["passwordqzjwkfmxutrbpelcdnaoi", "manchesterunited qzjw", "aliceqzjwkfmxutrbpe"])
+async def test_the_whole_password_is_compared_with_what_is_barred(visitor: Visitor, password: str) -> None:
+    assert (await visitor.register("Alice", password)).status == 302
+
+
+@pytest.mark.requirement("N8")
+async def test_who_is_refused_a_password_is_told_why(new_visitor: NewVisitor) -> None:
+    pages = [
+        await new_visitor().register("Alice", password)
+        for password in ("short", "manchesterunited", "alicealicealicealice", "x" * 1025)
+    ]
+
+    told = [page.errors_beside("password") for page in pages]
+    assert len(set(told)) == 4
+    assert all("Use at " in sentence or "choose another one" in sentence for sentence in told)
+    assert "a sentence is easy to remember" in pages[0].text
+
+
+FORMS = ["/login", "/register", "/reauthenticate", "/account/password", "/account/delete"]
+
+
+def password_inputs(page: Page) -> list[str]:
+    return [tag for tag in re.findall(r"<input[^>]*>", page.text) if re.search(r'name="\w*password"', tag)]
+
+
+@pytest.mark.requirement("6.2.6", "6.2.7", "N11")
+@pytest.mark.parametrize("path", FORMS)
+async def test_password_fields_hide_what_is_typed_and_suit_password_managers(
+    visitor: Visitor, new_visitor: NewVisitor, path: str
+) -> None:
+    await visitor.register("Alice")
+    who = new_visitor() if path in {"/login", "/register"} else visitor
+    typed = "wrong, and too short"[:14]
+    fields = {"username": "Bob", "password": typed, "current_password": typed, "new_password": typed}
+
+    page, refused = await who.get(path), await who.fill_in(path, **fields)
+
+    assert refused.status == 400
+    for shown in (page, refused):
+        inputs = password_inputs(shown)
+        assert inputs
+        assert all('type="password"' in tag for tag in inputs)
+        assert all(re.search(r'autocomplete="(?:current|new)-password"', tag) for tag in inputs)
+        assert not re.search(r'value="[^"]', "".join(inputs))
+        assert typed not in shown.text
+        assert not re.search(r'onpaste|oncopy|ondrop|maxlength|type="password"[^>]*autocomplete="off"', shown.text)
+
+
+@pytest.mark.requirement("6.2.7")
+async def test_each_field_says_which_password_it_wants(visitor: Visitor, new_visitor: NewVisitor) -> None:
+    await visitor.register("Alice")
+    pages = [await new_visitor().get("/login"), await new_visitor().get("/register"), await visitor.get(FORMS[3])]
+
+    named = [
+        {(name, kind) for kind, name in re.findall(r'autocomplete="([\w-]+)"[^>]*? name="(\w+)"', page.text)}
+        | {(name, kind) for name, kind in re.findall(r'name="(\w+)"[^>]*? autocomplete="([\w-]+)"', page.text)}
+        for page in pages
+    ]
+
+    assert named == [
+        {("username", "username"), ("password", "current-password")},
+        {("username", "username"), ("password", "new-password")},
+        {("username", "username"), ("current_password", "current-password"), ("new_password", "new-password")},
+    ]
+
+
+#: Two passwords that somebody might take for one: cut, trimmed, folded, or read as something else.
+DISTINCT = [
+    ("correct horse battery", "correct horse battery "),
+    ("correct horse battery", " correct horse battery"),
+    ("correct horse battery", "correct  horse battery"),
+    ("correct horse battery", "correct\thorse battery"),
+    ("correct horse battery", "correct\u00a0horse battery"),
+    ("correct horse battery", "correct horse battery\n"),
+    ("correct horse battery", "correct horse battery\x00"),
+    ("correct\x00horse battery", "correct\x00house battery"),
+    ("correct horse battery", "Correct horse battery"),
+    ("correct horse battery", "CORRECT HORSE BATTERY"),
+    ("correct horse battery", "correct horse batterу"),
+    ("ﬁve boxing wizards", "five boxing wizards"),
+    ("ｃorrect horse battery", "correct horse battery"),
+    ("correct horse battery ²", "correct horse battery 2"),
+    ("straße straße straße", "strasse strasse strasse"),
+    ("ıstanbul istanbul", "istanbul istanbul"),
+    ("correct+horse+battery", "correct horse battery"),
+    ("correct%20horse%20battery", "correct horse battery"),
+    ("correct&amp;horse&amp;battery", "correct&horse&battery"),
+    ("correct\\u0020horse\\u0020battery", "correct horse battery"),
+    ("e\u0301tude " * 5, "etude " * 5),
+    ("zero\u200bwidth\u200bspaces", "zerowidthspaces"),
+    ("👩‍💻 👩‍💻 👩‍💻 👩‍💻 👩‍💻", "👩💻 👩💻 👩💻 👩💻 👩💻"),
+    *((f"{'x' * size}a", f"{'x' * size}b") for size in (15, 16, 31, 32, 55, 63, 64, 71, 72, 127, 128, 255, 256, 1023)),
+    *((f"{'x' * size}a", f"{'x' * size}") for size in (72, 128, 1023)),
+    *(("é" * size + "a", "é" * size + "b") for size in (35, 36, 64, 511, 1023)),
+]
+
+
+@pytest.mark.requirement("6.2.8", "N4")
+@pytest.mark.parametrize(("chosen", "typed"), DISTINCT, ids=range(len(DISTINCT)))
+async def test_only_the_very_password_signs_in(new_visitor: NewVisitor, chosen: str, typed: str) -> None:
+    registered = await new_visitor().register("Mallory", chosen)
+
+    wrong, right = await new_visitor().sign_in("Mallory", typed), await new_visitor().sign_in("Mallory", chosen)
+
+    assert [page.status for page in (registered, wrong, right)] == [302, 400, 302]
+
+
+@pytest.mark.requirement("6.2.9", "N2", "N5")
+@pytest.mark.parametrize(
+    "password",
+    [
+        "x7" * 32,
+        "😀字é " * 16,
+        "".join(map(chr, range(0x20, 0x7F))),
+        " " + "".join(map(chr, range(0xA0, 0x180))),
+        "".join(map(chr, range(0x1F600, 0x1F640))),
+        "нотариально заверенный скриншот, и ещё сорок символов после него",
+        "パスワード" * 13,
+        "\u202ehidden\u200b and \ufeff odd\x07 \x7f characters \U0010ffff, all of them kept, none left out",
+    ],
+    ids=range(8),
+)
+async def test_sixty_four_characters_of_any_kind_are_a_password(new_visitor: NewVisitor, password: str) -> None:
+    registered = await new_visitor().register("Alice", password)
+
+    assert len(password) >= 64
+    assert registered.status == 302
+    assert (await new_visitor().sign_in("Alice", password)).status == 302
+    assert (await new_visitor().sign_in("Alice", password[:-1])).status == 400
+
+
+@pytest.mark.requirement("6.2.11")
+@pytest.mark.parametrize("password", ["mallory-quartlogin", "QUARTLOGINmallory!!", "malloryMALLORY12345"])
+async def test_a_password_of_the_name_and_the_site_is_refused_everywhere(
+    visitor: Visitor, new_visitor: NewVisitor, password: str
+) -> None:
+    registering = await visitor.register("Mallory", password)
+    await visitor.register("Mallory")
+    changing = await change(visitor, new=password)
+
+    assert "made of your name" in registering.errors_beside("password")
+    assert "made of your name" in changing.errors_beside("new_password")
+
+
+# --- 6.3: signing in
+
+
+@pytest.mark.requirement("6.3.1", "C15")
+async def test_a_dictionary_with_the_right_password_in_it_finds_nothing(app: Quart, alice: str) -> None:
+    """What a guesser does who does not wait, from several addresses, with the needle behind the sixth place."""
+    for needle in (6, 20, 40):
+        words = [f"guess number {number}" for number in range(60)]
+        words[needle] = PASSWORD
+
+        found = [
+            word
+            for number, word in enumerate(words)
+            if (await guess(app, password=word, address=f"192.0.2.{number % 4}")).status == 302
+        ]
+
+        assert found == []
+
+
+@pytest.mark.requirement("6.3.2")
+async def test_a_new_site_has_nobody_in_it(app: Quart, database: str) -> None:
+    assert run_sql(database, "SELECT count(*) FROM users") == [(0,)]
+    for name in ("admin", "root", "administrator", "test", "guest", "user", "quartlogin"):
+        for password in (name, "", "password", "changeme", f"{name}{name}{name}"):
+            page = await guess(app, name, password, address=f"192.0.2.{len(name)}")
+            assert page.status in {400, 429}
+
+
+@pytest.mark.requirement("6.3.4")
+@both_databases
+async def test_a_disabled_user_gets_in_by_none_of_the_ways(app: Quart, visitor: Visitor, database: str) -> None:
+    await add_user(app, "Alice")
+    await visitor.fill_in("/login", username="Alice", password=PASSWORD, remember="y")
+    page = await visitor.get("/account")
+    made = await visitor.post("/account/tokens", {"csrf_token": page.token, "name": "backup"})
+    token = re.search(r"<code>([\w.-]{40,})</code>", made.text)[1]  # type: ignore[index]
+    ways = [{"Cookie": f"{name}={visitor.cookies[name]}"} for name in ("quartlogin", "quartlogin_remember")]
+    ways.append({"Authorization": f"Bearer {token}"})
+
+    async def statuses() -> list[int]:
+        return [(await app.test_client(use_cookies=False).get("/api/me", headers=way)).status_code for way in ways]
+
+    before = await statuses()
+    await set_active(app, "alice", active=False)
+
+    assert before == [200, 200, 200]
+    assert await statuses() == [302, 302, 401]
+    assert (await guess(app, password=PASSWORD)).status == 400
+
+
+@pytest.mark.requirement("6.3.5")
+@both_databases
+@pytest.mark.parametrize("failures", [4, 5, 7])
+async def test_whoever_signs_in_after_many_failures_is_told(
+    app: Quart, alice: str, now: list[float], database: str, failures: int
+) -> None:
+    owner = Visitor(app.test_client())
+    now[0] = 1_900_000_000
+    await owner.sign_in("Alice")
+    await owner.sign_out()
+    for _ in range(failures):
+        now[0] += 100
+        assert (await guess(app)).status == 400
+    now[0] += 100
+
+    await owner.sign_in("Alice")
+
+    told = (await owner.get("/")).text
+    sentence = f"Before this sign-in since the last one, 17 March 2030, 17:46 UTC, {failures} attempts have failed."
+    assert (sentence in told) == (failures >= 5)
+    kinds = [kind for (kind,) in run_sql(database, "SELECT kind FROM events")]
+    assert kinds.count("signed_in_after_failures") == (failures >= 5)
+    await owner.sign_out()
+    await owner.sign_in("Alice")
+    assert "attempts have failed" not in (await owner.get("/")).text
+
+
+@pytest.mark.requirement("6.3.5")
+async def test_the_first_sign_in_is_told_of_failures_too(app: Quart, alice: str, visitor: Visitor) -> None:
+    for _ in range(5):
+        await visitor.sign_in("Alice", WRONG)
+    run_sql(services_of(app).settings.database, "DELETE FROM attempts")
+
+    await visitor.sign_in("Alice")
+
+    assert "Before this sign-in 5 attempts have failed." in (await visitor.get("/")).text
+
+
+@pytest.mark.requirement("6.3.8", "C1")
+@both_databases
+async def test_whatever_is_wrong_the_answer_is_the_same(app: Quart, alice: str, database: str) -> None:
+    for name in ("Bob", "Carol", "Dave"):
+        await add_user(app, name)
+    await set_active(app, "bob", active=False)
+    run_sql(database, "UPDATE users SET password_hash = 'unreadable' WHERE username = 'Carol'")
+    run_sql(database, "UPDATE users SET password_expires_at = 1 WHERE username = 'Dave'")
+    tries = [("Alice", WRONG), ("Eve", PASSWORD), ("Bob", PASSWORD), ("Carol", PASSWORD), ("Dave", PASSWORD)]
+
+    pages = [await guess(app, name, password, f"192.0.2.{len(name)}") for name, password in tries]
+
+    assert {page.status for page in pages} == {400}
+    assert len({comparable(page, name) for page, (name, _) in zip(pages, tries, strict=True)}) == 1
+
+
+@pytest.mark.requirement("6.3.8", "C1")
+async def test_throttled_names_get_the_same_answer_whoever_they_are(app: Quart, alice: str, now: list[float]) -> None:
+    await add_user(app, "Bob")
+    await set_active(app, "bob", active=False)
+    pages = {}
+    for number, name in enumerate(("Alice", "Eve", "Bob")):
+        for _ in range(6):
+            pages[name] = await guess(app, name, address=f"192.0.2.{number}")
+
+    assert {page.status for page in pages.values()} == {429}
+    assert len({comparable(page, name) for name, page in pages.items()}) == 1
+
+
+def comparable(page: Page, name: str) -> str:
+    """An answer without what differs between any two: the token, the session, the date and the name that was typed."""
+    headers = [f"{key}: {value}" for key, value in page.headers if key not in {"Date", "Set-Cookie", "Content-Length"}]
+    text = re.sub(r'(name="csrf_token" value=)"\w+"', r"\1", page.text).replace(f'value="{name}"', "")
+    return "\n".join([str(page.status), *sorted(headers), text])
+
+
+# --- 6.4: recovery
+
+
+@pytest.mark.requirement("6.4.2", "N9")
+def test_there_is_no_hint_and_no_secret_question() -> None:
+    schema = (PACKAGE.parents[1] / "schema.sql").read_text(encoding="utf-8")
+    fields = {name for form in SignedForm.__subclasses__() for name in vars(form)}
+
+    assert {"username", "password", "new_password"} <= fields
+    assert not [word for word in ("hint", "question", "answer", "reminder") if word in schema]
+    assert not [name for name in fields if re.search("hint|question|answer|reminder", name)]

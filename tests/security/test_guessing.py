@@ -1,0 +1,133 @@
+"""OWASP's cheat sheets on authentication, password storage and credential stuffing: what guessing comes to."""
+
+import json
+import logging
+import re
+import time
+from statistics import quantiles
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from quart import Quart
+
+from databases import both_databases, run_sql
+from quartlogin.webapp.passwords import Passwords
+from visitors import PASSWORD, Page, Visitor, add_user
+
+WRONG = "not the right password"
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, to be moved on."""
+    now = [float(int(time.time()))]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+async def alice(app: Quart) -> str:
+    return (await add_user(app, "Alice")).id
+
+
+async def guess(app: Quart, username: str, password: str, address: str) -> Page:
+    """Somebody without any cookies tries a password."""
+    visitor = Visitor(app.test_client())
+    page = await visitor.get("/login")
+    fields = {"csrf_token": page.token, "username": username, "password": password}
+    return await visitor.post("/login", fields, scope_base={"client": (address, 1)})
+
+
+@pytest.mark.requirement("C2")
+@both_databases
+async def test_failures_from_many_addresses_add_up_on_the_account_and_the_delays_double(
+    app: Quart, alice: str, now: list[float], database: str
+) -> None:
+    waits = []
+    for number in range(20):
+        page = await guess(app, "Alice", WRONG, f"192.0.2.{number % 4}")
+        if page.status == 429:
+            waits.append(int(page.headers["Retry-After"]))
+            now[0] += waits[-1]
+            page = await guess(app, "Alice", WRONG, f"192.0.2.{number % 4}")
+        assert page.status == 400
+
+    assert run_sql(database, f"SELECT number FROM attempts WHERE name = 'user:{alice}'") == [(20,)]
+    assert waits == [min(15 * 2**doubled, 24 * 60 * 60) for doubled in range(15)]
+
+
+@pytest.mark.requirement("C3")
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/login", "password"),
+        ("/register", "password"),
+        ("/reauthenticate", "password"),
+        ("/account/password", "current_password"),
+        ("/account/password", "new_password"),
+        ("/account/delete", "password"),
+    ],
+)
+async def test_a_password_that_is_too_long_is_never_hashed(
+    app: Quart, visitor: Visitor, monkeypatch: pytest.MonkeyPatch, path: str, field: str
+) -> None:
+    await visitor.register("Alice")
+    who = Visitor(app.test_client()) if path in {"/login", "/register"} else visitor
+    token = (await who.get(path)).token
+    hashed: list[Any] = []
+    monkeypatch.setattr(PasswordHasher, "verify", lambda *_: hashed.append("verified") or True)
+    monkeypatch.setattr(PasswordHasher, "hash", lambda *_, **__: hashed.append("made"))
+
+    pages = [
+        await who.post(path, {"csrf_token": token, "username": "Alice", field: letter * size})
+        for letter, size in (("x", 1025), ("x", 60_000), ("é", 1025), ("😀", 1025), ("x", 1_000_000))
+    ]
+
+    assert [page.status for page in pages] == [400, 400, 400, 400, 413]
+    assert hashed == []
+
+
+@pytest.mark.requirement("C11")
+async def test_a_hash_takes_less_than_a_second() -> None:
+    passwords, took = Passwords(), []
+    stored = await passwords.hash(PASSWORD)
+    for _ in range(20):
+        begun = time.perf_counter()
+        assert (await passwords.check(stored, PASSWORD)).is_right
+        took.append(time.perf_counter() - begun)
+    passwords.close()
+
+    assert quantiles(took, n=20)[-1] < 1  # 95 of 100
+
+
+@pytest.mark.requirement("C15")
+async def test_one_password_for_a_hundred_names_is_stopped_and_can_be_counted(
+    app: Quart, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "quartlogin.audit")
+    await add_user(app, "name 75", "password of many people")
+
+    pages = [await guess(app, f"name {number}", "password of many people", "192.0.2.1") for number in range(100)]
+
+    told = [json.loads(record.message) for record in caplog.records if record.name == "quartlogin.audit"]
+    assert [page.status for page in pages] == [400] * 50 + [429] * 50
+    assert [event["event"] for event in told] == ["sign_in_failed"] * 50 + ["attempt_throttled"] * 50
+    assert {event["address"] for event in told} == {"192.0.2.1"}
+    assert {event.get("reason") for event in told[:50]} == {"unknown name"}
+
+
+@pytest.mark.requirement("C15")
+async def test_everybody_sees_where_they_are_signed_in_and_when_each_was_used_last(
+    visitor: Visitor, app: Quart
+) -> None:
+    await visitor.register("Alice")
+    await Visitor(app.test_client()).sign_in("Alice")
+    await guess(app, "Alice", WRONG, "192.0.2.9")
+
+    page = (await visitor.get("/account")).text
+
+    sign_ins = page.partition('id="sign-ins"')[2].partition("</section>")[0]
+    assert len(re.findall(r"signed in <time .*?last seen <time ", sign_ins)) == 2
+    assert "Failed sign-in" in page
+    assert "192.0.2.9" in page

@@ -1,0 +1,212 @@
+"""Code of whoever deploys the application: what it is asked and told, and what becomes of it when it fails."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from quart import Quart, request
+
+from databases import run_sql
+from quartlogin.webapp import Hooks, create_app, hooks
+from quartlogin.webapp.store import User
+from visitors import KEY, PASSWORD, Page, Visitor, add_user, with_cheap_hashes
+
+NEW_PASSWORD = "another staple, another horse"
+TOLD = "This password is known from a breach, so it is guessed first: choose another one."
+
+
+@dataclass
+class Hook:
+    """A hook that keeps what it was called with, and answers, raises or hangs."""
+
+    answer: Any = None
+    calls: list[Any] = field(default_factory=list)
+
+    async def __call__(self, *called_with: Any) -> Any:
+        self.calls.append(called_with)
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        if self.answer == "hang":
+            await asyncio.sleep(60)
+        return self.answer
+
+
+FAILING = [pytest.param(OSError("no network"), id="raises"), pytest.param("hang", id="hangs")]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hooks, "PATIENCE", 0.1)
+
+
+Site = Callable[..., Any]
+
+
+@pytest.fixture
+def site(database: str) -> Site:
+    """The application with hooks."""
+
+    @asynccontextmanager
+    async def serve(**named: Any) -> AsyncIterator[Quart]:
+        app = with_cheap_hashes(create_app(Hooks(**named), DATABASE=database, SECRET_KEY=KEY))
+        async with app.test_app():
+            yield app
+
+    return serve
+
+
+async def change(visitor: Visitor, current: str = PASSWORD, new: str = NEW_PASSWORD) -> Page:
+    return await visitor.fill_in("/account/password", current_password=current, new_password=new)
+
+
+# --- passwords known from a breach
+
+
+@pytest.mark.requirement("6.2.12", "N7")
+async def test_a_breached_password_is_refused_at_registering_and_changing(site: Site, database: str) -> None:
+    hook = Hook(answer=True)
+    async with site(is_breached=hook) as app:
+        visitor = Visitor(app.test_client())
+        registering = await visitor.register("Alice", "Zoe\u0308 likes umlauts")
+        await add_user(app, "Bob")
+        await visitor.sign_in("Bob")
+        changing = await change(visitor)
+        await visitor.sign_out()
+
+        assert (registering.status, registering.errors_beside("password")) == (400, TOLD)
+        assert (changing.status, changing.errors_beside("new_password")) == (400, TOLD)
+        assert hook.calls == [("Zo\u00eb likes umlauts",), (NEW_PASSWORD,)]
+        assert run_sql(database, "SELECT username FROM users") == [("Bob",)]
+        assert (await visitor.sign_in("Bob")).status == 302  # with a password that is never asked about
+
+
+@pytest.mark.requirement("6.2.12")
+async def test_what_is_not_breached_is_taken(site: Site) -> None:
+    hook = Hook(answer=False)
+    async with site(is_breached=hook) as app:
+        visitor = Visitor(app.test_client())
+
+        assert (await visitor.register("Alice")).status == 302
+        assert (await change(visitor)).status == 302
+        assert hook.calls == [(PASSWORD,), (NEW_PASSWORD,)]
+
+
+@pytest.mark.requirement("6.2.12")
+@pytest.mark.parametrize("answer", FAILING)
+async def test_a_check_that_fails_keeps_nobody_out_and_is_logged_without_the_password(
+    site: Site, answer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with site(is_breached=Hook(answer)) as app:
+        visitor = Visitor(app.test_client())
+
+        assert (await visitor.register("Alice")).status == 302
+        assert (await change(visitor)).status == 302
+    assert caplog.text.count("could not be found out: it was taken") == 2
+    assert PASSWORD not in caplog.text
+    assert NEW_PASSWORD not in caplog.text
+
+
+async def test_nothing_is_asked_about_what_is_refused_anyhow(site: Site) -> None:
+    hook = Hook(answer=False)
+    async with site(is_breached=hook) as app:
+        await add_user(app, "Alice")
+        visitor = Visitor(app.test_client())
+        await visitor.register("Alice")  # the name is taken
+        await visitor.register("Bob", "too short")
+        await visitor.sign_in("Alice")
+        await change(visitor, current="not the right password")
+
+    assert hook.calls == []
+
+
+# --- a second step
+
+
+@pytest.mark.requirement("6.3.3")
+@pytest.mark.parametrize("answer", [False, None, "yes", 1])
+async def test_a_second_step_can_refuse_whoever_knows_the_password(site: Site, answer: Any, database: str) -> None:
+    hook = Hook(answer)
+    async with site(second_step=hook) as app:
+        user = await add_user(app, "Alice")
+        visitor = Visitor(app.test_client())
+        refused = await visitor.sign_in("Alice")
+        wrong = await Visitor(app.test_client()).sign_in("Alice", "not the right password")
+
+        assert refused.text.replace(refused.token, "") == wrong.text.replace(wrong.token, "")
+        assert (refused.status, wrong.status) == (400, 400)
+        assert not await visitor.is_signed_in()
+        assert hook.calls == [(user,)]  # and never asked about a wrong password
+        assert run_sql(database, "SELECT count(*) FROM logins") == [(0,)]
+
+
+@pytest.mark.requirement("6.3.3")
+async def test_what_the_second_step_asks_for_cannot_be_guessed(site: Site) -> None:
+    async def code_is_right(_: User) -> bool:
+        return (await request.form).get("code") == "271828"
+
+    async with site(second_step=code_is_right) as app:
+        await add_user(app, "Alice")
+
+        async def sign_in(code: str) -> Page:
+            return await Visitor(app.test_client()).fill_in("/login", username="Alice", password=PASSWORD, code=code)
+
+        assert (await sign_in("271828")).status == 302
+        assert [(await sign_in(str(number))).status for number in range(6)] == [400] * 5 + [429]
+        assert (await sign_in("271828")).status == 429
+
+
+@pytest.mark.requirement("6.3.3")
+@pytest.mark.parametrize("answer", FAILING)
+async def test_a_second_step_that_fails_lets_nobody_in_and_is_not_a_wrong_password(
+    site: Site, answer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with site(second_step=Hook(answer)) as app:
+        await add_user(app, "Alice")
+        visitor = Visitor(app.test_client())
+        pages = [await visitor.sign_in("Alice") for _ in range(7)]  # nor is it counted as one
+
+        assert {(page.status, page.headers["Retry-After"]) for page in pages} == {(503, "5")}
+        assert not await visitor.is_signed_in()
+    assert "The second step failed" in caplog.text
+
+
+# --- a changed password
+
+
+@pytest.mark.requirement("6.3.7")
+async def test_a_changed_password_is_told_once_when_it_is_kept(site: Site, database: str) -> None:
+    kept: list[Any] = []
+    told: list[tuple[str, str]] = []
+
+    async def listener(user: User, address: str) -> None:
+        told.append((user.username, address))
+        kept.extend(run_sql(database, "SELECT kind FROM events WHERE kind = 'password_changed'"))
+
+    async with site(password_changed=listener) as app:
+        visitor = Visitor(app.test_client())
+        await visitor.register("Alice")
+        await change(visitor, current="not the right password")
+        await change(visitor, new="too short")
+        assert told == []
+        await change(visitor)
+
+    assert told == [("Alice", "<local>")]  # what the test client says is its address
+    assert kept == [("password_changed",)]
+
+
+@pytest.mark.requirement("6.3.7")
+@pytest.mark.parametrize("answer", FAILING)
+async def test_a_listener_that_fails_undoes_nothing(site: Site, answer: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR)
+    async with site(password_changed=Hook(answer)) as app:
+        visitor = Visitor(app.test_client())
+        await visitor.register("Alice")
+
+        assert (await change(visitor)).status == 302
+        assert await visitor.is_signed_in()
+        assert (await Visitor(app.test_client()).sign_in("Alice", NEW_PASSWORD)).status == 302
+    assert "could not be told" in caplog.text
