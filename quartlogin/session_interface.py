@@ -5,6 +5,7 @@ that is correctly signed but malformed inside.
 """
 
 import hashlib
+import zlib
 from typing import Any, Final
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -19,6 +20,8 @@ from .config import former_keys
 from .connection import current_connection
 
 _HOST_PREFIX: Final = "__Host-"
+_LONGEST_COOKIE: Final = 4096  # characters; no browser keeps a longer one (RFC 6265bis, 5.6)
+_LONGEST_CONTENTS: Final = 64 * 1024  # bytes, unpacked; a cookie of that length could unpack to three million
 
 
 class SignedSessionInterface(SecureCookieSessionInterface):
@@ -51,7 +54,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         salt = f"quartlogin session of {self._audience or app.name}"
         serializer = self._serializers.get((salt, keys))
         if serializer is None:
-            serializer = self._serializers[salt, keys] = URLSafeTimedSerializer(
+            serializer = self._serializers[salt, keys] = _SparingSerializer(
                 list(keys),
                 salt=salt,
                 serializer=self.serializer,
@@ -112,7 +115,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
 
     @staticmethod
     def _read(app: Quart, serializer: URLSafeTimedSerializer, cookie: str) -> dict[str, Any] | None:
-        if not _is_canonical(cookie):
+        if len(cookie) > _LONGEST_COOKIE or not _is_canonical(cookie):
             return None
         try:
             contents = serializer.loads(cookie, max_age=int(app.permanent_session_lifetime.total_seconds()))
@@ -125,6 +128,22 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         # Whoever holds the key wrote it, so it is worth a line in the log.
         app.logger.warning("A session cookie with a valid signature has a malformed payload: %r", contents)
         return None
+
+
+class _SparingSerializer(URLSafeTimedSerializer):
+    """Unpacks no more than a session could need: whoever has the key must not have the server's memory, too."""
+
+    def load_payload(self, payload: bytes, *args: Any, **kwargs: Any) -> Any:
+        """Read contents whose signature has been verified.
+
+        Raises:
+            ValueError: They unpack to more than `_LONGEST_CONTENTS`.
+        """
+        if payload.startswith(b"."):
+            unpacked = zlib.decompressobj().decompress(base64_decode(payload[1:]), _LONGEST_CONTENTS + 1)
+            if len(unpacked) > _LONGEST_CONTENTS:
+                raise ValueError(f"It unpacks to more than {_LONGEST_CONTENTS} bytes.")
+        return super().load_payload(payload, *args, **kwargs)
 
 
 def _is_canonical(cookie: str) -> bool:

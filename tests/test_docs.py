@@ -52,6 +52,8 @@ def test_the_table_of_events_is_the_one_in_the_code() -> None:
     assert dict(in_page) == KINDS | {
         "account_deleted": "(in the log only: the account is gone)",
         "attempt_throttled": "Attempt refused: too many before it (in the log only)",
+        "everyone_signed_out": f"{KINDS['everyone_signed_out']} (in the log only)",
+        "login_moved": f"{KINDS['login_moved']} (in the log only)",
     }
 
 

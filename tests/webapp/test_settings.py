@@ -72,6 +72,11 @@ def test_a_keyword_wins_over_the_environment() -> None:
         ({"QUARTLOGIN_SITE_NAME": "\udcff"}, "DATABASE, SITE_NAME and the secret keys have to be UTF-8 text"),
         ({"QUARTLOGIN_SECRET_KEY": KEY + "\udcff"}, "DATABASE, SITE_NAME and the secret keys have to be UTF-8 text"),
         ({"QUARTLOGIN_SECRET_KEY_FALLBACKS": "[" * 90_000}, "QUARTLOGIN_SECRET_KEY_FALLBACKS has to be a JSON list"),
+        (
+            {"QUARTLOGIN_CSP_REPORT_URL": "https://a.example; script-src *"},
+            "CSP_REPORT_URL has to be an address such as",
+        ),
+        ({"QUARTLOGIN_CSP_REPORT_URL": ""}, "CSP_REPORT_URL has to be an address such as"),
         ({"QUARTLOGIN_SITE_NAME": ""}, "SITE_NAME has to have 1 to 64 characters."),
     ],
     ids=str,
