@@ -5,7 +5,6 @@ that is correctly signed but malformed inside.
 """
 
 import hashlib
-import zlib
 from typing import Any, Final
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -18,10 +17,10 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from .caching import mark_private
 from .config import former_keys
 from .connection import current_connection
+from .unpacking import SparingSerializer
 
 _HOST_PREFIX: Final = "__Host-"
 _LONGEST_COOKIE: Final = 4096  # characters; no browser keeps a longer one (RFC 6265bis, 5.6)
-_LONGEST_CONTENTS: Final = 64 * 1024  # bytes, unpacked; a cookie of that length could unpack to three million
 
 
 class SignedSessionInterface(SecureCookieSessionInterface):
@@ -30,6 +29,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
     - Whatever is wrong with a cookie (tampered, expired, of another app, malformed inside), the session is empty.
     - Over https, or with `SESSION_COOKIE_SECURE`, the cookie is `Secure` and its name starts with `__Host-`, so
       that no other host and no plain connection can set it (RFC 6265bis, 4.1.3).
+    - So it is if the cookie has more than 4096 characters, which no browser keeps, or unpacks to more than 64 KiB.
     - `SECRET_KEY_FALLBACKS` are read, never written.
     - Signers are made once for a set of keys, not for each request.
 
@@ -54,7 +54,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         salt = f"quartlogin session of {self._audience or app.name}"
         serializer = self._serializers.get((salt, keys))
         if serializer is None:
-            serializer = self._serializers[salt, keys] = _SparingSerializer(
+            serializer = self._serializers[salt, keys] = SparingSerializer(
                 list(keys),
                 salt=salt,
                 serializer=self.serializer,
@@ -128,22 +128,6 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         # Whoever holds the key wrote it, so it is worth a line in the log.
         app.logger.warning("A session cookie with a valid signature has a malformed payload: %r", contents)
         return None
-
-
-class _SparingSerializer(URLSafeTimedSerializer):
-    """Unpacks no more than a session could need: whoever has the key must not have the server's memory, too."""
-
-    def load_payload(self, payload: bytes, *args: Any, **kwargs: Any) -> Any:
-        """Read contents whose signature has been verified.
-
-        Raises:
-            ValueError: They unpack to more than `_LONGEST_CONTENTS`.
-        """
-        if payload.startswith(b"."):
-            unpacked = zlib.decompressobj().decompress(base64_decode(payload[1:]), _LONGEST_CONTENTS + 1)
-            if len(unpacked) > _LONGEST_CONTENTS:
-                raise ValueError(f"It unpacks to more than {_LONGEST_CONTENTS} bytes.")
-        return super().load_payload(payload, *args, **kwargs)
 
 
 def _is_canonical(cookie: str) -> bool:

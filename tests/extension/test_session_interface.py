@@ -110,7 +110,15 @@ async def test_a_visitor_without_a_cookie_has_an_empty_session(signed_app: Quart
     assert await response.get_json() == {}
 
 
-@given(st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text() | st.binary(), max_size=5))
+#: Little enough for a cookie.
+LITTLE_TEXT = st.text(max_size=20)
+
+
+@given(
+    st.dictionaries(
+        LITTLE_TEXT, st.none() | st.booleans() | st.integers() | LITTLE_TEXT | st.binary(max_size=20), max_size=5
+    )
+)
 @settings(max_examples=100, deadline=None)
 async def test_any_contents_come_back_whole(contents: dict[str, Any]) -> None:
     app = make_signed_app()
