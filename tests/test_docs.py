@@ -40,6 +40,7 @@ async def test_the_table_of_costs_is_what_a_run_prints() -> None:
     assert (DOCS / "application.md").read_text(encoding="utf-8").endswith("\n" + table)
 
 
+@pytest.mark.requirement("7.3.1", "7.3.2", "7.4.1", "7.4.2", "7.4.3", "V21", "V23")
 async def test_the_table_of_what_ends_a_sign_in_is_what_a_run_prints() -> None:
     table = await script("make_ending_table").make_table()
 

@@ -46,6 +46,7 @@ def test_a_path_on_this_site_is_returned_as_it_is(target: str) -> None:
     assert safe_next(target) == target
 
 
+@pytest.mark.requirement("3.7.2", "C16", "V1", "V2")
 @pytest.mark.parametrize("target", NEXTS, ids=lambda target: ascii(target)[:40])
 def test_everything_else_is_refused(target: str) -> None:
     assert safe_next(target) is None
@@ -77,6 +78,7 @@ TARGETS = st.one_of(
 )
 
 
+@pytest.mark.requirement("3.7.2", "V2")
 @given(TARGETS)
 @example("/\t/elsewhere.example")
 @example("/\\elsewhere.example")

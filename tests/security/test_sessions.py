@@ -409,3 +409,49 @@ async def test_a_forged_session_that_moves_is_told_of_nobody(
 
     assert page.status == 302
     assert not caplog.records
+
+
+# --- what needs more than a session
+
+
+@pytest.mark.requirement("7.5.3")
+@pytest.mark.parametrize("password", ["", "not the right password", PASSWORD.upper()])
+async def test_an_account_is_deleted_by_its_password_only(visitor: Visitor, database: str, password: str) -> None:
+    await visitor.register("Alice")
+
+    refused = await visitor.fill_in("/account/delete", password=password)
+
+    assert refused.status == 400
+    assert run_sql(database, "SELECT username FROM users") == [("Alice",)]
+    assert await visitor.is_signed_in()
+
+
+@pytest.mark.requirement("V16")
+async def test_a_token_is_made_for_whoever_asks_whatever_the_form_says(
+    app: Quart, visitor: Visitor, new_visitor: NewVisitor
+) -> None:
+    bob = await add_user(app, "Bob")
+    await visitor.register("Alice")
+    token = (await visitor.get("/account")).token
+    claims = {"user_id": bob.id, "user": bob.id, "username": "Bob", "id": bob.id, "owner": "Bob"}
+
+    made = await visitor.post("/account/tokens?user_id=" + bob.id, {"csrf_token": token, "name": "backup", **claims})
+
+    bearer = re.search(r"<code>([\w.-]{40,})</code>", made.text)
+    assert bearer is not None
+    assert await who_is(app, Authorization=f"Bearer {bearer[1]}") == "Alice"
+
+
+@pytest.mark.requirement("V16")
+async def test_a_session_that_was_restored_makes_no_token_before_the_password_is_typed(
+    visitor: Visitor, database: str, app: Quart
+) -> None:
+    await add_user(app, "Alice")
+    await visitor.fill_in("/login", username="Alice", password=PASSWORD, remember="y")
+    visitor.client.delete_cookie("localhost", "quartlogin")
+    token = (await visitor.get("/account")).token
+
+    answer = await visitor.post("/account/tokens", {"csrf_token": token, "name": "backup"})
+
+    assert str(answer.location).startswith("/reauthenticate")
+    assert run_sql(database, "SELECT count(*) FROM logins WHERE kind = 'bearer'") == [(0,)]
