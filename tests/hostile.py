@@ -199,6 +199,8 @@ NEXTS = [
     "/" + "a" * 512,
     "/" * 600,
     "/" + "é" * 600,
+    "/" + "é" * 90,  # 541 characters in a header
+    "/" + "🦊" * 500,
     "https://" + "a" * 10_000,
 ]
 #: What no answer may have in it: a word that was taken for HTML, or for a template.

@@ -212,3 +212,18 @@ async def test_no_token_is_in_an_address_or_a_cookie(alice: Visitor) -> None:
     assert {page.token for page in pages} == {token}
     assert not [address for address in addresses if token in address]
     assert token not in "".join(alice.cookies.values())
+
+
+@pytest.mark.requirement("3.5.1", "C12")
+@pytest.mark.parametrize("form", [*FORMS, "/", "/account", "/nowhere", "/static/style.css", "/account/live"])
+async def test_a_form_from_another_site_cannot_put_a_new_session_in_the_place_of_ours(app: Quart, form: str) -> None:
+    """Browsers send no Lax cookie with it, so it looks like a new visitor's; but they would keep one of the answer."""
+    client = app.test_client(use_cookies=False)
+    path = re.sub(r"{\w+}", "0" * 16, form)
+
+    by_origin = await client.post(path, form=FIELDS, headers={"Origin": "https://evil.example"})
+    by_fetch_site = await client.post(path, form=FIELDS, headers={"Sec-Fetch-Site": "cross-site"})
+
+    for answer in (by_origin, by_fetch_site):
+        assert answer.status_code in {400, 403, 404, 405}
+        assert "Set-Cookie" not in answer.headers

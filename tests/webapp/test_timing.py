@@ -111,6 +111,7 @@ async def attempts_at(app: Quart) -> Attempt:
     return attempt
 
 
+@pytest.mark.requirement("V12")
 @pytest.mark.parametrize("name", ["Known", "Disabled", "Outdated"])
 async def test_a_name_takes_as_long_as_one_that_nobody_has(attempt: Attempt, name: str) -> None:
     assert await differs(attempt, name, 300, 0.0005, 0.05) == ""
@@ -121,6 +122,7 @@ async def test_with_the_real_parameters_too(database: str) -> None:
         assert await differs(await attempts_at(app), "Known", 100, 0.005, 0.05) == ""
 
 
+@pytest.mark.requirement("V12")
 async def test_throttled_names_take_the_same_time(database: str) -> None:
     async for app in site(database, QUICK, per_account=4):
         attempt = await attempts_at(app)
