@@ -1,5 +1,6 @@
 """Where a browser may be sent: the login page's URL, and the page to come back to."""
 
+from string import punctuation
 from typing import Final
 from unicodedata import category
 from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
@@ -8,7 +9,7 @@ from quart import request, url_for
 
 from .config import option
 
-LONGEST_NEXT: Final = 512  # characters; nginx answers 502 to a Location of some thousand
+LONGEST_NEXT: Final = 512  # characters, percent-encoded; nginx answers 502 to a Location of some thousand
 _UNSAFE_CATEGORIES: Final = "CZ"  # Unicode's controls, surrogates and separators: browsers drop some of them
 
 
@@ -27,6 +28,8 @@ def safe_next(target: str | None) -> str | None:
     if not target.startswith("/") or target.startswith("//") or "\\" in target:
         return None
     if any(category(character)[0] in _UNSAFE_CATEGORIES for character in target):
+        return None
+    if len(quote(target, safe=punctuation)) > LONGEST_NEXT:
         return None
     try:
         parts = urlsplit(target)

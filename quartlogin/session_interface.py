@@ -20,9 +20,11 @@ from .caching import mark_private, vary_on
 from .config import former_keys
 from .connection import current_connection
 from .session_cookies import SessionCookies
+from .unpacking import SparingSerializer
 from .unread_session import Cookie, is_unread, unread
 
 _HOST_PREFIX: Final = "__Host-"
+_LONGEST_COOKIE: Final = 4096  # characters; no browser keeps a longer one (RFC 6265bis, 5.6)
 
 
 class SignedSessionInterface(SecureCookieSessionInterface):
@@ -31,6 +33,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
     - Whatever is wrong with a cookie (tampered, expired, of another app, malformed inside), the session is empty.
     - Over https, or with `SESSION_COOKIE_SECURE`, the cookie is `Secure` and its name starts with `__Host-`, so
       that no other host and no plain connection can set it (RFC 6265bis, 4.1.3).
+    - So it is if the cookie has more than 4096 characters, which no browser keeps, or unpacks to more than 64 KiB.
     - `SECRET_KEY_FALLBACKS` are read, never written.
     - Signers are made once for a set of keys, not for each request.
 
@@ -114,7 +117,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         salt = f"quartlogin session of {self._audience or app.name}"
         cookies = self._cookies.get((salt, keys))
         if cookies is None:
-            serializer = URLSafeTimedSerializer(
+            serializer = SparingSerializer(
                 list(keys),
                 salt=salt,
                 serializer=self.serializer,
@@ -131,6 +134,8 @@ class SignedSessionInterface(SecureCookieSessionInterface):
 
 def _read(app: Quart, cookies: SessionCookies, cookie: str) -> tuple[dict[str, Any] | None, Callable[[], None] | None]:
     """Return what a cookie says, `None` if there is anything wrong with it, and what is to be said about that."""
+    if len(cookie) > _LONGEST_COOKIE:
+        return None, None
     try:
         contents = cookies.read(cookie, int(app.permanent_session_lifetime.total_seconds()))
     except BadData:

@@ -11,6 +11,7 @@ from quart_auth import QuartAuth
 
 from .config import former_keys
 from .connection import current_connection
+from .unpacking import SparingSerializer
 
 Purpose = Literal["remember", "bearer"]
 
@@ -31,6 +32,10 @@ class Token:
     secret: str | None = None
     #: For how long the login is remembered in all, if it was given a time of its own.
     seconds: int | None = None
+
+
+class _Serializer(SparingSerializer, QuartAuth.serializer_class):  # type: ignore[misc,valid-type]  # its name is private
+    """quart-auth's serializer, sparing."""
 
 
 def bearer_token() -> str | None:
@@ -82,5 +87,6 @@ def _signer(purpose: Purpose) -> QuartAuth:
         cookie_name=f"quartlogin_{purpose}",
         duration=_ANY_AGE,
         salt=f"quartlogin {purpose} token of {current_app.name}",
+        serializer_class=_Serializer,
         singleton=False,
     )

@@ -40,6 +40,7 @@ async def test_the_table_of_costs_is_what_a_run_prints() -> None:
     assert (DOCS / "application.md").read_text(encoding="utf-8").endswith("\n" + table)
 
 
+@pytest.mark.requirement("7.3.1", "7.3.2", "7.4.1", "7.4.2", "7.4.3", "V21", "V23")
 async def test_the_table_of_what_ends_a_sign_in_is_what_a_run_prints() -> None:
     table = await script("make_ending_table").make_table()
 
@@ -52,6 +53,8 @@ def test_the_table_of_events_is_the_one_in_the_code() -> None:
     assert dict(in_page) == KINDS | {
         "account_deleted": "(in the log only: the account is gone)",
         "attempt_throttled": "Attempt refused: too many before it (in the log only)",
+        "everyone_signed_out": f"{KINDS['everyone_signed_out']} (in the log only)",
+        "login_moved": f"{KINDS['login_moved']} (in the log only)",
     }
 
 

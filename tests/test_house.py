@@ -19,7 +19,7 @@ PACKAGE = Path(quartlogin.__file__).parent
 LAYERS = [
     ["errors", "callbacks", "connection", "records", "session_cookies", "unread_session"],
     ["session"],
-    ["config", "extension", "signals", "user"],
+    ["config", "extension", "signals", "unpacking", "user"],
     ["flask_login", "tokens"],
     ["state"],
     ["redirects", "origins", "caching", "clients", "remember"],

@@ -78,6 +78,7 @@ def make_site(**config: Any) -> Quart:
     return app
 
 
+@pytest.mark.requirement("V1", "V2")
 @pytest.mark.parametrize(
     "target", ["//evil", "/\\evil", "\\\\evil", "///evil", "/\tevil/../\\evil", "https:evil", "/%5c\\evil"]
 )
@@ -86,6 +87,7 @@ def test_v1_and_v2_open_redirect(target: str) -> None:
     assert safe_next(target) is None
 
 
+@pytest.mark.requirement("V3")
 @pytest.mark.parametrize("path", ["/", "/login", "/register", "/account", "/logout", "/healthz"])
 async def test_v3_credentials_in_a_get_answer(visitor: Visitor, path: str) -> None:
     await visitor.register()
@@ -96,6 +98,7 @@ async def test_v3_credentials_in_a_get_answer(visitor: Visitor, path: str) -> No
     assert visitor.cookies["quartlogin"] not in page.text
 
 
+@pytest.mark.requirement("V6")
 async def test_v6_a_new_cookie_is_signed_with_the_present_key_alone() -> None:
     with_both = Visitor(make_site(SECRET_KEY_FALLBACKS=[OLD]).test_client())
     with_old_alone = make_site()
@@ -114,6 +117,7 @@ async def test_v6_a_new_cookie_is_signed_with_the_present_key_alone() -> None:
     assert under_the_new.status == 200
 
 
+@pytest.mark.requirement("V7", "V8")
 async def test_v7_and_v8_a_shared_cache_shows_nobody_anothers_page() -> None:
     """A cache that heeds Vary and Cache-Control, in front of every page."""
     site = make_site()
@@ -143,6 +147,7 @@ async def test_v7_and_v8_a_shared_cache_shows_nobody_anothers_page() -> None:
     assert "ada" not in "".join(seen_by_nobody)
 
 
+@pytest.mark.requirement("V9")
 @pytest.mark.parametrize("content_type", ["multipart/form-data; boundary=b", "application/x-www-form-urlencoded"])
 async def test_v9_a_form_that_eats_memory(visitor: Visitor, content_type: str) -> None:
     page = await visitor.request("POST", "/login", data=b"\r" * 1_000_000, headers={"Content-Type": content_type})
@@ -150,6 +155,7 @@ async def test_v9_a_form_that_eats_memory(visitor: Visitor, content_type: str) -
     assert page.status in {413, 415}
 
 
+@pytest.mark.requirement("V14")
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-Ip", "Forwarded"])
 async def test_v14_a_made_up_address_changes_nothing(header: str) -> None:
     site = make_site(SESSION_PROTECTION="strong")
@@ -161,6 +167,7 @@ async def test_v14_a_made_up_address_changes_nothing(header: str) -> None:
     assert page.text == "ada"
 
 
+@pytest.mark.requirement("V18")
 async def test_v18_a_long_password_is_not_hashed(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[str] = []
     monkeypatch.setattr(services_of(app).accounts.passwords, "_check", lambda _, password: hashed.append(password))
@@ -170,6 +177,7 @@ async def test_v18_a_long_password_is_not_hashed(app: Quart, monkeypatch: pytest
     assert hashed == []
 
 
+@pytest.mark.requirement("V20")
 @pytest.mark.parametrize("stored", ["", "!", "x" * 97])
 async def test_v20_an_account_without_a_password_cannot_be_signed_in_to(
     app: Quart, visitor: Visitor, stored: str
@@ -184,6 +192,7 @@ async def test_v20_an_account_without_a_password_cannot_be_signed_in_to(
     assert {answer.status for answer in answers} == {400}
 
 
+@pytest.mark.requirement("V22")
 @given(
     value=st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=60),
     name=st.sampled_from(["session", "remember_token"]),
@@ -197,6 +206,7 @@ async def test_v22_a_cookie_of_any_bytes_is_never_an_error(value: str, name: str
     assert (page.status, page.text) == (200, "None")
 
 
+@pytest.mark.requirement("V23")
 @pytest.mark.parametrize("remember", ["remember", "not"])
 async def test_v23_cookies_from_before_a_logout_are_worthless(remember: str) -> None:
     """A property test over all combinations of old cookies is in extension/test_records.py."""
@@ -211,6 +221,7 @@ async def test_v23_cookies_from_before_a_logout_are_worthless(remember: str) -> 
     assert page.text == "None"
 
 
+@pytest.mark.requirement("V24")
 async def test_v24_refreshing_gives_a_remember_cookie_to_nobody_who_did_not_ask() -> None:
     visitor = Visitor(make_site(REMEMBER_COOKIE_REFRESH_EACH_REQUEST=True).test_client())
 
@@ -220,6 +231,7 @@ async def test_v24_refreshing_gives_a_remember_cookie_to_nobody_who_did_not_ask(
     assert visitor.cookies.keys() == {"session"}
 
 
+@pytest.mark.requirement("V25")
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "http://localhost:1", "http://localhost.evil.example"]
 )
@@ -234,12 +246,14 @@ async def test_v25_another_sites_page_cannot_open_a_websocket_with_our_cookies(o
     assert refusal.value.response.status_code == 403
 
 
+@pytest.mark.requirement("V26")
 @pytest.mark.parametrize("key", [None, "", "dev", "secret", "x" * 64, "change me"])
 def test_v26_a_weak_secret_key_stops_the_start(key: str | None) -> None:
     with pytest.raises(SettingsError, match="SECRET_KEY"):
         create_app(SECRET_KEY=key)
 
 
+@pytest.mark.requirement("V29")
 async def test_v29_what_somebody_planted_before_the_login_is_gone(app: Quart, visitor: Visitor) -> None:
     serializer = app.session_interface.get_signing_serializer(app)
     planted = serializer.dumps({"_login_id": "planted", "_csrf": "planted", "is_admin": True})
@@ -252,6 +266,7 @@ async def test_v29_what_somebody_planted_before_the_login_is_gone(app: Quart, vi
     assert "is_admin" not in session
 
 
+@pytest.mark.requirement("V31")
 async def test_v31_two_kinds_of_users_are_never_taken_for_each_other() -> None:
     """quart-auth beside quartlogin, with the same secret key."""
     site = make_site()
@@ -271,6 +286,7 @@ async def test_v31_two_kinds_of_users_are_never_taken_for_each_other() -> None:
     assert page.text == "None"
 
 
+@pytest.mark.requirement("V32")
 @pytest.mark.parametrize("body", ['{"username": {"a": 1}}', '{"username": ["a"]}', "[]", "null", "1"])
 async def test_v32_json_where_a_form_is_expected_is_refused(visitor: Visitor, body: str) -> None:
     page = await visitor.request("POST", "/login", data=body, headers={"Content-Type": "application/json"})

@@ -21,6 +21,7 @@ from .keys import NO_KEY
 from .known_browsers import KnownBrowsers
 from .live import LivePages
 from .logins import StoredLogins
+from .moved_logins import MovedLogins
 from .passwords import Passwords
 from .proxies import TrustedProxies
 from .resources import find
@@ -68,8 +69,9 @@ def create_app(hooks: Hooks | None = None, **settings: Any) -> Quart:
     app.session_interface = SignedSessionInterface()
     _join(app, chosen, hooks or Hooks())
     _add_pages(app, chosen)
-    believing = TrustedProxies(BodyLimit(app.asgi_app, 2 * _LARGEST_BODY), chosen.trusted_proxies)
-    app.asgi_app = SecureHeaders(WellFormedRequests(believing, chosen.allowed_hosts))  # type: ignore[method-assign]  # as Quart asks
+    well_formed = WellFormedRequests(BodyLimit(app.asgi_app, 2 * _LARGEST_BODY), chosen.allowed_hosts)
+    # The proxies first: the headers depend on whether the browser's connection is https.
+    app.asgi_app = TrustedProxies(SecureHeaders(well_formed, chosen.csp_report_url), chosen.trusted_proxies)  # type: ignore[method-assign]  # as Quart asks
     return app
 
 
@@ -78,6 +80,7 @@ def _join(app: Quart, settings: Settings, hooks: Hooks) -> None:
     journal, live_pages = Journal(store), LivePages(store)
     login_manager = _add_login(app)
     journal.listeners.append(live_pages.tell)
+    MovedLogins(journal).install(app)
     logins = StoredLogins(
         store,
         journal,

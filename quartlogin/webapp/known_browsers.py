@@ -70,10 +70,13 @@ class KnownBrowsers:
         """Return the browser's id, a new one if need be, and the hashes of the accounts that it knows."""
         cookie = request.cookies.get(self._name(), "") if has_request_context() else ""
         try:
-            browser, *known = self._signer.loads(cookie if len(cookie) <= _LONGEST else "", max_age=_LIFETIME)
-        except (BadData, ValueError):
-            return token_urlsafe(_ID_BYTES), []
-        return browser, known
+            payload = self._signer.loads(cookie if len(cookie) <= _LONGEST else "", max_age=_LIFETIME)
+        except (BadData, ValueError, RecursionError):
+            payload = None
+        match payload:
+            case [str(browser), *known] if all(isinstance(one, str) and one.isascii() for one in known):
+                return browser, known
+        return token_urlsafe(_ID_BYTES), []
 
     def _name(self) -> str:
         return f"__Host-{_NAME}" if self._is_secure or request.is_secure else _NAME

@@ -260,6 +260,13 @@ class StoredLogins:
         self.close_sockets([*ended])
         return count
 
+    async def revoke_everyone(self) -> int:
+        """End every sign-in and every token of everybody; returns how many there were."""
+        count = await self._store.logins.end_everyones()
+        await self._journal.write(self._journal.event("everyone_signed_out"))
+        self._sockets.close_where(lambda _: True)
+        return count
+
     def close_sockets(self, ended: list[str]) -> None:
         """Close the websockets that this process holds open for logins of these hashes."""
         gone = frozenset(ended)

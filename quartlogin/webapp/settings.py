@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
@@ -18,6 +19,7 @@ _MOST_BARRED_WORDS: Final = 100
 _LONGEST_LOGIN: Final = 30 * 24 * 60  # minutes; NIST SP 800-63B-4, 2.1.3
 _SHORTEST_LOGIN: Final = 5  # minutes; when a login was seen last is known to a minute
 _LONGEST_RETENTION: Final = 3650  # days
+_REPORT_URL: Final = re.compile(r"(https?://|/)[\w.~:/?&=%@+-]{1,500}", re.ASCII)  # it stands in a header
 
 #: The numbers that have bounds on both sides.
 _BOUNDS: Final = (
@@ -99,6 +101,11 @@ class Settings:
         unit="list of names",
         meaning="What `Host` may say, without the port; everything else is answered 400. Empty: anything.",
     )
+    csp_report_url: str | None = _setting(
+        None,
+        unit="address",
+        meaning="Where browsers report what the Content-Security-Policy has stopped. None: nowhere.",
+    )
     trusted_proxies: int = _setting(
         0,
         unit="number of proxies",
@@ -113,6 +120,8 @@ class Settings:
                 raise SettingsError(f"{name.upper()} has to be a number from {lowest} to {highest}.")
         if self.trusted_proxies < 0:
             raise SettingsError("TRUSTED_PROXIES has to be 0 or more.")
+        if self.csp_report_url is not None and not _REPORT_URL.fullmatch(self.csp_report_url):
+            raise SettingsError("CSP_REPORT_URL has to be an address such as https://reports.example.org/csp.")
         for host in self.allowed_hosts:
             if not is_host(host):
                 raise SettingsError(f"ALLOWED_HOSTS has to be a list of names such as example.org, not {host!r}.")

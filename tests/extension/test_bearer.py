@@ -306,6 +306,7 @@ async def test_a_token_wins_over_cookies(app: Quart) -> None:
     assert await who(browser) == "Grace"
 
 
+@pytest.mark.requirement("3.5.2")
 async def test_a_bad_token_beside_good_cookies_is_nobody(app: Quart) -> None:
     browser = await graces_browser(app)
 
@@ -467,6 +468,7 @@ async def test_a_user_who_is_gone_or_inactive_is_turned_away(app: Quart, user_id
 # --- time and keys --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("9.2.1")
 @pytest.mark.parametrize(("later", "name"), [(0, "Ada"), (3599, "Ada"), (3600, "nobody"), (10**9, "nobody")])
 async def test_a_token_expires(app: Quart, monkeypatch: pytest.MonkeyPatch, later: int, name: str) -> None:
     now = 1_800_000_000
@@ -478,6 +480,7 @@ async def test_a_token_expires(app: Quart, monkeypatch: pytest.MonkeyPatch, late
     assert await who(app.test_client(), **bearer(token)) == name
 
 
+@pytest.mark.requirement("9.2.1")
 async def test_a_token_from_the_future_is_refused(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: 1_800_000_000.0)
     token = await token_of(app)
@@ -534,6 +537,7 @@ async def test_a_token_of_another_app_is_refused(app: Quart, make_app: Any) -> N
     assert await who(app.test_client(), **bearer(token)) == "nobody"
 
 
+@pytest.mark.requirement("9.2.2")
 async def test_a_remember_cookie_is_no_bearer_token(app: Quart) -> None:
     browser = await graces_browser(app)
     (cookie,) = [cookie.value for cookie in browser.cookie_jar if cookie.name == "remember_token"]
@@ -541,6 +545,7 @@ async def test_a_remember_cookie_is_no_bearer_token(app: Quart) -> None:
     assert await who(app.test_client(), **bearer(cookie)) == "nobody"
 
 
+@pytest.mark.requirement("9.2.2")
 async def test_a_bearer_token_is_no_remember_cookie(app: Quart) -> None:
     client = app.test_client()
     client.set_cookie("localhost", "remember_token", await token_of(app))
@@ -548,6 +553,7 @@ async def test_a_bearer_token_is_no_remember_cookie(app: Quart) -> None:
     assert await who(client) == "nobody"
 
 
+@pytest.mark.requirement("9.2.2")
 async def test_a_session_cookie_is_no_bearer_token(app: Quart) -> None:
     browser = await graces_browser(app)
     (cookie,) = [cookie.value for cookie in browser.cookie_jar if cookie.name == "session"]
@@ -595,6 +601,7 @@ async def test_a_hostile_token_is_nobodys_and_never_an_error(app: Quart, token: 
     assert response.headers["WWW-Authenticate"] == INVALID
 
 
+@pytest.mark.requirement("7.2.1")
 @pytest.mark.parametrize("change", [lambda t: t[:-1], lambda t: t[1:], lambda t: "x" + t, lambda t: t + "x"])
 async def test_a_changed_token_is_nobodys(app: Quart, change: Any) -> None:
     token = await token_of(app)

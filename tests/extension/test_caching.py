@@ -104,6 +104,7 @@ LOOKING_VIEWS = [
 ]
 
 
+@pytest.mark.requirement("V7", "V8")
 @pytest.mark.parametrize("visitor", ["1", None], ids=["signed in", "anonymous"])
 @pytest.mark.parametrize("view", LOOKING_VIEWS, ids=lambda view: view.__name__)
 async def test_a_response_that_looked_is_for_one_visitor_only(

@@ -191,6 +191,7 @@ async def test_a_restored_login_is_not_fresh_enough(site: Quart, how: dict[str, 
     assert (before.status_code, after.status_code) == (200, 401)
 
 
+@pytest.mark.requirement("7.5.1")
 @pytest.mark.parametrize("fresh", [1, "yes", "true", [True], {"fresh": True}, None], ids=repr)
 async def test_only_true_is_fresh(site: Quart, sign_in: SignIn, fresh: object) -> None:
     site.config["SESSION_PROTECTION"] = None
@@ -317,6 +318,7 @@ async def stale(site: Quart, how: dict[str, Any]) -> QuartClient:
     return await sign_in_ada(site)
 
 
+@pytest.mark.requirement("7.5.1")
 async def test_the_user_is_sent_to_the_refresh_page_and_back(stale: QuartClient, refresh_view: str) -> None:
     response = await stale.get("/secrets?tab=2&q=%26")
 
@@ -561,6 +563,7 @@ async def test_confirming_makes_the_login_fresh(stale: QuartClient) -> None:
     assert (await stale.get("/recent")).status_code == 200
 
 
+@pytest.mark.requirement("C6")
 async def test_confirming_gives_the_login_a_new_id(stale: QuartClient) -> None:
     before = (await see(stale))["login_id"]
     await stale.post("/confirm")

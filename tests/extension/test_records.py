@@ -788,6 +788,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.requirement("V23")
 @given(STEPS)
 @example([Story.login])
 @example([Story.login_remembered, Story.restart, Story.look])

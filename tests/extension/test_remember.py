@@ -327,6 +327,7 @@ PLACES = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.requirement("C7")
 @PLACES
 async def test_logout_deletes_the_cookie_with_the_attributes_it_was_set_with(
     site: Quart, place: dict[str, Any]
@@ -580,6 +581,7 @@ async def test_a_page_that_does_not_look_at_the_user_touches_no_cookie(site: Qua
 # --- time -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("9.2.1")
 @pytest.mark.parametrize(("after", "remembers"), [(timedelta(days=364), "Ada"), (timedelta(days=365), None)], ids=str)
 async def test_the_cookie_expires_on_the_server(
     site: Quart, clock: Clock, after: timedelta, remembers: str | None
@@ -931,6 +933,7 @@ async def test_a_broken_cookie_does_not_disturb_a_session(site: Quart, sign_in: 
     assert (page["name"], page["remembered"]) == ("Ada", False)
 
 
+@pytest.mark.requirement("9.2.1")
 @pytest.mark.parametrize("lead", [timedelta(seconds=2), timedelta(hours=1), timedelta(days=10_000)], ids=str)
 async def test_a_cookie_of_the_future_is_anonymous_and_deleted(site: Quart, clock: Clock, lead: timedelta) -> None:
     clock.forward(lead)
@@ -953,6 +956,7 @@ async def test_a_cookie_without_a_time_of_signing_is_anonymous(site: Quart) -> N
     assert page["name"] is None
 
 
+@pytest.mark.requirement("7.2.1")
 async def test_a_cookie_that_was_changed_anywhere_is_anonymous(site: Quart) -> None:
     good = forge(GOOD)
     changed = [good[:at] + chr(ord(good[at]) ^ 1) + good[at + 1 :] for at in range(0, len(good) - 1, 7)]
@@ -1053,6 +1057,7 @@ async def test_a_remember_cookie_is_no_session(site: Quart) -> None:
     assert page["name"] is None
 
 
+@pytest.mark.requirement("9.2.3")
 async def test_a_cookie_of_another_app_with_the_same_key_is_nobody_here(site: Quart) -> None:
     _, cookie = await sign_in_ada(make_site("another app"))
 
@@ -1061,6 +1066,7 @@ async def test_a_cookie_of_another_app_with_the_same_key_is_nobody_here(site: Qu
     assert page["name"] is None
 
 
+@pytest.mark.requirement("9.2.3")
 async def test_a_bearer_token_of_another_app_with_the_same_key_is_nobody_here(site: Quart) -> None:
     async with make_site("another app").test_request_context("/"):
         token = await create_bearer_token(ADA, duration=DAY)

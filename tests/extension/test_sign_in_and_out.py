@@ -106,6 +106,7 @@ async def test_the_method_that_gives_the_id_can_have_another_name(
         assert session["_user_id"] == "token of Ada"
 
 
+@pytest.mark.requirement("7.2.4", "V29")
 async def test_what_the_session_held_before_is_dropped(app: Quart, sign_in: SignIn) -> None:
     """Somebody else may have planted it (session fixation)."""
 

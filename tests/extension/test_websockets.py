@@ -280,6 +280,7 @@ async def test_a_signed_in_user_is_let_in_and_known(app: Quart, open_socket: Ope
     assert heard == "Ada"
 
 
+@pytest.mark.requirement("V25")
 async def test_an_anonymous_visitor_is_refused_before_the_socket_is_accepted(app: Quart, open_socket: Open) -> None:
     async with open_socket(app) as socket:
         status = await socket.status()
@@ -425,6 +426,7 @@ FOREIGN_ORIGINS = [
 ]
 
 
+@pytest.mark.requirement("V25")
 async def test_a_client_that_names_no_origin_is_no_browser_and_gets_in(
     app: Quart, open_socket: Open, browser: QuartClient
 ) -> None:
@@ -434,6 +436,7 @@ async def test_a_client_that_names_no_origin_is_no_browser_and_gets_in(
     assert heard == "Ada"
 
 
+@pytest.mark.requirement("V25")
 @pytest.mark.parametrize(("scheme", "host", "origin"), OWN_ORIGINS)
 async def test_a_page_of_this_site_gets_in(
     app: Quart, open_socket: Open, browser: QuartClient, scheme: str, host: str, origin: str
@@ -444,6 +447,7 @@ async def test_a_page_of_this_site_gets_in(
     assert heard == "Ada"
 
 
+@pytest.mark.requirement("V25")
 @pytest.mark.parametrize(("scheme", "host", "origin"), FOREIGN_ORIGINS)
 async def test_a_page_of_another_site_is_refused_with_403(
     app: Quart, open_socket: Open, browser: QuartClient, scheme: str, host: str, origin: str
@@ -635,6 +639,7 @@ async def test_a_restored_login_has_its_id_and_is_not_fresh(
 # --- the login ends -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("7.4.1")
 async def test_a_logout_closes_the_socket_with_1008(app: Quart, open_socket: Open, browser: QuartClient) -> None:
     async with open_socket(app, browser) as socket:
         await socket.hears()

@@ -56,6 +56,7 @@ async def test_signing_out_everywhere_else_counts_what_the_page_showed(
     assert run_sql(database, "SELECT ref FROM logins") == [(this,)]
 
 
+@pytest.mark.requirement("7.5.3")
 async def test_the_right_password_deletes_everything_and_signs_out(alice: Visitor, database: str) -> None:
     wrong = await delete(alice, "not the right password")
     done = await delete(alice)

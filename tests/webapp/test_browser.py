@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -303,3 +304,85 @@ def test_everything_can_be_reached_and_seen_with_the_keyboard(browser: Browser, 
     assert first == "Skip to the content"
     assert page.evaluate("document.activeElement.textContent") == "Sign in"
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+# --- what an attacker tries in a real browser
+
+
+@pytest.mark.requirement("14.3.1")
+def test_the_back_button_shows_no_private_page_after_signing_out(browser: Browser, server: Server) -> None:
+    page = open_page(browser, server)
+    register(page, "Katherine Johnson")
+    page.goto("/account")
+    page.goto("/account/password")
+    page.goto("/account")
+    assert "Katherine Johnson" in page.content()
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    page.get_by_text("You are signed out.").wait_for()
+
+    seen = []
+    for _ in range(4):
+        page.go_back(wait_until="load")
+        seen.append((page.url, page.content()))
+
+    assert not [url for url, content in seen if "Katherine Johnson" in content]
+    assert [url for url, _ in seen if "/login?next=" in url]
+
+
+OTHER_SITE = """<!doctype html><title>other site</title>
+<iframe name="framed" src="SITE/account"></iframe>
+<iframe name="posted"></iframe>
+<form method="post" action="SITE/logout" target="posted"><input name="csrf_token" value=""></form>
+<script>
+const found = {}, tried = (name, work) => work.then(() => found[name] = "worked", () => found[name] = "failed");
+const load = (kind, attribute, path) => new Promise((done, fail) => {
+  const element = document.createElement(kind);
+  element.onload = done;
+  element.onerror = fail;
+  element[attribute] = "SITE" + path;
+  document.body.append(element);
+});
+const open = () => new Promise((done, fail) => {
+  const socket = new WebSocket("SITE".replace("http", "ws") + "/account/live");
+  socket.onopen = done;
+  socket.onerror = fail;
+});
+document.forms[0].submit();
+Promise.all([
+  tried("read", fetch("SITE/api/me", {credentials: "include"})),
+  tried("post", fetch("SITE/logout", {method: "POST", credentials: "include", headers: {"X-CSRF-Token": "x"}})),
+  tried("script", load("script", "src", "/api/me")),
+  tried("image", load("img", "src", "/static/icon.svg")),
+  tried("socket", open()),
+]).then(() => window.found = found);
+</script>
+"""
+
+
+@pytest.fixture
+def other_site(server: Server, tmp_path: Path) -> Iterator[int]:
+    """The port of another site, with a page that tries everything."""
+    (tmp_path / "index.html").write_text(OTHER_SITE.replace("SITE", server.url), encoding="utf-8")
+    port = free_port()
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
+    with running(command, port, tmp_path):
+        yield port
+
+
+@pytest.mark.requirement("3.4.2", "3.4.6", "3.5.1", "3.5.8", "3.2.1", "V25")
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"], ids=["another port, so with our cookies", "another site"])
+def test_another_sites_page_can_neither_read_nor_embed_nor_change_anything(
+    browser: Browser, server: Server, other_site: int, host: str
+) -> None:
+    page = open_page(browser, server)
+    register(page, f"Valerie {host}")
+    attack = page.context.new_page()
+
+    attack.goto(f"http://{host}:{other_site}/")
+    attack.wait_for_function("window.found")
+    found = attack.evaluate("window.found")
+
+    assert found == dict.fromkeys(["read", "post", "script", "image", "socket"], "failed")
+    assert "Valerie" not in "".join(frame.content() for frame in attack.frames)
+    page.goto("/account")
+    assert page.get_by_role("definition").inner_text() == f"Valerie {host}"

@@ -149,6 +149,7 @@ async def test_a_sign_in_is_listed_and_ended_by_its_ref(alice: Visitor, database
     )
 
 
+@pytest.mark.requirement("7.4.5")
 @pytest.mark.parametrize("choice", [["--user", "alice"], ["--everyone", "--yes"]])
 async def test_all_sign_ins_are_ended_at_once(alice: Visitor, database: str, choice: list[str]) -> None:
     done = await command("logins", "revoke", *choice, database=database)

@@ -99,6 +99,7 @@ async def test_a_browser_cannot_write_lines_of_its_own(
     assert len(told["browser"]) == 256
 
 
+@pytest.mark.requirement("3.2.2")
 async def test_the_account_page_shows_what_a_browser_calls_itself_as_text(
     visitor: Visitor, new_visitor: Callable[[], Visitor]
 ) -> None:
@@ -136,6 +137,7 @@ def cookies_of(visitor: Visitor) -> dict[str, str]:
     return {"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())}
 
 
+@pytest.mark.requirement("V25")
 @pytest.mark.parametrize("headers", [{}, {"Origin": "https://evil.example"}])
 async def test_a_page_of_nobody_or_from_elsewhere_is_refused(
     app: Quart, visitor: Visitor, headers: dict[str, str]
@@ -170,6 +172,7 @@ async def test_an_open_page_is_told_of_its_own_account_only_also_from_another_pr
     assert second["event"] == "sign_in_failed"
 
 
+@pytest.mark.requirement("7.4.1")
 async def test_a_page_whose_own_sign_in_was_ended_elsewhere_is_closed(
     app: Quart, visitor: Visitor, new_visitor: Callable[[], Visitor], database: str
 ) -> None:

@@ -38,6 +38,7 @@ async def alice(hasty: Quart) -> Visitor:
     return alice
 
 
+@pytest.mark.requirement("7.3.1")
 @both_databases
 @pytest.mark.parametrize(("seconds", "is_in"), [(10 * MINUTE - 1, True), (10 * MINUTE, False)])
 async def test_a_sign_in_that_nobody_uses_ends(alice: Visitor, now: list[float], seconds: int, is_in: bool) -> None:
@@ -46,6 +47,7 @@ async def test_a_sign_in_that_nobody_uses_ends(alice: Visitor, now: list[float],
     assert await alice.is_signed_in() is is_in
 
 
+@pytest.mark.requirement("7.3.1")
 async def test_use_moves_the_end_on(alice: Visitor, hasty: Quart, now: list[float]) -> None:
     for _ in range(5):
         now[0] += 10 * MINUTE - 1
@@ -53,6 +55,7 @@ async def test_use_moves_the_end_on(alice: Visitor, hasty: Quart, now: list[floa
         await services_of(hasty).logins.last_seen.flush()
 
 
+@pytest.mark.requirement("7.3.2")
 async def test_after_its_whole_time_a_sign_in_ends_though_it_is_used_every_minute(
     alice: Visitor, hasty: Quart, now: list[float]
 ) -> None:

@@ -27,6 +27,7 @@ ANSWERS = [
 ]
 
 
+@pytest.mark.requirement("3.4.2", "3.4.3", "3.4.4", "3.4.5", "3.4.6", "3.4.8", "3.5.8", "C17")
 @pytest.mark.parametrize(("method", "path", "status"), ANSWERS)
 async def test_every_answer_closes_what_a_browser_leaves_open(
     visitor: Visitor, method: str, path: str, status: int
@@ -51,6 +52,7 @@ async def test_every_answer_closes_what_a_browser_leaves_open(
     assert "Server" not in page.headers
 
 
+@pytest.mark.requirement("3.4.1")
 @pytest.mark.parametrize(("method", "path", "status"), ANSWERS)
 async def test_over_https_browsers_are_told_to_stay_there(
     visitor: Visitor, method: str, path: str, status: int
@@ -61,6 +63,7 @@ async def test_over_https_browsers_are_told_to_stay_there(
     assert page.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
 
 
+@pytest.mark.requirement("3.4.4")
 async def test_a_malformed_host_gets_the_headers_too(visitor: Visitor) -> None:
     page = await visitor.get("/", headers={"Host": ".."})
 
@@ -68,6 +71,7 @@ async def test_a_malformed_host_gets_the_headers_too(visitor: Visitor) -> None:
     assert page.headers["X-Content-Type-Options"] == "nosniff"
 
 
+@pytest.mark.requirement("V8")
 @pytest.mark.parametrize("path", ["/", "/login", "/register", "/account", "/logout"])
 async def test_pages_that_depend_on_the_visitor_are_stored_nowhere(visitor: Visitor, path: str) -> None:
     page = await visitor.get(path)
@@ -76,6 +80,7 @@ async def test_pages_that_depend_on_the_visitor_are_stored_nowhere(visitor: Visi
     assert "Cookie" in page.headers["Vary"]
 
 
+@pytest.mark.requirement("3.5.7")
 async def test_files_are_the_same_for_everybody(visitor: Visitor) -> None:
     before = await visitor.get("/static/style.css")
     await visitor.register()
@@ -87,6 +92,7 @@ async def test_files_are_the_same_for_everybody(visitor: Visitor) -> None:
     assert "Set-Cookie" not in after.headers
 
 
+@pytest.mark.requirement("3.3.1", "3.3.2", "3.3.3", "3.3.4", "C14")
 async def test_over_https_the_cookie_can_be_set_by_this_host_only(visitor: Visitor) -> None:
     page = await visitor.get("/login", scheme="https")
 
@@ -99,6 +105,7 @@ async def test_over_https_the_cookie_can_be_set_by_this_host_only(visitor: Visit
     assert "Expires" not in cookie
 
 
+@pytest.mark.requirement("3.3.1")
 async def test_behind_a_proxy_the_cookie_is_always_secure(database: str) -> None:
     app = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY, TRUSTED_PROXIES=1))
 
@@ -109,6 +116,7 @@ async def test_behind_a_proxy_the_cookie_is_always_secure(database: str) -> None
     assert "Secure" in page.headers["Set-Cookie"]
 
 
+@pytest.mark.requirement("C7")
 async def test_the_cookie_goes_with_the_attributes_it_came_with(visitor: Visitor) -> None:
     came = (await visitor.get("/login")).headers["Set-Cookie"]
     await visitor.register()
@@ -122,6 +130,7 @@ async def test_the_cookie_goes_with_the_attributes_it_came_with(visitor: Visitor
         assert attribute in went.split("; ")
 
 
+@pytest.mark.requirement("3.2.2", "3.4.3", "3.6.1")
 @pytest.mark.parametrize("template", sorted(find("templates").glob("*.html")), ids=lambda path: path.name)
 def test_templates_hold_nothing_that_the_policy_forbids(template: Path) -> None:
     source = template.read_text(encoding="utf-8")

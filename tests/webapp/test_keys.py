@@ -46,6 +46,7 @@ def test_a_weak_key_in_the_file_is_refused(tmp_path: Path) -> None:
         read_or_make(path)
 
 
+@pytest.mark.requirement("9.1.3", "V26")
 @pytest.mark.parametrize("key", ["", "x" * 31, "x" * 100, "123456789" * 5])
 def test_a_guessable_key_is_weak(key: str) -> None:
     assert weakness(key)
@@ -72,6 +73,7 @@ def test_a_key_that_is_no_file_of_its_own_is_refused(tmp_path: Path) -> None:
         read_or_make(tmp_path / "pipe")
 
 
+@pytest.mark.requirement("9.1.3", "V26")
 @pytest.mark.parametrize(
     "key",
     [

@@ -39,6 +39,7 @@ async def hasty(database: str, now: list[float]) -> AsyncIterator[Quart]:
         yield app
 
 
+@pytest.mark.requirement("7.3.1")
 async def test_what_a_page_fetches_by_itself_is_no_visit(hasty: Quart, now: list[float]) -> None:
     alice = Visitor(hasty.test_client())
     await alice.register("Alice")
@@ -52,6 +53,7 @@ async def test_what_a_page_fetches_by_itself_is_no_visit(hasty: Quart, now: list
     assert not await alice.is_signed_in()
 
 
+@pytest.mark.requirement("7.3.1")
 async def test_an_open_page_is_closed_when_nobody_has_used_the_sign_in_for_too_long(
     hasty: Quart, now: list[float]
 ) -> None:

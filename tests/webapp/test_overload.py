@@ -69,6 +69,7 @@ async def test_who_would_wait_for_too_long_is_told_to_come_back(app: Quart, slow
     assert run_sql(database, "SELECT count(*) FROM events") == [(PLACES,)]
 
 
+@pytest.mark.requirement("V18")
 async def test_other_pages_go_on_and_afterwards_so_does_everything(app: Quart, slow: Slow) -> None:
     signed_in = Visitor(app.test_client())
     slow.go_on.set()

@@ -47,6 +47,7 @@ async def test_the_new_password_counts_and_the_old_one_does_not(
     assert not await is_password(new_visitor, PASSWORD)
 
 
+@pytest.mark.requirement("7.4.3", "C6", "V21")
 @both_databases
 async def test_all_other_sign_ins_end_and_this_one_goes_on_under_a_new_id(
     alice: Visitor, app: Quart, new_visitor: Callable[[], Visitor]

@@ -47,6 +47,7 @@ async def test_the_default_is_todays_argon2id_profile() -> None:
     passwords.close()
 
 
+@pytest.mark.requirement("V18")
 async def test_hashing_leaves_the_event_loop_and_the_default_threads_alone(verifications: list[str]) -> None:
     passwords = Passwords(CHEAP, cores=1)
 
@@ -93,6 +94,7 @@ async def test_the_decoy_has_the_parameters_of_a_real_hash() -> None:
 
 
 @pytest.mark.requirement("C3")
+@pytest.mark.requirement("V18")
 async def test_a_password_that_is_too_long_is_wrong_without_a_hash(verifications: list[str]) -> None:
     passwords = Passwords(CHEAP)
 
@@ -103,6 +105,7 @@ async def test_a_password_that_is_too_long_is_wrong_without_a_hash(verifications
     passwords.close()
 
 
+@pytest.mark.requirement("V12")
 @pytest.mark.parametrize("name", ["Alice", "Bob", "Carol", "", "\x00"])
 @pytest.mark.requirement("6.3.8", "C1")
 async def test_a_wrong_an_unknown_and_a_disabled_name_cost_one_verification_each(

@@ -20,6 +20,7 @@ async def signed_in(visitor: Visitor) -> Visitor:
     return visitor
 
 
+@pytest.mark.requirement("3.5.1")
 @pytest.mark.parametrize("path", FORMS)
 @pytest.mark.parametrize("token", [None, "", "0" * 64, "é", "x" * 5000])
 async def test_a_form_without_its_token_is_refused_and_changes_nothing(
@@ -36,6 +37,7 @@ async def test_a_form_without_its_token_is_refused_and_changes_nothing(
     assert await signed_in.is_signed_in()
 
 
+@pytest.mark.requirement("C12")
 @pytest.mark.parametrize("path", ["/login", "/register"])
 async def test_a_refused_form_never_sets_a_cookie(new_visitor: NewVisitor, path: str) -> None:
     """Browsers send no Lax cookie with a post from elsewhere, but they would take one from its answer."""
@@ -45,6 +47,7 @@ async def test_a_refused_form_never_sets_a_cookie(new_visitor: NewVisitor, path:
     assert "Set-Cookie" not in page.headers
 
 
+@pytest.mark.requirement("3.5.1", "C12")
 async def test_the_token_of_another_session_is_refused(signed_in: Visitor, new_visitor: NewVisitor) -> None:
     stranger = new_visitor()
     await stranger.register("Mallory")
@@ -54,6 +57,7 @@ async def test_the_token_of_another_session_is_refused(signed_in: Visitor, new_v
     assert page.status == 400
 
 
+@pytest.mark.requirement("C12", "V29")
 async def test_the_token_is_renewed_at_sign_in(visitor: Visitor) -> None:
     before = (await visitor.get("/register")).token
     await visitor.post("/register", {"csrf_token": before, "username": "Alice", "password": PASSWORD})
@@ -64,6 +68,7 @@ async def test_the_token_is_renewed_at_sign_in(visitor: Visitor) -> None:
     assert (await visitor.get("/")).token != before
 
 
+@pytest.mark.requirement("V6")
 async def test_a_token_from_before_a_change_of_key_is_accepted(database: str) -> None:
     old = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY="an old key of more than 32 characters"))
     new = with_cheap_hashes(
@@ -79,6 +84,7 @@ async def test_a_token_from_before_a_change_of_key_is_accepted(database: str) ->
     assert page.status == 302
 
 
+@pytest.mark.requirement("3.5.1", "C13")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -108,6 +114,7 @@ async def test_a_post_from_elsewhere_is_refused_even_with_the_right_token(
     assert await signed_in.is_signed_in()
 
 
+@pytest.mark.requirement("C13")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -126,6 +133,7 @@ async def test_our_own_pages_may_post(signed_in: Visitor, headers: dict[str, str
     assert page.status == 302
 
 
+@pytest.mark.requirement("3.5.2", "V9")
 @pytest.mark.parametrize("path", ["/login", "/register"])
 @pytest.mark.parametrize(
     ("body", "content_type", "status"),
@@ -179,6 +187,7 @@ async def test_a_well_formed_host_is_served(visitor: Visitor, host: str) -> None
     assert page.status == 200
 
 
+@pytest.mark.requirement("7.2.1", "V22")
 @pytest.mark.parametrize(
     "cookie",
     ["", "x", "x.y.z", ".", "..", "é", "\x00", "a" * 100_000, "eyJfdXNlcl9pZCI6IjEifQ.ZZZZZZ.AAAA", ".eJw.x.y"],

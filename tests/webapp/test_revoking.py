@@ -58,6 +58,7 @@ async def counts(app: Quart, cookies: dict[str, str]) -> list[bool]:
     return found
 
 
+@pytest.mark.requirement("7.4.1", "V23")
 async def test_a_sign_in_ends_on_the_next_request_for_every_copy_in_every_process(
     desk: Visitor, phone: Visitor, app: Quart, elsewhere: Quart
 ) -> None:
@@ -93,6 +94,7 @@ async def test_ending_this_one_is_signing_out(desk: Visitor, app: Quart) -> None
     assert not any(await counts(app, copies))
 
 
+@pytest.mark.requirement("7.5.2")
 async def test_somebody_elses_sign_in_is_as_unknown_as_any(
     desk: Visitor, phone: Visitor, new_visitor: Callable[[], Visitor]
 ) -> None:
@@ -122,6 +124,7 @@ async def test_a_hostile_ref_is_unknown(desk: Visitor, phone: Visitor, ref: str)
     assert await phone.is_signed_in()
 
 
+@pytest.mark.requirement("3.5.3")
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 async def test_looking_changes_nothing(desk: Visitor, phone: Visitor, method: str) -> None:
     for path in (f"/account/logins/{await ref_of(phone)}/revoke", "/account/logins/revoke-others", "/account/tokens"):
@@ -142,6 +145,7 @@ async def test_a_form_without_its_token_or_from_elsewhere_changes_nothing(desk: 
     assert await phone.is_signed_in()
 
 
+@pytest.mark.requirement("7.5.1", "7.5.2")
 async def test_a_restored_login_types_the_password_first_and_comes_back_to_the_account(
     desk: Visitor, phone: Visitor
 ) -> None:
@@ -155,6 +159,7 @@ async def test_a_restored_login_types_the_password_first_and_comes_back_to_the_a
     assert await desk.is_signed_in()
 
 
+@pytest.mark.requirement("7.5.1", "7.5.2")
 async def test_a_password_that_was_typed_half_an_hour_ago_is_asked_for_again(
     desk: Visitor, phone: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +172,7 @@ async def test_a_password_that_was_typed_half_an_hour_ago_is_asked_for_again(
     assert await phone.is_signed_in()
 
 
+@pytest.mark.requirement("7.1.2")
 async def test_more_sign_ins_than_an_account_may_have_end_the_one_that_was_not_used_for_longest(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

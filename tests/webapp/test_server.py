@@ -157,6 +157,7 @@ def test_raw_bytes_never_break_the_server(server: Server, request_: bytes) -> No
     assert "Traceback" not in server.log.read_text()
 
 
+@pytest.mark.requirement("V9")
 def test_a_body_without_end_is_not_read_to_the_end(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(

@@ -78,6 +78,11 @@ def test_a_keyword_wins_over_the_environment() -> None:
             "DATABASE, SITE_NAME, BARRED_WORDS and the secret keys have to be UTF-8 text",
         ),
         ({"QUARTLOGIN_SECRET_KEY_FALLBACKS": "[" * 90_000}, "QUARTLOGIN_SECRET_KEY_FALLBACKS has to be a JSON list"),
+        (
+            {"QUARTLOGIN_CSP_REPORT_URL": "https://a.example; script-src *"},
+            "CSP_REPORT_URL has to be an address such as",
+        ),
+        ({"QUARTLOGIN_CSP_REPORT_URL": ""}, "CSP_REPORT_URL has to be an address such as"),
         ({"QUARTLOGIN_SITE_NAME": ""}, "SITE_NAME has to have 1 to 64 characters."),
     ],
     ids=str,
@@ -118,6 +123,7 @@ def test_a_secret_key_never_stands_in_the_message_about_it() -> None:
     assert "hunter2" not in str(refusal.value)
 
 
+@pytest.mark.requirement("9.1.3", "V26")
 def test_the_application_refuses_to_start_without_a_secret_key() -> None:
     with pytest.raises(SettingsError, match="There is no SECRET_KEY: set QUARTLOGIN_SECRET_KEY"):
         create_app()

@@ -35,6 +35,7 @@ async def test_a_name_may_be_typed_in_any_case_and_width(alice: str, visitor: Vi
     assert await visitor.is_signed_in()
 
 
+@pytest.mark.requirement("V12")
 @pytest.mark.parametrize(
     ("username", "password"),
     [
@@ -62,6 +63,7 @@ async def test_every_wrong_sign_in_gets_the_same_answer(
 
 
 @pytest.mark.requirement("6.3.8", "C1")
+@pytest.mark.requirement("V12")
 async def test_a_disabled_user_gets_the_answer_of_a_wrong_password(
     app: Quart, alice: str, new_visitor: NewVisitor
 ) -> None:
@@ -76,6 +78,7 @@ async def test_a_disabled_user_gets_the_answer_of_a_wrong_password(
     assert not await disabled.is_signed_in()
 
 
+@pytest.mark.requirement("7.4.2")
 async def test_disabling_a_user_ends_a_running_session_at_the_next_request(
     app: Quart, alice: str, visitor: Visitor
 ) -> None:
@@ -94,6 +97,7 @@ async def test_the_typed_name_is_kept_and_the_password_never_sent_back(alice: st
     assert "wrong horse" not in page.text
 
 
+@pytest.mark.requirement("3.2.2")
 async def test_a_hostile_name_is_shown_as_text(visitor: Visitor) -> None:
     page = await visitor.sign_in('"><script>alert(1)</script>')
 
@@ -114,6 +118,7 @@ async def test_signing_in_leads_back_to_the_page_that_was_asked_for(alice: str, 
     assert answer.location == "/account"
 
 
+@pytest.mark.requirement("3.7.2")
 @pytest.mark.parametrize(
     "target", ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example", "javascript:alert(1)"]
 )
@@ -129,6 +134,7 @@ async def test_signing_in_never_leads_to_another_site(alice: str, visitor: Visit
     assert when_signed_in.location == "/"
 
 
+@pytest.mark.requirement("7.2.2")
 async def test_every_sign_in_gets_a_new_login_id(app: Quart, alice: str, visitor: Visitor) -> None:
     await visitor.sign_in()
     first = visitor.cookies["quartlogin"]
@@ -139,6 +145,7 @@ async def test_every_sign_in_gets_a_new_login_id(app: Quart, alice: str, visitor
     assert serializer.loads(first)["_login_id"] != serializer.loads(visitor.cookies["quartlogin"])["_login_id"]
 
 
+@pytest.mark.requirement("3.5.3")
 async def test_a_link_does_not_sign_out(alice: str, visitor: Visitor) -> None:
     await visitor.sign_in()
 
@@ -175,6 +182,7 @@ async def test_whoever_is_signed_in_is_not_shown_the_login_page(alice: str, visi
     assert (await visitor.get("/register")).location == "/"
 
 
+@pytest.mark.requirement("C4")
 async def test_the_session_cookie_says_nothing_about_the_person(app: Quart, alice: str, visitor: Visitor) -> None:
     await visitor.sign_in()
     await visitor.get("/")
@@ -185,6 +193,7 @@ async def test_the_session_cookie_says_nothing_about_the_person(app: Quart, alic
     assert "Alice" not in str(session)
 
 
+@pytest.mark.requirement("7.4.4")
 @pytest.mark.parametrize("path", ["/", "/account", "/logout"])
 async def test_every_page_of_somebody_signed_in_offers_to_sign_out(alice: str, visitor: Visitor, path: str) -> None:
     await visitor.sign_in()

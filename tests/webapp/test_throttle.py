@@ -111,6 +111,7 @@ def test_an_attempt_that_succeeded_is_taken_back_alone() -> None:
     assert without(Tally(2, (5,)), 7) == Tally(2, (5,))
 
 
+@pytest.mark.requirement("V15")
 @pytest.mark.parametrize(
     ("addresses", "network"),
     [
@@ -128,6 +129,7 @@ def test_the_addresses_of_one_subscriber_are_one(addresses: list[str], network: 
 # --- signing in
 
 
+@pytest.mark.requirement("V12")
 @both_databases
 @pytest.mark.requirement("6.3.1", "6.3.8", "C1", "C2")
 async def test_growing_delays_are_told_to_known_and_unknown_names_alike(
@@ -238,6 +240,7 @@ async def test_a_made_up_cookie_of_a_known_browser_is_none(app: Quart, alice: st
     assert answer.status_code == 429
 
 
+@pytest.mark.requirement("V6")
 async def test_a_known_browser_stays_known_when_the_key_is_rotated(app: Quart, alice: str, database: str) -> None:
     owner = Visitor(app.test_client())
     await owner.sign_in("Alice")
@@ -257,6 +260,7 @@ async def test_a_known_browser_stays_known_when_the_key_is_rotated(app: Quart, a
     assert answer.status_code == 302
 
 
+@pytest.mark.requirement("V13")
 @both_databases
 @pytest.mark.requirement("6.3.1", "C2", "C15")
 async def test_an_address_that_tries_many_names_is_stopped_and_a_success_of_its_own_does_not_help(
@@ -271,6 +275,7 @@ async def test_an_address_that_tries_many_names_is_stopped_and_a_success_of_its_
     assert (await guess(app, "Alice", PASSWORD, address="192.0.2.2")).status == 302
 
 
+@pytest.mark.requirement("V15")
 async def test_all_addresses_of_one_network_are_one(app: Quart) -> None:
     pages = [await guess(app, f"name {number}", address=f"2001:db8::{number:x}") for number in range(51)]
 
@@ -278,6 +283,7 @@ async def test_all_addresses_of_one_network_are_one(app: Quart) -> None:
     assert (await guess(app, "one more", address="2001:db8:0:1::1")).status == 400
 
 
+@pytest.mark.requirement("V14")
 async def test_a_header_does_not_change_the_address(app: Quart) -> None:
     visitor = Visitor(app.test_client())
     page = await visitor.get("/login")

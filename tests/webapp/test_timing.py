@@ -118,6 +118,7 @@ async def attempts_at(app: Quart) -> Attempt:
     return attempt
 
 
+@pytest.mark.requirement("V12")
 @pytest.mark.parametrize("name", ["Known", "Disabled", "Outdated"])
 @pytest.mark.requirement("6.3.8", "C1")
 async def test_a_name_takes_as_long_as_one_that_nobody_has(attempt: Attempt, name: str) -> None:
@@ -131,6 +132,7 @@ async def test_with_the_real_parameters_too(database: str) -> None:
 
 
 @pytest.mark.requirement("6.3.8", "C1")
+@pytest.mark.requirement("V12")
 async def test_throttled_names_take_the_same_time(database: str) -> None:
     async for app in site(database, QUICK, per_account=4):
         attempt = await attempts_at(app)

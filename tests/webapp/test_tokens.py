@@ -124,6 +124,7 @@ async def test_bad_fields_are_told_and_no_token_is_made(alice: Visitor, database
     assert run_sql(database, "SELECT count(*) FROM logins WHERE kind = 'bearer'") == [(0,)]
 
 
+@pytest.mark.requirement("V11", "V21")
 async def test_a_token_survives_another_password_but_not_being_disabled(alice: Visitor, app: Quart) -> None:
     token = token_in(await make(alice, name="backup"))
 

@@ -64,7 +64,7 @@ def revoke(ref: str | None, name: str | None, everyone: bool, yes: bool, databas
 
     async def work(desk: Desk) -> str:
         if everyone:
-            return f"Ended {await desk.store.logins.end_everyones()} sign-ins and tokens."
+            return f"Ended {await desk.logins.revoke_everyone()} sign-ins and tokens."
         if name is not None:
             found = await desk.find(name)
             return f"Ended {await desk.logins.revoke_others(found.user.id)} sign-ins."
