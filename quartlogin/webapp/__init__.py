@@ -8,7 +8,7 @@ from quart import Quart
 
 from quartlogin import LoginManager, SignedSessionInterface
 
-from . import browsers, csrf, error_pages, services, words
+from . import browsers, csrf, error_pages, refused, services, words
 from .accounts import Accounts
 from .body_limit import BodyLimit
 from .foreign_posts import refuse_foreign_posts
@@ -48,7 +48,7 @@ def create_app(**settings: Any) -> Quart:
     if chosen.secret_key is None:
         raise SettingsError(NO_KEY)
     lifetime = timedelta(minutes=chosen.login_lifetime)
-    app = Quart("quartlogin.webapp", template_folder=str(find("templates")))
+    app = refused.QuietQuart("quartlogin.webapp", template_folder=str(find("templates")))
     app.config.update(
         SECRET_KEY=chosen.secret_key,
         SECRET_KEY_FALLBACKS=list(chosen.secret_key_fallbacks),
@@ -124,7 +124,9 @@ def _log_key(settings: Settings) -> bytes:
 
 
 def _add_pages(app: Quart, settings: Settings) -> None:
-    refuse_foreign_posts(app)
+    journal = services.services_of(app).accounts.journal
+    refused.install(app, journal)
+    refuse_foreign_posts(app, journal)
     error_pages.install(app)
     for pages in BLUEPRINTS:
         app.register_blueprint(pages)

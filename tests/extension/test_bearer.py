@@ -629,3 +629,15 @@ async def test_a_loader_that_raises_is_an_error_of_that_request(app: Quart, logi
     response = await app.test_client().get("/account", headers=bearer(await token_of(app)))
 
     assert response.status_code == 500
+
+
+async def test_a_refused_token_is_announced(app: Quart) -> None:
+    heard: list[str] = []
+
+    async def hear(_: Quart, kind: str) -> None:
+        heard.append(kind)
+
+    with credentials_refused.connected_to(hear, app):
+        await ask(app, "nonsense")
+
+    assert heard == ["bearer"]
