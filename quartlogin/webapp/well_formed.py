@@ -17,11 +17,14 @@ _LONGEST_HOST: Final = 255
 _HIGHEST_PORT: Final = 65535
 _LONGEST_PART: Final = 255  # bytes between two slashes; no file system has longer names
 _DATES: Final = frozenset({b"if-modified-since", b"if-unmodified-since"})
+_NO_HTTP2: Final = b"HTTP/2 is spoken over TLS only.\n"
 _MALFORMED: Final = b"The Host header or the address of this request is malformed.\n"
 
 
 class WellFormedRequests:
     """ASGI middleware that answers 400 to a `Host` or a target that is none (RFC 9112, 3.2), or a host of others.
+
+    HTTP/2 without TLS is answered 505.
 
     To some of them Quart answers 500, before any handler of ours runs.
 
@@ -38,14 +41,14 @@ class WellFormedRequests:
         """Serve one connection, or refuse it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
+        elif _is_unannounced_http2(scope):
+            await _refuse(send, 505, _NO_HTTP2)
         elif _has_well_formed_host(scope) and self._is_for_us(scope) and _has_well_formed_target(scope):
             await self._app({**scope, "headers": [*_sensible_headers(scope["headers"])]}, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(_MALFORMED))]
-            await send({"type": "http.response.start", "status": 400, "headers": headers})
-            await send({"type": "http.response.body", "body": _MALFORMED, "more_body": False})
+            await _refuse(send, 400, _MALFORMED)
 
     def _is_for_us(self, scope: Any) -> bool:
         if not self._allowed_hosts:
@@ -54,6 +57,20 @@ class WellFormedRequests:
         match = _HOST.fullmatch(host)
         name = match and (match["name"] or f"[{match['ipv6']}]")
         return name is not None and name.lower().rstrip(".") in self._allowed_hosts
+
+
+async def _refuse(send: Any, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _is_unannounced_http2(scope: Any) -> bool:
+    """Tell whether this is HTTP/2 without TLS, which no browser speaks.
+
+    A server that switches to it in the middle of a connection is a tunnel past a proxy that passes `Upgrade: h2c` on.
+    """
+    return str(scope.get("http_version")) == "2" and scope.get("scheme") in {"http", "ws"}
 
 
 def is_host(text: str) -> bool:

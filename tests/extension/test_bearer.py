@@ -18,6 +18,7 @@ from quartlogin import (
     NoRecords,
     confirm_login,
     create_bearer_token,
+    credentials_refused,
     current_user,
     fresh_login_required,
     login_fresh,
@@ -638,6 +639,6 @@ async def test_a_refused_token_is_announced(app: Quart) -> None:
         heard.append(kind)
 
     with credentials_refused.connected_to(hear, app):
-        await ask(app, "nonsense")
+        await who(app.test_client(), **bearer("nonsense"))
 
     assert heard == ["bearer"]
