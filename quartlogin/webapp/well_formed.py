@@ -17,7 +17,9 @@ _LONGEST_HOST: Final = 255
 _HIGHEST_PORT: Final = 65535
 _LONGEST_PART: Final = 255  # bytes between two slashes; no file system has longer names
 _DATES: Final = frozenset({b"if-modified-since", b"if-unmodified-since"})
-_NO_HTTP2: Final = b"HTTP/2 is spoken over TLS only.\n"
+_VERSIONS: Final = frozenset({"1.0", "1.1", "2", "3"})
+_OTHER_VERSION: Final = b"Speak HTTP/1.1, or HTTP/2 over TLS.\n"
+_TWO_ENDS: Final = b"Send Content-Length or Transfer-Encoding, not both.\n"
 _MALFORMED: Final = b"The Host header or the address of this request is malformed.\n"
 
 
@@ -41,8 +43,10 @@ class WellFormedRequests:
         """Serve one connection, or refuse it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-        elif _is_unannounced_http2(scope):
-            await _refuse(send, 505, _NO_HTTP2)
+        elif _is_other_version(scope):
+            await _refuse(send, 505, _OTHER_VERSION)
+        elif _ends_in_two_places(scope):
+            await _refuse(send, 400, _TWO_ENDS, (b"connection", b"close"))
         elif _has_well_formed_host(scope) and self._is_for_us(scope) and _has_well_formed_target(scope):
             await self._app({**scope, "headers": [*_sensible_headers(scope["headers"])]}, receive, send)
         elif scope["type"] == "websocket":
@@ -59,18 +63,28 @@ class WellFormedRequests:
         return name is not None and name.lower().rstrip(".") in self._allowed_hosts
 
 
-async def _refuse(send: Any, status: int, body: bytes) -> None:
+async def _refuse(send: Any, status: int, body: bytes, *more: tuple[bytes, bytes]) -> None:
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *more]})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _is_unannounced_http2(scope: Any) -> bool:
-    """Tell whether this is HTTP/2 without TLS, which no browser speaks.
+def _is_other_version(scope: Any) -> bool:
+    """Tell whether this is a version of HTTP that there is not, or HTTP/2 without TLS, which no browser speaks.
 
     A server that switches to it in the middle of a connection is a tunnel past a proxy that passes `Upgrade: h2c` on.
     """
-    return str(scope.get("http_version")) == "2" and scope.get("scheme") in {"http", "ws"}
+    version = str(scope.get("http_version"))
+    return version not in _VERSIONS or (version == "2" and scope.get("scheme") in {"http", "ws"})
+
+
+def _ends_in_two_places(scope: Any) -> bool:
+    """Tell whether a body has a length and chunks: a proxy may have believed the one, and our server the other.
+
+    The connection has to be closed then (RFC 9112, 6.3), which not every server does.
+    """
+    names = {name.lower() for name, _ in scope["headers"]}
+    return scope["type"] == "http" and {b"content-length", b"transfer-encoding"} <= names
 
 
 def is_host(text: str) -> bool:
