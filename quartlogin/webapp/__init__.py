@@ -130,7 +130,7 @@ def _add_pages(app: Quart, settings: Settings) -> None:
     error_pages.install(app)
     for pages in BLUEPRINTS:
         app.register_blueprint(pages)
-        # Flask's own, which adds what Quart's has added already: being a `def`, it waits for one of the default threads.
+        # Flask's own, which adds what Quart's has added already, in one of the default threads, as it is a `def`.
         app.template_context_processors.pop(pages.name, None)
     app.jinja_env.globals.update(
         site_name=settings.site_name, can_register=settings.registration, token_field=csrf.token_field

@@ -613,6 +613,7 @@ async def test_an_empty_token_is_a_bad_token(app: Quart, header: str) -> None:
     assert (response.status_code, response.headers.get("WWW-Authenticate")) == (401, INVALID)
 
 
+@pytest.mark.requirement("14.2.1")
 async def test_a_token_in_the_query_or_in_a_form_is_none(app: Quart) -> None:
     token = await token_of(app)
 

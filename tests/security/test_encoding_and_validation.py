@@ -104,7 +104,7 @@ async def test_whatever_is_sent_back_is_text(visitor: Visitor, where: str, text:
     assert "SECRET_KEY" not in shown
 
 
-@pytest.mark.requirement("1.2.1", "3.7.2")
+@pytest.mark.requirement("1.2.1")
 @pytest.mark.parametrize(
     "target",
     [
@@ -455,6 +455,18 @@ def test_the_table_of_fields_says_what_the_code_asks_for() -> None:
     assert f"1 to {forms.MOST_TOKEN_DAYS}" in in_page["days"]
     assert f"at most {forms._MOST_FIELDS} fields" in FIELDS
     assert f"at most {MOST_TOKENS} tokens" in FIELDS
+
+
+@pytest.mark.requirement("2.2.3")
+async def test_a_password_that_goes_with_its_name_is_refused(visitor: Visitor, database: str) -> None:
+    made_of_the_name = await visitor.register("Bartholomew", "bartholomewbartholomew")
+    made_for_another = await visitor.register("Somebody", "bartholomewbartholomew")
+    changed = await visitor.fill_in(
+        "/account/password", current_password="bartholomewbartholomew", new_password="somebodysomebody"
+    )
+
+    assert [page.status for page in (made_of_the_name, made_for_another, changed)] == [400, 302, 400]
+    assert run_sql(database, "SELECT username FROM users") == [("Somebody",)]
 
 
 @pytest.mark.requirement("2.3.3")

@@ -33,6 +33,7 @@ def verifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return Counting(monkeypatch).threads
 
 
+@pytest.mark.requirement("11.4.2")
 async def test_the_default_is_todays_argon2id_profile() -> None:
     passwords = Passwords()
 
@@ -44,6 +45,7 @@ async def test_the_default_is_todays_argon2id_profile() -> None:
     passwords.close()
 
 
+@pytest.mark.requirement("15.4.4")
 async def test_hashing_leaves_the_event_loop_and_the_default_threads_alone(verifications: list[str]) -> None:
     passwords = Passwords(CHEAP, cores=1)
 
@@ -54,6 +56,7 @@ async def test_hashing_leaves_the_event_loop_and_the_default_threads_alone(verif
     passwords.close()
 
 
+@pytest.mark.requirement("11.2.5")
 @pytest.mark.parametrize(
     "stored",
     [
@@ -114,6 +117,7 @@ async def test_a_wrong_an_unknown_and_a_disabled_name_cost_one_verification_each
     assert len(verifications) == 1
 
 
+@pytest.mark.requirement("11.2.2")
 async def test_an_outdated_hash_is_renewed_at_the_next_sign_in(app: Quart) -> None:
     parts = services_of(app)
     await add_user(app, "Alice")

@@ -25,12 +25,14 @@ async def seen_behind(count: int, headers: list[tuple[str, str]], kind: str = "h
     return seen
 
 
+@pytest.mark.requirement("4.1.3", "15.3.4")
 async def test_without_proxies_nobody_is_believed() -> None:
     seen = await seen_behind(0, [("x-forwarded-for", "1.2.3.4"), ("x-forwarded-proto", "https")])
 
     assert (seen["client"][0], seen["scheme"]) == ("10.0.0.9", "http")
 
 
+@pytest.mark.requirement("4.1.3", "15.3.4")
 @pytest.mark.parametrize(
     ("count", "value", "address"),
     [

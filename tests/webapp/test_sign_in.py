@@ -75,6 +75,7 @@ async def test_a_disabled_user_gets_the_answer_of_a_wrong_password(
     assert not await disabled.is_signed_in()
 
 
+@pytest.mark.requirement("8.3.2")
 async def test_disabling_a_user_ends_a_running_session_at_the_next_request(
     app: Quart, alice: str, visitor: Visitor
 ) -> None:
@@ -93,6 +94,7 @@ async def test_the_typed_name_is_kept_and_the_password_never_sent_back(alice: st
     assert "wrong horse" not in page.text
 
 
+@pytest.mark.requirement("1.2.1")
 async def test_a_hostile_name_is_shown_as_text(visitor: Visitor) -> None:
     page = await visitor.sign_in('"><script>alert(1)</script>')
 
@@ -174,6 +176,7 @@ async def test_whoever_is_signed_in_is_not_shown_the_login_page(alice: str, visi
     assert (await visitor.get("/register")).location == "/"
 
 
+@pytest.mark.requirement("14.3.3")
 async def test_the_session_cookie_says_nothing_about_the_person(app: Quart, alice: str, visitor: Visitor) -> None:
     await visitor.sign_in()
     await visitor.get("/")
@@ -227,6 +230,7 @@ async def test_a_login_is_remembered_for_thirty_days_at_most(alice: str, visitor
     assert {"HttpOnly", "Path=/", "SameSite=Lax"} <= set(cookie.split("; "))
 
 
+@pytest.mark.requirement("14.3.1")
 async def test_signing_out_has_the_browser_throw_away_what_it_kept(alice: str, visitor: Visitor) -> None:
     await visitor.sign_in()
 
