@@ -1,6 +1,7 @@
 """A complete sign-in application on top of quartlogin: this is the one place where its parts are joined."""
 
 import hmac
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -66,8 +67,20 @@ def create_app(**settings: Any) -> Quart:
     _join(app, chosen)
     _add_pages(app, chosen)
     believing = TrustedProxies(BodyLimit(app.asgi_app, 2 * _LARGEST_BODY), chosen.trusted_proxies)
-    app.asgi_app = SecureHeaders(WellFormedRequests(believing, chosen.allowed_hosts))  # type: ignore[method-assign]  # as Quart asks
+    well_formed = WellFormedRequests(believing, chosen.allowed_hosts, _telling_of_others(app, believing))
+    app.asgi_app = SecureHeaders(well_formed)  # type: ignore[method-assign]  # as Quart asks
     return app
+
+
+def _telling_of_others(app: Quart, proxies: TrustedProxies) -> Callable[[Any], None]:
+    """Return what logs a request that is refused before the application sees it."""
+
+    def tell(scope: Any) -> None:
+        address, _ = proxies.as_believed(scope).get("client") or ("", 0)
+        browser = next((value for name, value in scope["headers"] if name.lower() == b"user-agent"), b"")
+        services.services_of(app).accounts.journal.note_unserved(address, browser.decode("latin-1"))
+
+    return tell
 
 
 def _join(app: Quart, settings: Settings) -> None:

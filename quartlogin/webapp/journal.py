@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from logging import getLogger
 from secrets import token_hex
@@ -49,6 +50,7 @@ LOGGED_ONLY: Final = {
     "unknown_ref": "Somebody tried to end a sign-in or a token that is not theirs, or is not there",
     "form_refused": "A form came without the token of its session",
     "foreign_request_refused": "A form, or a websocket, came from another site",
+    "request_refused": "A request named another host, or was none that the application could have been shown",
     "session_refused": "A session cookie was not one of ours, or has expired",
     "remember_refused": "A “keep me signed in” cookie was not one of ours, or has expired",
     "bearer_refused": "An API token was not one of ours, has expired or was revoked",
@@ -115,15 +117,23 @@ class Journal:
         """
         _audit.warning("%s", _as_json(self.event(kind, user_id), more))
 
+    def note_unserved(self, address: str, browser: str) -> None:
+        """Log a request that is refused before the application sees it.
+
+        Args:
+            address: Where it came from.
+            browser: What it was sent with, by its own words.
+        """
+        event = replace(self.event("request_refused"), address=address, browser=_shown(browser))
+        _audit.warning("%s", _as_json(event, {}))
+
 
 def where() -> tuple[str, str]:
     """Return the address that this request comes from, and what its browser calls itself."""
     connection = _connection()
     if connection is None:
         return "", COMMAND_LINE
-    browser = connection.headers.get("User-Agent", "")[:LONGEST_BROWSER]
-    shown = "".join(letter if letter.isprintable() else "?" for letter in browser)
-    return connection.remote_addr or "", f"“{shown}”" if shown == COMMAND_LINE else shown
+    return connection.remote_addr or "", _shown(connection.headers.get("User-Agent", ""))
 
 
 def route() -> str | None:
@@ -133,6 +143,11 @@ def route() -> str | None:
     if rule is None:
         return None
     return f"{'WEBSOCKET' if has_websocket_context() else request.method} {rule.rule}"
+
+
+def _shown(browser: str) -> str:
+    shown = "".join(letter if letter.isprintable() else "?" for letter in browser[:LONGEST_BROWSER])
+    return f"“{shown}”" if shown == COMMAND_LINE else shown
 
 
 def _connection() -> Any:

@@ -20,9 +20,13 @@ class TrustedProxies:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection with what the proxies say about it."""
+        await self._app(self.as_believed(scope), receive, send)
+
+    def as_believed(self, scope: Any) -> Any:
+        """Return a connection's scope with the address and the scheme that are believed."""
         if self._count and scope["type"] in {"http", "websocket"}:
-            scope = {**scope, **self._believed(scope)}
-        await self._app(scope, receive, send)
+            return {**scope, **self._believed(scope)}
+        return scope
 
     def _believed(self, scope: Any) -> dict[str, Any]:
         changes: dict[str, Any] = {}

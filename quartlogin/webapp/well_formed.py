@@ -1,7 +1,7 @@
 """Which requests are refused before the application sees them, because what they name is no host or no address."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -33,26 +33,30 @@ class WellFormedRequests:
     Args:
         app: What serves the others.
         allowed_hosts: The names that this service has; all if empty.
+        tell: Called with the scope of what is refused.
     """
 
-    def __init__(self, app: Any, allowed_hosts: Iterable[str] = ()) -> None:
+    def __init__(
+        self, app: Any, allowed_hosts: Iterable[str] = (), tell: Callable[[Any], None] = lambda _: None
+    ) -> None:
         self._app = app
+        self._tell = tell
         self._allowed_hosts = frozenset(host.lower().rstrip(".") for host in allowed_hosts)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection, or refuse it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-        elif _is_other_version(scope):
-            await _refuse(send, 505, _OTHER_VERSION)
-        elif _ends_in_two_places(scope):
-            await _refuse(send, 400, _TWO_ENDS, (b"connection", b"close"))
-        elif _has_well_formed_host(scope) and self._is_for_us(scope) and _has_well_formed_target(scope):
+        elif (
+            _is_spoken_well(scope)
+            and _has_well_formed_host(scope)
+            and self._is_for_us(scope)
+            and _has_well_formed_target(scope)
+        ):
             await self._app({**scope, "headers": [*_sensible_headers(scope["headers"])]}, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
         else:
-            await _refuse(send, 400, _MALFORMED)
+            self._tell(scope)
+            await _refuse(scope, send)
 
     def _is_for_us(self, scope: Any) -> bool:
         if not self._allowed_hosts:
@@ -63,10 +67,25 @@ class WellFormedRequests:
         return name is not None and name.lower().rstrip(".") in self._allowed_hosts
 
 
-async def _refuse(send: Any, status: int, body: bytes, *more: tuple[bytes, bytes]) -> None:
+async def _refuse(scope: Any, send: Any) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+    elif _is_other_version(scope):
+        await _answer(send, 505, _OTHER_VERSION)
+    elif _ends_in_two_places(scope):
+        await _answer(send, 400, _TWO_ENDS, (b"connection", b"close"))
+    else:
+        await _answer(send, 400, _MALFORMED)
+
+
+async def _answer(send: Any, status: int, body: bytes, *more: tuple[bytes, bytes]) -> None:
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": [*headers, *more]})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _is_spoken_well(scope: Any) -> bool:
+    return not (_is_other_version(scope) or _ends_in_two_places(scope))
 
 
 def _is_other_version(scope: Any) -> bool:

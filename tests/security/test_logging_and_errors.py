@@ -137,6 +137,30 @@ async def test_a_websocket_of_another_sites_page_is_told_once(app: Quart, visito
     assert (told["event"], told["route"]) == ("foreign_request_refused", "WEBSOCKET /account/live")
 
 
+@pytest.mark.requirement("16.3.3")
+@pytest.mark.parametrize(
+    "headers",
+    [{"Host": "evil.example"}, {"Host": ".."}, {"Host": "a", "Content-Length": "0", "Transfer-Encoding": "chunked"}],
+)
+async def test_a_request_that_the_application_is_not_shown_is_told_once(
+    database: str, logged: Logged, headers: dict[str, str]
+) -> None:
+    app = create_app(DATABASE=database, SECRET_KEY=KEY, ALLOWED_HOSTS=["a"], TRUSTED_PROXIES=1)
+    more = {"X-Forwarded-For": "192.0.2.7", "User-Agent": "x\x0b" + "y" * 999}
+
+    answer = await Visitor(app.test_client()).get("/account?next=evil", headers={**headers, **more})
+
+    [told] = logged()
+    assert answer.status == 400
+    assert (told["event"], told["address"], told["browser"][:3], len(told["browser"])) == (
+        "request_refused",
+        "192.0.2.7",
+        "x?y",
+        256,
+    )
+    assert "evil" not in json.dumps(told)
+
+
 @pytest.mark.requirement("16.3.1")
 async def test_a_token_that_was_revoked_is_told_as_refused(
     app: Quart, visitor: Visitor, database: str, logged: Logged
