@@ -35,6 +35,7 @@ from .remember import login_remembered
 from .session import KEPT_AT_LOGIN, SESSION_KEYS
 from .session_interface import SignedSessionInterface
 from .signals import (
+    credentials_refused,
     session_protected,
     user_accessed,
     user_loaded_from_cookie,
@@ -84,6 +85,7 @@ __all__ = [
     "UserProtocol",
     "confirm_login",
     "create_bearer_token",
+    "credentials_refused",
     "current_user",
     "decode_cookie",
     "encode_cookie",

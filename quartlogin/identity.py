@@ -53,7 +53,10 @@ def logins_in_cookies() -> set[str]:
 
 
 async def _from_bearer_token(state: UserState, text: str) -> Any:
-    return await _ask(state, partial(_user_of_token, text))
+    user = await _ask(state, partial(_user_of_token, text))
+    if user is None:
+        await signals.send(signals.credentials_refused, kind="bearer")
+    return user
 
 
 async def _user_of_token(text: str) -> Any:
@@ -145,8 +148,11 @@ async def _from_remember_cookie(state: UserState) -> Any:
     user = await _resume(state, cookie)
     if user is not None:
         await signals.send(signals.user_loaded_from_cookie, user=user)
-    elif can_set_cookies() and remember.read_flask_login_id(cookie) is None:
-        session.ask_to_forget()  # broken, expired or ended; Flask-Login's own are not ours to delete
+    elif remember.read_flask_login_id(cookie) is None:
+        if can_set_cookies():
+            session.ask_to_forget()  # broken, expired or ended; Flask-Login's own are not ours to delete
+        if remember.read_token(cookie) is None:
+            await signals.send(signals.credentials_refused, kind="remember")
     return user
 
 

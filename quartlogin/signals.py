@@ -25,6 +25,9 @@ user_needs_refresh = _signals.signal("needs-refresh")
 session_protected = _signals.signal("session-protected")
 #: A guard turned a visitor away.
 user_unauthorized = _signals.signal("unauthorized")
+#: A remember cookie or a bearer token is not one that counts; which of them is passed as `kind`: "remember" (broken or
+#: expired) or "bearer" (for any reason).
+credentials_refused = _signals.signal("credentials-refused")
 #: The user of this request is known now, so receivers may use `current_user`.
 user_accessed = _signals.signal("accessed")
 

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from quartlogin.webapp.journal import KINDS
+from quartlogin.webapp.journal import KINDS, LOGGED_ONLY
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -47,10 +47,11 @@ async def test_the_table_of_what_ends_a_sign_in_is_what_a_run_prints() -> None:
     assert (DOCS / "what-ends-a-login.md").read_text(encoding="utf-8").endswith("\n" + table)
 
 
+@pytest.mark.requirement("16.1.1")
 def test_the_table_of_events_is_the_one_in_the_code() -> None:
     in_page = re.findall(r"^\| `([a-z_]+)` \| ([^|]+) \|$", (DOCS / "application.md").read_text("utf-8"), re.MULTILINE)
 
-    assert dict(in_page) == KINDS | {
+    assert dict(in_page) == KINDS | LOGGED_ONLY | {
         "account_deleted": "(in the log only: the account is gone)",
         "attempt_throttled": "Attempt refused: too many before it (in the log only)",
         "everyone_signed_out": f"{KINDS['everyone_signed_out']} (in the log only)",

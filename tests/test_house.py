@@ -148,6 +148,7 @@ def test_importing_the_extension_does_not_import_the_application() -> None:
     assert printed.strip() == "[]"
 
 
+@pytest.mark.requirement("8.2.1", "8.3.1")
 async def test_every_page_is_guarded_or_listed_as_public(app: Quart, visitor: Visitor) -> None:
     """Asked of the running application, not of its decorators: whoever is not signed in is sent to the login page."""
     guarded = sorted(
@@ -165,6 +166,7 @@ async def test_every_page_is_guarded_or_listed_as_public(app: Quart, visitor: Vi
     }
 
 
+@pytest.mark.requirement("8.2.1")
 async def test_every_websocket_is_guarded(app: Quart) -> None:
     sockets = [rule.rule for rule in app.url_map.iter_rules() if rule.websocket]
 

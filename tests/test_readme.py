@@ -76,6 +76,7 @@ def test_every_link_to_a_file_leads_to_one(target: str) -> None:
 
 
 @pytest.mark.requirement("6.3.4")
+@pytest.mark.requirement("8.1.1")
 def test_the_table_of_pages_is_the_one_in_the_code(app: Any) -> None:
     first_cells = re.findall(r"^\| (`/.*?) \|", README, re.MULTILINE)
     in_readme = {path for cell in first_cells for path in re.findall(r"`([^`]+)`", cell)}

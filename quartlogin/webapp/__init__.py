@@ -1,6 +1,7 @@
 """A complete sign-in application on top of quartlogin: this is the one place where its parts are joined."""
 
 import hmac
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ from quart import Quart
 
 from quartlogin import LoginManager, SignedSessionInterface
 
-from . import browsers, csrf, error_pages, services, words
+from . import browsers, csrf, error_pages, refused, services, words
 from .accounts import Accounts
 from .body_limit import BodyLimit
 from .forced_change import lead_to_change
@@ -52,7 +53,7 @@ def create_app(hooks: Hooks | None = None, **settings: Any) -> Quart:
     if chosen.secret_key is None:
         raise SettingsError(NO_KEY)
     lifetime = timedelta(minutes=chosen.login_lifetime)
-    app = Quart("quartlogin.webapp", template_folder=str(find("templates")))
+    app = refused.QuietQuart("quartlogin.webapp", template_folder=str(find("templates")))
     app.config.update(
         SECRET_KEY=chosen.secret_key,
         SECRET_KEY_FALLBACKS=list(chosen.secret_key_fallbacks),
@@ -69,10 +70,22 @@ def create_app(hooks: Hooks | None = None, **settings: Any) -> Quart:
     app.session_interface = SignedSessionInterface()
     _join(app, chosen, hooks or Hooks())
     _add_pages(app, chosen)
-    well_formed = WellFormedRequests(BodyLimit(app.asgi_app, 2 * _LARGEST_BODY), chosen.allowed_hosts)
+    tell = _telling_of_others(app)
+    well_formed = WellFormedRequests(BodyLimit(app.asgi_app, 2 * _LARGEST_BODY), chosen.allowed_hosts, tell)
     # The proxies first: the headers depend on whether the browser's connection is https.
     app.asgi_app = TrustedProxies(SecureHeaders(well_formed, chosen.csp_report_url), chosen.trusted_proxies)  # type: ignore[method-assign]  # as Quart asks
     return app
+
+
+def _telling_of_others(app: Quart) -> Callable[[Any], None]:
+    """Return what logs a request that is refused before the application sees it."""
+
+    def tell(scope: Any) -> None:
+        address, _ = scope.get("client") or ("", 0)
+        browser = next((value for name, value in scope["headers"] if name.lower() == b"user-agent"), b"")
+        services.services_of(app).accounts.journal.note_unserved(address, browser.decode("latin-1"))
+
+    return tell
 
 
 def _join(app: Quart, settings: Settings, hooks: Hooks) -> None:
@@ -130,13 +143,15 @@ def _log_key(settings: Settings) -> bytes:
 
 
 def _add_pages(app: Quart, settings: Settings) -> None:
-    refuse_foreign_posts(app)
+    journal = services.services_of(app).accounts.journal
+    refused.install(app, journal)
+    refuse_foreign_posts(app, journal)
     lead_to_change(app)
     error_pages.install(app)
     for pages in BLUEPRINTS:
         app.register_blueprint(pages)
-        # Blueprints inherit a `def` processor from Flask that finds nothing here, at the price of a hop to another
-        # thread for each page.
+        # Blueprints inherit a `def` processor from Flask that finds nothing here, at the price of a hop to one of the
+        # default threads for each page.
         app.template_context_processors.pop(pages.name, None)
     app.jinja_env.globals.update(
         site_name=settings.site_name, can_register=settings.registration, token_field=csrf.token_field

@@ -9,9 +9,12 @@ from quart import Quart, Response, render_template
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
+from quartlogin import OriginRefused
+
 from . import words
 from .hooks import SecondStepFailed
 from .passwords import Overloaded
+from .services import services
 from .store import StoreUnavailable
 from .throttle import TooManyAttempts
 
@@ -56,6 +59,8 @@ async def _show(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None:
         return cast(Response, error.response)  # made already: a problem document, say
     status = error.code or 500
+    if isinstance(error, OriginRefused):
+        services().accounts.journal.note("foreign_request_refused")
     title, sentence = PAGES.get(status, (error.name, PAGES[400][1]))
     if error.description and error.description != type(error).description:
         sentence = error.description  # one that a view gave; Werkzeug's own are for developers
@@ -77,6 +82,7 @@ async def _show_when_to_come_back(error: TooManyAttempts) -> ResponseReturnValue
 
 async def _show_overloaded(error: Overloaded) -> ResponseReturnValue:
     _log.warning("A password was not looked at, because too many others are waiting: %s.", error)
+    services().accounts.journal.note("overloaded")
     return await _show(ServiceUnavailable(_OVERLOADED, retry_after=_RETRY_AFTER))
 
 
@@ -86,4 +92,5 @@ async def _show_unavailable_step(_: SecondStepFailed) -> ResponseReturnValue:
 
 async def _show_unavailable(error: StoreUnavailable) -> ResponseReturnValue:
     _log.error("The database does not answer: %s", error)
+    services().accounts.journal.note("database_unavailable")
     return await _show(ServiceUnavailable(retry_after=_RETRY_AFTER))

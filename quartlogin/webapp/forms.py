@@ -11,6 +11,7 @@ from wtforms import BooleanField, Form, HiddenField, IntegerField, PasswordField
 from . import usernames
 from .csrf import FIELD_NAME, SessionBoundCSRF
 from .password_rules import complaint
+from .services import services
 
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _MOST_FIELDS: Final = 20
@@ -48,6 +49,7 @@ class SignedForm(Form):  # type: ignore[misc]  # WTForms ships no types
             return cls(**values)
         form = cls(await _posted_fields(), **values)
         if not form[FIELD_NAME].validate(form):
+            services().accounts.journal.note("form_refused")
             abort(400, _REFUSED)
         return form
 

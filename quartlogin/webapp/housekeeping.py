@@ -65,4 +65,6 @@ class Housekeeping:
                 await self.clean()
             except StoreUnavailable as error:
                 _log.warning("What has expired could not be removed: %s", error)
+            except Exception:  # the next round may do better
+                _log.exception("What has expired could not be removed.")
             await asyncio.sleep(_EVERY)

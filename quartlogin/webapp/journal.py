@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from logging import getLogger
 from secrets import token_hex
@@ -44,6 +45,23 @@ KINDS: Final = {
     "user_enabled": "Account enabled by the operator",
     "account_deletion_failed": "Wrong password at a deletion of the account",
     "account_deleted": "Account deleted",
+}
+
+#: What the operator alone is told of: it is not kept, or whoever tries again and again would fill the database.
+LOGGED_ONLY: Final = {
+    "access_denied": "A page for people who are signed in was asked for by nobody",
+    "password_needed": "A page for people who typed their password lately was asked for by others",
+    "unknown_ref": "Somebody tried to end a sign-in or a token that is not theirs, or is not there",
+    "form_refused": "A form came without the token of its session",
+    "foreign_request_refused": "A form, or a websocket, came from another site",
+    "request_refused": "A request named another host, or was none that the application could have been shown",
+    "session_refused": "A session cookie was not one of ours, or has expired",
+    "remember_refused": "A “keep me signed in” cookie was not one of ours, or has expired",
+    "bearer_refused": "An API token was not one of ours, has expired or was revoked",
+    "next_refused": "A page to come back to was not one of this site",
+    "overloaded": "A password was not looked at, because too many others were waiting",
+    "database_unavailable": "A request could not be answered, because the database does not",
+    "unexpected_error": "A request could not be answered because of a fault; the program's log has the traceback",
 }
 
 _ID_BYTES: Final = 6  # behind the time, which keeps the events of one second in order
@@ -93,15 +111,53 @@ class Journal:
         for listener in self.listeners:
             listener(event)
 
+    def note(self, kind: str, user_id: str | None = None, **more: str) -> None:
+        """Log what the operator alone is told.
+
+        Args:
+            kind: One of `LOGGED_ONLY`.
+            user_id: Who it was, if that is known.
+            more: What there is to say besides.
+        """
+        _audit.warning("%s", _as_json(self.event(kind, user_id), more))
+
+    def note_unserved(self, address: str, browser: str) -> None:
+        """Log a request that is refused before the application sees it.
+
+        Args:
+            address: Where it came from.
+            browser: What it was sent with, by its own words.
+        """
+        event = replace(self.event("request_refused"), address=address, browser=_shown(browser))
+        _audit.warning("%s", _as_json(event, {}))
+
 
 def where() -> tuple[str, str]:
     """Return the address that this request comes from, and what its browser calls itself."""
-    if not (has_request_context() or has_websocket_context()):
+    connection = _connection()
+    if connection is None:
         return "", COMMAND_LINE
-    connection: Any = request if has_request_context() else websocket
-    browser = connection.headers.get("User-Agent", "")[:LONGEST_BROWSER]
-    shown = "".join(letter if letter.isprintable() else "?" for letter in browser)
-    return connection.remote_addr or "", f"“{shown}”" if shown == COMMAND_LINE else shown
+    return connection.remote_addr or "", _shown(connection.headers.get("User-Agent", ""))
+
+
+def route() -> str | None:
+    """Return which page this request is for: its rule, because an address may have anything in it."""
+    connection = _connection()
+    rule = None if connection is None else connection.url_rule
+    if rule is None:
+        return None
+    return f"{'WEBSOCKET' if has_websocket_context() else request.method} {rule.rule}"
+
+
+def _shown(browser: str) -> str:
+    shown = "".join(letter if letter.isprintable() else "?" for letter in browser[:LONGEST_BROWSER])
+    return f"“{shown}”" if shown == COMMAND_LINE else shown
+
+
+def _connection() -> Any:
+    if has_request_context():
+        return request
+    return websocket if has_websocket_context() else None
 
 
 def _as_json(event: Event, more: dict[str, str]) -> str:
@@ -112,6 +168,7 @@ def _as_json(event: Event, more: dict[str, str]) -> str:
         "user": event.user_id,
         "address": event.address,
         "browser": event.browser,
+        "route": route(),
         "subject": event.subject,
         **more,
     }

@@ -46,5 +46,7 @@ class LastSeen:
                 await self._store.logins.touch(batch, RESOLUTION)
             except (StoreUnavailable, Conflict) as error:
                 _log.warning("When logins were seen last could not be written: %s", error)
+            except Exception:  # the others that wait are written all the same
+                _log.exception("When logins were seen last could not be written.")
             for id_hash in batch:
                 del self._waiting[id_hash]

@@ -73,6 +73,8 @@ class LivePages:
                     await self._look(user_ids)
             except StoreUnavailable as error:
                 _log.warning("Open account pages cannot be told what happens elsewhere: %s", error)
+            except Exception:  # the next look may do better
+                _log.exception("Open account pages cannot be told what happens elsewhere.")
             self._forget_what_is_past()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_EVERY):

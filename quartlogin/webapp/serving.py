@@ -15,8 +15,31 @@ from . import create_app
 from .journal import AUDIT_LOGGER
 from .services import services_of
 
+#: Bytes that the head of a request may have.
+LARGEST_HEAD: Final = 16 * 1024
+#: Seconds from the begin of a connection, or from the last answer, until the head of a request has arrived.
+LONGEST_WAIT_FOR_A_HEAD: Final = 5
+#: Connections that wait to be accepted.
+BACKLOG: Final = 512
+#: Bytes of a websocket's message: ours only tell, and hear nothing.
+LARGEST_MESSAGE: Final = 64 * 1024
+
 _PATIENCE: Final = 4  # seconds for open requests and websockets to end, once we are told to stop
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def config_for(bind: list[str], workers: int) -> Config:
+    """Return what Hypercorn is to do, with bounds to whatever a client can make it keep."""
+    config = Config()
+    config.bind = bind
+    config.workers = workers
+    config.include_server_header = False
+    config.loglevel = "WARNING"
+    config.h11_max_incomplete_size = config.h2_max_header_list_size = LARGEST_HEAD
+    config.keep_alive_timeout = LONGEST_WAIT_FOR_A_HEAD
+    config.backlog = BACKLOG
+    config.websocket_max_message_size = LARGEST_MESSAGE
+    return config
 
 
 def run(config: Config) -> int:

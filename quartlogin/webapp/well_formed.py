@@ -1,7 +1,7 @@
 """Which requests are refused before the application sees them, because what they name is no host or no address."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -17,35 +17,46 @@ _LONGEST_HOST: Final = 255
 _HIGHEST_PORT: Final = 65535
 _LONGEST_PART: Final = 255  # bytes between two slashes; no file system has longer names
 _DATES: Final = frozenset({b"if-modified-since", b"if-unmodified-since"})
+_VERSIONS: Final = frozenset({"1.0", "1.1", "2", "3"})
+_OTHER_VERSION: Final = b"Speak HTTP/1.1, or HTTP/2 over TLS.\n"
+_TWO_ENDS: Final = b"Send Content-Length or Transfer-Encoding, not both.\n"
 _MALFORMED: Final = b"The Host header or the address of this request is malformed.\n"
 
 
 class WellFormedRequests:
     """ASGI middleware that answers 400 to a `Host` or a target that is none (RFC 9112, 3.2), or a host of others.
 
+    HTTP/2 without TLS is answered 505.
+
     To some of them Quart answers 500, before any handler of ours runs.
 
     Args:
         app: What serves the others.
         allowed_hosts: The names that this service has; all if empty.
+        tell: Called with the scope of what is refused.
     """
 
-    def __init__(self, app: Any, allowed_hosts: Iterable[str] = ()) -> None:
+    def __init__(
+        self, app: Any, allowed_hosts: Iterable[str] = (), tell: Callable[[Any], None] = lambda _: None
+    ) -> None:
         self._app = app
+        self._tell = tell
         self._allowed_hosts = frozenset(host.lower().rstrip(".") for host in allowed_hosts)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection, or refuse it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-        elif _has_well_formed_host(scope) and self._is_for_us(scope) and _has_well_formed_target(scope):
+        elif (
+            _is_spoken_well(scope)
+            and _has_well_formed_host(scope)
+            and self._is_for_us(scope)
+            and _has_well_formed_target(scope)
+        ):
             await self._app({**scope, "headers": [*_sensible_headers(scope["headers"])]}, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
         else:
-            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(_MALFORMED))]
-            await send({"type": "http.response.start", "status": 400, "headers": headers})
-            await send({"type": "http.response.body", "body": _MALFORMED, "more_body": False})
+            self._tell(scope)
+            await _refuse(scope, send)
 
     def _is_for_us(self, scope: Any) -> bool:
         if not self._allowed_hosts:
@@ -54,6 +65,45 @@ class WellFormedRequests:
         match = _HOST.fullmatch(host)
         name = match and (match["name"] or f"[{match['ipv6']}]")
         return name is not None and name.lower().rstrip(".") in self._allowed_hosts
+
+
+async def _refuse(scope: Any, send: Any) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+    elif _is_other_version(scope):
+        await _answer(send, 505, _OTHER_VERSION)
+    elif _ends_in_two_places(scope):
+        await _answer(send, 400, _TWO_ENDS, (b"connection", b"close"))
+    else:
+        await _answer(send, 400, _MALFORMED)
+
+
+async def _answer(send: Any, status: int, body: bytes, *more: tuple[bytes, bytes]) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *more]})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _is_spoken_well(scope: Any) -> bool:
+    return not (_is_other_version(scope) or _ends_in_two_places(scope))
+
+
+def _is_other_version(scope: Any) -> bool:
+    """Tell whether this is a version of HTTP that there is not, or HTTP/2 without TLS, which no browser speaks.
+
+    A server that switches to it in the middle of a connection is a tunnel past a proxy that passes `Upgrade: h2c` on.
+    """
+    version = str(scope.get("http_version"))
+    return version not in _VERSIONS or (version == "2" and scope.get("scheme") in {"http", "ws"})
+
+
+def _ends_in_two_places(scope: Any) -> bool:
+    """Tell whether a body has a length and chunks: a proxy may have believed the one, and our server the other.
+
+    The connection has to be closed then (RFC 9112, 6.3), which not every server does.
+    """
+    names = {name.lower() for name, _ in scope["headers"]}
+    return scope["type"] == "http" and {b"content-length", b"transfer-encoding"} <= names
 
 
 def is_host(text: str) -> bool:

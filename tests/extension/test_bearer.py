@@ -18,6 +18,7 @@ from quartlogin import (
     NoRecords,
     confirm_login,
     create_bearer_token,
+    credentials_refused,
     current_user,
     fresh_login_required,
     login_fresh,
@@ -619,6 +620,7 @@ async def test_an_empty_token_is_a_bad_token(app: Quart, header: str) -> None:
     assert (response.status_code, response.headers.get("WWW-Authenticate")) == (401, INVALID)
 
 
+@pytest.mark.requirement("14.2.1")
 async def test_a_token_in_the_query_or_in_a_form_is_none(app: Quart) -> None:
     token = await token_of(app)
 
@@ -636,3 +638,15 @@ async def test_a_loader_that_raises_is_an_error_of_that_request(app: Quart, logi
     response = await app.test_client().get("/account", headers=bearer(await token_of(app)))
 
     assert response.status_code == 500
+
+
+async def test_a_refused_token_is_announced(app: Quart) -> None:
+    heard: list[str] = []
+
+    async def hear(_: Quart, kind: str) -> None:
+        heard.append(kind)
+
+    with credentials_refused.connected_to(hear, app):
+        await who(app.test_client(), **bearer("nonsense"))
+
+    assert heard == ["bearer"]

@@ -340,6 +340,7 @@ MALFORMED = {
 }
 
 
+@pytest.mark.requirement("1.5.2")
 @pytest.mark.parametrize("payload", MALFORMED.values(), ids=MALFORMED.keys())
 async def test_a_signed_cookie_that_is_malformed_inside_is_empty(signed_app: Quart, payload: bytes) -> None:
     assert await open_with(signed_app, sign(signed_app, payload)) == {}
@@ -376,6 +377,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.requirement("1.5.2")
 @given(JSON.filter(lambda value: not isinstance(value, dict)))
 @settings(max_examples=300, deadline=None)
 async def test_signed_json_that_is_no_object_is_empty(value: Any) -> None:
@@ -400,6 +402,7 @@ def test_a_cookie_is_signed_with_sha_256() -> None:
 
 
 @pytest.mark.requirement("9.1.2")
+@pytest.mark.requirement("11.4.1")
 async def test_a_cookie_signed_with_sha_1_is_refused() -> None:
     app = make_signed_app()
     weak = URLSafeTimedSerializer(

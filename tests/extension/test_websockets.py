@@ -448,6 +448,7 @@ async def test_a_page_of_this_site_gets_in(
 
 
 @pytest.mark.requirement("V25")
+@pytest.mark.requirement("4.4.2")
 @pytest.mark.parametrize(("scheme", "host", "origin"), FOREIGN_ORIGINS)
 async def test_a_page_of_another_site_is_refused_with_403(
     app: Quart, open_socket: Open, browser: QuartClient, scheme: str, host: str, origin: str

@@ -26,6 +26,7 @@ async def test_every_error_has_a_page_in_the_style_of_the_others(app: Quart, vis
     assert "/static/style.css" in page.text
 
 
+@pytest.mark.requirement("13.4.2", "16.5.1")
 async def test_an_unexpected_error_tells_the_visitor_nothing_and_the_log_everything(
     app: Quart, visitor: Visitor, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -44,6 +45,7 @@ async def test_an_unexpected_error_tells_the_visitor_nothing_and_the_log_everyth
     assert "a secret of the program" in caplog.text
 
 
+@pytest.mark.requirement("16.5.2", "16.5.3")
 @both_databases
 @pytest.mark.parametrize("path", ["/", "/account", "/readyz"])
 async def test_while_the_database_is_down_pages_are_503_and_nobody_is_signed_out(
@@ -64,6 +66,7 @@ async def test_while_the_database_is_down_pages_are_503_and_nobody_is_signed_out
     assert await visitor.is_signed_in()
 
 
+@pytest.mark.requirement("16.5.3")
 @both_databases
 async def test_while_the_database_is_down_a_password_is_not_called_wrong(app: Quart, visitor: Visitor) -> None:
     await add_user(app, "Alice")

@@ -26,6 +26,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]
     return lambda: [json.loads(record.message) for record in caplog.records if record.name == "quartlogin.audit"]
 
 
+@pytest.mark.requirement("16.2.1", "16.2.2", "16.2.5", "16.3.1")
 async def test_each_event_is_told_once_to_the_user_and_to_the_operator_and_no_secret_is(
     visitor: Visitor, new_visitor: Callable[[], Visitor], database: str, logged: Callable[[], list[dict[str, Any]]]
 ) -> None:
@@ -76,6 +77,7 @@ async def test_each_event_is_told_once_to_the_user_and_to_the_operator_and_no_se
     assert not [secret for secret in secrets if secret in json.dumps(told)]
 
 
+@pytest.mark.requirement("16.2.5")
 async def test_a_name_that_nobody_has_is_told_as_a_hash(
     visitor: Visitor, logged: Callable[[], list[dict[str, Any]]]
 ) -> None:
@@ -87,6 +89,7 @@ async def test_a_name_that_nobody_has_is_told_as_a_hash(
     assert "mistake" not in json.dumps(told)
 
 
+@pytest.mark.requirement("16.4.1")
 async def test_a_browser_cannot_write_lines_of_its_own(
     visitor: Visitor, logged: Callable[[], list[dict[str, Any]]]
 ) -> None:
@@ -100,6 +103,7 @@ async def test_a_browser_cannot_write_lines_of_its_own(
 
 
 @pytest.mark.requirement("3.2.2")
+@pytest.mark.requirement("1.2.1")
 async def test_the_account_page_shows_what_a_browser_calls_itself_as_text(
     visitor: Visitor, new_visitor: Callable[[], Visitor]
 ) -> None:
@@ -138,6 +142,7 @@ def cookies_of(visitor: Visitor) -> dict[str, str]:
 
 
 @pytest.mark.requirement("V25")
+@pytest.mark.requirement("4.4.2", "4.4.3")
 @pytest.mark.parametrize("headers", [{}, {"Origin": "https://evil.example"}])
 async def test_a_page_of_nobody_or_from_elsewhere_is_refused(
     app: Quart, visitor: Visitor, headers: dict[str, str]
@@ -173,6 +178,7 @@ async def test_an_open_page_is_told_of_its_own_account_only_also_from_another_pr
 
 
 @pytest.mark.requirement("7.4.1")
+@pytest.mark.requirement("4.4.3", "4.4.4")
 async def test_a_page_whose_own_sign_in_was_ended_elsewhere_is_closed(
     app: Quart, visitor: Visitor, new_visitor: Callable[[], Visitor], database: str
 ) -> None:

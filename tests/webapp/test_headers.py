@@ -72,6 +72,7 @@ async def test_a_malformed_host_gets_the_headers_too(visitor: Visitor) -> None:
 
 
 @pytest.mark.requirement("V8")
+@pytest.mark.requirement("14.3.2")
 @pytest.mark.parametrize("path", ["/", "/login", "/register", "/account", "/logout"])
 async def test_pages_that_depend_on_the_visitor_are_stored_nowhere(visitor: Visitor, path: str) -> None:
     page = await visitor.get(path)

@@ -21,6 +21,7 @@ def test_a_key_is_made_once_and_read_afterwards(tmp_path: Path) -> None:
     assert weakness(first[0]) is None
 
 
+@pytest.mark.requirement("13.3.1")
 def test_only_its_owner_can_read_the_key(tmp_path: Path) -> None:
     path = tmp_path / "key"
 
@@ -47,6 +48,7 @@ def test_a_weak_key_in_the_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("9.1.3", "V26")
+@pytest.mark.requirement("11.2.3")
 @pytest.mark.parametrize("key", ["", "x" * 31, "x" * 100, "123456789" * 5])
 def test_a_guessable_key_is_weak(key: str) -> None:
     assert weakness(key)

@@ -56,6 +56,7 @@ async def flood(app: Quart, count: int, slow: Slow) -> list[Page]:
     return await asyncio.gather(*pages)
 
 
+@pytest.mark.requirement("2.4.1", "13.1.3", "13.2.6", "15.2.2")
 async def test_who_would_wait_for_too_long_is_told_to_come_back(app: Quart, slow: Slow, database: str) -> None:
     pages = await flood(app, 40, slow)
 
@@ -85,6 +86,7 @@ async def test_other_pages_go_on_and_afterwards_so_does_everything(app: Quart, s
     assert (await Visitor(app.test_client()).sign_in("Alice")).status == 302
 
 
+@pytest.mark.requirement("2.4.1")
 @pytest.mark.parametrize("path", ["/register", "/reauthenticate", "/account/password", "/account/delete"])
 async def test_every_form_with_a_password_is_told(
     app: Quart, visitor: Visitor, new_visitor: Callable[[], Visitor], path: str

@@ -64,6 +64,7 @@ async def test_all_other_sign_ins_end_and_this_one_goes_on_under_a_new_id(
     assert await who_has(app, {"quartlogin_remember": phone.cookies["quartlogin_remember"]}) == 302
 
 
+@pytest.mark.requirement("2.2.3")
 @pytest.mark.parametrize(
     ("current", "new", "field", "told"),
     [
@@ -87,6 +88,7 @@ async def test_what_is_wrong_is_told_beside_its_field_and_nothing_changes(
     assert await is_password(new_visitor, PASSWORD)
 
 
+@pytest.mark.requirement("15.4.2")
 @both_databases
 async def test_of_two_changes_at_once_one_wins_and_the_other_is_told(
     alice: Visitor, app: Quart, new_visitor: Callable[[], Visitor]
@@ -112,6 +114,7 @@ async def test_of_two_changes_at_once_one_wins_and_the_other_is_told(
     assert [await is_password(new_visitor, password) for password in passwords] == won
 
 
+@pytest.mark.requirement("2.3.3")
 @pytest.mark.parametrize(
     ("table", "step"),
     [(Users, "change_password"), (Logins, "end_all_but"), (Events, "insert"), (Logins, "renew")],

@@ -36,6 +36,7 @@ def verifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.requirement("C11", "N12")
+@pytest.mark.requirement("11.4.2")
 async def test_the_default_is_todays_argon2id_profile() -> None:
     passwords = Passwords()
 
@@ -48,6 +49,7 @@ async def test_the_default_is_todays_argon2id_profile() -> None:
 
 
 @pytest.mark.requirement("V18")
+@pytest.mark.requirement("15.4.4")
 async def test_hashing_leaves_the_event_loop_and_the_default_threads_alone(verifications: list[str]) -> None:
     passwords = Passwords(CHEAP, cores=1)
 
@@ -58,6 +60,7 @@ async def test_hashing_leaves_the_event_loop_and_the_default_threads_alone(verif
     passwords.close()
 
 
+@pytest.mark.requirement("11.2.5")
 @pytest.mark.parametrize(
     "stored",
     [
@@ -123,6 +126,7 @@ async def test_a_wrong_an_unknown_and_a_disabled_name_cost_one_verification_each
 
 
 @pytest.mark.requirement("C11", "N12")
+@pytest.mark.requirement("11.2.2")
 async def test_an_outdated_hash_is_renewed_at_the_next_sign_in(app: Quart) -> None:
     parts = services_of(app)
     await add_user(app, "Alice")

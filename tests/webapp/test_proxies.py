@@ -26,6 +26,7 @@ async def seen_behind(count: int, headers: list[tuple[str, str]], kind: str = "h
 
 
 @pytest.mark.requirement("V14")
+@pytest.mark.requirement("4.1.3", "15.3.4")
 async def test_without_proxies_nobody_is_believed() -> None:
     seen = await seen_behind(0, [("x-forwarded-for", "1.2.3.4"), ("x-forwarded-proto", "https")])
 
@@ -33,6 +34,7 @@ async def test_without_proxies_nobody_is_believed() -> None:
 
 
 @pytest.mark.requirement("V14")
+@pytest.mark.requirement("4.1.3", "15.3.4")
 @pytest.mark.parametrize(
     ("count", "value", "address"),
     [

@@ -48,6 +48,7 @@ async def test_a_name_that_looks_like_another_is_taken(
     assert len(rows(database)) == 1
 
 
+@pytest.mark.requirement("2.2.1", "2.2.2")
 @pytest.mark.parametrize(
     "name",
     [
@@ -84,6 +85,7 @@ async def test_a_malformed_name_is_told_beside_the_field(visitor: Visitor, datab
     assert rows(database) == []
 
 
+@pytest.mark.requirement("2.2.1", "2.2.2")
 @pytest.mark.parametrize(
     ("password", "told"),
     [
@@ -154,6 +156,7 @@ async def test_the_same_letters_composed_differently_are_the_same_password(new_v
     assert await visitor.is_signed_in()
 
 
+@pytest.mark.requirement("2.3.4")
 async def test_twenty_at_once_make_one_account(new_visitor: Callable[[], Visitor], database: str) -> None:
     pages = await asyncio.gather(*(new_visitor().register("Alice") for _ in range(20)))
 
@@ -161,6 +164,7 @@ async def test_twenty_at_once_make_one_account(new_visitor: Callable[[], Visitor
     assert len(rows(database)) == 1
 
 
+@pytest.mark.requirement("15.3.3")
 async def test_fields_that_are_not_asked_for_are_ignored(visitor: Visitor, database: str) -> None:
     await visitor.fill_in("/register", username="Alice", password=PASSWORD, id="1", is_active="0", username_key="x")
 

@@ -69,6 +69,7 @@ async def test_the_token_is_renewed_at_sign_in(visitor: Visitor) -> None:
 
 
 @pytest.mark.requirement("V6")
+@pytest.mark.requirement("11.2.2")
 async def test_a_token_from_before_a_change_of_key_is_accepted(database: str) -> None:
     old = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY="an old key of more than 32 characters"))
     new = with_cheap_hashes(
@@ -134,6 +135,7 @@ async def test_our_own_pages_may_post(signed_in: Visitor, headers: dict[str, str
 
 
 @pytest.mark.requirement("3.5.2", "V9")
+@pytest.mark.requirement("15.3.5")
 @pytest.mark.parametrize("path", ["/login", "/register"])
 @pytest.mark.parametrize(
     ("body", "content_type", "status"),
@@ -211,6 +213,7 @@ async def test_a_session_under_another_key_is_an_anonymous_visitor(signed_in: Vi
     assert "Alice" not in page.text
 
 
+@pytest.mark.requirement("15.3.5")
 @pytest.mark.parametrize(
     "user_id",
     ["1", "", " ", "１", "x" * 22 + "\n", "é" * 22, "x" * 10_000, "a\x00b", "'; DROP TABLE users; --", "x" * 22],
@@ -224,6 +227,7 @@ async def test_an_id_that_names_nobody_is_an_anonymous_visitor(app: Quart, visit
     assert "Sign in" in page.text
 
 
+@pytest.mark.requirement("4.1.4")
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "FOO"])
 @pytest.mark.parametrize("path", ["/", "/login", "/logout", "/register", "/account"])
 async def test_other_methods_are_refused(visitor: Visitor, path: str, method: str) -> None:
@@ -234,6 +238,7 @@ async def test_other_methods_are_refused(visitor: Visitor, path: str, method: st
     assert "GET" in page.headers["Allow"]
 
 
+@pytest.mark.requirement("13.4.1", "13.4.3")
 @pytest.mark.parametrize(
     "path",
     [
@@ -254,6 +259,7 @@ async def test_a_path_to_nothing_is_not_found(visitor: Visitor, path: str) -> No
     assert "Traceback" not in page.text
 
 
+@pytest.mark.requirement("14.2.1")
 async def test_credentials_in_the_query_do_not_sign_in(app: Quart, visitor: Visitor) -> None:
     await add_user(app, "Alice")
 

@@ -95,6 +95,7 @@ async def test_ending_this_one_is_signing_out(desk: Visitor, app: Quart) -> None
 
 
 @pytest.mark.requirement("7.5.2")
+@pytest.mark.requirement("8.2.2")
 async def test_somebody_elses_sign_in_is_as_unknown_as_any(
     desk: Visitor, phone: Visitor, new_visitor: Callable[[], Visitor]
 ) -> None:
@@ -146,6 +147,7 @@ async def test_a_form_without_its_token_or_from_elsewhere_changes_nothing(desk: 
 
 
 @pytest.mark.requirement("7.5.1", "7.5.2")
+@pytest.mark.requirement("2.3.1")
 async def test_a_restored_login_types_the_password_first_and_comes_back_to_the_account(
     desk: Visitor, phone: Visitor
 ) -> None:
@@ -160,6 +162,7 @@ async def test_a_restored_login_types_the_password_first_and_comes_back_to_the_a
 
 
 @pytest.mark.requirement("7.5.1", "7.5.2")
+@pytest.mark.requirement("2.3.1")
 async def test_a_password_that_was_typed_half_an_hour_ago_is_asked_for_again(
     desk: Visitor, phone: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

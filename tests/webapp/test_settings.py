@@ -124,6 +124,7 @@ def test_a_secret_key_never_stands_in_the_message_about_it() -> None:
 
 
 @pytest.mark.requirement("9.1.3", "V26")
+@pytest.mark.requirement("13.3.1")
 def test_the_application_refuses_to_start_without_a_secret_key() -> None:
     with pytest.raises(SettingsError, match="There is no SECRET_KEY: set QUARTLOGIN_SECRET_KEY"):
         create_app()

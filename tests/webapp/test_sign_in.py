@@ -79,6 +79,7 @@ async def test_a_disabled_user_gets_the_answer_of_a_wrong_password(
 
 
 @pytest.mark.requirement("7.4.2")
+@pytest.mark.requirement("8.3.2")
 async def test_disabling_a_user_ends_a_running_session_at_the_next_request(
     app: Quart, alice: str, visitor: Visitor
 ) -> None:
@@ -98,6 +99,7 @@ async def test_the_typed_name_is_kept_and_the_password_never_sent_back(alice: st
 
 
 @pytest.mark.requirement("3.2.2")
+@pytest.mark.requirement("1.2.1")
 async def test_a_hostile_name_is_shown_as_text(visitor: Visitor) -> None:
     page = await visitor.sign_in('"><script>alert(1)</script>')
 
@@ -183,6 +185,7 @@ async def test_whoever_is_signed_in_is_not_shown_the_login_page(alice: str, visi
 
 
 @pytest.mark.requirement("C4")
+@pytest.mark.requirement("14.3.3")
 async def test_the_session_cookie_says_nothing_about_the_person(app: Quart, alice: str, visitor: Visitor) -> None:
     await visitor.sign_in()
     await visitor.get("/")
@@ -237,6 +240,7 @@ async def test_a_login_is_remembered_for_thirty_days_at_most(alice: str, visitor
     assert {"HttpOnly", "Path=/", "SameSite=Lax"} <= set(cookie.split("; "))
 
 
+@pytest.mark.requirement("14.3.1")
 async def test_signing_out_has_the_browser_throw_away_what_it_kept(alice: str, visitor: Visitor) -> None:
     await visitor.sign_in()
 

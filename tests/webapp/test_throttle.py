@@ -158,6 +158,7 @@ async def test_growing_delays_are_told_to_known_and_unknown_names_alike(
 
 
 @pytest.mark.requirement("6.3.1", "C15")
+@pytest.mark.requirement("16.3.1")
 async def test_a_throttled_attempt_is_not_looked_at_and_logged(
     app: Quart, alice: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, database: str
 ) -> None:
@@ -175,6 +176,7 @@ async def test_a_throttled_attempt_is_not_looked_at_and_logged(
     assert run_sql(database, "SELECT count(*) FROM events") == events
 
 
+@pytest.mark.requirement("15.4.2")
 @both_databases
 @pytest.mark.requirement("6.3.1", "C2")
 async def test_however_many_come_at_once_no_more_get_through(app: Quart, alice: str, database: str) -> None:
@@ -241,6 +243,7 @@ async def test_a_made_up_cookie_of_a_known_browser_is_none(app: Quart, alice: st
 
 
 @pytest.mark.requirement("V6")
+@pytest.mark.requirement("11.2.2")
 async def test_a_known_browser_stays_known_when_the_key_is_rotated(app: Quart, alice: str, database: str) -> None:
     owner = Visitor(app.test_client())
     await owner.sign_in("Alice")
@@ -284,6 +287,7 @@ async def test_all_addresses_of_one_network_are_one(app: Quart) -> None:
 
 
 @pytest.mark.requirement("V14")
+@pytest.mark.requirement("4.1.3", "15.3.4")
 async def test_a_header_does_not_change_the_address(app: Quart) -> None:
     visitor = Visitor(app.test_client())
     page = await visitor.get("/login")
@@ -364,6 +368,7 @@ async def test_whoever_has_taken_over_a_sign_in_cannot_guess_its_password(
     assert (await other.fill_in("/reauthenticate", password=PASSWORD)).status == 302
 
 
+@pytest.mark.requirement("2.4.1")
 @both_databases
 @pytest.mark.requirement("6.3.8", "C15")
 async def test_names_cannot_be_tried_out_by_registering(app: Quart, alice: str) -> None:

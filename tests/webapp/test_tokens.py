@@ -88,6 +88,7 @@ async def test_a_revoked_token_is_worth_nothing_on_the_next_request(alice: Visit
     assert await alice.is_signed_in()
 
 
+@pytest.mark.requirement("8.2.2")
 async def test_nobody_revokes_the_token_of_somebody_else(
     alice: Visitor, app: Quart, new_visitor: Callable[[], Visitor]
 ) -> None:
@@ -101,6 +102,7 @@ async def test_nobody_revokes_the_token_of_somebody_else(
     assert (await who(app, token))[0] == 200
 
 
+@pytest.mark.requirement("2.2.1", "2.2.2")
 @pytest.mark.parametrize(
     "fields",
     [
@@ -163,6 +165,7 @@ async def test_a_token_is_never_fresh(alice: Visitor, app: Quart) -> None:
     assert "insufficient_user_authentication" in answer.headers["WWW-Authenticate"]
 
 
+@pytest.mark.requirement("2.3.4", "15.4.2")
 @both_databases
 async def test_at_most_fifty_tokens_are_made_also_at_once(alice: Visitor, database: str) -> None:
     page = await alice.get("/account")

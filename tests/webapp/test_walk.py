@@ -194,6 +194,7 @@ def faults_of_log(records: list[logging.LogRecord]) -> list[str]:
     return [text for level, text in told if level >= logging.ERROR or not text.isprintable()]
 
 
+@pytest.mark.requirement("8.2.2", "15.3.5")
 @pytest.mark.parametrize("name", ["", "Mallory"], ids=["nobody", "another user"])
 async def test_no_route_breaks_or_tells_or_changes_anything_of_somebody_else(
     app: Quart, new_visitor: NewVisitor, alice: Victim, name: str, caplog: pytest.LogCaptureFixture

@@ -159,6 +159,7 @@ def accepted(server: Server, client: httpx.Client, path: str = "/chat", **header
     return opened
 
 
+@pytest.mark.requirement("4.4.4")
 def test_a_logout_closes_the_websocket_with_1008_and_its_reason(chat: Server) -> None:
     with browser(chat, "ada") as ada, accepted(chat, ada) as opened:
         greeted = opened.hears()
@@ -226,6 +227,7 @@ def test_a_client_that_does_not_read_cannot_hold_up_the_logout(chat: Server) -> 
     assert (left.status_code, after.status_code) == (200, 404)
 
 
+@pytest.mark.requirement("4.4.3")
 def test_an_anonymous_visitor_is_refused_before_the_websocket_is_accepted(chat: Server) -> None:
     with Socket(chat.port) as opened:
         answer = opened.next()

@@ -9,10 +9,9 @@ import sys
 from ipaddress import ip_address
 
 import click
-from hypercorn.config import Config
 
 from .. import keys
-from ..serving import run
+from ..serving import config_for, run
 from ..settings import PREFIX, Settings, SettingsError
 from ..store import POSTGRES_SCHEMES, store_at
 from .access import database_option, one_sentence, settings_with
@@ -40,16 +39,11 @@ def serve(host: str, port: int, workers: int, database: str | None) -> None:
         key, *former = _kept_keys(settings.database)
         os.environ[f"{PREFIX}SECRET_KEY"] = key
         os.environ[f"{PREFIX}SECRET_KEY_FALLBACKS"] = json.dumps([*former, *settings.secret_key_fallbacks])
-    config = Config()
     addresses = _addresses(host)
-    config.bind = [f"{_for_url(address)}:{port}" for address in addresses]
-    config.workers = workers
-    config.include_server_header = False
-    config.loglevel = "WARNING"
     for address in addresses:
         _check_is_free(address, port)
     click.echo(f"Serving {settings.site_name} at http://{_for_url(host)}:{port} (Ctrl+C stops it).")
-    sys.exit(run(config))
+    sys.exit(run(config_for([f"{_for_url(address)}:{port}" for address in addresses], workers)))
 
 
 @click.command("init-db")

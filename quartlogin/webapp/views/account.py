@@ -60,6 +60,7 @@ async def revoke(ref: str) -> ResponseReturnValue:
         await flash("You are signed out.")
         return redirect(url_for("sign_in.home")), CLEAR_SITE_DATA
     if await services().logins.revoke(current_user.id, ref) is None:
+        services().accounts.journal.note("unknown_ref", current_user.id)
         abort(404, _GONE)
     await flash("That sign-in has ended.")
     return redirect(url_for("account.account"))

@@ -8,6 +8,8 @@ from werkzeug.routing import WebsocketMismatch
 
 from quartlogin import safe_next
 
+from ..services import services
+
 
 def next_page(asked_for: str | None, otherwise: str) -> str:
     """Return the page that was asked for, if it is one of ours that can be opened.
@@ -18,6 +20,8 @@ def next_page(asked_for: str | None, otherwise: str) -> str:
     """
     url = safe_next(asked_for)
     if url is None:
+        if asked_for:
+            services().accounts.journal.note("next_refused")
         return url_for(otherwise)
     return url if _can_be_opened(url) else url_for("account.account")
 

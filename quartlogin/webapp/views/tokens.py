@@ -43,6 +43,7 @@ async def revoke(ref: str) -> ResponseReturnValue:
     """Revoke a token of the user's."""
     await RevocationForm.read()
     if await services().logins.revoke(current_user.id, ref, "bearer") is None:
+        services().accounts.journal.note("unknown_ref", current_user.id)
         abort(404, _GONE)
     await flash("That token is revoked.")
     return redirect(url_for("account.account"))

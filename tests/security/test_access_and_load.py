@@ -1,0 +1,216 @@
+"""Who may see what, what is kept by browsers, and what costly work does to the others (ASVS V4, V8, V14, V15)."""
+
+import asyncio
+import re
+import shutil
+import threading
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from statistics import quantiles
+from unittest import mock
+
+import httpx
+import pytest
+from playwright.sync_api import sync_playwright
+from quart import Quart
+
+from servers import SCRIPTS, Server, free_port, running
+from sockets import open_socket
+from visitors import KEY, PASSWORD, Visitor, add_user, set_active
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+PAGES = [
+    (path.replace("<ref>", "0" * 16), row[1])
+    for row in re.findall(r"^\| (`/[^|]*) \| ([^|]+) \|", README, re.MULTILINE)
+    for path in re.findall(r"`([^`]+)`", row[0])
+    if path != "/account/live"
+]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    port = free_port()
+    command = [str(SCRIPTS / "quartlogin"), "serve", "--host", "127.0.0.1", "--port", str(port)]
+    with running(command, port, tmp_path, QUARTLOGIN_SECRET_KEY=KEY) as server:
+        yield server
+
+
+def cookie_header(visitor: Visitor) -> dict[str, str]:
+    return {"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())}
+
+
+# --- who may see what
+
+
+@pytest.mark.requirement("8.1.1", "8.2.1", "8.3.1")
+@pytest.mark.parametrize(("path", "for_whom"), PAGES)
+async def test_a_page_is_for_whom_the_readme_says(app: Quart, visitor: Visitor, path: str, for_whom: str) -> None:
+    rules = app.url_map.bind("localhost")
+    method = "GET" if rules.test(path, "GET") else "POST"
+    stale = Visitor(app.test_client())
+    await stale.register("Alice")
+    nobody = await visitor.request(method, path, form={})
+    with mock.patch("quartlogin.session.age_of_freshness", return_value=timedelta(hours=1)):
+        somebody = await stale.request(method, path, form={})
+
+    sent = [(page.location or "").partition("?")[0] for page in (nobody, somebody)]
+
+    assert (
+        sent
+        == {
+            "everybody": [sent[0] if sent[0] == "/" else "", sent[1] if sent[1] in {"/", ""} else "?"],
+            "signed in": ["/login", ""],
+            "password typed lately": ["/login", "/reauthenticate"],
+        }[for_whom]
+    )
+
+
+@pytest.mark.requirement("8.3.2")
+async def test_disabling_an_account_ends_everything_of_it_on_the_next_request(app: Quart, visitor: Visitor) -> None:
+    await visitor.register("Alice")
+    page = await visitor.get("/account")
+    made = await visitor.post("/account/tokens", {"csrf_token": page.token, "name": "x"})
+    token = re.search(r"<code>([\w.-]{40,})</code>", made.text)[1]  # type: ignore[index]
+    bearer = {"Authorization": f"Bearer {token}"}
+    stranger = Visitor(app.test_client(use_cookies=False))
+    before = ((await visitor.get("/account")).status, (await stranger.get("/api/me", headers=bearer)).status)
+
+    await set_active(app, "Alice", active=False)
+
+    after = ((await visitor.get("/account")).status, (await stranger.get("/api/me", headers=bearer)).status)
+    async with open_socket(app, "/account/live", **cookie_header(visitor)) as socket:
+        assert await socket.status() == 401
+    assert (before, after) == ((200, 200), (302, 401))
+
+
+@pytest.mark.requirement("4.1.1")
+@pytest.mark.parametrize(
+    ("method", "path", "kind"),
+    [
+        *[("GET", path, "text/html; charset=utf-8") for path in ("/", "/login", "/register", "/nothing", "/%ff")],
+        *[("POST", path, "text/html; charset=utf-8") for path in ("/login", "/healthz", "/account")],
+        ("GET", "/account", "text/html; charset=utf-8"),
+        ("GET", "/healthz", "text/plain; charset=utf-8"),
+        ("GET", "/readyz", "text/plain; charset=utf-8"),
+        ("GET", "/static/style.css", "text/css; charset=utf-8"),
+        ("GET", "/static/live.js", "text/javascript; charset=utf-8"),
+        ("GET", "/favicon.ico", "image/svg+xml; charset=utf-8"),
+    ],
+)
+async def test_every_answer_says_what_it_is_and_in_which_characters(
+    visitor: Visitor, method: str, path: str, kind: str
+) -> None:
+    page = await visitor.request(method, path)
+
+    assert page.headers["Content-Type"].lower() == kind
+
+
+@pytest.mark.requirement("4.1.1")
+async def test_json_says_that_it_is_json(visitor: Visitor) -> None:
+    await visitor.register("Alice")
+
+    assert (await visitor.get("/api/me")).headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.requirement("14.3.1")
+def test_the_back_button_shows_no_private_page_after_signing_out(
+    server: Server, missing: Callable[[str], None]
+) -> None:
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        missing("A Chromium browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(base_url=f"http://127.0.0.1:{server.port}")
+        page.goto("/register")
+        page.get_by_label("Username").fill("Alice of the private page")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("main").get_by_role("button", name="Create account").click()
+        page.goto("/account")
+        shown = page.content()
+        page.get_by_role("button", name="Sign out").first.click()
+        page.wait_for_url("**/")
+        page.go_back()
+        after = page.content()
+        browser.close()
+
+    assert "Alice of the private page" in shown
+    assert "Alice of the private page" not in after
+
+
+# --- costly work
+
+
+@pytest.mark.requirement("15.4.4")
+async def test_a_sign_in_does_not_wait_for_the_default_threads(app: Quart, visitor: Visitor) -> None:
+    await add_user(app, "Alice")
+    go_on, loop = threading.Event(), asyncio.get_running_loop()
+    threads = ThreadPoolExecutor(2)
+    loop.set_default_executor(threads)
+    sleeping = [loop.run_in_executor(None, go_on.wait, 30) for _ in range(50)]
+
+    try:
+        async with asyncio.timeout(5):
+            answer = await visitor.sign_in("Alice")
+            page = await visitor.get("/account")
+    finally:
+        go_on.set()
+        await asyncio.gather(*sleeping)
+
+    assert (answer.status, page.status) == (302, 200)
+
+
+@pytest.mark.requirement("15.1.3", "15.2.2", "2.4.1")
+def test_a_hundred_sign_ins_at_once_cost_bounded_memory_and_nobody_else_a_wait(server: Server) -> None:
+    """With the real parameters: 64 MiB for each hash, of which one at a time is computed for each four cores."""
+    base = f"http://127.0.0.1:{server.port}"
+
+    def sign_in(number: int) -> int:
+        with httpx.Client(base_url=base, timeout=60, trust_env=False) as client:
+            token = re.search(r'name="csrf_token" value="(\w+)"', client.get("/login").text)[1]  # type: ignore[index]
+            fields = {"csrf_token": token, "username": f"name{number}", "password": "not the right password"}
+            return client.post("/login", data=fields).status_code
+
+    waits: list[float] = []
+    with ThreadPoolExecutor(100) as people, httpx.Client(base_url=base, timeout=60, trust_env=False) as client:
+        tried = [people.submit(sign_in, number) for number in range(100)]
+        while not all(one.done() for one in tried):
+            begun = time.monotonic()
+            client.get("/healthz").raise_for_status()
+            waits.append(time.monotonic() - begun)
+            time.sleep(0.02)
+    statuses = [one.result() for one in tried]
+    peak = int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{server.process.pid}/status").read_text())[1])  # type: ignore[index]
+
+    assert set(statuses) <= {400, 429, 503}
+    assert statuses.count(400) >= 32
+    assert peak < 350 * 1024
+    assert quantiles(waits, n=20)[-1] < 1
+
+
+# --- what is installed
+
+
+@pytest.mark.requirement("15.1.1", "15.2.1")
+def test_there_are_times_for_updates_and_ci_asks_for_known_holes() -> None:
+    promised = (ROOT / "SECURITY.md").read_text("utf-8")
+    ci = (ROOT / ".ci" / "run").read_text("utf-8")
+
+    assert re.search(r"critical or high \| 7 days \|", promised)
+    assert re.search(r"another known hole [^|]+ \| 30 days \|", promised)
+    assert "pip-audit" in ci
+    assert re.search(r"^audit$", ci, re.MULTILINE)
+    assert "nginx-light" in ci
+
+
+@pytest.mark.requirement("15.2.1")
+def test_what_has_known_holes_is_not_allowed_to_be_installed() -> None:
+    """The lowest version of each dependency stands in pyproject.toml, and is tested by CI."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+    assert [name for name in project["dependencies"] if ">=" not in name] == []

@@ -1,0 +1,316 @@
+"""Which cryptography there is, with which keys, and that there is no other (ASVS V11)."""
+
+import ast
+import base64
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256, sha512
+from pathlib import Path
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher, extract_parameters
+from argon2.low_level import Type
+from quart import Quart
+
+from databases import run_sql
+from quartlogin import tokens
+from quartlogin.webapp import create_app, csrf
+from quartlogin.webapp.keys import new_key, weakness
+from quartlogin.webapp.services import services_of
+from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "quartlogin").rglob("*.py"))
+TREES = {path.relative_to(ROOT / "quartlogin").as_posix(): ast.parse(path.read_text("utf-8")) for path in SOURCES}
+PAGE = (ROOT / "docs" / "security.md").read_text("utf-8")
+KEYS = PAGE.partition("### Keys")[2].partition("\n#")[0]
+OLD = "a former key for tests, of more than 32 characters"
+
+
+def imported_by(tree: ast.AST) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add((node.module or "").split(".")[0])
+    return found
+
+
+def texts_of(tree: ast.AST) -> list[str]:
+    """All texts of a module but for its docstrings."""
+    words = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in words
+    ]
+
+
+# --- which there is
+
+
+@pytest.mark.requirement("11.2.1", "11.3.1", "11.3.2")
+def test_cryptography_comes_from_five_known_libraries_and_nothing_is_encrypted() -> None:
+    known = {"argon2", "itsdangerous", "quart_auth", "hmac", "hashlib", "secrets"}
+    others = {"cryptography", "Crypto", "nacl", "ssl", "jwt", "jose", "authlib", "bcrypt", "passlib", "zlib", "crypt"}
+
+    used = set().union(*(imported_by(tree) for tree in TREES.values()))
+
+    assert known <= used
+    assert not used & others
+    assert [name for name in used if re.search("cipher|aes|crypt", name, re.IGNORECASE)] == []
+
+
+@pytest.mark.requirement("11.4.1")
+@pytest.mark.parametrize("name", TREES)
+def test_no_outdated_hash_function_is_named(name: str) -> None:
+    named = {node.attr for node in ast.walk(TREES[name]) if isinstance(node, ast.Attribute)} | set(
+        texts_of(TREES[name])
+    )
+
+    assert [text for text in named if re.fullmatch(r"(?i)md[245]|sha-?_?1|sha|ripemd.*|des|rc4|ecb", text)] == []
+
+
+@pytest.mark.requirement("11.5.1", "11.5.2")
+def test_nothing_random_comes_from_anywhere_but_the_system() -> None:
+    assert [name for name, tree in TREES.items() if imported_by(tree) & {"random", "uuid", "numpy"}] == []
+    assert [name for name, tree in TREES.items() if {"urandom", "getrandbits", "uuid4"} & set(texts_of(tree))] == []
+
+
+@pytest.mark.requirement("11.5.1", "11.5.2")
+async def test_what_nobody_may_guess_has_128_bits_at_least(app: Quart, visitor: Visitor, database: str) -> None:
+    await visitor.get("/login")
+    before = session_of(app, visitor)
+    await visitor.fill_in("/register", username="Alice", password=PASSWORD)
+    session = session_of(app, visitor)
+    [(user_id,)] = run_sql(database, "SELECT id FROM users")
+
+    lengths = [len(base64.urlsafe_b64decode(text + "==")) for text in (before["_csrf"], session["_login_id"], user_id)]
+
+    assert min(lengths) >= 16
+    assert len(base64.urlsafe_b64decode(new_key() + "==")) >= 32
+
+
+def session_of(app: Quart, visitor: Visitor) -> Any:
+    serializer: Any = app.session_interface
+    return serializer.get_signing_serializer(app).loads(visitor.cookies["quartlogin"])
+
+
+#: Comparisons with == whose texts sound like secrets, and why they give no time away.
+HARMLESS = {
+    "token.login_id == session.login_id()",  # both were signed by us, and verified
+    "token.login_id == old_id",  # the same
+    "remember.read_flask_login_id(cookie) == user_id",  # the same
+    "option('REMEMBER_COOKIE_PATH') != '/'",  # a setting
+    "self.get_cookie_path(app) == '/'",  # a setting
+    "plain != self.get_cookie_name(app)",  # names of cookies
+    "base64_encode(base64_decode(signature)).decode('ascii') == signature",  # a text with itself
+    "key == self.secret_key",  # two settings, at the start
+    "branch != secret",  # SHA-256 of secrets of 192 bits: nobody can choose a prefix
+}
+
+
+@pytest.mark.requirement("11.2.4")
+@pytest.mark.parametrize("name", TREES)
+def test_secrets_are_compared_in_constant_time(name: str) -> None:
+    sounds_secret = re.compile("token|secret|digest|signature|hash|mac|csrf|key|cookie|fingerprint|password", re.I)
+
+    compared = {
+        ast.unparse(node)
+        for node in ast.walk(TREES[name])
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq | ast.NotEq)
+    }
+
+    assert {text for text in compared if sounds_secret.search(text)} <= HARMLESS
+
+
+@pytest.mark.requirement("11.4.2", "11.2.2")
+async def test_a_stored_password_is_argon2id_with_todays_parameters(database: str) -> None:
+    app = create_app(DATABASE=database, SECRET_KEY=KEY)
+    async with app.test_app():
+        await Visitor(app.test_client()).register("Alice")
+    [(stored,)] = run_sql(database, "SELECT password_hash FROM users")
+
+    found = extract_parameters(stored)
+
+    assert found.type is Type.ID
+    assert found.memory_cost >= {1: 47104, 2: 19456}.get(found.time_cost, 12288)
+    assert found.parallelism >= 1
+    assert (found.salt_len, found.hash_len) >= (16, 32)
+    assert not PasswordHasher().check_needs_rehash(stored)
+
+
+@pytest.mark.requirement("11.4.3", "11.4.1")
+async def test_every_signature_has_256_bits(app: Quart, visitor: Visitor) -> None:
+    page = await visitor.get("/register")
+    await visitor.register("Alice")
+    await visitor.sign_out()
+    await visitor.fill_in("/login", username="Alice", password=PASSWORD, remember="y")
+
+    signed = {name: cookie.rpartition(".")[2] for name, cookie in visitor.cookies.items()}
+
+    assert signed.keys() == {"quartlogin", "quartlogin_remember", "quartlogin_browser"}
+    assert {len(base64.urlsafe_b64decode(text + "==")) for text in signed.values()} == {32, 64}
+    assert len(bytes.fromhex(page.token)) == 32
+
+
+@pytest.mark.requirement("11.2.3")
+@pytest.mark.parametrize("key", ["x" * 31, "ab" * 40, "a" * 1000, "changeme" * 8, "0123456789" * 3])
+def test_a_key_that_could_be_guessed_is_none(key: str) -> None:
+    assert weakness(key) is not None
+
+
+# --- the inventory
+
+
+@pytest.mark.requirement("11.1.1", "11.1.2")
+async def test_the_inventory_of_keys_names_each_purpose_with_its_algorithm(app: Quart) -> None:
+    interface: Any = app.session_interface
+    session = interface.get_signing_serializer(app)
+    async with app.app_context():
+        signers = {purpose: tokens._signer(purpose) for purpose in ("remember", "bearer")}
+    browsers = services_of(app).accounts.known_browsers._signer
+
+    in_page = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", KEYS, re.MULTILINE))
+
+    assert in_page == {
+        session.salt.decode(): "HMAC-SHA-256",
+        **{signer.salt: "HMAC-SHA-512" for signer in signers.values()},
+        browsers.salt.decode(): "HMAC-SHA-256",
+        csrf._PURPOSE.decode(): "HMAC-SHA-256",
+        "quartlogin audit log": "HMAC-SHA-256",
+    }
+    assert session.signer_kwargs["digest_method"] is sha256
+    assert browsers.signer_kwargs["digest_method"] is sha256
+    assert signers["remember"].serializer_class("key", "salt").signer_kwargs["digest_method"] is sha512
+
+
+@pytest.mark.requirement("11.1.2")
+def test_no_purpose_is_missing_in_the_inventory() -> None:
+    purposes = {
+        (node.value.decode() if isinstance(node.value, bytes) else node.value)
+        for tree in TREES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str | bytes)
+        and re.match(rb"quartlogin [a-z ]*(?:token|session|browser|log)?\b", _bytes(node.value))
+        and len(node.value) < 40
+    }
+
+    assert [purpose for purpose in purposes if purpose.strip() not in KEYS] == []
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()
+
+
+# --- replacing a key
+
+
+@asynccontextmanager
+async def application(database: str, key: str, *former: str) -> AsyncIterator[Quart]:
+    app = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=key, SECRET_KEY_FALLBACKS=list(former)))
+    async with app.test_app():
+        yield app
+
+
+async def everything_signed(app: Quart) -> tuple[dict[str, str], str, str]:
+    """The cookies, a form's token and an API token of somebody who is remembered."""
+    visitor = Visitor(app.test_client())
+    await visitor.register("Alice")
+    await visitor.sign_out()
+    await visitor.fill_in("/login", username="Alice", password=PASSWORD, remember="y")
+    page = await visitor.get("/account")
+    made = await visitor.post("/account/tokens", {"csrf_token": page.token, "name": "backup"})
+    return visitor.cookies, page.token, re.search(r"<code>([\w.-]{40,})</code>", made.text)[1]  # type: ignore[index]
+
+
+async def what_counts(app: Quart, cookies: dict[str, str], form_token: str, api_token: str) -> dict[str, bool]:
+    async def ask(method: str, path: str, cookie: str, **options: Any) -> int:
+        headers = {"Cookie": f"{cookie}={cookies[cookie]}"} if cookie else {}
+        visitor = Visitor(app.test_client(use_cookies=False))
+        return (
+            await visitor.request(method, path, headers={**headers, **options.pop("headers", {})}, **options)
+        ).status
+
+    form = {"form": {"csrf_token": form_token, "name": "another"}}
+    return {
+        "session": await ask("GET", "/account", "quartlogin") == 200,
+        "form": await ask("POST", "/account/tokens", "quartlogin", **form) == 200,
+        "remember": await ask("GET", "/account", "quartlogin_remember") == 200,
+        "bearer": await ask("GET", "/api/me", "", headers={"Authorization": f"Bearer {api_token}"}) == 200,
+    }
+
+
+@pytest.mark.requirement("11.2.2", "13.3.4")
+async def test_a_key_is_replaced_without_anybody_noticing_and_a_dropped_one_counts_no_more(database: str) -> None:
+    async with application(database, OLD) as app:
+        signed = await everything_signed(app)
+    async with application(database, KEY, OLD) as app:
+        after_the_change = await what_counts(app, *signed)
+    async with application(database, KEY) as app:
+        after_it_is_dropped = await what_counts(app, *signed)
+
+    assert after_the_change == dict.fromkeys(("session", "form", "remember", "bearer"), True)
+    assert after_it_is_dropped == dict.fromkeys(("session", "form", "remember", "bearer"), False)
+
+
+# --- what is in the package, and in what goes with it
+
+
+@pytest.mark.requirement("13.3.1", "13.2.3")
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_no_module_has_a_key_in_it(path: Path) -> None:
+    published = {"192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf", "5f352379324c22463451387a0aec5d2f"}
+
+    random_looking = {
+        text
+        for text in texts_of(ast.parse(path.read_text("utf-8")))
+        if re.fullmatch(r"[A-Za-z0-9_+/=-]{24,}", text) and len(set(text)) >= 10 and re.search(r"\d", text)
+    }
+
+    assert random_looking <= published  # those are refused as keys
+
+
+@pytest.mark.requirement("13.3.1", "13.2.3")
+def test_no_file_of_the_package_is_a_key_a_certificate_or_a_database() -> None:
+    folders = [ROOT / "quartlogin", ROOT / "templates", ROOT / "examples", ROOT / "docs"]
+
+    files = [
+        path for folder in folders for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    ]
+
+    assert [
+        path for path in files if re.search(r"\.(pem|key|secret-key|sqlite3|db|env)(-wal|-shm)?$|^\.env", path.name)
+    ] == []
+    assert [path.name for path in files if b"PRIVATE KEY--" in path.read_bytes()] == []
+
+
+@pytest.mark.requirement("13.2.3")
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.py")), ids=lambda path: path.name)
+def test_the_key_of_an_example_is_refused_by_the_application(path: Path) -> None:
+    keys = re.findall(r"(?:secret_key|SECRET_KEY)\"?\]?\s*[=:]\s*\"([^\"]+)\"", path.read_text("utf-8"))
+
+    assert [key for key in keys if weakness(key) is None] == []
+
+
+@pytest.mark.requirement("1.3.2", "1.5.2", "1.3.7")
+@pytest.mark.parametrize("name", TREES)
+def test_nothing_is_run_that_came_as_data(name: str) -> None:
+    called = {
+        node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        for node in ast.walk(TREES[name])
+        if isinstance(node, ast.Call)
+    }
+
+    assert not called & {"eval", "exec", "__import__", "system", "popen", "render_template_string", "from_string"}
+    assert not imported_by(TREES[name]) & {"pickle", "marshal", "shelve", "yaml", "subprocess", "dill", "xml", "lxml"}

@@ -1,0 +1,526 @@
+"""What comes in is read strictly, once, and goes out as text (ASVS V1 and V2)."""
+
+import ast
+import asyncio
+import importlib
+import json
+import pkgutil
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from quart import Quart
+
+import quartlogin
+from databases import both_databases, run_sql
+from quartlogin.webapp import forms, passwords, usernames
+from quartlogin.webapp import settings as application_settings
+from quartlogin.webapp.logins import MOST_TOKENS
+from quartlogin.webapp.store import StoreUnavailable
+from quartlogin.webapp.store.logins import Logins
+from visitors import PASSWORD, Visitor, add_user
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "security.md").read_text("utf-8")
+FIELDS = PAGE.partition("### What a field may hold")[2].partition("\n#")[0]
+STORE = sorted((ROOT / "quartlogin").rglob("*.py"))
+NewVisitor = Callable[[], Visitor]
+
+SQL = [
+    "' OR '1'='1",
+    "' OR 1=1 --",
+    '" OR ""="',
+    "'; DROP TABLE users; --",
+    "') OR ('a'='a",
+    "admin'--",
+    "alice' AND (SELECT 1)=1 --",
+    "alice' AND randomblob(1000000000) --",
+    "alice'; SELECT pg_sleep(10); --",
+    "alice' UNION SELECT id, username, password_hash, 1, 1 FROM users --",
+    "alice%",
+    "_lice",
+    "alice\\",
+    "alice\\'",
+    "$1",
+    "$1; --",
+    ":1",
+    "?",
+    "%s",
+    "{0}",
+    "alice\x00",
+    "ａlice' OR 1=1",
+    "alice'/**/OR/**/1=1",
+    "0x27",
+    "CHAR(39)",
+    "alice' AND 1=CAST((SELECT password_hash FROM users) AS INTEGER) --",
+    "'||(SELECT password_hash FROM users)||'",
+]
+TEMPLATES = [
+    "{{7*7}}",
+    "{{ 7 * 7 }}",
+    "{%print 7*7%}",
+    "${7*7}",
+    "#{7*7}",
+    "<%= 7*7 %>",
+    "{{config}}",
+    "{{''.__class__}}",
+]
+HTML = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "'onmouseover='alert(1)",
+    "</title><svg onload=alert(1)>",
+]
+
+
+# --- going out
+
+
+@pytest.mark.requirement("1.2.1", "1.2.2", "1.3.7", "1.3.2")
+@pytest.mark.parametrize("text", [*TEMPLATES, *HTML], ids=range(len(TEMPLATES) + len(HTML)))
+@pytest.mark.parametrize("where", ["username", "next", "token name", "address"])
+async def test_whatever_is_sent_back_is_text(visitor: Visitor, where: str, text: str) -> None:
+    await visitor.register("Alice")
+    token = (await visitor.get("/account")).token
+    sends = {
+        "username": lambda: visitor.post("/register", {"csrf_token": token, "username": text, "password": "x"}),
+        "next": lambda: visitor.get("/reauthenticate", query_string={"next": text}),
+        "token name": lambda: visitor.post("/account/tokens", {"csrf_token": token, "name": text}),
+        "address": lambda: visitor.get(f"/{text}".replace("#", "%23").replace("?", "%3F")),
+    }
+
+    page = await sends[where]()
+    hidden_fields = r'<input type="hidden" name="csrf_token"[^>]*>|<time.*?</time>|<code>.*?</code>'
+    shown = re.sub(hidden_fields, "", page.text)
+
+    assert page.status < 500
+    assert "<script>alert" not in shown
+    assert not re.search(r"<(img src=x|svg)|[\"']on(error|mouseover|load)=", shown)
+    assert not re.search(r"\b49\b", shown)
+    assert "SECRET_KEY" not in shown
+
+
+@pytest.mark.requirement("1.2.1")
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/x\r\nSet-Cookie: a=b",
+        "/x\nLocation: //evil",
+        "/x\r\n\r\n<script>",
+        "/x%0d%0aSet-Cookie:a=b",
+        "/\u2028x",
+        "/\x85x",
+    ],
+)
+async def test_no_header_can_be_written_by_a_page_to_come_back_to(app: Quart, visitor: Visitor, target: str) -> None:
+    await add_user(app, "Alice")
+
+    answer = await visitor.fill_in("/login", username="Alice", password=PASSWORD, next=target)
+
+    assert answer.status == 302
+    assert all(32 <= ord(character) < 127 for character in answer.location or "")
+    assert "a=b" not in [value for name, value in answer.headers.items() if name.lower() == "set-cookie"]
+
+
+@pytest.mark.requirement("1.2.2")
+@pytest.mark.parametrize(
+    "target", ["javascript:alert(1)", "data:text/html,x", "vbscript:x", "JaVaScRiPt:x", " javascript:x", "blob:x"]
+)
+async def test_no_scheme_but_our_own_is_led_to(app: Quart, visitor: Visitor, target: str) -> None:
+    await add_user(app, "Alice")
+
+    answer = await visitor.fill_in("/login", username="Alice", password=PASSWORD, next=target)
+
+    assert answer.location == "/"
+
+
+@pytest.mark.requirement("1.2.2")
+async def test_the_address_of_a_guarded_page_is_encoded_into_the_login_pages(visitor: Visitor) -> None:
+    answer = await visitor.get("/account?a=1&next=//evil&b=%26%23")
+
+    assert answer.location == "/login?next=%2Faccount%3Fa%3D1%26next%3D%2F%2Fevil%26b%3D%2526%2523"
+
+
+@pytest.mark.requirement("1.1.1")
+@pytest.mark.parametrize("target", ["/%252F%252Fevil.example", "/%2F%2Fevil.example", "/%255cevil.example"])
+async def test_an_address_is_decoded_once(app: Quart, visitor: Visitor, target: str) -> None:
+    await add_user(app, "Alice")
+
+    answer = await visitor.fill_in("/login", username="Alice", password=PASSWORD, next=target)
+
+    assert answer.location == target
+
+
+@pytest.mark.requirement("1.2.3", "4.1.1")
+@pytest.mark.parametrize("part", ['"', "\\", "</script>", "\u2028", "é\U0001f600", "\x01", "{}[],:"])
+async def test_a_problem_document_is_json_whatever_stood_in_the_address(
+    app: Quart, visitor: Visitor, part: str
+) -> None:
+    ref = part.replace("/", "")
+
+    answer = await visitor.request(
+        "POST", f"/account/logins/{ref}/revoke", headers={"Accept": "application/json"}, form={}
+    )
+
+    assert answer.status == 401
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert json.loads(answer.text)["instance"] == f"/account/logins/{ref}/revoke"
+
+
+# --- the database
+
+
+@pytest.mark.requirement("1.2.4")
+@both_databases
+async def test_no_name_nor_ref_is_read_as_sql(
+    app: Quart, visitor: Visitor, new_visitor: NewVisitor, database: str
+) -> None:
+    await visitor.register("Alice")
+    token = (await visitor.get("/account")).token
+    before = run_sql(database, "SELECT username, password_hash FROM users")
+    begun = time.monotonic()
+    statuses = set()
+
+    for text in SQL:
+        stranger, ref = new_visitor(), re.sub("[/?#]", "", text)
+        form = (await stranger.get("/login")).token
+        bearer = f"Bearer {text.encode().decode('latin-1')}".replace("\0", "")
+        answers = [
+            await stranger.post("/login", {"csrf_token": form, "username": text, "password": PASSWORD}),
+            await visitor.post(f"/account/logins/{ref}/revoke", {"csrf_token": token}),
+            await stranger.get("/api/me", headers={"Authorization": bearer}),
+        ]
+        statuses.add(tuple(answer.status for answer in answers))
+
+    assert statuses <= {(400, 404, 401), (429, 404, 401), (400, 405, 401)}
+    assert time.monotonic() - begun < 10
+    assert run_sql(database, "SELECT username, password_hash FROM users") == before
+
+
+@pytest.mark.requirement("1.2.4")
+@pytest.mark.parametrize("path", STORE, ids=lambda path: path.name)
+def test_every_statement_is_made_of_constants(path: Path) -> None:
+    """Texts that are put together hold names of constants (in capitals), numbers, and nothing else."""
+    is_sql = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|FROM|WHERE|SET LOCAL|PRAGMA|CREATE)\b")
+    is_constant = re.compile(r"_?[A-Z_]+|int\(.*\)|number \+ \d+|', '\.join\(.*range\(MOST_USERS\)\)+")
+
+    inserted = [
+        ast.unparse(part.value)
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.JoinedStr) and is_sql.search(ast.unparse(node))
+        for part in ast.walk(node)
+        if isinstance(part, ast.FormattedValue)
+    ]
+
+    assert [text for text in inserted if not is_constant.fullmatch(text)] == []
+
+
+@pytest.mark.requirement("1.2.4")
+@pytest.mark.parametrize("path", [path for path in STORE if "store" in path.parts], ids=lambda path: path.name)
+def test_no_statement_is_formatted_or_added_to(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+
+    added = [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Add | ast.Mod)
+        and re.search(r"SELECT|INSERT|UPDATE|DELETE|WHERE", ast.unparse(node))
+    ]
+    formatted = [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "attr", "") in {"format", "replace", "format_map"}
+        and re.search(r"SELECT|INSERT|UPDATE|DELETE|WHERE", ast.unparse(node))
+    ]
+
+    assert added + formatted == []
+
+
+# --- regular expressions
+
+
+def patterns() -> dict[str, re.Pattern[str]]:
+    """Every regular expression that a module of the package keeps."""
+    found: dict[str, re.Pattern[str]] = {}
+    for module in pkgutil.walk_packages(quartlogin.__path__, "quartlogin."):
+        if not module.name.endswith("__main__"):
+            names = vars(importlib.import_module(module.name))
+            found |= {f"{module.name}.{name}": it for name, it in names.items() if isinstance(it, re.Pattern)}
+    return found
+
+
+PATTERNS = patterns()
+SIZE = 50_000
+HOSTILE = [
+    piece * (SIZE // len(piece)) + end
+    for piece in (
+        "a",
+        "a.",
+        "a-",
+        ".",
+        "0",
+        "0f",
+        "+",
+        "-1",
+        ":",
+        "[",
+        " ",
+        "\n",
+        "é",
+        "\u034f",
+        "$",
+        "$a",
+        "=,",
+        "aB0_",
+        "'/:",
+    )
+    for end in ("", "!", "\n")
+]
+
+
+def cpu_of(work: Callable[[], object]) -> float:
+    """The shortest of three runs, in seconds of this process."""
+    runs = []
+    for _ in range(3):
+        begun = time.process_time()
+        work()
+        runs.append(time.process_time() - begun)
+    return min(runs)
+
+
+@pytest.mark.requirement("1.3.12")
+@pytest.mark.parametrize("name", PATTERNS)
+def test_no_regular_expression_takes_long_for_anything(name: str) -> None:
+    pattern = PATTERNS[name]
+
+    slowest = max(cpu_of(lambda text=text: (pattern.search(text), pattern.fullmatch(text))) for text in HOSTILE)
+
+    assert slowest < 0.05
+
+
+@pytest.mark.requirement("1.3.12")
+def test_no_regular_expression_is_hidden_in_a_function() -> None:
+    uses = re.compile(r"re\.(search|match|fullmatch|split|findall|finditer|subn?)")
+
+    hidden = [
+        path.name
+        for path in STORE
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and uses.fullmatch(ast.unparse(node.func))
+    ]
+
+    # There, words that are tried in turn: test_common_passwords.py has a million hostile characters for it.
+    assert hidden == ["common_passwords.py"]
+
+
+# --- numbers, fields, forms
+
+
+@pytest.mark.requirement("1.4.2", "2.2.1")
+@pytest.mark.parametrize(
+    "days",
+    ["0", "-1", "367", "9" * 30, "9" * 5000, "1e2", "1.5", "０", "１", " 5", "0x10", "1_0", "nan", "", "+3", "٣"],
+)
+async def test_a_number_of_days_is_one_in_range_or_refused(visitor: Visitor, database: str, days: str) -> None:
+    await visitor.register("Alice")
+    token = (await visitor.get("/account")).token
+
+    page = await visitor.post("/account/tokens", {"csrf_token": token, "name": "x", "days": days})
+
+    ends = run_sql(database, "SELECT expires_at - made_at FROM logins WHERE kind = 'bearer'")
+    assert page.status in {200, 400}
+    assert all(86400 <= seconds <= 366 * 86400 for (seconds,) in ends)
+    assert len(ends) == (1 if page.status == 200 else 0)
+
+
+@pytest.mark.requirement("1.4.2", "8.2.2")
+@pytest.mark.parametrize("ref", ["99999999999999999999", "-1", "0", "1e9", "9" * 200, "%00", "%ff", "0" * 16, "F" * 16])
+async def test_a_ref_that_names_nothing_is_not_found(visitor: Visitor, ref: str) -> None:
+    await visitor.register("Alice")
+    token = (await visitor.get("/account")).token
+
+    answers = [
+        await visitor.post(f"/account/{kind}/{ref}/revoke", {"csrf_token": token}) for kind in ("logins", "tokens")
+    ]
+
+    assert [answer.status for answer in answers] == [404, 404]
+
+
+@pytest.mark.requirement("1.5.3", "15.3.7")
+@pytest.mark.parametrize(
+    "body",
+    [
+        "username=alice&username=bob&password={p}",
+        "username=bob&username=alice&password={p}",
+        "username=alice&password=x&password={p}",
+        "username=alice&%75sername=bob&password={p}",
+        "username=alice&username&password={p}",
+        "csrf_token=x&username=alice&password={p}",
+    ],
+)
+async def test_a_field_that_stands_twice_is_refused(app: Quart, visitor: Visitor, body: str) -> None:
+    await add_user(app, "Alice")
+    token = (await visitor.get("/login")).token
+    data = f"csrf_token={token}&" + body.format(p=PASSWORD.replace(" ", "+"))
+
+    answer = await visitor.request(
+        "POST", "/login", data=data, headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
+
+    assert answer.status == 400
+    assert not await visitor.is_signed_in()
+
+
+@pytest.mark.requirement("15.3.7")
+@pytest.mark.parametrize("place", ["query", "username[]", "username.0", "header", "cookie"])
+async def test_a_field_counts_in_the_forms_body_alone(app: Quart, visitor: Visitor, place: str) -> None:
+    await add_user(app, "Alice")
+    token = (await visitor.get("/login")).token
+    options: dict[str, Any] = {
+        "query": {"query_string": {"username": "Alice", "password": PASSWORD}},
+        "header": {"headers": {"Username": "Alice", "Password": PASSWORD}},
+        "cookie": {"headers": {"X": "username=Alice; password=" + PASSWORD}},
+    }.get(place, {})
+    fields = {} if options else {place: "Alice", "password": PASSWORD}
+
+    answer = await visitor.post("/login", {"csrf_token": token, **fields}, **options)
+
+    assert answer.status == 400
+    assert not await visitor.is_signed_in()
+
+
+@pytest.mark.requirement("15.3.3")
+async def test_no_field_reaches_a_column_that_it_was_not_made_for(
+    visitor: Visitor, new_visitor: NewVisitor, database: str
+) -> None:
+    await new_visitor().register("Alice")
+    [(alice,)] = run_sql(database, "SELECT id FROM users")
+    more = {
+        **dict.fromkeys(("id", "user_id", "user", "_user_id", "login_ref", "ref"), alice),
+        "is_active": "0",
+        "epoch": "99",
+        "password_hash": "x",
+        "is_admin": "1",
+        "kind": "bearer",
+        "expires_at": "9" * 12,
+    }
+
+    await visitor.fill_in("/register", username="Mallory", password=PASSWORD, **more)
+    await visitor.fill_in("/account/password", current_password=PASSWORD, new_password=PASSWORD + "!", **more)
+    token = (await visitor.get("/account")).token
+    await visitor.post("/account/tokens", {"csrf_token": token, "name": "x", **more})
+    await visitor.post("/account/logins/revoke-others", {"csrf_token": token, **more})
+
+    owners = run_sql(
+        database,
+        "SELECT username, kind, count(*) FROM logins JOIN users u ON u.id = user_id GROUP BY 1, 2 ORDER BY 1, 2",
+    )
+    assert owners == [("Alice", "session", 1), ("Mallory", "bearer", 1), ("Mallory", "session", 1)]
+    assert [active for (active,) in run_sql(database, "SELECT is_active FROM users")] == [1, 1]
+    assert (await visitor.get("/api/me")).text.count("Mallory") == 1
+
+
+@pytest.mark.requirement("15.3.1")
+async def test_an_answer_in_json_has_the_fields_that_are_meant(visitor: Visitor, database: str) -> None:
+    await visitor.register("Alice")
+    [(user_id,)] = run_sql(database, "SELECT id FROM users")
+
+    answer = json.loads((await visitor.get("/api/me")).text)
+
+    assert answer == {"id": user_id, "username": "Alice"}
+
+
+@pytest.mark.requirement("2.1.1", "2.1.3")
+def test_the_table_of_fields_says_what_the_code_asks_for() -> None:
+    in_page = dict(re.findall(r"^\| `([a-z_]+)` \| ([^|]+) \|", FIELDS, re.MULTILINE))
+    default = application_settings.Settings().password_min_length
+
+    assert in_page.keys() == {
+        name
+        for form in (forms.LoginForm, forms.PasswordForm, forms.TokenForm)
+        for name in vars(form)
+        if hasattr(getattr(form, name), "field_class")
+    } | {"csrf_token", "ref"}
+    assert in_page["username"].startswith(usernames.RULE.removeprefix("Use ").removesuffix("."))
+    assert f"{default} to {passwords.LONGEST_PASSWORD} characters" in in_page["new_password"]
+    assert f"up to {passwords.LONGEST_PASSWORD} characters" in in_page["password"]
+    assert f"up to {quartlogin.redirects.LONGEST_NEXT} characters" in in_page["next"]
+    assert f"1 to {forms.LONGEST_TOKEN_NAME} characters" in in_page["name"]
+    assert f"1 to {forms.MOST_TOKEN_DAYS}" in in_page["days"]
+    assert f"at most {forms._MOST_FIELDS} fields" in FIELDS
+    assert f"at most {MOST_TOKENS} tokens" in FIELDS
+
+
+@pytest.mark.requirement("2.2.3")
+async def test_a_password_that_goes_with_its_name_is_refused(visitor: Visitor, database: str) -> None:
+    made_of_the_name = await visitor.register("Bartholomew", "bartholomewbartholomew")
+    made_for_another = await visitor.register("Somebody", "bartholomewbartholomew")
+    changed = await visitor.fill_in(
+        "/account/password", current_password="bartholomewbartholomew", new_password="somebodysomebody"
+    )
+
+    assert [page.status for page in (made_of_the_name, made_for_another, changed)] == [400, 302, 400]
+    assert run_sql(database, "SELECT username FROM users") == [("Somebody",)]
+
+
+@pytest.mark.requirement("2.3.3")
+@both_databases
+async def test_an_account_without_its_sign_in_is_not_made(app: Quart, visitor: Visitor, database: str) -> None:
+    page = await visitor.get("/register")
+    fields = {"csrf_token": page.token, "username": "Alice", "password": PASSWORD}
+
+    with mock.patch.object(Logins, "insert", side_effect=StoreUnavailable("no more")):
+        failed = await visitor.post("/register", fields)
+    is_signed_in = await visitor.is_signed_in()
+
+    assert failed.status == 503
+    assert "Set-Cookie" not in failed.headers
+    assert not is_signed_in
+    assert run_sql(database, "SELECT count(*) FROM users") == [(0,)]
+    assert run_sql(database, "SELECT count(*) FROM events") == [(0,)]
+    assert (await visitor.post("/register", fields)).status == 302
+
+
+@pytest.mark.requirement("2.3.3")
+@both_databases
+async def test_a_sign_in_that_cannot_be_kept_is_none(app: Quart, visitor: Visitor, database: str) -> None:
+    await add_user(app, "Alice")
+    page = await visitor.get("/login")
+    fields = {"csrf_token": page.token, "username": "Alice", "password": PASSWORD, "remember": "y"}
+
+    with mock.patch.object(Logins, "insert", side_effect=StoreUnavailable("no more")):
+        failed = await visitor.post("/login", fields)
+
+    assert failed.status == 503
+    assert "Set-Cookie" not in failed.headers
+    assert run_sql(database, "SELECT count(*) FROM logins") == [(0,)]
+    assert not await visitor.is_signed_in()
+
+
+@pytest.mark.requirement("2.3.4", "15.4.2")
+@both_databases
+async def test_of_many_changes_of_one_password_at_once_one_is_made(app: Quart, visitor: Visitor) -> None:
+    await visitor.register("Alice")
+    page = await visitor.get("/account/password")
+    new = [f"another staple, another horse {number}" for number in range(5)]
+
+    answers = await asyncio.gather(
+        *(
+            Visitor(app.test_client(use_cookies=False)).post(
+                "/account/password",
+                {"csrf_token": page.token, "current_password": PASSWORD, "new_password": password},
+                headers={"Cookie": f"quartlogin={visitor.cookies['quartlogin']}"},
+            )
+            for password in new
+        )
+    )
+    signed_in = [(await Visitor(app.test_client()).sign_in("Alice", password)).status for password in new]
+
+    assert [answer.status for answer in answers].count(302) in {1, 4, 5}
+    assert signed_in.count(302) == 1

@@ -1,0 +1,418 @@
+"""What the operator is told of attempts and faults, and what a visitor is not (ASVS V16)."""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from quart import Quart
+
+from databases import both_databases, run_sql
+from quartlogin.webapp import create_app
+from quartlogin.webapp.housekeeping import Housekeeping
+from quartlogin.webapp.journal import KINDS, LOGGED_ONLY
+from quartlogin.webapp.last_seen import LastSeen
+from quartlogin.webapp.live import LivePages
+from quartlogin.webapp.logins import StoredLogins
+from quartlogin.webapp.services import services_of
+from sockets import open_socket
+from visitors import KEY, PASSWORD, Visitor, add_user
+
+PACKAGE = Path(__file__).parents[2] / "quartlogin" / "webapp"
+NewVisitor = Callable[[], Visitor]
+Logged = Callable[[], list[dict[str, Any]]]
+
+#: What ends a line somewhere, steers a terminal, or would be a record of its own.
+INJECTIONS = [
+    'x\n{"at": "2026-01-01T00:00:00Z", "event": "signed_in", "user": "root"}',
+    "x\r\nevent=signed_in",
+    "x\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029y",
+    "x\x1b[2J\x1b]0;owned\x07",
+    "x\x00y",
+    '"}, {"event": "signed_in',
+    "\u202egnorw",
+    "%0a%0d${jndi:ldap://x}{{7*7}}",
+    "\\n\\u000a",
+    "x" * 5000,
+]
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Logged:
+    caplog.set_level(logging.INFO, "quartlogin.audit")
+    return lambda: [json.loads(record.message) for record in caplog.records if record.name == "quartlogin.audit"]
+
+
+def cookie_header(visitor: Visitor) -> str:
+    return "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
+
+
+# --- attempts
+
+
+@pytest.mark.requirement("16.3.2", "16.3.3", "16.2.1")
+@pytest.mark.parametrize(
+    ("request_", "headers", "event"),
+    [
+        ("GET /account", {}, "access_denied"),
+        ("POST /account/tokens", {}, "access_denied"),
+        ("GET /account", {"Cookie": "quartlogin=e30.aaaa.bbbb"}, "session_refused"),
+        ("GET /healthz", {"Cookie": "quartlogin=x"}, "session_refused"),
+        ("GET /account", {"Cookie": "quartlogin_remember=x.y.z"}, "remember_refused"),
+        ("GET /", {"Cookie": "quartlogin_remember=x.y.z"}, "remember_refused"),
+        ("GET /api/me", {"Authorization": "Bearer x.y.z"}, "bearer_refused"),
+        ("GET /", {"Authorization": "Bearer x.y.z"}, "bearer_refused"),
+        ("POST /login", {}, "form_refused"),
+        ("POST /login", {"Origin": "https://evil.example"}, "foreign_request_refused"),
+        ("POST /login", {"Sec-Fetch-Site": "cross-site"}, "foreign_request_refused"),
+    ],
+)
+async def test_each_refusal_is_one_line_of_the_log_and_no_row(
+    app: Quart, logged: Logged, database: str, request_: str, headers: dict[str, str], event: str
+) -> None:
+    method, path = request_.split()
+    form = {"form": {"username": "Alice"}} if method == "POST" else {}
+
+    await Visitor(app.test_client(use_cookies=False)).request(method, path, headers=headers, **form)
+
+    [told] = logged()
+    assert (told["event"], told["route"]) == (event, request_)
+    assert datetime.fromisoformat(told["at"]).tzinfo is not None
+    assert {"address", "browser"} <= told.keys()
+    assert run_sql(database, "SELECT count(*) FROM events") == [(0,)]
+
+
+@pytest.mark.requirement("16.3.2", "8.2.2")
+@pytest.mark.parametrize("path", ["/account/logins/{}/revoke", "/account/tokens/{}/revoke"])
+async def test_trying_to_end_what_is_anothers_is_told_once_with_who_it_was(
+    app: Quart, visitor: Visitor, new_visitor: NewVisitor, database: str, logged: Logged, path: str
+) -> None:
+    mallory = new_visitor()
+    await visitor.register("Alice")
+    await mallory.register("Mallory")
+    [(ref,)] = run_sql(database, "SELECT ref FROM logins JOIN users u ON u.id = user_id WHERE username = 'Alice'")
+    [(who,)] = run_sql(database, "SELECT id FROM users WHERE username = 'Mallory'")
+    token = (await mallory.get("/account")).token
+    before = len(logged())
+
+    answer = await mallory.post(path.format(ref), {"csrf_token": token})
+
+    [told] = logged()[before:]
+    assert answer.status == 404
+    assert (told["event"], told["user"], told["route"]) == ("unknown_ref", who, f"POST {path.format('<ref>')}")
+    assert await visitor.is_signed_in()
+
+
+@pytest.mark.requirement("16.3.3")
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil", "javascript:alert(1)"])
+async def test_an_unsafe_page_to_come_back_to_is_told_once_and_not_repeated(
+    app: Quart, visitor: Visitor, logged: Logged, target: str
+) -> None:
+    await add_user(app, "Alice")
+
+    await visitor.fill_in("/login", username="Alice", password=PASSWORD, next=target)
+
+    assert [told["event"] for told in logged()] == ["signed_in", "next_refused"]
+    assert "evil" not in json.dumps(logged())
+
+
+@pytest.mark.requirement("16.3.3", "4.4.2")
+async def test_a_websocket_of_another_sites_page_is_told_once(app: Quart, visitor: Visitor, logged: Logged) -> None:
+    await visitor.register("Alice")
+    before = len(logged())
+
+    async with open_socket(
+        app, "/account/live", Origin="https://evil.example", Cookie=cookie_header(visitor)
+    ) as socket:
+        status = await socket.status()
+
+    [told] = logged()[before:]
+    assert status == 403
+    assert (told["event"], told["route"]) == ("foreign_request_refused", "WEBSOCKET /account/live")
+
+
+@pytest.mark.requirement("16.3.3")
+@pytest.mark.parametrize(
+    "headers",
+    [{"Host": "evil.example"}, {"Host": ".."}, {"Host": "a", "Content-Length": "0", "Transfer-Encoding": "chunked"}],
+)
+async def test_a_request_that_the_application_is_not_shown_is_told_once(
+    database: str, logged: Logged, headers: dict[str, str]
+) -> None:
+    app = create_app(DATABASE=database, SECRET_KEY=KEY, ALLOWED_HOSTS=["a"], TRUSTED_PROXIES=1)
+    more = {"X-Forwarded-For": "192.0.2.7", "User-Agent": "x\x0b" + "y" * 999}
+
+    answer = await Visitor(app.test_client()).get("/account?next=evil", headers={**headers, **more})
+
+    [told] = logged()
+    assert answer.status == 400
+    assert (told["event"], told["address"], told["browser"][:3], len(told["browser"])) == (
+        "request_refused",
+        "192.0.2.7",
+        "x?y",
+        256,
+    )
+    assert "evil" not in json.dumps(told)
+
+
+@pytest.mark.requirement("16.3.1")
+async def test_a_token_that_was_revoked_is_told_as_refused(
+    app: Quart, visitor: Visitor, database: str, logged: Logged
+) -> None:
+    await visitor.register("Alice")
+    page = await visitor.get("/account")
+    made = await visitor.post("/account/tokens", {"csrf_token": page.token, "name": "backup"})
+    token = re.search(r"<code>([\w.-]{40,})</code>", made.text)[1]  # type: ignore[index]
+    run_sql(database, "DELETE FROM logins WHERE kind = 'bearer'")
+    before = len(logged())
+
+    answer = await Visitor(app.test_client(use_cookies=False)).get(
+        "/api/me", headers={"Authorization": f"Bearer {token}"}
+    )
+
+    assert answer.status == 401
+    assert [told["event"] for told in logged()[before:]] == ["bearer_refused"]
+    assert token not in json.dumps(logged())
+
+
+@pytest.mark.requirement("16.3.1")
+async def test_an_honest_visitor_leaves_no_line_about_refusals(visitor: Visitor, logged: Logged) -> None:
+    await visitor.get("/login")
+    await visitor.register("Alice")
+    await visitor.get("/account")
+    await visitor.sign_out()
+    await visitor.fill_in("/login?next=/account", username="Alice", password=PASSWORD, remember="y", next="/account")
+    await visitor.get("/api/me")
+    await visitor.sign_out()
+    await visitor.get("/")
+
+    assert {told["event"] for told in logged()} == {"registered", "signed_in", "signed_out"}
+
+
+# --- what is in a line
+
+
+@pytest.mark.requirement("16.4.1")
+@pytest.mark.parametrize("field", ["username", "password", "next", "csrf_token", "User-Agent", "X-Forwarded-For"])
+async def test_nobody_writes_lines_of_their_own(visitor: Visitor, caplog: pytest.LogCaptureFixture, field: str) -> None:
+    caplog.set_level(logging.INFO)
+    token = (await visitor.get("/login")).token
+
+    for text in INJECTIONS:
+        fields = {"csrf_token": token, "username": "x", "password": "x"}
+        in_header = re.sub(r"[\r\n\0]", "\x0b", text).encode("utf-8").decode("latin-1")
+        as_header = {"headers": {field: in_header}} if "-" in field else {}
+        await visitor.post("/login", fields if as_header else {**fields, field: text}, **as_header)
+
+    lines = "\n".join(record.getMessage() for record in caplog.records if record.name == "quartlogin.audit")
+    records = [json.loads(line) for line in lines.splitlines()]
+    assert len(records) == len(INJECTIONS)
+    assert {record["event"] for record in records} <= {"sign_in_failed", "form_refused", "attempt_throttled"}
+    assert "root" not in lines.replace('\\"root\\"', "")
+    assert all(32 <= ord(character) < 127 for line in lines.splitlines() for character in line)
+    assert max(len(line) for line in lines.splitlines()) < 2000
+
+
+@pytest.mark.requirement("16.4.1", "16.5.4", "16.3.4")
+async def test_a_fault_is_logged_once_and_an_address_adds_no_line_to_it(
+    app: Quart, visitor: Visitor, caplog: pytest.LogCaptureFixture, logged: Logged
+) -> None:
+    app.testing = False
+
+    @app.get("/failing/<anything>")
+    async def failing(anything: str) -> None:
+        raise KeyError("a secret of the program")
+
+    page = await visitor.get("/failing/x%0a%7B%22event%22:%22signed_in%22%7D")
+    faults = [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+    assert page.status == 500
+    assert [record.getMessage() for record in faults] == ["A request could not be answered: GET /failing/<anything>"]
+    [told] = logged()
+    assert (told["event"], told["error"], told["route"]) == ("unexpected_error", "KeyError", "GET /failing/<anything>")
+    assert "secret" not in json.dumps(told)
+
+
+@pytest.mark.requirement("16.2.5")
+async def test_refusals_and_faults_repeat_no_secret(
+    app: Quart, visitor: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "quartlogin")
+    await visitor.register("Alice")
+    forged = {name: value[:-4] + "AAAA" for name, value in visitor.cookies.items()}
+    header = "; ".join(f"{name}={value}" for name, value in forged.items())
+    stranger = Visitor(app.test_client(use_cookies=False))
+    secrets = [*forged.values(), *visitor.cookies.values(), "a-token-that-is-none", "mistyped secret", PASSWORD]
+
+    await stranger.get("/account", headers={"Cookie": header})
+    await stranger.get("/api/me", headers={"Authorization": "Bearer a-token-that-is-none"})
+    await stranger.post(
+        "/login", {"csrf_token": "mistyped secret", "username": "mistyped secret", "password": PASSWORD}
+    )
+    await visitor.sign_out()
+    await visitor.fill_in("/login", username="mistyped secret", password="mistyped secret", next="//mistyped secret")
+
+    assert caplog.text.count('"event"') >= 4
+    assert [secret for secret in secrets if secret in caplog.text] == []
+
+
+@pytest.mark.requirement("16.2.4", "16.2.2")
+async def test_every_line_of_the_served_log_is_json_with_a_time_in_utc(
+    visitor: Visitor, new_visitor: NewVisitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "quartlogin.audit")
+    await visitor.get("/account")
+    await visitor.register("Alice")
+    await new_visitor().sign_in("Alice", "not the right password")
+    await visitor.sign_out()
+
+    lines = [record.getMessage() for record in caplog.records if record.name == "quartlogin.audit"]
+
+    assert [json.loads(line)["event"] for line in lines] == [
+        "access_denied",
+        "registered",
+        "signed_in",
+        "sign_in_failed",
+        "signed_out",
+    ]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", json.loads(line)["at"]) for line in lines)
+
+
+@pytest.mark.requirement("16.1.1")
+@pytest.mark.parametrize("kind", sorted(KINDS | LOGGED_ONLY))
+def test_every_event_of_the_table_is_told_somewhere(kind: str) -> None:
+    sources = [path.read_text("utf-8") for path in PACKAGE.rglob("*.py") if path.name != "journal.py"]
+    literal = f'"{kind}"' if not kind.endswith("r_refused") or kind == "foreign_request_refused" else "_refused"
+
+    assert any(literal in source for source in sources)
+
+
+@pytest.mark.requirement("16.1.1")
+def test_an_event_is_kept_or_in_the_log_only() -> None:
+    assert not KINDS.keys() & LOGGED_ONLY.keys()
+
+
+# --- when the database, the loader or a handler fails
+
+
+@pytest.mark.requirement("16.3.4", "16.5.2")
+@both_databases
+async def test_a_database_that_is_down_is_told_and_counts_as_no_failure(
+    app: Quart, visitor: Visitor, new_visitor: NewVisitor, database: str, logged: Logged
+) -> None:
+    await visitor.register("Alice")
+    stranger = new_visitor()
+    token = (await stranger.get("/login")).token
+    cookies = dict(visitor.cookies)
+    before = len(logged())
+    await services_of(app).store.database.close()
+
+    page = await visitor.get("/account")
+    tried = await stranger.post("/login", {"csrf_token": token, "username": "Alice", "password": PASSWORD})
+    await services_of(app).store.database.open()
+
+    assert (page.status, tried.status) == (503, 503)
+    assert [told["event"] for told in logged()[before:]] == ["database_unavailable"] * 2
+    assert visitor.cookies == cookies
+    assert run_sql(database, "SELECT count(*) FROM attempts WHERE name LIKE 'user:%'") == [(0,)]
+    assert await visitor.is_signed_in()
+    assert (await stranger.sign_in("Alice")).status == 302
+
+
+@pytest.mark.requirement("16.5.1", "16.5.3", "16.5.4")
+@pytest.mark.parametrize("error", [KeyError("SELECT secret"), RuntimeError("x" * 10_000), OSError(5, "/etc/passwd")])
+async def test_a_loader_that_fails_shows_a_page_without_a_word_of_it_and_signs_nobody_out(
+    app: Quart, visitor: Visitor, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    app.testing = False
+    await visitor.register("Alice")
+    manager = services_of(app).login_manager
+    loader = manager.user_callback
+    cookies = dict(visitor.cookies)
+
+    async def failing(_: str) -> None:
+        raise error
+
+    manager.user_loader(failing)
+    pages = [await visitor.get(path) for path in ("/", "/account", "/api/me", "/login", "/account/password")]
+    manager.user_loader(loader)  # type: ignore[arg-type]
+
+    assert {page.status for page in pages} == {500}
+    assert {"Set-Cookie" in page.headers for page in pages} == {False}
+    assert [
+        word
+        for word in ("Traceback", "SELECT", "passwd", "xxx", "Alice", "quartlogin/")
+        for page in pages
+        if word in page.text
+    ] == []
+    assert visitor.cookies == cookies
+    assert await visitor.is_signed_in()
+
+
+@pytest.mark.requirement("16.5.4")
+async def test_a_websocket_whose_loader_fails_is_refused_and_told_once(
+    app: Quart, visitor: Visitor, logged: Logged
+) -> None:
+    app.testing = False
+    await visitor.register("Alice")
+    before = len(logged())
+
+    with mock.patch.object(StoredLogins, "find", side_effect=KeyError("anything")):
+        services_of(app).login_manager.user_loader(services_of(app).logins.find)
+        async with open_socket(app, "/account/live", Cookie=cookie_header(visitor)) as socket:
+            status = await socket.status()
+
+    assert status == 500
+    assert [(told["event"], told["route"]) for told in logged()[before:]] == [
+        ("unexpected_error", "WEBSOCKET /account/live")
+    ]
+
+
+@pytest.mark.requirement("16.5.4")
+async def test_a_fault_before_every_view_is_a_page_and_told_once(app: Quart, visitor: Visitor, logged: Logged) -> None:
+    app.testing = False
+
+    async def failing() -> None:
+        raise ValueError("anything")
+
+    app.before_request(failing)
+    page = await visitor.get("/")
+    app.before_request_funcs[None].remove(failing)
+
+    assert (page.status, "<h1>Something broke</h1>" in page.text) == (500, True)
+    assert [told["event"] for told in logged()] == ["unexpected_error"]
+    assert (await visitor.get("/")).status == 200
+
+
+@pytest.mark.requirement("16.5.4")
+async def test_what_works_beside_the_requests_survives_a_fault(app: Quart, caplog: pytest.LogCaptureFixture) -> None:
+    store = mock.Mock()
+    store.logins.touch.side_effect = KeyError("anything")
+    store.events.list_since.side_effect = KeyError("anything")
+    last_seen, pages = LastSeen(store), LivePages(store)
+
+    last_seen.note("hash", 0, 1000)
+    await last_seen.flush()
+    with mock.patch("quartlogin.webapp.live._EVERY", 0.001), pages.listen("somebody"):
+        await eventually(lambda: store.events.list_since.call_count > 2)
+    with mock.patch("quartlogin.webapp.housekeeping._FIRST", 0), mock.patch("quartlogin.webapp.housekeeping._EVERY", 0):
+        cleaning = Housekeeping(store, create_app(SECRET_KEY=KEY).permanent_session_lifetime)
+        await cleaning.start()
+        await eventually(lambda: store.logins.remove_expired.call_count > 2)
+        await cleaning.stop()
+
+    assert caplog.text.count("could not be written") == 1
+    assert caplog.text.count("cannot be told") > 2
+    assert caplog.text.count("could not be removed") > 2
+
+
+async def eventually(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not is_so():
+            await asyncio.sleep(0.001)

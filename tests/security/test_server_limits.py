@@ -1,0 +1,288 @@
+"""What a client can make `quartlogin serve` keep, and for how long: spoken to in bytes (ASVS V13, V15, V4)."""
+
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import ResponseReceived
+
+import quartlogin.webapp as application
+from proxy import conversation, statuses
+from quartlogin.webapp import live, passwords, serving
+from quartlogin.webapp.store import postgres, sqlite
+from servers import SCRIPTS, Server, free_port, running
+from visitors import KEY
+
+ROOT = Path(__file__).parents[2]
+TABLE = dict(
+    re.findall(r"^\| ([a-z][^|]+) \| (\d+) \|", (ROOT / "docs" / "deploying.md").read_text("utf-8"), re.MULTILINE)
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    port = free_port()
+    command = [str(SCRIPTS / "quartlogin"), "serve", "--host", "127.0.0.1", "--port", str(port)]
+    with TemporaryDirectory() as folder, running(command, port, Path(folder), QUARTLOGIN_SECRET_KEY=KEY) as server:
+        yield server
+
+
+def connect(server: Server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=15)
+
+
+def seconds_until_closed(connection: socket.socket) -> float:
+    begun = time.monotonic()
+    try:
+        while connection.recv(65536):
+            pass
+    except ConnectionError:
+        pass
+    connection.close()
+    return time.monotonic() - begun
+
+
+@pytest.mark.requirement("13.1.2", "13.1.3", "13.2.6")
+def test_the_table_of_limits_is_that_of_the_code() -> None:
+    config = serving.config_for(["127.0.0.1:5000"], 1)
+
+    assert {
+        "connections that wait to be accepted": str(config.backlog),
+        "seconds for the head of a request, also between two": str(config.keep_alive_timeout),
+        "bytes of the head of a request": str(config.h11_max_incomplete_size),
+        "seconds for the body of a form": str(application._LONGEST_WAIT_FOR_A_BODY),
+        "bytes of the body of a form": str(application._LARGEST_BODY),
+        "bytes of a message on a websocket": str(config.websocket_max_message_size),
+        "passwords that wait, for each thread that hashes": str(passwords._WAITING_FOR_A_THREAD),
+        "connections to PostgreSQL": str(postgres._MOST_CONNECTIONS),
+        "seconds for a connection to PostgreSQL, and for a statement": f"{postgres._LONGEST_WAIT:.0f}",
+        "seconds to wait for another process that writes to SQLite": f"{sqlite._BUSY_TIMEOUT / 1000:.0f}",
+        "events that wait for an open page that does not read": str(live._MOST_WAITING),
+        "seconds for open requests when the process is told to end": str(serving._PATIENCE),
+    } == TABLE
+    assert config.h2_max_header_list_size == config.h11_max_incomplete_size
+    assert config.include_server_header is False
+
+
+# --- slow clients
+
+
+@pytest.mark.requirement("13.1.3", "15.2.2")
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ", b"POST /login HTTP/1.1\r\nHost: a\r\n"],
+    ids=["nothing", "a line", "half a header", "no end"],
+)
+def test_a_head_that_does_not_arrive_is_waited_for_five_seconds(server: Server, begun: bytes) -> None:
+    connection = connect(server)
+    connection.sendall(begun)
+
+    assert 3 < seconds_until_closed(connection) < 8
+
+
+@pytest.mark.requirement("13.1.3", "15.2.2")
+def test_a_byte_now_and_then_does_not_hold_a_connection_for_longer(server: Server) -> None:
+    connection = connect(server)
+    begun = time.monotonic()
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+    connection.settimeout(0.2)
+
+    hung_up = False
+    while not hung_up and time.monotonic() - begun < 12:
+        try:
+            connection.sendall(b"x")
+            hung_up = connection.recv(1000) == b""
+        except TimeoutError:
+            pass
+        except ConnectionError:
+            hung_up = True
+    connection.close()
+
+    assert hung_up
+    assert time.monotonic() - begun < 8
+
+
+@pytest.mark.requirement("13.1.3", "15.2.2")
+def test_a_body_that_comes_byte_by_byte_is_waited_for_four_seconds(server: Server) -> None:
+    connection = connect(server)
+    begun = time.monotonic()
+    connection.sendall(
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        b"Content-Length: 60000\r\n\r\n"
+    )
+    connection.settimeout(0.2)
+
+    heard = b""
+    while not heard and time.monotonic() - begun < 12:
+        try:
+            connection.sendall(b"x")
+            heard = connection.recv(1000)
+        except TimeoutError:
+            pass
+    connection.close()
+
+    assert statuses(heard) == [408]
+    assert time.monotonic() - begun < 7
+
+
+@pytest.mark.requirement("13.1.3", "15.2.2")
+def test_two_hundred_slow_clients_keep_nobody_waiting(server: Server) -> None:
+    slow = [connect(server) for _ in range(200)]
+    for connection in slow:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+
+    begun = time.monotonic()
+    heard = conversation(connect(server), b"GET /login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+
+    for connection in slow:
+        connection.close()
+    assert statuses(heard) == [200]
+    assert time.monotonic() - begun < 2
+
+
+# --- large and malformed
+
+
+@pytest.mark.requirement("4.2.1", "13.1.3")
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"a" * 100_000),
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: %s\r\n\r\n" % (b"a" * 100_000),
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n%s\r\n" % (b"X: y\r\n" * 20_000),
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nCookie: %s\r\n\r\n" % (b"a=b; " * 20_000),
+        b"%s / HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"G" * 100_000),
+    ],
+    ids=["address", "header", "headers", "cookies", "method"],
+)
+def test_a_head_that_is_too_large_is_refused_and_the_connection_closed(server: Server, head: bytes) -> None:
+    connection = connect(server)
+    with suppress(ConnectionError):
+        connection.sendall(head)
+    heard = conversation(connection, b"")
+
+    assert statuses(heard) in ([431], [400], [])
+    assert b"200" not in heard[:20]
+
+
+@pytest.mark.requirement("4.2.1")
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/9.9\r\nHost: localhost\r\n\r\n",
+        b"GET  / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1 \r\nHost: localhost\r\n\r\n",
+        b"GET /\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX\x00Y: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\x00b\r\n\r\n",
+        b"GET /\x00 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost:localhost\r\nHost :evil\r\n\r\n",
+        b"CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost@evil.example\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost/evil\r\n\r\n",
+        b"\r\n\r\n\r\n\r\n",
+        b"\xff" * 1000,
+    ],
+    ids=range(15),
+)
+def test_what_is_no_request_is_refused(server: Server, head: bytes) -> None:
+    heard = conversation(connect(server), head)
+
+    assert [status for status in statuses(heard) if not 400 <= status < 500 and status != 505] == []
+    assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.requirement("4.2.1")
+@pytest.mark.parametrize("is_upgraded", [False, True], ids=["by prior knowledge", "by upgrade"])
+def test_http2_in_clear_is_answered_505_only(server: Server, is_upgraded: bool) -> None:
+    client = H2Connection(H2Configuration(header_encoding="utf-8"))
+    connection = connect(server)
+    if is_upgraded:
+        settings = client.initiate_upgrade_connection()
+        connection.sendall(
+            b"GET /login HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+            b"HTTP2-Settings: %s\r\n\r\n" % (settings or b"")
+        )
+        switched = b""
+        while not switched.endswith(b"\r\n\r\n"):
+            switched += connection.recv(1)
+    else:
+        client.initiate_connection()
+        head = [(":method", "GET"), (":path", "/login"), (":scheme", "http"), (":authority", "localhost")]
+        client.send_headers(1, head, end_stream=True)
+    connection.sendall(client.data_to_send())
+
+    answers: list[ResponseReceived] = []
+    while not answers:
+        events = client.receive_data(connection.recv(65536))
+        answers = [event for event in events if isinstance(event, ResponseReceived)]
+    connection.close()
+
+    assert dict(answers[0].headers or [])[":status"] == "505"
+
+
+# --- what must not be there
+
+
+@pytest.mark.requirement("13.4.4")
+def test_trace_is_refused_and_repeats_no_cookie(server: Server) -> None:
+    request = b"TRACE / HTTP/1.1\r\nHost: localhost\r\nCookie: quartlogin=a-secret\r\nConnection: close\r\n\r\n"
+
+    heard = conversation(connect(server), request)
+
+    assert statuses(heard) == [405]
+    assert b"a-secret" not in heard
+
+
+@pytest.mark.requirement("13.4.1", "13.4.2", "13.4.3", "13.4.5")
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/.git/HEAD", "/.git/config", "/.env", "/app.py", "/pyproject.toml", "/quartlogin.sqlite3", "/schema.sql"),
+        *(
+            "/quartlogin.sqlite3.secret-key",
+            "/templates/login.html",
+            "/console",
+            "/debug",
+            "/metrics",
+            "/server-status",
+        ),
+        *("/static/", "/static", "/docs", "/openapi.json", "/swagger", "/graphql", "/.well-known/", "/admin"),
+        *(
+            "/static/../__init__.py",
+            "/static/%2e%2e/__init__.py",
+            "/static/..%2f__init__.py",
+            "/static/..%5c__init__.py",
+        ),
+        *("/static//etc/passwd", "/static/%2fetc%2fpasswd", "/static/....//__init__.py", "/static/.%00./__init__.py"),
+        *("/static/%252e%252e/__init__.py", "/static/style.css/../../keys.py", "/static/%c0%ae%c0%ae/keys.py"),
+        *("/../quartlogin.sqlite3", "//etc/passwd", "/static/\\..\\__init__.py", "/?debug=1&__debugger__=yes&cmd=x.js"),
+    ],
+)
+def test_nothing_is_served_that_is_no_page(server: Server, path: str) -> None:
+    request = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % path.encode()
+
+    heard = conversation(connect(server), request)
+
+    home = path.startswith("/?")
+    assert statuses(heard) == [200] if home else statuses(heard) in ([404], [400], [308])
+    assert not re.search(rb'root:|SQLite format|import |"""|\[core\]|Traceback|Index of|__debugger__', heard)
+
+
+@pytest.mark.requirement("13.4.6")
+@pytest.mark.parametrize("path", [b"/login", b"/nothing", b"/static/style.css", b"/%ff", b"/healthz"])
+def test_no_answer_names_what_it_is_made_with(server: Server, path: bytes) -> None:
+    heard = conversation(connect(server), b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path)
+    head = heard.partition(b"\r\n\r\n")[0].lower()
+
+    assert b"\r\nserver:" not in head
+    assert not re.search(rb"hypercorn|quart/|python|werkzeug|x-powered-by", head)
