@@ -107,6 +107,16 @@ class LoginRow:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """That a login was seen."""
+
+    id_hash: str
+    user_id: str
+    #: When: seconds since 1970.
+    at: int
+
+
+@dataclass(frozen=True)
 class RememberedLogin:
     """A login that a remember cookie names."""
 
