@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 from secrets import token_hex
@@ -240,11 +240,11 @@ class StoredLogins:
         """
         if not _REF.fullmatch(ref):
             return None
-        event = self._journal.event("login_revoked" if kind == "session" else "token_revoked", user_id, ref)
+        event = self._journal.event("login_revoked" if kind == "session" else "token_revoked", user_id)
         ended = await self._store.logins.end_by_ref(user_id, ref, kind, event)
         if ended is None:
             return None
-        self._journal.tell(event)
+        self._journal.tell(replace(event, subject=ended.subject))
         self.close_sockets([ended.id_hash])
         return ended
 

@@ -147,8 +147,10 @@ def test_names_that_are_taken_are_bad_lines(run: Run, database: str) -> None:
     ("content", "told"),
     [
         (f"{CLEAR}Ada,{PASSWORD}\n".encode("utf-16"), "it is in UTF-16: save it as UTF-8.\n"),
+        (f"{CLEAR}Ada,{PASSWORD}\n".encode("utf-16-le"), "it is in UTF-16: save it as UTF-8.\n"),
         (f"{CLEAR}Zoë,{PASSWORD}\n".encode("latin-1"), "line 2 is not UTF-8: save it as UTF-8.\n"),
-        (b"", "its first line has to be username,password or username,password_hash.\n"),
+        (b"", "its first line has to be username,password or username,password_hash, with a comma between them.\n"),
+        (b"username;password\n", "with a comma between them.\n"),
         (b"name,password\n", "its first line has to be"),
         (b"username,password,password\n", "its first line has to be"),
         (b"username,password,password_hash\n", "its first line has to be"),
@@ -186,7 +188,7 @@ def test_killed_in_the_middle_of_storing_nothing_is_there(tmp_path: Path, databa
         "    def __enter__(self): return self\n"
         "    def __exit__(self, *_): pass\n"
         "    def update(self, count): print(count, flush=True); os.kill(os.getpid(), signal.SIGKILL)\n"
-        "imports._progress = lambda *_: Bar()\n"
+        "imports._progress = lambda *_, **__: Bar()\n"
         f"main(['user', 'import', {str(file)!r}, '--database', {database!r}])\n"
     )
 

@@ -131,6 +131,13 @@ async def test_a_server_that_cannot_be_used_is_one_sentence_without_the_password
     assert "the-password" not in str(refusal.value) + caplog.text
 
 
+async def test_a_server_that_does_not_run_refuses_the_connection() -> None:
+    with pytest.raises(DatabaseRefused) as refusal:
+        await PostgresDatabase("postgresql://test@127.0.0.1:1/people").open()
+
+    assert str(refusal.value) == "The database people on 127.0.0.1:1 cannot be used: connection refused."
+
+
 @on_postgresql
 async def test_two_processes_share_nothing_but_the_database(app: Quart, visitor: Visitor, database: str) -> None:
     await visitor.register()

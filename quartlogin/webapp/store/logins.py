@@ -162,7 +162,17 @@ class Logins:
         return await self.database.transaction(work)
 
     async def end_by_ref(self, user_id: str, ref: str, kind: Kind, event: Event) -> LoginRow | None:
-        """End one of this user's logins by its ref; returns what it was, `None` if the user has none of this ref."""
+        """End one of this user's logins by its ref.
+
+        Args:
+            user_id: Whose it has to be.
+            ref: Its ref.
+            kind: What it has to be.
+            event: What is to be told, but for what it is about, which is found here.
+
+        Returns:
+            What it was; `None` if the user has none of this ref.
+        """
 
         async def work(transaction: Transaction) -> LoginRow | None:
             await lock_user(transaction, user_id)
@@ -173,8 +183,9 @@ class Logins:
             )
             if not rows:
                 return None
-            await Events.insert(transaction, event)
-            return LoginRow(*rows[0])
+            ended = LoginRow(*rows[0])
+            await Events.insert(transaction, replace(event, subject=ended.subject))
+            return ended
 
         return await self.database.transaction(work)
 

@@ -1,6 +1,8 @@
 """A PostgreSQL server as a database, through asyncpg with a pool of connections."""
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -190,6 +192,7 @@ def _reason(error: Exception) -> str:
     """Say in a few words why a server cannot be used."""
     if isinstance(error, TimeoutError):
         return f"it did not answer within {_LONGEST_WAIT:.0f} seconds"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
+    if isinstance(error, OSError) and error.strerror:  # asyncio adds its own words to the system's
+        number = error.errno or 0
+        return (os.strerror(number) if number in errno.errorcode else error.strerror).lower()
     return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

@@ -105,6 +105,11 @@ class LoginRow:
     address: str
     browser: str
 
+    @property
+    def subject(self) -> str:
+        """What events that are about it call it: users know their tokens by name."""
+        return self.ref if self.name is None else self.name
+
 
 @dataclass(frozen=True)
 class Seen:
