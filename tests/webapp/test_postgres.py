@@ -66,7 +66,7 @@ async def test_an_exhausted_pool_is_unavailable_in_bounded_time_and_heals(opened
 
 @on_postgresql
 async def test_while_the_server_is_down_pages_are_503_and_afterwards_as_before(
-    app: Quart, visitor: Visitor, postgres_server: Postgres
+    app: Quart, visitor: Visitor, postgres_server: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
     await visitor.register()
     postgres_server.stop()
@@ -79,6 +79,7 @@ async def test_while_the_server_is_down_pages_are_503_and_afterwards_as_before(
 
     assert (down.status, down.headers["Retry-After"], ready.status, alive.status) == (503, "5", 503, 200)
     assert "Set-Cookie" not in down.headers
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
     assert afterwards.status == 200
 
 
