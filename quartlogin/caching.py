@@ -7,20 +7,22 @@ not send `Vary: Cookie` by itself (the class of CVE-2026-27205).
 from quart.typing import ResponseTypes
 
 from . import tokens
-from .state import state_of_request
 
 
-async def mark_answer(response: ResponseTypes) -> ResponseTypes:
-    """Mark a response that looked at the user, after all other `after_request` functions."""
-    state = state_of_request()
-    if state is None:
-        return response
-    state.answered = True
-    if state.looked:
-        mark_private(response)
-        if tokens.bearer_token() is not None:
-            response.vary.add("Authorization")
-    return response
+def mark_answer(response: ResponseTypes) -> None:
+    """Mark a response to a request that looked at the user."""
+    mark_private(response)
+    if tokens.bearer_token() is not None:
+        vary_on(response, "Authorization")
+
+
+def vary_on(response: ResponseTypes, header: str) -> None:
+    """Tell caches that this response is for requests alone that say the same in this header."""
+    present = response.headers.getlist("Vary")
+    if not present:
+        response.headers.add("Vary", header)  # most have none yet; to parse and write it takes ten times as long
+    elif present != [header]:
+        response.vary.add(header)
 
 
 def mark_private(response: ResponseTypes) -> None:
@@ -28,9 +30,9 @@ def mark_private(response: ResponseTypes) -> None:
 
     A `Cache-Control` that the view has set stays, but is made `private`; without one, nothing is stored.
     """
-    response.vary.add("Cookie")
-    if "Cache-Control" not in response.headers:
-        response.headers["Cache-Control"] = "private, no-store"
+    vary_on(response, "Cookie")
+    if not response.headers.getlist("Cache-Control"):
+        response.headers.add("Cache-Control", "private, no-store")
         return
     control = response.cache_control
     if not control.no_store:

@@ -4,19 +4,19 @@ from typing import Any
 
 from quart import has_request_context, has_websocket_context, request, websocket
 
+_request: Any = request
+_websocket: Any = websocket
+
 
 def current_connection() -> Any:
     """Return the request or websocket object itself, not a proxy; `None` outside of both.
 
     It is the same object in every task and in every copied context of one request.
     """
-    if has_request_context():
-        proxy: Any = request
-    elif has_websocket_context():
-        proxy = websocket
-    else:
-        return None
-    return proxy._get_current_object()
+    try:
+        return _request._get_current_object()
+    except RuntimeError:  # there is none: asking first would take every request as long again
+        return _websocket._get_current_object() if has_websocket_context() else None
 
 
 def can_set_cookies() -> bool:

@@ -1,11 +1,13 @@
-"""What happens before every view, unless the app asks for none of it: hardly anything."""
+"""What happens before and after every view, unless the app asks for none of it: hardly anything."""
 
 from inspect import ismethod
 from typing import Any
 from urllib.parse import urlsplit
 
 from quart import current_app, request
+from quart.typing import ResponseTypes
 
+from .caching import mark_answer
 from .clients import is_websocket
 from .config import EXEMPT_METHODS
 from .connection import current_connection
@@ -14,6 +16,7 @@ from .extension import current_manager
 from .guards import LET_THROUGH, is_exempt, turn_away_visitors
 from .loading import user_of_request
 from .origins import is_foreign_websocket
+from .remember import update_cookie
 from .state import state_of_request
 
 
@@ -34,6 +37,17 @@ async def before_view() -> Any:
     if manager.eager and not _is_file():
         await user_of_request()
     return None
+
+
+async def after_view(response: ResponseTypes) -> ResponseTypes:
+    """Set the remember cookie and tell caches what they may keep, as the last of all `after_request` functions."""
+    state = state_of_request()
+    if state is not None:
+        state.answered = True
+        if state.looked:
+            update_cookie(state, response)
+            mark_answer(response)
+    return response
 
 
 def _is_guarded() -> bool:

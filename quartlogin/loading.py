@@ -22,15 +22,7 @@ async def user_of_request() -> Any:
         Exception: Whatever the loader raised.
     """
     state = state_of_request()
-    if state is None:
-        return None
-    _look(state)
-    if state.is_known:
-        return state.user
-    if state.loop is not None and state.loop is not asyncio.get_running_loop():
-        # A thread with a loop of its own, as `template.render()` in a `def` view makes one.
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_load(state), state.loop))
-    return await _load(state)
+    return None if state is None else await _user_of(state)
 
 
 def user_now() -> Any:
@@ -65,9 +57,21 @@ async def user_for_template() -> Any:
         Exception: Whatever the loader raised, to the template that asked first.
     """
     state = state_of_request()
-    if state is not None and state.error is not None:
+    if state is None:
+        return None
+    if state.error is not None:
         return current_manager().anonymous_user()
-    return await user_of_request()
+    return await _user_of(state)
+
+
+async def _user_of(state: UserState) -> Any:
+    _look(state)
+    if state.is_known:
+        return state.user
+    if state.loop is not None and state.loop is not asyncio.get_running_loop():
+        # A thread with a loop of its own, as `template.render()` in a `def` view makes one.
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_load(state), state.loop))
+    return await _load(state)
 
 
 def _look(state: UserState) -> None:
@@ -98,15 +102,16 @@ async def _load(state: UserState) -> Any:
                 "The user_loader asked for current_user, which is what it is there to find out: "
                 "use the id that it was called with."
             )
-        if state.running is None:
+        if not state.is_loading:
             await _run_loader(state)
         else:
-            await state.running.wait()
+            state.loaded = state.loaded or asyncio.Event()
+            await state.loaded.wait()
     return state.user
 
 
 async def _run_loader(state: UserState) -> None:
-    state.running = asyncio.Event()
+    state.is_loading = True
     token = _inside_loader.set(state)
     try:
         found = await find_user(state)
@@ -117,7 +122,9 @@ async def _run_loader(state: UserState) -> None:
             state.error = error
     finally:
         _inside_loader.reset(token)
-        state.running.set()
-        state.running = None
+        state.is_loading = False
+        if state.loaded is not None:
+            state.loaded.set()
+            state.loaded = None
     if state.is_known:
         await signals.send(signals.user_accessed)

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 from quart import Blueprint, Quart
 from quart.typing import ResponseReturnValue
 
-from . import caching, config, extension, gate, remember, signals, templating
+from . import config, extension, gate, signals, templating
 from .callbacks import as_loader
 from .clients import login_required_error
 from .connection import current_connection
@@ -106,9 +106,9 @@ class LoginManager(Generic[UserT]):
         extension.install(app, self)
         app.before_request_funcs.setdefault(None, []).insert(0, gate.before_view)
         app.before_websocket_funcs.setdefault(None, []).insert(0, gate.before_view)
-        # These run in reverse order of registration: the first of the list is the last to run, and another part of
-        # the app may look at the user in one of its own.
-        app.after_request_funcs.setdefault(None, [])[:0] = [caching.mark_answer, remember.update_cookie]
+        # These run in reverse order: the first of the list is the last to run, and another part of the app may look at
+        # the user in one of its own.
+        app.after_request_funcs.setdefault(None, []).insert(0, gate.after_view)
         if add_context_processor:
             templating.install(app)
 

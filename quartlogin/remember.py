@@ -11,7 +11,7 @@ from .config import option, remember_duration
 from .connection import current_connection
 from .extension import current_manager
 from .flask_login import decode_cookie
-from .state import state_of_request
+from .state import UserState, state_of_request
 
 _HOST_PREFIX: Final = "__Host-"
 
@@ -46,13 +46,10 @@ def login_remembered() -> bool:
     )
 
 
-async def update_cookie(response: ResponseTypes) -> ResponseTypes:
-    """Set or delete the cookie as this request has asked for; nothing at all if nobody looked at the user."""
-    state = state_of_request()
-    if state is None or not state.looked:
-        return response
+def update_cookie(state: UserState, response: ResponseTypes) -> None:
+    """Set or delete the cookie as this request, which has looked at the user, has asked for."""
     if tokens.bearer_token() is not None and not state.signs_in:
-        return response  # cookies are not what this request is about
+        return  # cookies are not what this request is about
     wanted = session.take_remember_request()
     if wanted == "clear":
         response.delete_cookie(_name(), **_attributes())  # with the attributes that it was set with
@@ -60,7 +57,6 @@ async def update_cookie(response: ResponseTypes) -> ResponseTypes:
         _set_cookie(response, state.remember_secret, state.remember_until)
     elif option("REMEMBER_COOKIE_REFRESH_EACH_REQUEST"):
         _refresh_cookie(response)
-    return response
 
 
 def _refresh_cookie(response: ResponseTypes) -> None:

@@ -5,18 +5,22 @@ that is correctly signed but malformed inside.
 """
 
 import hashlib
+from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 from typing import Any, Final
 
 from itsdangerous import BadData, URLSafeTimedSerializer
-from itsdangerous.encoding import base64_decode, base64_encode
 from quart import Quart, Response, has_websocket_context, request
 from quart.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from .caching import mark_private
+from .caching import mark_private, vary_on
 from .config import former_keys
 from .connection import current_connection
+from .session_cookies import SessionCookies
+from .unread_session import Cookie, is_unread, unread
 
 _HOST_PREFIX: Final = "__Host-"
 
@@ -41,23 +45,11 @@ class SignedSessionInterface(SecureCookieSessionInterface):
     def __init__(self, audience: str | None = None, *, read_flask_cookie: bool = False) -> None:
         self._audience = audience
         self._reads_flask_cookie = read_flask_cookie
-        self._serializers: dict[tuple[Any, ...], URLSafeTimedSerializer] = {}
+        self._cookies: dict[tuple[Any, ...], SessionCookies] = {}
 
     def get_signing_serializer(self, app: Quart) -> URLSafeTimedSerializer | None:
         """Return the signer for the app's present keys, `None` if it has no secret key."""
-        if not app.secret_key:
-            return None
-        keys: tuple[Any, ...] = (*former_keys(app), app.secret_key)  # itsdangerous signs with the last
-        salt = f"quartlogin session of {self._audience or app.name}"
-        serializer = self._serializers.get((salt, keys))
-        if serializer is None:
-            serializer = self._serializers[salt, keys] = URLSafeTimedSerializer(
-                list(keys),
-                salt=salt,
-                serializer=self.serializer,
-                signer_kwargs={"key_derivation": self.key_derivation, "digest_method": self.digest_method},
-            )
-        return serializer
+        return self._cookies_of(app).serializer if app.secret_key else None
 
     def get_cookie_secure(self, app: Quart) -> bool:
         """Tell whether the cookie is `Secure`: as configured, and always over https."""
@@ -76,27 +68,29 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         return name
 
     async def open_session(self, app: Quart, request: BaseRequestWebsocket) -> SecureCookieSession | None:
-        """Read the session from the request's cookie; empty if there is anything wrong with it.
+        """Return the session in the request's cookie, which is read when somebody first looks at it.
 
-        A cookie that is broken or expired is deleted by the answer; one of Flask's is replaced by it.
+        It is empty if there is anything wrong with the cookie. One that is broken or expired is deleted by the answer,
+        and one of Flask's is replaced by it.
         """
-        serializer = self.get_signing_serializer(app)
-        if serializer is None:
+        if not app.secret_key:
             return None
-        cookie = request.cookies.get(self.get_cookie_name(app))
-        contents = None if cookie is None else self._read(app, serializer, cookie)
-        is_own = contents is not None
-        if contents is None and self._reads_flask_cookie:
-            contents = self._read_flask_cookie(app, request)
-        session = self.session_class(contents or {})
-        has_answer = not has_websocket_context()
-        session.modified = has_answer and not is_own and (cookie is not None or contents is not None)
-        return session
+        # In this context, whoever looks: the cookie's name depends on how this request came.
+        read = partial(copy_context().run, self._open, app, request, has_answer=not has_websocket_context())
+        return unread(self.session_class, read)
 
     async def save_session(
         self, app: Quart, session: SessionMixin, response: Response | WerkzeugResponse | None
     ) -> None:
-        """Write the session to the response's cookie if it has changed; then no shared cache may keep the response."""
+        """Write the session to the response's cookie if it has changed; then no shared cache may keep the response.
+
+        The response to a request in which nobody has looked at the session is left as it is.
+        """
+        if response is not None and (is_unread(session) and not session.modified):
+            return
+        if response is not None and session and not self.should_set_cookie(app, session):
+            vary_on(response, "Cookie")
+            return
         await super().save_session(app, session, response)
         if response is None or "Set-Cookie" not in response.headers:
             return
@@ -105,36 +99,46 @@ class SignedSessionInterface(SecureCookieSessionInterface):
             response.delete_cookie(plain, path=self.get_cookie_path(app), domain=self.get_cookie_domain(app))
         mark_private(response)
 
+    def _open(self, app: Quart, request: BaseRequestWebsocket, *, has_answer: bool) -> Cookie:
+        """Read the request's cookie: ours, or Flask's."""
+        text = request.cookies.get(self.get_cookie_name(app))
+        contents, complain = (None, None) if text is None else _read(app, self._cookies_of(app), text)
+        is_own = contents is not None
+        if contents is None and self._reads_flask_cookie:
+            contents = self._read_flask_cookie(app, request)
+        is_outdated = has_answer and not is_own and (text is not None or contents is not None)
+        return Cookie(contents or {}, is_outdated, complain)
+
+    def _cookies_of(self, app: Quart) -> SessionCookies:
+        keys: tuple[Any, ...] = (*former_keys(app), app.secret_key)  # itsdangerous signs with the last
+        salt = f"quartlogin session of {self._audience or app.name}"
+        cookies = self._cookies.get((salt, keys))
+        if cookies is None:
+            serializer = URLSafeTimedSerializer(
+                list(keys),
+                salt=salt,
+                serializer=self.serializer,
+                signer_kwargs={"key_derivation": self.key_derivation, "digest_method": self.digest_method},
+            )
+            cookies = self._cookies[salt, keys] = SessionCookies(serializer)
+        return cookies
+
     def _read_flask_cookie(self, app: Quart, request: BaseRequestWebsocket) -> dict[str, Any] | None:
         cookie = request.cookies.get(super().get_cookie_name(app))
         serializer = SecureCookieSessionInterface().get_signing_serializer(app)
-        return None if cookie is None or serializer is None else self._read(app, serializer, cookie)
-
-    @staticmethod
-    def _read(app: Quart, serializer: URLSafeTimedSerializer, cookie: str) -> dict[str, Any] | None:
-        if not _is_canonical(cookie):
-            return None
-        try:
-            contents = serializer.loads(cookie, max_age=int(app.permanent_session_lifetime.total_seconds()))
-        except BadData:
-            return None
-        except Exception as error:  # whatever a payload that is no session makes the JSON tags raise
-            contents = error
-        if isinstance(contents, dict):
-            return contents
-        # Whoever holds the key wrote it, so it is worth a line in the log.
-        app.logger.warning("A session cookie with a valid signature has a malformed payload: %r", contents)
-        return None
+        return None if cookie is None or serializer is None else _read(app, SessionCookies(serializer), cookie)[0]
 
 
-def _is_canonical(cookie: str) -> bool:
-    """Tell whether the signature is spelled the one way that it was written.
-
-    The signature covers the rest of the cookie as text, but itself is compared after decoding, and base64 decodes
-    several spellings to the same bytes.
-    """
-    signature = cookie.rpartition(".")[2]
+def _read(app: Quart, cookies: SessionCookies, cookie: str) -> tuple[dict[str, Any] | None, Callable[[], None] | None]:
+    """Return what a cookie says, `None` if there is anything wrong with it, and what is to be said about that."""
     try:
-        return base64_encode(base64_decode(signature)).decode("ascii") == signature
+        contents = cookies.read(cookie, int(app.permanent_session_lifetime.total_seconds()))
     except BadData:
-        return False
+        return None, None
+    except Exception as error:  # whatever a payload that is no session makes the JSON tags raise
+        contents = error
+    if isinstance(contents, dict):
+        return contents, None
+    # Whoever holds the key wrote it, so it is worth a line in the log.
+    complaint = "A session cookie with a valid signature has a malformed payload: %r"
+    return None, partial(app.logger.warning, complaint, contents)

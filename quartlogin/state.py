@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from . import session, tokens
 from .connection import current_connection
@@ -30,11 +30,12 @@ class UserState:
         "ask_again",
         "error",
         "fresh",
+        "is_loading",
+        "loaded",
         "looked",
         "loop",
         "remember_secret",
         "remember_until",
-        "running",
         "signs_in",
     )
 
@@ -47,8 +48,10 @@ class UserState:
         self.looked = False
         #: Whether the headers of the answer are decided, as while a body is streamed.
         self.answered = False
-        #: Set as soon as the load that is running now has ended.
-        self.running: asyncio.Event | None = None
+        #: Whether a load is running now.
+        self.is_loading = False
+        #: Set as soon as that load has ended, if anybody waits for it.
+        self.loaded: asyncio.Event | None = None
         #: Whether the login is fresh, where the session is not the one to say so.
         self.fresh: bool | None = None
         #: The secret that the remember cookie is to carry, if the next answer sets it.
@@ -87,7 +90,8 @@ class UserState:
                 return session.login_id()
             token = tokens.load("bearer", bearer)
             self._login_id = None if token is None else token.login_id
-        return cast("str | None", self._login_id)
+        login_id: str | None = self._login_id
+        return login_id
 
     @login_id.setter
     def login_id(self, login_id: str | None) -> None:

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import sys
+import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from logging import getLogger
 from secrets import token_bytes
@@ -23,6 +25,8 @@ _LONGEST_TYPED: Final = 3 * LONGEST_PASSWORD
 
 #: Places in the queue for each thread. A hash takes a tenth of a second, so nobody waits for more than some seconds.
 _WAITING_FOR_A_THREAD: Final = 32
+#: By how much hashes give way to pages: what is left to them is about a tenth of what the others take (sched(7)).
+_NICER: Final = 10
 #: KiB for each lane: argon2 takes no less (RFC 9106, 3.1).
 _LEAST_MEMORY: Final = 8
 
@@ -58,9 +62,10 @@ class Passwords:
         self._hasher = hasher or PasswordHasher()
         self._decoy = _hash_of_nothing(self._hasher)
         self._cores = cores or _cores()
-        threads = max(1, self._cores // self._hasher.parallelism)
-        self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="quartlogin-argon2")
-        self._places = _WAITING_FOR_A_THREAD * threads
+        #: How many passwords are hashed or checked at once.
+        self.threads = max(1, self._cores // self._hasher.parallelism)
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="quartlogin-argon2", initializer=_give_way)
+        self._places = _WAITING_FOR_A_THREAD * self.threads
         self._taken = 0
 
     @contextmanager
@@ -98,10 +103,10 @@ class Passwords:
 
     def close(self) -> None:
         """Let the thread go; hashes that nobody has begun are dropped."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def _check(self, stored_hash: str | None, password: str) -> Verdict:
         if stored_hash is None:
@@ -138,6 +143,18 @@ class Passwords:
             self._hasher.verify(self._decoy, password)
         except VerifyMismatchError:
             return
+
+
+def _give_way() -> None:
+    """Have this thread's hashes wait for whatever else has something to do, so that pages stay quick.
+
+    On Linux a thread has a priority of its own, which the threads of argon2's lanes inherit (setpriority(2)).
+    """
+    if sys.platform != "linux":
+        return
+    thread = threading.get_native_id()
+    with suppress(OSError):  # a sandbox may not let it; then hashes are as important as pages
+        os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + _NICER, 19))
 
 
 def _cores() -> int:

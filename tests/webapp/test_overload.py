@@ -105,7 +105,7 @@ async def test_every_form_with_a_password_is_told(
 async def test_there_are_as_many_threads_as_the_cores_carry(cores: int, threads: int) -> None:
     passwords = Passwords(cores=cores)  # a hash has four lanes
 
-    assert passwords._threads._max_workers == threads
+    assert passwords.threads == passwords._pool._max_workers == threads
     passwords.close()
 
 

@@ -1,6 +1,8 @@
 """Hashing and checking passwords."""
 
 import asyncio
+import os
+import sys
 import threading
 from dataclasses import replace
 from typing import Any
@@ -143,3 +145,14 @@ async def test_a_renewed_hash_never_overwrites_a_changed_password(app: Quart) ->
     credentials = await store.users.find_credentials("alice")
     assert credentials is not None
     assert credentials.password_hash.startswith("$argon2id$")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives each thread a priority of its own")
+async def test_hashes_give_way_to_pages() -> None:
+    """The threads of argon2's lanes are begun by this one, and inherit its priority."""
+    passwords = Passwords(CHEAP)
+
+    nice = await passwords._in_thread(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    assert nice == min(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) + 10, 19)
+    passwords.close()

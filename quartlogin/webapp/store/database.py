@@ -35,6 +35,11 @@ class Database(Protocol):
         """Its name for people, without any password."""
         ...
 
+    @property
+    def reads_at_once(self) -> int:
+        """How many statements that read it works on at a time, at the least: more of a kind had better be one."""
+        ...
+
     async def open(self) -> None:
         """Connect, and bring the tables to the version of this code.
 

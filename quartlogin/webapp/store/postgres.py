@@ -16,6 +16,8 @@ from .schema import prepare
 T = TypeVar("T")
 
 _MOST_CONNECTIONS: Final = 10  # of one process
+#: Loads of users that have a connection of their own; the rest of the pool is for everything else.
+_READS_AT_ONCE: Final = 4
 _LONGEST_WAIT: Final = 3.0  # seconds for a connection, and as many again for a statement
 _UPGRADE_WAIT: Final = 60.0  # seconds for a statement that brings the tables up to date
 #: A key for PostgreSQL's advisory locks: who brings the tables up to date does so alone.
@@ -43,6 +45,10 @@ class PostgresDatabase:
         if parts is None:
             return "at this address"
         return f"{parts.path.lstrip('/') or 'at'} on {parts.netloc.rpartition('@')[2] or 'localhost'}"
+
+    @property
+    def reads_at_once(self) -> int:
+        return _READS_AT_ONCE
 
     async def open(self) -> None:
         try:

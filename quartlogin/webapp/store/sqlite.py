@@ -46,6 +46,10 @@ class SQLiteDatabase:
     def label(self) -> str:
         return self._path
 
+    @property
+    def reads_at_once(self) -> int:
+        return 1  # the one thread of the connection that reads
+
     async def open(self) -> None:
         try:
             _check_file(self._path)

@@ -1,0 +1,171 @@
+"""Asks ASGI apps for pages without a server, and compares two of them side by side in one run."""
+
+import asyncio
+import gc
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import cycle
+from statistics import median
+from typing import Any, Final
+
+from quart import Quart
+
+Ask = Callable[[], Awaitable[None]]
+
+#: Where every request comes from, and what its browser calls itself.
+ADDRESS: Final = "127.0.0.1"
+BROWSER: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+_RESAMPLES: Final = 1000
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How much longer one takes than another: the median of the rounds' ratios, with a 95 % bootstrap interval."""
+
+    ratio: float
+    low: float
+    high: float
+    #: Medians, in microseconds for each request.
+    ours: float
+    floor: float
+
+    def __str__(self) -> str:
+        return f"{self.ratio:.3f}  [{self.low:.3f}, {self.high:.3f}]  {self.ours:7.1f} / {self.floor:7.1f} µs"
+
+
+def asks(app: Any, path: str, cookies: Sequence[str] = ("",)) -> Ask:
+    """Return what asks an app for a page, as cheaply as that can be done, each time as the next of some browsers.
+
+    Args:
+        app: The ASGI application.
+        path: Of the page.
+        cookies: What each browser sends in its `Cookie`.
+    """
+    scopes = cycle([_scope(path, cookie) for cookie in cookies])
+
+    async def ask() -> None:
+        await app({**next(scopes)}, _nothing_more_to_say(), _do_not_listen)
+
+    return ask
+
+
+async def page(app: Any, path: str, cookie: str = "") -> str:
+    """Return what an app answers, from its first line to its last."""
+    told: list[Any] = []
+
+    async def listen(message: Any) -> None:
+        told.append(message)
+
+    await app(_scope(path, cookie), _nothing_more_to_say(), listen)
+    return b"".join(message.get("body", b"") for message in told).decode()
+
+
+def _scope(path: str, cookie: str) -> dict[str, Any]:
+    headers = [
+        (b"host", b"localhost:5000"),
+        (b"user-agent", BROWSER.encode()),
+        (b"accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+    ]
+    if cookie:
+        headers.append((b"cookie", cookie.encode()))
+    return {
+        "type": "http",
+        "http_version": "1.1",
+        "asgi": {"spec_version": "2.3", "version": "3.0"},
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": headers,
+        "client": (ADDRESS, 50000),
+        "server": ("127.0.0.1", 5000),
+        "extensions": {},
+    }
+
+
+@asynccontextmanager
+async def serving(*apps: Quart) -> AsyncIterator[None]:
+    """Have apps started for as long as the block lasts."""
+    for app in apps:
+        await app.startup()
+    try:
+        yield
+    finally:
+        for app in apps:
+            await app.shutdown()
+
+
+async def compare(ours: Ask, floor: Ask, *, rounds: int, requests: int, at_a_time: int = 1) -> Comparison:
+    """Time two apps in turn, many times, so that what disturbs one disturbs the other.
+
+    Args:
+        ours: What is measured.
+        floor: What it is measured against.
+        rounds: How often each has its turn.
+        requests: In one turn.
+        at_a_time: How many are on their way together.
+    """
+    for ask in (ours, floor):
+        await time_of(ask, requests, at_a_time)
+    samples: list[tuple[float, float]] = []
+    for number in range(rounds):
+        first, second = (ours, floor) if number % 2 else (floor, ours)
+        one = await time_of(first, requests, at_a_time)
+        other = await time_of(second, requests, at_a_time)
+        samples.append((one, other) if number % 2 else (other, one))
+    return summary(samples)
+
+
+async def time_of(ask: Ask, requests: int, at_a_time: int) -> float:
+    """Return the microseconds that each of some requests takes."""
+    gc.collect()
+    gc.disable()
+    left = iter(range(requests))
+    began = time.perf_counter()
+    if at_a_time == 1:
+        await _ask_for_all(ask, left)
+    else:
+        await asyncio.gather(*(_ask_for_all(ask, left) for _ in range(at_a_time)))
+    took = time.perf_counter() - began
+    gc.enable()
+    return took / requests * 1e6
+
+
+def summary(samples: Sequence[tuple[float, float]]) -> Comparison:
+    """Compare pairs of what was measured at the same time."""
+    ratios = [ours / floor for ours, floor in samples]
+    chance = random.Random(1)
+    medians = sorted(median(chance.choices(ratios, k=len(ratios))) for _ in range(_RESAMPLES))
+    return Comparison(
+        ratio=median(ratios),
+        low=medians[int(_RESAMPLES * 0.025)],
+        high=medians[int(_RESAMPLES * 0.975)],
+        ours=median(ours for ours, _ in samples),
+        floor=median(floor for _, floor in samples),
+    )
+
+
+async def _ask_for_all(ask: Ask, left: Iterable[int]) -> None:
+    for _ in left:
+        await ask()
+
+
+def _nothing_more_to_say() -> Callable[[], Awaitable[Any]]:
+    messages = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+    async def receive() -> Any:
+        for message in messages:
+            return message
+        return await asyncio.get_running_loop().create_future()  # until the app has answered
+
+    return receive
+
+
+async def _do_not_listen(message: Any) -> None:
+    """Take what the app answers."""

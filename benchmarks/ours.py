@@ -1,0 +1,43 @@
+"""The same app with quartlogin: its sessions, and the application's own record of logins behind the loader."""
+
+from datetime import timedelta
+
+from floor import KEY, TEMPLATES
+from quart import Quart, render_template
+
+from quartlogin import LoginManager, SignedSessionInterface
+from quartlogin.webapp.journal import Journal
+from quartlogin.webapp.logins import StoredLogins
+from quartlogin.webapp.store import User, store_at
+
+
+def make_ours(database: str) -> Quart:
+    """Make the app, which reads logins and users of a database of either kind."""
+    app = Quart("ours", template_folder=str(TEMPLATES))
+    app.secret_key = KEY
+    app.session_interface = SignedSessionInterface()
+    login_manager: LoginManager[User] = LoginManager(app)
+    store = store_at(database)
+    month = timedelta(days=30)
+    logins = StoredLogins(store, Journal(store), login_manager, idle=month, lifetime=month, per_user=50)
+    login_manager.records = logins
+    login_manager.user_loader(logins.find)
+
+    @app.before_serving
+    async def connect() -> None:
+        await store.database.open()
+
+    @app.after_serving
+    async def disconnect() -> None:
+        await logins.last_seen.flush()
+        await store.database.close()
+
+    @app.get("/public")
+    async def public() -> str:
+        return await render_template("public.html")
+
+    @app.get("/home")
+    async def home() -> str:
+        return await render_template("home.html")
+
+    return app

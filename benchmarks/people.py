@@ -1,0 +1,77 @@
+"""The people of the benchmarks: rows in a database, and the cookies of those who are signed in."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from hashlib import sha256, sha512
+from itertools import islice
+from typing import Any, Final
+
+from driving import ADDRESS, BROWSER
+from quart import Quart
+
+from quartlogin.webapp.store import store_at
+
+#: What argon2-cffi's default profile costs; nobody signs in with it where pages are measured.
+NO_PASSWORD: Final = "no password"
+_BATCH: Final = 10_000
+_A_YEAR: Final = 365 * 24 * 60 * 60
+
+
+def user_id(number: int) -> str:
+    """Return the id of a user, in the form that the application gives them."""
+    return f"{number:022d}"
+
+
+def login_id(number: int) -> str:
+    """Return the id of a login: of users 0 and 1 and so on, and then again."""
+    return f"{number:032d}"
+
+
+async def fill(database: str, users: int, logins: int, password_hash: str = NO_PASSWORD) -> None:
+    """Make a database of either kind with so many users, called user0 and so on, and so many logins."""
+    store = store_at(database)
+    await store.database.open()
+    now = int(time.time())
+
+    async def work(transaction: Any) -> None:
+        for rows in _batches((user_id(n), f"user{n}", f"user{n}", password_hash, now, now) for n in range(users)):
+            await transaction.run_many(
+                "INSERT INTO users (id, username, username_key, password_hash, created_at, password_changed_at)"
+                " VALUES ($1, $2, $3, $4, $5, $6)",
+                rows,
+            )
+        for rows in _batches(_login(n, user_id(n % users), now) for n in range(logins)):
+            await transaction.run_many(
+                "INSERT INTO logins (id_hash, ref, user_id, kind, epoch, secrets, made_at, seen_at, expires_at,"
+                " address, browser) VALUES ($1, $2, $3, 'session', 0, '', $4, $4, $5, '127.0.0.1', 'a browser')",
+                rows,
+            )
+
+    await store.database.transaction(work)
+    await store.database.close()
+    if "://" not in database:
+        sqlite3.connect(database).execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+
+
+def cookie_of_login(app: Quart, number: int, users: int) -> str:
+    """Return the session cookie of a login that `fill` has made."""
+    fingerprint = sha512(f"{ADDRESS}|{BROWSER}".encode()).hexdigest()
+    contents = {"_user_id": user_id(number % users), "_login_id": login_id(number), "_fresh": True, "_id": fingerprint}
+    interface: Any = app.session_interface
+    return str(interface.get_signing_serializer(app).dumps(contents))
+
+
+def cookie_of_floor(app: Quart, number: int, users: int) -> str:
+    """Return the floor's session cookie for the user whose login has this number."""
+    interface: Any = app.session_interface
+    return str(interface.get_signing_serializer(app).dumps({"user_id": user_id(number % users)}))
+
+
+def _login(number: int, of_user: str, now: int) -> tuple[Any, ...]:
+    return sha256(login_id(number).encode()).hexdigest(), f"{number:016x}", of_user, now, now + _A_YEAR
+
+
+def _batches(rows: Iterator[Any]) -> Iterator[list[Any]]:
+    while batch := list(islice(rows, _BATCH)):
+        yield batch

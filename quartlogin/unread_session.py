@@ -1,0 +1,73 @@
+"""A session whose cookie is read, and its signature verified, when somebody first looks at what is in it."""
+
+from collections.abc import Callable
+from functools import cache
+from threading import RLock
+from typing import Any, Final, NamedTuple
+
+from quart.sessions import SecureCookieSession
+
+#: What a dictionary can be asked or told: each of these looks at what is in it, so each reads the cookie first.
+_METHODS: Final = (
+    *("__contains__", "__delitem__", "__eq__", "__getitem__", "__ior__", "__iter__", "__len__", "__ne__", "__or__"),
+    *("__reduce_ex__", "__repr__", "__reversed__", "__ror__", "__setitem__", "clear", "copy", "get", "items", "keys"),
+    *("pop", "popitem", "setdefault", "update", "values"),
+)
+_READER: Final = "_quartlogin_reader"
+#: Held while a cookie is read: `def` views run in threads.
+_reading: Final = RLock()
+
+
+class Cookie(NamedTuple):
+    """What was found in a cookie."""
+
+    contents: dict[str, Any]
+    #: Whether the answer has to replace or delete the cookie.
+    is_outdated: bool
+    #: Called when the session can be looked at: what logs may look at it.
+    complain: Callable[[], None] | None = None
+
+
+def unread(session_class: type[SecureCookieSession], read: Callable[[], Cookie]) -> SecureCookieSession:
+    """Make a session that reads its cookie later, if at all; from then on it is an ordinary one of this class.
+
+    Args:
+        session_class: The class, a dictionary.
+        read: Called at most once.
+    """
+    session = _unread_class(session_class)()
+    vars(session)[_READER] = read
+    return session
+
+
+def is_unread(session: object) -> bool:
+    """Tell whether nobody has looked at this session yet."""
+    return _READER in vars(session)
+
+
+@cache
+def _unread_class(session_class: type[SecureCookieSession]) -> type[SecureCookieSession]:
+    return type(f"Unread{session_class.__name__}", (session_class,), {name: _reading_first(name) for name in _METHODS})
+
+
+def _reading_first(name: str) -> Callable[..., Any]:
+    def method(session: Any, *args: Any, **kwargs: Any) -> Any:
+        _read(session)
+        return getattr(session, name)(*args, **kwargs)
+
+    return method
+
+
+def _read(session: Any) -> None:
+    """Fill the session, and let it be what it would have been from the begin."""
+    with _reading:
+        reader = vars(session).get(_READER)
+        if reader is None:  # another thread was quicker
+            return
+        cookie: Cookie = reader()
+        session.__class__ = type(session).__base__
+        dict.update(session, cookie.contents)
+        session.modified = session.modified or cookie.is_outdated
+        del vars(session)[_READER]
+    if cookie.complain is not None:
+        cookie.complain()
