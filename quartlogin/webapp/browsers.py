@@ -9,7 +9,7 @@ from ua_parser import parse
 COMMAND_LINE: Final = "command line"
 
 _UNKNOWN: Final = "Unknown browser"
-_REMEMBERED: Final = 1000  # different browsers; looking one up takes a millisecond
+_REMEMBERED: Final = 5000  # different browsers, of several accounts with the most sign-ins; a look takes a millisecond
 
 
 @lru_cache(_REMEMBERED)

@@ -78,7 +78,9 @@ def read_people(
         except csv.Error as error:
             raise ImportRefused(f"its first line is no CSV: {error}.") from None
         if set(columns) not in _COLUMNS or len(columns) != len(set(columns)):
-            raise ImportRefused("its first line has to be username,password or username,password_hash.")
+            raise ImportRefused(
+                "its first line has to be username,password or username,password_hash, with a comma between them."
+            )
         seen: dict[str, int] = {}
         for number, entry in _records(reader):
             if isinstance(entry, BadLine):
@@ -89,7 +91,7 @@ def read_people(
 
 def _decoded(file: Iterable[bytes]) -> Iterator[str]:
     for number, line in enumerate(file, 1):
-        if number == 1 and line.startswith(_UTF16_MARKS):
+        if number == 1 and (line.startswith(_UTF16_MARKS) or b"\0" in line):
             raise ImportRefused("it is in UTF-16: save it as UTF-8.")
         try:
             yield line.removeprefix(_UTF8_MARK if number == 1 else b"").decode("utf-8")

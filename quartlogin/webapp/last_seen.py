@@ -4,7 +4,7 @@ import asyncio
 from logging import getLogger
 from typing import Final
 
-from .store import Conflict, Store, StoreUnavailable
+from .store import Conflict, Seen, Store, StoreUnavailable
 
 #: How far behind the time of the last visit may be: seconds.
 RESOLUTION: Final = 60
@@ -17,20 +17,21 @@ class LastSeen:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: dict[str, int] = {}
+        self._waiting: dict[str, Seen] = {}
         self._writing: asyncio.Task[None] | None = None
 
-    def note(self, id_hash: str, seen_at: int, now: int) -> None:
+    def note(self, id_hash: str, user_id: str, seen_at: int, now: int) -> None:
         """Have it written that a login is seen now, unless that was written less than a minute ago.
 
         Args:
             id_hash: The hash of the login's id.
+            user_id: Whose it is.
             seen_at: What was written last: seconds since 1970.
             now: Seconds since 1970.
         """
         if now - seen_at < RESOLUTION or id_hash in self._waiting:
             return
-        self._waiting[id_hash] = now
+        self._waiting[id_hash] = Seen(id_hash, user_id, now)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().create_task(self._write())
 
@@ -43,7 +44,7 @@ class LastSeen:
         while self._waiting:
             batch = dict(self._waiting)  # they wait until they are written: meanwhile nobody need note them again
             try:
-                await self._store.logins.touch(batch, RESOLUTION)
+                await self._store.logins.touch(batch.values(), RESOLUTION)
             except (StoreUnavailable, Conflict) as error:
                 _log.warning("When logins were seen last could not be written: %s", error)
             except Exception:  # the others that wait are written all the same

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 from secrets import token_hex
@@ -124,7 +124,7 @@ class StoredLogins:
         if found.secrets and not await self._came_with_what_counts(id_hash, found.secrets, now):
             return None
         if is_visit():
-            self.last_seen.note(id_hash, found.seen_at, now)
+            self.last_seen.note(id_hash, user_id, found.seen_at, now)
         return found.user
 
     async def _came_with_what_counts(self, id_hash: str, kept: str, now: int) -> bool:
@@ -209,12 +209,15 @@ class StoredLogins:
         async def work(transaction: Transaction) -> None:
             if others is not None:
                 await others.work(transaction)
-            if await self._store.logins.renew(transaction, digest(old_id), row) is None:
-                raise LoginRefused("This login has ended.")
             if others is None:
                 await self._store.events.insert(transaction, event)
+            if await self._store.logins.renew(transaction, digest(old_id), row) is None:
+                raise LoginRefused("This login has ended.")
 
-        await self._store.database.transaction(work)
+        try:
+            await self._store.database.transaction(work)
+        except Conflict:  # the account was deleted meanwhile
+            raise LoginRefused(login.user_id) from None
         self._tell(others, *([event] if others is None else []))
 
     async def login_ended(self, login_id: str) -> None:
@@ -239,11 +242,11 @@ class StoredLogins:
         """
         if not _REF.fullmatch(ref):
             return None
-        event = self._journal.event("login_revoked" if kind == "session" else "token_revoked", user_id, ref)
+        event = self._journal.event("login_revoked" if kind == "session" else "token_revoked", user_id)
         ended = await self._store.logins.end_by_ref(user_id, ref, kind, event)
         if ended is None:
             return None
-        self._journal.tell(event)
+        self._journal.tell(replace(event, subject=ended.subject))
         self.close_sockets([ended.id_hash])
         return ended
 

@@ -129,10 +129,11 @@ def test_an_open_account_page_is_told_what_happens_elsewhere(
     sign_in(phone, "Annie Easley")
     desk.get_by_text("Signed in: Mobile Safari 17 on iOS").wait_for()
     assert desk.locator("#sign-ins li").count() == 2
+    desk.screenshot(path=screenshots / "account-1280.png", full_page=True)
     desk.get_by_label("Name").fill("backup script")
     desk.get_by_role("button", name="Make a token").click()
     desk.get_by_text("it is not shown again").wait_for()
-    desk.screenshot(path=screenshots / "account-1280.png", full_page=True)
+    desk.screenshot(path=screenshots / "account-token-1280.png", full_page=True)
 
     phone.goto("/account")
     phone.wait_for_load_state("networkidle")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from databases import run_sql
+from databases import both_databases, run_sql
 from quartlogin.webapp.cli import main
 from servers import SCRIPTS
 from visitors import CHEAP, PASSWORD
@@ -33,7 +33,7 @@ def run(tmp_path: Path, database: str) -> Run:
 
 
 def names(database: str) -> list[str]:
-    is_there = Path(database).exists()
+    is_there = database.startswith("postgresql://") or Path(database).exists()
     return [name for (name,) in run_sql(database, "SELECT username FROM users ORDER BY username")] if is_there else []
 
 
@@ -147,8 +147,10 @@ def test_names_that_are_taken_are_bad_lines(run: Run, database: str) -> None:
     ("content", "told"),
     [
         (f"{CLEAR}Ada,{PASSWORD}\n".encode("utf-16"), "it is in UTF-16: save it as UTF-8.\n"),
+        (f"{CLEAR}Ada,{PASSWORD}\n".encode("utf-16-le"), "it is in UTF-16: save it as UTF-8.\n"),
         (f"{CLEAR}Zoë,{PASSWORD}\n".encode("latin-1"), "line 2 is not UTF-8: save it as UTF-8.\n"),
-        (b"", "its first line has to be username,password or username,password_hash.\n"),
+        (b"", "its first line has to be username,password or username,password_hash, with a comma between them.\n"),
+        (b"username;password\n", "with a comma between them.\n"),
         (b"name,password\n", "its first line has to be"),
         (b"username,password,password\n", "its first line has to be"),
         (b"username,password,password_hash\n", "its first line has to be"),
@@ -174,6 +176,7 @@ def test_many_bad_lines_are_not_all_told(run: Run) -> None:
     assert "... and 10 more\nError: 30 lines are bad, so nothing was imported;" in done.stderr
 
 
+@both_databases
 def test_killed_in_the_middle_of_storing_nothing_is_there(tmp_path: Path, database: str) -> None:
     """The process kills itself with SIGKILL, after some of the lines are stored, before the last of them."""
     file = tmp_path / "people.csv"
@@ -185,7 +188,7 @@ def test_killed_in_the_middle_of_storing_nothing_is_there(tmp_path: Path, databa
         "    def __enter__(self): return self\n"
         "    def __exit__(self, *_): pass\n"
         "    def update(self, count): print(count, flush=True); os.kill(os.getpid(), signal.SIGKILL)\n"
-        "imports._progress = lambda *_: Bar()\n"
+        "imports._progress = lambda *_, **__: Bar()\n"
         f"main(['user', 'import', {str(file)!r}, '--database', {database!r}])\n"
     )
 

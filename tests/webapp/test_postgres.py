@@ -40,7 +40,7 @@ async def test_a_page_of_somebody_signed_in_is_one_round_trip(app: Quart, visito
 
     assert len(connections) == 1
     assert len(sent) == 1
-    assert sent[0].startswith("SELECT u.username, u.epoch, l.ref, ")
+    assert sent[0].startswith("SELECT l.id_hash, l.user_id, u.username, u.epoch, l.ref, ")
 
 
 @pytest.mark.requirement("13.1.2", "13.1.3", "13.2.6")
@@ -67,7 +67,7 @@ async def test_an_exhausted_pool_is_unavailable_in_bounded_time_and_heals(opened
 
 @on_postgresql
 async def test_while_the_server_is_down_pages_are_503_and_afterwards_as_before(
-    app: Quart, visitor: Visitor, postgres_server: Postgres
+    app: Quart, visitor: Visitor, postgres_server: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
     await visitor.register()
     postgres_server.stop()
@@ -80,6 +80,7 @@ async def test_while_the_server_is_down_pages_are_503_and_afterwards_as_before(
 
     assert (down.status, down.headers["Retry-After"], ready.status, alive.status) == (503, "5", 503, 200)
     assert "Set-Cookie" not in down.headers
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
     assert afterwards.status == 200
 
 
@@ -130,6 +131,13 @@ async def test_a_server_that_cannot_be_used_is_one_sentence_without_the_password
 
     assert "\n" not in str(refusal.value)
     assert "the-password" not in str(refusal.value) + caplog.text
+
+
+async def test_a_server_that_does_not_run_refuses_the_connection() -> None:
+    with pytest.raises(DatabaseRefused) as refusal:
+        await PostgresDatabase("postgresql://test@127.0.0.1:1/people").open()
+
+    assert str(refusal.value) == "The database people on 127.0.0.1:1 cannot be used: connection refused."
 
 
 @on_postgresql

@@ -205,3 +205,13 @@ async def test_more_sign_ins_than_an_account_may_have_end_the_one_that_was_not_u
         ("session", 3),
     ]
     assert run_sql(database, "SELECT count(*) FROM events WHERE kind = 'login_crowded_out'") == [(1,)]
+
+
+async def test_this_sign_in_is_listed_first(desk: Visitor, phone: Visitor) -> None:
+    refs = [(await ref_of(visitor)) for visitor in (desk, phone)]
+
+    first = [
+        re.search(r"/account/logins/(\w+)/revoke", (await visitor.get("/account")).text) for visitor in (desk, phone)
+    ]
+
+    assert [found and found[1] for found in first] == refs

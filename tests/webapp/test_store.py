@@ -13,6 +13,7 @@ from quartlogin.webapp.store import (
     NamesTaken,
     NewLogin,
     NewUser,
+    Seen,
     Store,
     StoreUnavailable,
     Transaction,
@@ -48,6 +49,10 @@ BOBS_LOGIN = replace(LOGIN, id_hash="4" * 64, ref="ref4", user_id=BOB.id)
 
 def event(number: int = 1, user: User = ALICE, at: int = NOW, kind: str = "signed_in") -> Event:
     return Event(f"event {number}", kind, user.id, at, "192.0.2.1", "a browser", None)
+
+
+def seen(login: NewLogin, at: int) -> Seen:
+    return Seen(login.id_hash, login.user_id, at)
 
 
 @pytest.fixture
@@ -283,16 +288,16 @@ async def test_a_copied_login_ends_and_its_user_is_told_once(store: Store) -> No
 
 @pytest.mark.usefixtures("people")
 async def test_when_a_login_was_seen_moves_on_but_not_more_often_than_asked(store: Store, database: str) -> None:
-    await store.logins.touch({LOGIN.id_hash: NOW + 59, OTHER_LOGIN.id_hash: NOW + 60, "unknown": NOW}, 60)
-    await store.logins.touch({OTHER_LOGIN.id_hash: NOW + 50}, 60)
+    await store.logins.touch([seen(LOGIN, NOW + 59), seen(OTHER_LOGIN, NOW + 60), Seen("unknown", "nobody", NOW)], 60)
+    await store.logins.touch([seen(OTHER_LOGIN, NOW + 50)], 60)
 
-    seen = dict(run_sql(database, "SELECT ref, seen_at FROM logins WHERE kind = 'session'"))
-    assert (seen["ref1"], seen["ref2"]) == (NOW, NOW + 60)
+    kept = dict(run_sql(database, "SELECT ref, seen_at FROM logins WHERE kind = 'session'"))
+    assert (kept["ref1"], kept["ref2"]) == (NOW, NOW + 60)
 
 
 @pytest.mark.usefixtures("people")
 async def test_logins_are_listed_by_when_they_were_seen(store: Store) -> None:
-    await store.logins.touch({OTHER_LOGIN.id_hash: NOW + 60}, 60)
+    await store.logins.touch([seen(OTHER_LOGIN, NOW + 60)], 60)
 
     assert [row.ref for row in await store.logins.list_of(ALICE.id, NOW, NOW - 100)] == ["ref2", "ref1", "ref3"]
 

@@ -180,3 +180,17 @@ async def test_at_most_fifty_tokens_are_made_also_at_once(alice: Visitor, databa
     assert sorted(page.status for page in pages) == [200] * 3 + [400] * 3
     assert all("You have 50 tokens" in page.text for page in pages if page.status == 400)
     assert run_sql(database, "SELECT count(*) FROM logins WHERE kind = 'bearer'") == [(50,)]
+
+
+@both_databases
+async def test_what_happened_to_a_token_is_told_by_its_name(alice: Visitor, database: str) -> None:
+    await make(alice, name="<b>backup")
+    page = await alice.get("/account")
+    revoked = re.search(r"/account/tokens/(\w+)/revoke", page.text)[1]  # type: ignore[index]
+    await alice.post(f"/account/tokens/{revoked}/revoke", {"csrf_token": page.token})
+
+    events = run_sql(database, "SELECT kind, subject FROM events WHERE kind LIKE 'token%' ORDER BY id")
+    shown = (await alice.get("/account")).text
+    assert events == [("token_created", "<b>backup"), ("token_revoked", "<b>backup")]
+    assert "API token revoked: &lt;b&gt;backup</strong>" in shown
+    assert "API token made: &lt;b&gt;backup</strong>" in shown

@@ -37,7 +37,7 @@ def import_users(file: str, skip_bad: bool, database: str | None) -> None:
 
     async def work(desk: Desk) -> list[str]:
         await _hash_passwords(desk, people)
-        with _progress(len(people), "Storing") as bar:
+        with _progress(len(people), "Storing", show_eta=False) as bar:
             return await desk.store.users.add_many(
                 lambda: (person.new_user() for person in people), int(time.time()), bar.update, skip_taken=skip_bad
             )
@@ -75,8 +75,9 @@ async def _hash_passwords(desk: Desk, people: list[Person]) -> None:
             bar.update(1)
 
 
-def _progress(length: int, label: str) -> Any:
-    return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not length or not sys.stderr.isatty())
+def _progress(length: int, label: str, *, show_eta: bool = True) -> Any:
+    is_hidden = not length or not sys.stderr.isatty()
+    return click.progressbar(length=length, label=label, file=sys.stderr, hidden=is_hidden, show_eta=show_eta)
 
 
 def _is_taken(lines: dict[str, int], key: str) -> BadLine:

@@ -1,6 +1,6 @@
 """The table of logins: one method for each question, with its SQL."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
@@ -9,7 +9,13 @@ from .database import Database, Row, Transaction
 from .errors import Conflict
 from .events import Events
 from .gathering import Gathering
-from .rows import NEVER, Event, FoundLogin, Kind, LoginRow, NewLogin, RememberedLogin, User
+from .locking import lock_owner, lock_user, of_different_users
+from .rows import NEVER, Event, FoundLogin, Kind, LoginRow, NewLogin, RememberedLogin, Seen, User
+
+_IDLEST: Final = (
+    "SELECT id_hash FROM logins WHERE user_id = $1 AND kind = 'session' AND id_hash <> $2"
+    " ORDER BY seen_at DESC, made_at DESC, ref"
+)
 
 #: The hash of a login's id, the id of its user, and the times that `Logins.find` takes.
 _Question = tuple[str, str, int, int]
@@ -85,8 +91,8 @@ class Logins:
         Raises:
             Conflict: There is no such user.
         """
-        # Whoever else adds one waits for this row. Reading alone would let two count the same.
-        if not await transaction.run("UPDATE users SET epoch = epoch WHERE id = $1 RETURNING id", user_id):
+        # Whoever else adds one waits. Reading alone would let two count the same.
+        if not await lock_user(transaction, user_id):
             raise Conflict("There is no such user.")
         rows = await transaction.run(
             "SELECT count(*) FROM logins l JOIN users u ON u.id = l.user_id"
@@ -130,12 +136,14 @@ class Logins:
         Returns:
             What they were.
         """
+        values = (new.user_id, new.id_hash, at_most - 1)
+        if not await transaction.run(f"{_IDLEST} LIMIT 1 OFFSET $3", *values):
+            return []
+        await lock_user(transaction, new.user_id)
         rows = await transaction.run(
-            "DELETE FROM logins WHERE id_hash IN (SELECT id_hash FROM logins"
-            " WHERE user_id = $1 AND kind = 'session' AND id_hash <> $2"
-            " ORDER BY seen_at DESC, made_at DESC, ref LIMIT 1000000 OFFSET $3)"
+            f"DELETE FROM logins WHERE id_hash IN ({_IDLEST} LIMIT 1000000 OFFSET $3)"  # noqa: S608 -- a constant
             " RETURNING id_hash, ref, kind, name, made_at, seen_at, expires_at, address, browser",
-            *(new.user_id, new.id_hash, at_most - 1),
+            *values,
         )
         return [LoginRow(*row) for row in rows]
 
@@ -151,6 +159,7 @@ class Logins:
         """
 
         async def work(transaction: Transaction) -> Event | None:
+            await lock_owner(transaction, id_hash)
             rows = await transaction.run("DELETE FROM logins WHERE id_hash = $1 RETURNING user_id, ref", id_hash)
             if not rows:
                 return None
@@ -165,8 +174,7 @@ class Logins:
         """End a login of which a copy was used, and keep that for the user's next sign-in; False if it has ended."""
 
         async def work(transaction: Transaction) -> bool:
-            # First the user's row, as everywhere: or two transactions could wait for each other.
-            await transaction.run("UPDATE users SET copied_at = copied_at WHERE id = $1", event.user_id)
+            await lock_owner(transaction, id_hash)
             rows = await transaction.run("DELETE FROM logins WHERE id_hash = $1 RETURNING id_hash", id_hash)
             if rows:
                 await transaction.run("UPDATE users SET copied_at = $2 WHERE id = $1", event.user_id, event.happened_at)
@@ -176,9 +184,20 @@ class Logins:
         return await self.database.transaction(work)
 
     async def end_by_ref(self, user_id: str, ref: str, kind: Kind, event: Event) -> LoginRow | None:
-        """End one of this user's logins by its ref; returns what it was, `None` if the user has none of this ref."""
+        """End one of this user's logins by its ref.
+
+        Args:
+            user_id: Whose it has to be.
+            ref: Its ref.
+            kind: What it has to be.
+            event: What is to be told, but for what it is about, which is found here.
+
+        Returns:
+            What it was; `None` if the user has none of this ref.
+        """
 
         async def work(transaction: Transaction) -> LoginRow | None:
+            await lock_user(transaction, user_id)
             rows = await transaction.run(
                 "DELETE FROM logins WHERE user_id = $1 AND ref = $2 AND kind = $3"
                 " RETURNING id_hash, ref, kind, name, made_at, seen_at, expires_at, address, browser",
@@ -186,8 +205,9 @@ class Logins:
             )
             if not rows:
                 return None
-            await Events.insert(transaction, event)
-            return LoginRow(*rows[0])
+            ended = LoginRow(*rows[0])
+            await Events.insert(transaction, replace(event, subject=ended.subject))
+            return ended
 
         return await self.database.transaction(work)
 
@@ -205,6 +225,7 @@ class Logins:
         """
 
         async def work(transaction: Transaction) -> dict[str, bool]:
+            await lock_user(transaction, user_id)
             rows = await transaction.run(
                 "DELETE FROM logins WHERE user_id = $1 AND kind = 'session' AND id_hash <> $2"
                 " RETURNING id_hash, expires_at > $3 AND seen_at > $4"
@@ -245,6 +266,8 @@ class Logins:
         """
 
         async def work(transaction: Transaction) -> bool:
+            if event is not None:
+                await lock_owner(transaction, id_hash)
             rows = await transaction.run(
                 "UPDATE logins SET secrets = $3 WHERE id_hash = $1 AND secrets = $2 RETURNING ref", id_hash, old, new
             )
@@ -265,20 +288,20 @@ class Logins:
         )
         return [LoginRow(*row) for row in rows]
 
-    async def touch(self, seen: Mapping[str, int], resolution: int) -> None:
+    async def touch(self, seen: Collection[Seen], resolution: int) -> None:
         """Keep when logins were seen last, but for those whose time another process has kept meanwhile.
 
         Args:
-            seen: When, by the hash of the login's id.
+            seen: Which, and when.
             resolution: How many seconds later that has to be than what is kept.
         """
-        # In one order, so that no two processes wait for each other's rows.
-        rows = [(id_hash, now, now - resolution) for id_hash, now in sorted(seen.items())]
+        for together in of_different_users(seen):
+            rows = [(login.id_hash, login.at, login.at - resolution) for login in together]
 
-        async def work(transaction: Transaction) -> None:
-            await transaction.run_many("UPDATE logins SET seen_at = $2 WHERE id_hash = $1 AND seen_at <= $3", rows)
+            async def work(transaction: Transaction, rows: list[tuple[str, int, int]] = rows) -> None:
+                await transaction.run_many("UPDATE logins SET seen_at = $2 WHERE id_hash = $1 AND seen_at <= $3", rows)
 
-        await self.database.transaction(work)
+            await self.database.transaction(work)
 
     async def remove_expired(self, now: int, at_most: int) -> int:
         """Remove some logins that have expired; returns how many."""

@@ -1,6 +1,8 @@
 """A PostgreSQL server as a database, through asyncpg with a pool of connections."""
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -61,7 +63,7 @@ class PostgresDatabase:
                 self._address,
                 connect=Hosts(self._address).connect,
                 connection_class=Connection,
-                min_size=1,
+                min_size=0,  # or the pool would try by itself while no server answers, and log a traceback each time
                 max_size=_MOST_CONNECTIONS,
                 timeout=_LONGEST_WAIT,
                 command_timeout=_LONGEST_WAIT,
@@ -70,7 +72,7 @@ class PostgresDatabase:
             await self._prepare()
         except expected as error:
             await self.close()
-            reason = _reason(error) if _parts(self._address) else _UNREADABLE
+            reason = _reason(_driver_error(error)) if _parts(self._address) else _UNREADABLE
             raise DatabaseRefused(f"The database {self.label} cannot be used: {reason}.") from error
         except BaseException:
             await self.close()
@@ -192,10 +194,15 @@ def _parts(address: str) -> SplitResult | None:
     return None if "@" in parts.path + parts.query or parts.fragment else parts
 
 
-def _reason(error: Exception) -> str:
+def _driver_error(error: Exception) -> BaseException:
+    return (error.__cause__ or error) if isinstance(error, StoreUnavailable) else error
+
+
+def _reason(error: BaseException) -> str:
     """Say in a few words why a server cannot be used."""
     if isinstance(error, TimeoutError):
         return f"it did not answer within {_LONGEST_WAIT:.0f} seconds"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
+    if isinstance(error, OSError) and error.strerror:  # asyncio adds its own words to the system's
+        number = error.errno or 0
+        return (os.strerror(number) if number in errno.errorcode else error.strerror).lower()
     return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

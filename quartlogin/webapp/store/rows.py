@@ -116,6 +116,21 @@ class LoginRow:
     address: str
     browser: str
 
+    @property
+    def subject(self) -> str:
+        """What events that are about it call it: users know their tokens by name."""
+        return self.ref if self.name is None else self.name
+
+
+@dataclass(frozen=True)
+class Seen:
+    """That a login was seen."""
+
+    id_hash: str
+    user_id: str
+    #: When: seconds since 1970.
+    at: int
+
 
 @dataclass(frozen=True)
 class RememberedLogin:

@@ -38,10 +38,11 @@ async def show_account(token_form: TokenForm, **more: Any) -> ResponseReturnValu
     """
     user = await current_user
     logins = await services().logins.list_of(user.id)
+    sign_ins = [login for login in logins if login.kind == "session"]
     page = await render_template(
         "account.html",
         form=token_form,
-        sign_ins=[login for login in logins if login.kind == "session"],
+        sign_ins=sorted(sign_ins, key=lambda login: login.ref != user.login_ref),  # this one first
         tokens=[login for login in logins if login.kind == "bearer"],
         events=await services().store.events.list_of(user.id, _MOST_EVENTS),
         **more,

@@ -1,0 +1,141 @@
+"""What happens to one account at the same moment: each of it is done, one after the other, and nobody is in the way."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import replace
+from random import Random
+from secrets import token_hex
+from typing import Any
+
+import asyncpg
+import pytest
+
+from databases import both_databases, run_sql
+from quartlogin.webapp.store import (
+    Event,
+    Logins,
+    NewLogin,
+    NewUser,
+    Seen,
+    Store,
+    StoreUnavailable,
+    Transaction,
+    User,
+    store_at,
+)
+
+ADA = User("a" * 22, "Ada")
+NOW = 1_800_000_000
+SIGN_IN = NewLogin("", "", ADA.id, "session", 0, None, "old", NOW, NOW + 1000, "", "")
+LOGINS = [replace(SIGN_IN, id_hash=f"hash {number}", ref=f"ref {number}") for number in range(10)]
+
+
+@pytest.fixture
+async def stores(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Store, Store]]:
+    """The same database, as two processes use it; with Ada, who is signed in ten times."""
+    monkeypatch.setattr("quartlogin.webapp.store.postgres._TRIES", 1)  # whoever is in the way is seen
+    one, two = store_at(database), store_at(database)
+    await one.database.open()
+    await two.database.open()
+    await one.users.add(NewUser(ADA, "ada", "a hash"), event("registered"))
+    await one.database.transaction(signing_in)
+    yield one, two
+    await one.database.close()
+    await two.database.close()
+
+
+def event(kind: str) -> Event:
+    return Event(token_hex(14), kind, ADA.id, NOW, "", "")
+
+
+def seen(login: NewLogin) -> Seen:
+    return Seen(login.id_hash, login.user_id, NOW + 60)
+
+
+async def signing_in(transaction: Transaction) -> None:
+    for login in LOGINS:
+        await Logins.insert(transaction, login)
+
+
+def everything(one: Store, two: Store) -> list[Awaitable[Any]]:
+    """Return what can be done with the sign-ins of an account, some of it in another process."""
+
+    async def sign_in(transaction: Transaction) -> None:
+        new = replace(SIGN_IN, id_hash="new", ref="new")
+        await one.logins.insert(transaction, new)
+        await one.events.insert(transaction, event("signed_in"))
+        await one.logins.end_idlest(transaction, new, 5)
+
+    async def type_again(transaction: Transaction) -> None:
+        await two.events.insert(transaction, event("reauthenticated"))
+        await two.logins.renew(transaction, "hash 5", replace(LOGINS[5], id_hash="renewed"))
+
+    visits = [seen(login) for login in LOGINS]
+    return [
+        one.logins.end("hash 1", event("signed_out")),
+        two.logins.end("hash 2", event("signed_out")),
+        two.logins.end_by_ref(ADA.id, "ref 3", "session", event("login_revoked")),
+        one.logins.end_copied("hash 4", event("login_copied")),
+        one.logins.end_sessions(ADA.id, event("logins_revoked"), 0, but="hash 5"),
+        two.logins.end_sessions(ADA.id, event("logins_revoked"), 0, but="hash 6"),
+        two.logins.replace_secrets("hash 7", "old", "new", event("came_back")),
+        one.logins.touch(visits, 60),
+        two.logins.touch([*reversed(visits)], 60),
+        one.database.transaction(sign_in),
+        two.database.transaction(type_again),
+    ]
+
+
+def what_an_operator_does(one: Store, two: Store) -> list[Awaitable[Any]]:
+    return [
+        one.users.set_password(ADA.id, "another hash", event("password_set")),
+        two.users.set_active(ADA.id, event("user_disabled"), active=False),
+    ]
+
+
+@both_databases
+@pytest.mark.parametrize("order", range(6))
+async def test_nothing_that_is_done_with_an_account_is_in_the_way_of_anything_else(
+    stores: tuple[Store, Store], order: int
+) -> None:
+    done = [*everything(*stores), *what_an_operator_does(*stores)]
+    Random(order).shuffle(done)
+
+    answers = await asyncio.gather(*done, return_exceptions=True)
+
+    assert [answer for answer in answers if isinstance(answer, StoreUnavailable)] == []
+
+
+@both_databases
+@pytest.mark.parametrize("order", range(6))
+async def test_an_account_that_is_deleted_meanwhile_is_in_nobodys_way_and_leaves_nothing(
+    stores: tuple[Store, Store], database: str, order: int
+) -> None:
+    done = [*everything(*stores), stores[1].users.delete(ADA.id, "a hash")]
+    Random(order).shuffle(done)
+
+    answers = await asyncio.gather(*done, return_exceptions=True)
+
+    assert [answer for answer in answers if isinstance(answer, StoreUnavailable)] == []
+    assert run_sql(database, "SELECT id FROM users") == run_sql(database, "SELECT ref FROM logins") == []
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_whoever_waits_to_note_a_visit_holds_no_other_sign_in_of_that_user(
+    stores: tuple[Store, Store], database: str
+) -> None:
+    stranger = await asyncpg.connect(database)
+    async with stranger.transaction():
+        await stranger.execute("SELECT ref FROM logins WHERE ref = 'ref 2' FOR UPDATE")
+
+        noting = asyncio.create_task(stores[0].logins.touch([seen(LOGINS[1]), seen(LOGINS[2])], 60))
+        await until_somebody_waits(stranger)
+
+        await stranger.execute("SELECT ref FROM logins WHERE ref = 'ref 1' FOR UPDATE NOWAIT")
+    await noting
+    await stranger.close()
+
+
+async def until_somebody_waits(stranger: Any) -> None:
+    while not await stranger.fetch("SELECT pid FROM pg_locks WHERE NOT granted"):
+        await asyncio.sleep(0.02)
