@@ -35,18 +35,29 @@ class SignedSessionInterface(SecureCookieSessionInterface):
       that no other host and no plain connection can set it (RFC 6265bis, 4.1.3).
     - So it is if the cookie has more than 4096 characters, which no browser keeps, or unpacks to more than 64 KiB.
     - `SECRET_KEY_FALLBACKS` are read, never written.
-    - Signers are made once for a set of keys, not for each request.
+    - A cookie is read when somebody first looks at the session: a page that ignores it costs nothing, and says nothing
+      of it to caches. A permanent session lasts longer with each answer that looked at it.
+    - Signers are made once for a set of keys, and a cookie that was verified is not verified again for the same text.
 
     Args:
         audience: Keeps the cookies of apps that share a secret key apart (ASVS 5.0 9.2.4); the app's name if `None`.
         read_flask_cookie: Whether the cookie of Flask's or Quart's own interface under the same key is read, too. It is
             replaced by one of ours in the same answer.
+        on_refused: Called when somebody looks at the session of a request whose cookie does not count: it is not one of
+            ours, or has expired.
     """
 
     digest_method = staticmethod(hashlib.sha256)
 
-    def __init__(self, audience: str | None = None, *, read_flask_cookie: bool = False) -> None:
+    def __init__(
+        self,
+        audience: str | None = None,
+        *,
+        read_flask_cookie: bool = False,
+        on_refused: Callable[[], None] | None = None,
+    ) -> None:
         self._audience = audience
+        self._on_refused = on_refused
         self._reads_flask_cookie = read_flask_cookie
         self._cookies: dict[tuple[Any, ...], SessionCookies] = {}
 
@@ -78,8 +89,12 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         """
         if not app.secret_key:
             return None
-        # In this context, whoever looks: the cookie's name depends on how this request came.
-        read = partial(copy_context().run, self._open, app, request, has_answer=not has_websocket_context())
+        context, has_answer = copy_context(), not has_websocket_context()
+
+        def read() -> Cookie:
+            # In this context, whoever looks: the cookie's name depends on how this request came.
+            return context.run(self._open, app, request, has_answer)
+
         return unread(self.session_class, read)
 
     async def save_session(
@@ -102,15 +117,17 @@ class SignedSessionInterface(SecureCookieSessionInterface):
             response.delete_cookie(plain, path=self.get_cookie_path(app), domain=self.get_cookie_domain(app))
         mark_private(response)
 
-    def _open(self, app: Quart, request: BaseRequestWebsocket, *, has_answer: bool) -> Cookie:
+    def _open(self, app: Quart, request: BaseRequestWebsocket, has_answer: bool) -> Cookie:
         """Read the request's cookie: ours, or Flask's."""
         text = request.cookies.get(self.get_cookie_name(app))
-        contents, complain = (None, None) if text is None else _read(app, self._cookies_of(app), text)
+        contents, complaints = (None, []) if text is None else _read(app, self._cookies_of(app), text)
         is_own = contents is not None
         if contents is None and self._reads_flask_cookie:
             contents = self._read_flask_cookie(app, request)
         is_outdated = has_answer and not is_own and (text is not None or contents is not None)
-        return Cookie(contents or {}, is_outdated, complain)
+        if text is not None and contents is None and self._on_refused is not None:
+            complaints.append(self._on_refused)
+        return Cookie(contents or {}, is_outdated, complaints)
 
     def _cookies_of(self, app: Quart) -> SessionCookies:
         keys: tuple[Any, ...] = (*former_keys(app), app.secret_key)  # itsdangerous signs with the last
@@ -132,18 +149,18 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         return None if cookie is None or serializer is None else _read(app, SessionCookies(serializer), cookie)[0]
 
 
-def _read(app: Quart, cookies: SessionCookies, cookie: str) -> tuple[dict[str, Any] | None, Callable[[], None] | None]:
+def _read(app: Quart, cookies: SessionCookies, cookie: str) -> tuple[dict[str, Any] | None, list[Callable[[], None]]]:
     """Return what a cookie says, `None` if there is anything wrong with it, and what is to be said about that."""
     if len(cookie) > _LONGEST_COOKIE:
-        return None, None
+        return None, []
     try:
         contents = cookies.read(cookie, int(app.permanent_session_lifetime.total_seconds()))
     except BadData:
-        return None, None
+        return None, []
     except Exception as error:  # whatever a payload that is no session makes the JSON tags raise
         contents = error
     if isinstance(contents, dict):
-        return contents, None
+        return contents, []
     # Whoever holds the key wrote it, so it is worth a line in the log.
     complaint = "A session cookie with a valid signature has a malformed payload: %r"
-    return None, partial(app.logger.warning, complaint, contents)
+    return None, [partial(app.logger.warning, complaint, contents)]

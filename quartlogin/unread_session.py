@@ -1,6 +1,6 @@
 """A session whose cookie is read, and its signature verified, when somebody first looks at what is in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from threading import RLock
 from typing import Any, Final, NamedTuple
@@ -24,8 +24,8 @@ class Cookie(NamedTuple):
     contents: dict[str, Any]
     #: Whether the answer has to replace or delete the cookie.
     is_outdated: bool
-    #: Called when the session can be looked at: what logs may look at it.
-    complain: Callable[[], None] | None = None
+    #: Called when the session can be looked at, as what logs may do.
+    complaints: Sequence[Callable[[], None]] = ()
 
 
 def unread(session_class: type[SecureCookieSession], read: Callable[[], Cookie]) -> SecureCookieSession:
@@ -69,5 +69,5 @@ def _read(session: Any) -> None:
         dict.update(session, cookie.contents)
         session.modified = session.modified or cookie.is_outdated
         del vars(session)[_READER]
-    if cookie.complain is not None:
-        cookie.complain()
+    for complain in cookie.complaints:
+        complain()

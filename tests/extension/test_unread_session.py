@@ -316,3 +316,19 @@ async def test_a_cookie_that_is_wrong_is_not_remembered_as_right(app: Quart) -> 
     answers = [await app.test_client().get("/look", headers={"Cookie": "session=eyJhIjoxfQ.aaaa.bbbb"}) for _ in "12"]
 
     assert [await answer.get_json() for answer in answers] == [{}, {}]
+
+
+async def test_whoever_asked_for_it_is_told_of_a_cookie_that_does_not_count(app: Quart) -> None:
+    told: list[str] = []
+    app.session_interface = SignedSessionInterface(on_refused=lambda: told.append("refused"))
+    client = app.test_client()
+
+    await client.get("/in")
+    await client.get("/look")
+    await app.test_client().get("/look")
+    await app.test_client().get("/blind", headers={"Cookie": "session=broken"})
+    untold = [*told]
+    await app.test_client().get("/look", headers={"Cookie": "session=broken"})
+
+    assert untold == []
+    assert told == ["refused"]
