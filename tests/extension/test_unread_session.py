@@ -264,14 +264,16 @@ async def test_a_websocket_looks_too(app: Quart) -> None:
         assert (await socket.receive_json())["colour"] == "green"
 
 
-async def test_a_log_may_show_the_session_also_while_it_is_complained_of(app: Quart) -> None:
+async def test_a_log_may_show_the_session_also_while_it_is_complained_of(
+    app: Quart, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Showing(logging.Handler):
         shown: list[Any] = []  # noqa: RUF012 -- one for this test
 
         def emit(self, record: logging.LogRecord) -> None:
             self.shown.append(dict(session))
 
-    app.logger.addHandler(Showing())
+    monkeypatch.setattr(app.logger, "handlers", [Showing()])
     serializer: Any = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
 
     async with asyncio.timeout(5):
