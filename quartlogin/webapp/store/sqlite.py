@@ -23,6 +23,9 @@ _SMALLEST_DATABASE: Final = 512  # bytes: one page of the smallest kind
 _PAUSE: Final = 0.02  # seconds before another try
 _BUSY_TIMEOUT: Final = 5000  # milliseconds to wait for another process that is writing
 
+#: What the driver raises; the last two for what no row could hold.
+_EXPECTED: Final = (sqlite3.Error, UnicodeEncodeError, OverflowError)
+
 #: How every connection works: others may read while one writes, and what is committed survives a power cut.
 _PRAGMAS: Final = (
     f"PRAGMA busy_timeout = {_BUSY_TIMEOUT}",
@@ -73,8 +76,10 @@ class SQLiteDatabase:
                     await connection.close()
 
     async def read(self, statement: str, *values: Any) -> list[Row]:
-        with _translated_errors():
+        try:
             return await _run(_opened(self._reader), statement, values)
+        except _EXPECTED as error:
+            raise _translated(error) from error
 
     async def write(self, statement: str, *values: Any) -> list[Row]:
         with _translated_errors():
@@ -180,10 +185,13 @@ def _translated_errors() -> Iterator[None]:
     """Turn the driver's errors into those that the application knows."""
     try:
         yield
-    except sqlite3.IntegrityError as error:
-        raise Conflict(str(error)) from error
-    except (sqlite3.Error, UnicodeEncodeError, OverflowError) as error:  # the last two: what no row could hold
-        raise StoreUnavailable(str(error)) from error
+    except _EXPECTED as error:
+        raise _translated(error) from error
+
+
+def _translated(error: Exception) -> Exception:
+    kind = Conflict if isinstance(error, sqlite3.IntegrityError) else StoreUnavailable
+    return kind(str(error))
 
 
 def _opened(connection: aiosqlite.Connection | None) -> aiosqlite.Connection:
