@@ -206,7 +206,7 @@ async def test_no_name_nor_ref_is_read_as_sql(
 def test_every_statement_is_made_of_constants(path: Path) -> None:
     """Texts that are put together hold names of constants (in capitals), numbers, and nothing else."""
     is_sql = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|FROM|WHERE|SET LOCAL|PRAGMA|CREATE)\b")
-    is_constant = re.compile(r"_?[A-Z_]+|int\(.*\)|number \+ \d+|', '\.join\(.*range\(MOST_USERS\)\)+")
+    is_constant = re.compile(r"_?[A-Z_]+|int\(.*\)|number \+ \d+|', '\.join\(.*range\((MOST_USERS|size)\)\)+")
 
     inserted = [
         ast.unparse(part.value)

@@ -135,7 +135,7 @@ async def test_a_page_of_somebody_signed_in_costs_one_statement_and_one_trip(
 
     assert len(trips) == 1
     assert len(statements) == 1
-    assert statements[0].startswith("SELECT u.username, u.epoch, l.ref, ")
+    assert statements[0].startswith("SELECT l.id_hash, l.user_id, u.username, u.epoch, ")
 
 
 @pytest.mark.parametrize("path", ["/", "/login", "/healthz", "/nowhere"])

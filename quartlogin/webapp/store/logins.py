@@ -1,37 +1,22 @@
 """The table of logins: one method for each question, with its SQL."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
-from .database import Database, Row, Transaction
+from .database import Database, Transaction
 from .errors import Conflict
 from .events import Events
+from .finding import MOST_QUESTIONS, Question, find_all
 from .gathering import Gathering
 from .locking import lock_owner, lock_user, of_different_users
-from .rows import NEVER, Event, FoundLogin, Kind, LoginRow, NewLogin, RememberedLogin, Seen, User
+from .rows import NEVER, Event, FoundLogin, Kind, LoginRow, NewLogin, RememberedLogin, Seen
 
 _IDLEST: Final = (
     "SELECT id_hash FROM logins WHERE user_id = $1 AND kind = 'session' AND id_hash <> $2"
     " ORDER BY seen_at DESC, made_at DESC, ref"
 )
-
-#: The hash of a login's id, the id of its user, and the times that `Logins.find` takes.
-_Question = tuple[str, str, int, int]
-
-#: For how many logins there are statements: few, so that each is prepared once.
-_SIZES: Final = (1, 4, 16, 64)
-_FIND: Final = {
-    size: (
-        "SELECT l.id_hash, l.user_id, u.username, u.epoch, u.must_change_password, l.ref, l.seen_at, l.secrets"  # noqa: S608 -- numbers only
-        " FROM logins l JOIN users u ON u.id = l.user_id"
-        f" WHERE l.id_hash IN ({', '.join(f'${number + 3}' for number in range(size))})"
-        " AND u.is_active AND l.epoch = u.epoch"
-        " AND l.expires_at > $1 AND (l.kind = 'bearer' OR l.seen_at > $2)"
-    )
-    for size in _SIZES
-}
 
 
 @dataclass(frozen=True)
@@ -44,8 +29,8 @@ class Logins:
     database: Database
 
     @cached_property
-    def _finding(self) -> Gathering[_Question, FoundLogin | None]:
-        return Gathering(self._find_all, at_once=self.database.reads_at_once, most=_SIZES[-1])
+    def _finding(self) -> Gathering[Question, FoundLogin | None]:
+        return Gathering(partial(find_all, self.database), at_once=self.database.reads_at_once, most=MOST_QUESTIONS)
 
     async def find(self, id_hash: str, user_id: str, now: int, idle_since: int) -> FoundLogin | None:
         """Find a user by a login that counts: one statement, one trip to the database, for all who ask meanwhile.
@@ -57,16 +42,6 @@ class Logins:
             idle_since: A sign-in that was not seen since counts no more.
         """
         return await self._finding.ask((id_hash, user_id, now, idle_since))
-
-    async def _find_all(self, questions: Sequence[_Question]) -> list[FoundLogin | None]:
-        size = next(size for size in _SIZES if size >= len(questions))
-        id_hashes = [question[0] for question in questions]
-        id_hashes += [id_hashes[0]] * (size - len(questions))
-        # Who asked a second earlier is answered as of now, too.
-        now, idle_since = max(question[2] for question in questions), max(question[3] for question in questions)
-        rows = await self.database.read(_FIND[size], now, idle_since, *id_hashes)
-        found = {row[0]: row for row in rows}
-        return [_found(found.get(id_hash), user_id) for id_hash, user_id, _, _ in questions]
 
     @staticmethod
     async def insert(transaction: Transaction, login: NewLogin) -> None:
@@ -311,11 +286,3 @@ class Logins:
             *(now, at_most),
         )
         return len(rows)
-
-
-def _found(row: Row | None, user_id: str) -> FoundLogin | None:
-    """Make what was found, if it is this user's."""
-    if row is None or row[1] != user_id:
-        return None
-    _, _, username, epoch, must_change, ref, seen_at, secrets = row
-    return FoundLogin(User(user_id, username, epoch, ref, bool(must_change)), seen_at, secrets)
