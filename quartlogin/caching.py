@@ -6,15 +6,6 @@ not send `Vary: Cookie` by itself (the class of CVE-2026-27205).
 
 from quart.typing import ResponseTypes
 
-from . import tokens
-
-
-def mark_answer(response: ResponseTypes) -> None:
-    """Mark a response to a request that looked at the user."""
-    mark_private(response)
-    if tokens.bearer_token() is not None:
-        vary_on(response, "Authorization")
-
 
 def vary_on(response: ResponseTypes, header: str) -> None:
     """Tell caches that this response is for requests alone that say the same in this header."""

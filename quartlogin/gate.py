@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from quart import current_app, request
 from quart.typing import ResponseTypes
 
-from .caching import mark_answer
+from .caching import mark_private, vary_on
 from .clients import is_websocket
 from .config import EXEMPT_METHODS
 from .connection import current_connection
@@ -46,7 +46,9 @@ async def after_view(response: ResponseTypes) -> ResponseTypes:
         state.answered = True
         if state.looked:
             update_cookie(state, response)
-            mark_answer(response)
+            mark_private(response)
+            if state.bearer is not None:
+                vary_on(response, "Authorization")
     return response
 
 

@@ -30,7 +30,7 @@ async def find_user(state: UserState) -> Any:
     """
     manager = current_manager()
     manager.check_loaders()
-    bearer = tokens.bearer_token()
+    bearer = state.bearer
     user = await (_from_cookies(state) if bearer is None else _from_bearer_token(state, bearer))
     return manager.anonymous_user() if user is None else user
 

@@ -48,7 +48,7 @@ def login_remembered() -> bool:
 
 def update_cookie(state: UserState, response: ResponseTypes) -> None:
     """Set or delete the cookie as this request, which has looked at the user, has asked for."""
-    if tokens.bearer_token() is not None and not state.signs_in:
+    if state.bearer is not None and not state.signs_in:
         return  # cookies are not what this request is about
     wanted = session.take_remember_request()
     if wanted == "clear":

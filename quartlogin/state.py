@@ -24,6 +24,7 @@ class UserState:
     """What one request or websocket knows about its user."""
 
     __slots__ = (
+        "_bearer",
         "_login_id",
         "_user",
         "answered",
@@ -64,6 +65,15 @@ class UserState:
         self.ask_again: Callable[[], Awaitable[Any]] | None = None
         self._user: Any = _UNKNOWN
         self._login_id: Any = _UNKNOWN
+        self._bearer: Any = _UNKNOWN
+
+    @property
+    def bearer(self) -> str | None:
+        """The request's bearer token, `None` if it has none; its headers are looked through once."""
+        if self._bearer is _UNKNOWN:
+            self._bearer = tokens.bearer_token()
+        bearer: str | None = self._bearer
+        return bearer
 
     @property
     def is_known(self) -> bool:
@@ -85,10 +95,9 @@ class UserState:
     def login_id(self) -> str | None:
         """The id of the login: the bearer token's if there is one; the session's, unless a cookie named another one."""
         if self._login_id is _UNKNOWN:
-            bearer = tokens.bearer_token()
-            if bearer is None:
+            if self.bearer is None:
                 return session.login_id()
-            token = tokens.load("bearer", bearer)
+            token = tokens.load("bearer", self.bearer)
             self._login_id = None if token is None else token.login_id
         login_id: str | None = self._login_id
         return login_id
@@ -100,7 +109,7 @@ class UserState:
     @property
     def is_sessions_login(self) -> bool:
         """Whether the login is the one that the session names, as far as is known."""
-        return self._login_id is _UNKNOWN and tokens.bearer_token() is None
+        return self._login_id is _UNKNOWN and self.bearer is None
 
 
 def state_of_request() -> UserState | None:
@@ -170,7 +179,7 @@ def login_fresh() -> bool:
     state.looked = True
     if state.fresh is not None:
         return state.fresh
-    return tokens.bearer_token() is None and session.is_fresh()
+    return state.bearer is None and session.is_fresh()
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

@@ -19,6 +19,7 @@ from quart import Quart
 from .current import CurrentUser, current_user
 from .errors import UserNotLoadedError
 from .loading import user_for_template
+from .state import state_of_request
 
 NAME: Final = "current_user"
 _RESOLVER: Final = "quartlogin_resolve"  # the name of `resolve` on the environment, for compiled templates
@@ -64,6 +65,9 @@ async def resolve(value: Any) -> Any:
             "A template that is imported, or included without context, is evaluated once and kept for everybody: "
             "name current_user inside a macro there, or write `with context`."
         )
+    state = state_of_request()
+    if state is not None and state.is_known and state.looked:
+        return state.user  # as for all names but the first
     return await user_for_template()
 
 

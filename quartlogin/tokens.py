@@ -15,7 +15,6 @@ from .unpacking import SparingSerializer
 
 Purpose = Literal["remember", "bearer"]
 
-_ATTRIBUTE: Final = "_quartlogin_bearer_token"
 _LONGEST: Final = 4096  # characters; no browser keeps a longer cookie
 _ANY_AGE: Final = 10**10  # seconds: the token says itself when it expires, but one from the future is refused
 
@@ -40,14 +39,11 @@ class _Serializer(SparingSerializer, QuartAuth.serializer_class):  # type: ignor
 
 def bearer_token() -> str | None:
     """Return the token of an `Authorization: Bearer` header (RFC 6750), `None` if the request has none."""
-    connection = current_connection()
-    attributes = vars(connection)
-    if _ATTRIBUTE not in attributes:  # a request is asked several times, and looking through headers takes its time
-        headers = connection.headers.getlist("Authorization")  # `get` takes twice as long for what is not there
-        scheme, _, token = headers[0].strip().partition(" ") if headers else ("", "", "")
-        attributes[_ATTRIBUTE] = token.strip() if scheme.lower() == "bearer" else None
-    found: str | None = attributes[_ATTRIBUTE]
-    return found
+    headers = current_connection().headers.getlist("Authorization")  # `get` takes twice as long where there is none
+    if not headers:
+        return None
+    scheme, _, token = headers[0].strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def dump(purpose: Purpose, token: Token) -> str:

@@ -35,13 +35,12 @@ async def find_all(database: Database, questions: Sequence[Question]) -> list[Fo
         For each question what was found, `None` for a login that does not count or is another user's.
     """
     size = next(size for size in _SIZES if size >= len(questions))
-    id_hashes = [question[0] for question in questions]
-    id_hashes += [id_hashes[0]] * (size - len(questions))
+    id_hashes, user_ids, times, idle_times = zip(*questions, strict=True)
+    padding = id_hashes[:1] * (size - len(questions))
     # Who asked a second earlier is answered as of now, too.
-    now, idle_since = max(question[2] for question in questions), max(question[3] for question in questions)
-    rows = await database.read(_FIND[size], now, idle_since, *id_hashes)
+    rows = await database.read(_FIND[size], max(times), max(idle_times), *id_hashes, *padding)
     found = {row[0]: row for row in rows}
-    return [_found(found.get(id_hash), user_id) for id_hash, user_id, _, _ in questions]
+    return [_found(found.get(id_hash), user_id) for id_hash, user_id in zip(id_hashes, user_ids, strict=True)]
 
 
 def _found(row: Row | None, user_id: str) -> FoundLogin | None:
