@@ -1,7 +1,7 @@
 """What the tables hold, as the rest of the application sees it."""
 
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from quartlogin import UserMixin
 
@@ -74,8 +74,7 @@ class UserRow:
     logins: int
 
 
-@dataclass(frozen=True)
-class FoundLogin:
+class FoundLogin(NamedTuple):
     """A login that counts, and its user."""
 
     user: User
