@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 QuestionT = TypeVar("QuestionT")
 AnswerT = TypeVar("AnswerT")
@@ -19,9 +19,8 @@ class _Failed:
     error: Exception
 
 
-@dataclass(frozen=True, eq=False)
-class _Waiting(Generic[QuestionT]):
-    question: QuestionT
+class _Waiting(NamedTuple):
+    question: Any
     answer: "asyncio.Future[Any]"
 
 
@@ -45,7 +44,7 @@ class Gathering(Generic[QuestionT, AnswerT]):
         self._at_once = at_once
         self._most = most
         self._asking = 0
-        self._waiting: deque[_Waiting[QuestionT]] = deque()
+        self._waiting: deque[_Waiting] = deque()
 
     async def ask(self, question: QuestionT) -> AnswerT:
         """Return the answer to a question.
@@ -96,9 +95,9 @@ class Gathering(Generic[QuestionT, AnswerT]):
             return
         self._asking -= 1
 
-    def _next(self, most: int) -> list[_Waiting[QuestionT]]:
+    def _next(self, most: int) -> list[_Waiting]:
         """Take those out who have waited longest, but for those who have gone."""
-        taken: list[_Waiting[QuestionT]] = []
+        taken: list[_Waiting] = []
         while self._waiting and len(taken) < most:
             waiting = self._waiting.popleft()
             if not waiting.answer.done():
@@ -106,7 +105,7 @@ class Gathering(Generic[QuestionT, AnswerT]):
         return taken
 
 
-def _tell(waiting: Sequence[_Waiting[Any]], answers: Sequence[Any]) -> None:
+def _tell(waiting: Sequence[_Waiting], answers: Sequence[Any]) -> None:
     for one, answer in zip(waiting, answers, strict=True):
         if not one.answer.done():
             one.answer.set_result(answer)
