@@ -74,12 +74,13 @@ async def test_next_leads_nowhere_else_from_the_address_the_form_or_a_confirmati
 @pytest.mark.requirement("3.7.2", "V1")
 @pytest.mark.parametrize("target", [one for one in ALL if len(one) < 100], ids=lambda target: ascii(target)[:40])
 async def test_an_address_that_looks_like_another_sites_is_redirected_nowhere_else(app: Quart, target: str) -> None:
-    host = ((b"host", b"localhost"),)
+    host = ((b"host", b"localhost"), (b"content-length", b"0"))
     paths = [quote(one, safe="/:@[]\\").encode() for one in (target, f"/account/../{target}", f"/account{target}")]
 
     answers = [await send(app, Request("GET", path, headers=host)) for path in paths if path.startswith(b"/")]
     answers.append(await send(app, Request("GET", b"/account", b"x=" + quote(target).encode(), host)))
 
+    assert {answer.status for answer in answers} <= {200, 302, 308, 400, 404, 405}
     for location in [answer.header(b"location").decode() or "/" for answer in answers]:
         come_back = ada_url.parse_search_params(location.partition("?")[2]).get("next", ["/"])[0]
         assert (origin_of(location), origin_of(come_back)) == (ORIGIN, ORIGIN)
