@@ -23,6 +23,9 @@ HEADERS: Final = {
 _POLICY_NAME: Final = b"content-security-policy"
 #: One year in seconds; only over https, where browsers heed it (RFC 6797, 7.2).
 STRICT_TRANSPORT_SECURITY: Final = "max-age=31536000; includeSubDomains"
+_ENCODED: Final = tuple((name.lower().encode(), value.encode()) for name, value in HEADERS.items())
+_ENCODED_OVER_HTTPS: Final = (*_ENCODED, (b"strict-transport-security", STRICT_TRANSPORT_SECURITY.encode()))
+
 #: What a browser is to throw away when somebody signs out (ASVS 5.0 14.3.1; W3C Clear Site Data). Not "cookies": those
 #: of the sign-in are deleted by name and worth nothing any more, and others of the domain may be somebody else's.
 CLEAR_SITE_DATA: Final = {"Clear-Site-Data": '"cache", "storage"'}
@@ -62,8 +65,5 @@ class SecureHeaders:
 
 def _missing(scope: Any, present: Any) -> list[tuple[bytes, bytes]]:
     names = {name.lower() for name, _ in present}
-    wanted = dict(HEADERS)
-    if scope.get("scheme") == "https":
-        wanted["Strict-Transport-Security"] = STRICT_TRANSPORT_SECURITY
-    encoded = ((name.lower().encode(), value.encode()) for name, value in wanted.items())
-    return [(name, value) for name, value in encoded if name not in names]
+    wanted = _ENCODED_OVER_HTTPS if scope.get("scheme") == "https" else _ENCODED
+    return [header for header in wanted if header[0] not in names]
