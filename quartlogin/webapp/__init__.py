@@ -67,7 +67,7 @@ def create_app(hooks: Hooks | None = None, **settings: Any) -> Quart:
         BODY_TIMEOUT=_LONGEST_WAIT_FOR_A_BODY,
         TEMPLATES_AUTO_RELOAD=False,
     )
-    app.session_interface = SignedSessionInterface()
+    app.session_interface = SignedSessionInterface(on_refused=refused.session_refused)
     _join(app, chosen, hooks or Hooks())
     _add_pages(app, chosen)
     tell = _telling_of_others(app)

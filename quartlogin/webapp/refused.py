@@ -2,7 +2,7 @@
 
 from typing import Any, Final, cast
 
-from quart import Quart, current_app, has_websocket_context, request, session, websocket
+from quart import Quart, current_app, has_websocket_context, request, websocket
 from quart.signals import got_request_exception, got_websocket_exception
 
 from quartlogin import credentials_refused, user_needs_refresh, user_unauthorized
@@ -23,8 +23,12 @@ def install(app: Quart, journal: Journal) -> None:
     credentials_refused.connect(watch.credentials_refused, app)
     got_request_exception.connect(watch.something_broke, app)
     got_websocket_exception.connect(watch.something_broke, app)
-    app.before_request(watch.look_at_session)
-    app.before_websocket(watch.look_at_session)
+
+
+def session_refused() -> None:
+    """Note a session cookie that does not count, of the running request."""
+    watch: _Watch = current_app.extensions[_EXTENSION_NAME]
+    watch.tell_first("session_refused")
 
 
 class QuietQuart(Quart):
@@ -41,18 +45,11 @@ class _Watch:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    async def look_at_session(self) -> None:
-        """Note a session cookie that does not count: one that does has something in it."""
-        interface: Any = current_app.session_interface
-        cookie = _connection().cookies.get(interface.get_cookie_name(current_app))
-        if cookie and not session.keys():
-            self._tell_first("session_refused")
-
     async def credentials_refused(self, _: Quart, kind: str) -> None:
-        self._tell_first(f"{kind}_refused")
+        self.tell_first(f"{kind}_refused")
 
     async def visitor_turned_away(self, _: Quart) -> None:
-        self._tell_first("access_denied")
+        self.tell_first("access_denied")
 
     async def password_asked_for(self, _: Quart) -> None:
         self._journal.note("password_needed")
@@ -60,7 +57,7 @@ class _Watch:
     async def something_broke(self, _: Quart, exception: Exception) -> None:
         self._journal.note("unexpected_error", error=type(exception).__name__)
 
-    def _tell_first(self, kind: str) -> None:
+    def tell_first(self, kind: str) -> None:
         kept = vars(_connection())
         if _IS_TOLD not in kept:
             kept[_IS_TOLD] = True

@@ -63,7 +63,7 @@ def cookie_header(visitor: Visitor) -> str:
         ("GET /account", {}, "access_denied"),
         ("POST /account/tokens", {}, "access_denied"),
         ("GET /account", {"Cookie": "quartlogin=e30.aaaa.bbbb"}, "session_refused"),
-        ("GET /healthz", {"Cookie": "quartlogin=x"}, "session_refused"),
+        ("GET /", {"Cookie": "quartlogin=x"}, "session_refused"),
         ("GET /account", {"Cookie": "quartlogin_remember=x.y.z"}, "remember_refused"),
         ("GET /", {"Cookie": "quartlogin_remember=x.y.z"}, "remember_refused"),
         ("GET /api/me", {"Authorization": "Bearer x.y.z"}, "bearer_refused"),
@@ -397,7 +397,7 @@ async def test_what_works_beside_the_requests_survives_a_fault(app: Quart, caplo
     store.events.list_since.side_effect = KeyError("anything")
     last_seen, pages = LastSeen(store), LivePages(store)
 
-    last_seen.note("hash", 0, 1000)
+    last_seen.note("hash", "user", 0, 1000)
     await last_seen.flush()
     with mock.patch("quartlogin.webapp.live._EVERY", 0.001), pages.listen("somebody"):
         await eventually(lambda: store.events.list_since.call_count > 2)
