@@ -529,6 +529,20 @@ async def test_throttled_names_get_the_same_answer_whoever_they_are(app: Quart, 
     assert len({comparable(page, name) for name, page in pages.items()}) == 1
 
 
+@pytest.mark.requirement("6.3.8")
+@pytest.mark.parametrize("spelling", ["ALICE", "alice", " Alice ", "Ａlice", "aLICE"])
+async def test_a_name_in_another_spelling_does_not_tell_by_its_delay_whether_it_is_an_accounts(
+    app: Quart, alice: str, spelling: str
+) -> None:
+    other = spelling.translate(str.maketrans("AaＡ", "EeＥ"))
+    for _ in range(5):
+        await guess(app, "Alice"), await guess(app, "Elice")
+
+    known, unknown = await guess(app, spelling), await guess(app, other)
+
+    assert (known.status, unknown.status) == (429, 429)
+
+
 def comparable(page: Page, name: str) -> str:
     """An answer without what differs between any two: the token, the session, the date and the name that was typed."""
     headers = [f"{key}: {value}" for key, value in page.headers if key not in {"Date", "Set-Cookie", "Content-Length"}]
