@@ -71,6 +71,8 @@ class Accounts:
         )  # one tally for all spellings, as accounts have
         account = f"name:{name_hash}" if credentials is None else name_of_user(credentials.user.id)
         browser = self.known_browsers.browser_that_knows(account)
+        if browser is not None and credentials is not None:
+            browser = f"{browser}:{credentials.user.epoch}"  # with another password, its tally begins anew
         with self.passwords.place():
             with self._telling_of_refusal(name_hash=name_hash):
                 attempt = await self.throttle.sign_in(account, browser, where()[0])
