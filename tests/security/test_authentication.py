@@ -9,7 +9,9 @@ from random import Random
 from typing import Any
 from unicodedata import normalize
 
+import aiosqlite
 import pytest
+from argon2 import PasswordHasher, extract_parameters
 from quart import Quart
 
 import quartlogin.webapp
@@ -514,6 +516,37 @@ async def test_whatever_is_wrong_the_answer_is_the_same(app: Quart, alice: str, 
 
     assert {page.status for page in pages} == {400}
     assert len({comparable(page, name) for page, (name, _) in zip(pages, tries, strict=True)}) == 1
+
+
+@pytest.mark.requirement("6.3.8", "C1")
+async def test_whatever_is_wrong_the_database_is_asked_the_same_and_one_password_is_checked(
+    app: Quart, alice: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("Bob", "Dave"):
+        await add_user(app, name)
+    await set_active(app, "bob", active=False)
+    run_sql(database, "UPDATE users SET password_expires_at = 1 WHERE username = 'Dave'")
+    asked: list[Any] = []
+    execute, verify = aiosqlite.Connection._execute, PasswordHasher.verify
+
+    async def noted(connection: aiosqlite.Connection, function: Any, *args: Any, **options: Any) -> Any:
+        asked.append(args[0] if args else function.__name__)
+        return await execute(connection, function, *args, **options)
+
+    def noted_too(hasher: PasswordHasher, stored: str, password: str) -> bool:
+        asked.append(extract_parameters(stored))
+        return verify(hasher, stored, password)
+
+    monkeypatch.setattr(aiosqlite.Connection, "_execute", noted)
+    monkeypatch.setattr(PasswordHasher, "verify", noted_too)
+    seen = {}
+    for name, password in (("Alice", WRONG), ("Eve", PASSWORD), ("Bob", PASSWORD), ("Dave", PASSWORD)):
+        await guess(app, name, password)
+        seen[name] = asked.copy()
+        asked.clear()
+
+    assert len(seen["Alice"]) > 5
+    assert [seen[name] for name in ("Eve", "Bob", "Dave")] == [seen["Alice"]] * 3
 
 
 @pytest.mark.requirement("6.3.8", "C1")
