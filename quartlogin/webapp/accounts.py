@@ -64,10 +64,15 @@ class Accounts:
             Overloaded: Too many are being checked; it was not looked at, and not counted.
             SecondStepFailed: The password was right; whether that is enough could not be found out, and is not counted.
         """
-        credentials = await self.store.users.find_credentials(name_key(username) or "")
-        name_hash = self._hash_of_name(username)
+        key = name_key(username)
+        credentials = await self.store.users.find_credentials(key or "")
+        name_hash = self._hash_of_name(
+            username if key is None else key
+        )  # one tally for all spellings, as accounts have
         account = f"name:{name_hash}" if credentials is None else name_of_user(credentials.user.id)
         browser = self.known_browsers.browser_that_knows(account)
+        if browser is not None and credentials is not None:
+            browser = f"{browser}:{credentials.user.epoch}"  # with another password, its tally begins anew
         with self.passwords.place():
             with self._telling_of_refusal(name_hash=name_hash):
                 attempt = await self.throttle.sign_in(account, browser, where()[0])

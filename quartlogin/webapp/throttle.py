@@ -121,7 +121,7 @@ class Throttle:
 
         Args:
             account: Whose: from `name_of_user`, or something else for a name that nobody has.
-            browser: The id of a browser that signed in to this account before.
+            browser: What its tally is called, if it is a browser that signed in to this account before.
             address: Where it comes from.
 
         Raises:

@@ -9,7 +9,9 @@ from random import Random
 from typing import Any
 from unicodedata import normalize
 
+import aiosqlite
 import pytest
+from argon2 import PasswordHasher, extract_parameters
 from quart import Quart
 
 import quartlogin.webapp
@@ -517,6 +519,37 @@ async def test_whatever_is_wrong_the_answer_is_the_same(app: Quart, alice: str, 
 
 
 @pytest.mark.requirement("6.3.8", "C1")
+async def test_whatever_is_wrong_the_database_is_asked_the_same_and_one_password_is_checked(
+    app: Quart, alice: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("Bob", "Dave"):
+        await add_user(app, name)
+    await set_active(app, "bob", active=False)
+    run_sql(database, "UPDATE users SET password_expires_at = 1 WHERE username = 'Dave'")
+    asked: list[Any] = []
+    execute, verify = aiosqlite.Connection._execute, PasswordHasher.verify
+
+    async def noted(connection: aiosqlite.Connection, function: Any, *args: Any, **options: Any) -> Any:
+        asked.append(args[0] if args else function.__name__)
+        return await execute(connection, function, *args, **options)
+
+    def noted_too(hasher: PasswordHasher, stored: str, password: str) -> bool:
+        asked.append(extract_parameters(stored))
+        return verify(hasher, stored, password)
+
+    monkeypatch.setattr(aiosqlite.Connection, "_execute", noted)
+    monkeypatch.setattr(PasswordHasher, "verify", noted_too)
+    seen = {}
+    for name, password in (("Alice", WRONG), ("Eve", PASSWORD), ("Bob", PASSWORD), ("Dave", PASSWORD)):
+        await guess(app, name, password)
+        seen[name] = asked.copy()
+        asked.clear()
+
+    assert len(seen["Alice"]) > 5
+    assert [seen[name] for name in ("Eve", "Bob", "Dave")] == [seen["Alice"]] * 3
+
+
+@pytest.mark.requirement("6.3.8", "C1")
 async def test_throttled_names_get_the_same_answer_whoever_they_are(app: Quart, alice: str, now: list[float]) -> None:
     await add_user(app, "Bob")
     await set_active(app, "bob", active=False)
@@ -527,6 +560,20 @@ async def test_throttled_names_get_the_same_answer_whoever_they_are(app: Quart, 
 
     assert {page.status for page in pages.values()} == {429}
     assert len({comparable(page, name) for name, page in pages.items()}) == 1
+
+
+@pytest.mark.requirement("6.3.8")
+@pytest.mark.parametrize("spelling", ["ALICE", "alice", " Alice ", "Ａlice", "aLICE"])
+async def test_a_name_in_another_spelling_does_not_tell_by_its_delay_whether_it_is_an_accounts(
+    app: Quart, alice: str, spelling: str
+) -> None:
+    other = spelling.translate(str.maketrans("AaＡ", "EeＥ"))
+    for _ in range(5):
+        await guess(app, "Alice"), await guess(app, "Elice")
+
+    known, unknown = await guess(app, spelling), await guess(app, other)
+
+    assert (known.status, unknown.status) == (429, 429)
 
 
 def comparable(page: Page, name: str) -> str:

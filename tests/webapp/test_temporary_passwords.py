@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,6 +90,15 @@ def test_a_temporary_password_is_as_long_as_every_other_and_never_made_twice(min
     assert len(made) == 100
     assert {len(password) >= max(min_length, 23) for password in made} == {True}
     assert max(len(password) for password in made) <= 1024
+
+
+@pytest.mark.requirement("6.4.1")
+def test_the_docs_say_for_how_long_it_is_good() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "application.md").read_text(encoding="utf-8")
+    hours = re.search(r"It is good for one sign-in within (\d+) hours", page)
+
+    assert hours is not None
+    assert int(hours[1]) * 3600 == LIFETIME
 
 
 def test_a_password_is_either_made_or_given(database: str) -> None:

@@ -332,6 +332,25 @@ async def test_after_a_hundred_failures_in_a_row_no_password_of_a_strangers_is_l
     assert (await guess(app, password="another staple, another horse")).status == 302
 
 
+@pytest.mark.requirement("N13")
+async def test_after_a_hundred_failures_of_a_known_browser_another_password_lets_it_in_again(
+    app: Quart, alice: str, now: list[float], database: str
+) -> None:
+    owner = Visitor(app.test_client())
+    await owner.sign_in("Alice")
+    await owner.sign_out()
+    for _ in range(MOST_FAILURES):
+        now[0] += LONGEST_DELAY
+        assert (await owner.sign_in("Alice", WRONG)).status == 400
+    now[0] += 30 * LONGEST_DELAY
+    assert (await owner.sign_in("Alice")).status == 429
+
+    command = ["user", "set-password", "alice", "--password-stdin", "--database", database]
+    await asyncio.to_thread(CliRunner().invoke, main, command, input="another staple, another horse\n")
+
+    assert (await owner.sign_in("Alice", "another staple, another horse")).status == 302
+
+
 async def test_a_database_that_fails_while_attempts_are_counted_is_a_503_and_no_hash(
     app: Quart, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

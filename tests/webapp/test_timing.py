@@ -172,7 +172,7 @@ async def test_eight_who_ask_at_once_learn_no_more(quick: Quart) -> None:
         [status] = set(await asyncio.gather(*(attempt(name) for attempt in clients)))
         return status
 
-    assert await differs(attempts, "Known", 75, 0.0005, 0.05) == ""
+    assert await differs(attempts, "Known", 60, 0.0005, 0.1) == ""
 
 
 async def test_the_stopwatch_would_notice_a_hash_that_is_missing(
