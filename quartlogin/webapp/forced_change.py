@@ -13,6 +13,7 @@ _OPEN: Final = frozenset(
         "password.change",
         "sign_in.reauthenticate",  # which the change may ask for
         "sign_in.logout",
+        "sign_in.home",  # which sees to it by itself, after its template has asked who is there
         "health.healthz",
         "health.readyz",
         "files.favicon",
@@ -27,21 +28,22 @@ def lead_to_change(app: Quart) -> None:
     """Have whoever must change the password led to the page that does it, from everywhere else."""
 
     async def lead() -> ResponseReturnValue | None:
-        if request.endpoint in _OPEN or not await _must_change():
+        if request.endpoint in _OPEN or not await must_change():
             return None
         if "Authorization" in request.headers or prefers_json():
             return _problem()
         return redirect(url_for("password.change"))
 
     async def refuse() -> None:
-        if await _must_change():
+        if await must_change():
             abort(403)
 
     app.before_request(lead)
     app.before_websocket(refuse)
 
 
-async def _must_change() -> bool:
+async def must_change() -> bool:
+    """Tell whether whoever sent this request is signed in and has to change the password first."""
     user = await current_user
     return bool(user.is_authenticated and user.must_change_password)
 

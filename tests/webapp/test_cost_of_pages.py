@@ -12,7 +12,9 @@ from itsdangerous import Signer
 from quart import Quart
 from quart.testing import QuartClient
 
+from quartlogin import UserNotLoadedError, current_user
 from quartlogin.webapp.services import services_of
+from quartlogin.webapp.views import sign_in
 from visitors import PASSWORD, Visitor
 
 #: What Quart itself does for each request, whatever the page: it signs nothing, and hops nowhere.
@@ -73,6 +75,24 @@ async def test_the_home_page_of_somebody_signed_in_is_one_trip_and_nothing_else(
     await signed_in.get("/")
 
     assert done == {"trips": 1}
+
+
+async def test_the_home_page_finds_out_who_is_there_when_its_template_asks(
+    signed_in: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    render, began = sign_in.render_template, []
+
+    async def watch(name: str) -> str:
+        with pytest.raises(UserNotLoadedError):
+            bool(current_user)
+        began.append(name)
+        return await render(name)
+
+    monkeypatch.setattr(sign_in, "render_template", watch)
+    page = await signed_in.get("/")
+
+    assert began == ["home.html"]
+    assert "Hello, Alice." in page.text
 
 
 async def test_a_cookie_is_verified_when_it_is_seen_first(app: Quart, signed_in: Visitor, done: Counter[str]) -> None:

@@ -6,6 +6,7 @@ from quart.typing import ResponseReturnValue
 from quartlogin import LoginRefused, confirm_login, current_user, login_required, login_user, logout_user
 
 from ..accounts import BreachedPassword
+from ..forced_change import must_change
 from ..forms import LoginForm, LogoutForm, ReauthenticationForm, RegistrationForm
 from ..headers import CLEAR_SITE_DATA
 from ..services import services
@@ -24,7 +25,8 @@ BREACHED = "This password is known from a breach, so it is guessed first: choose
 @blueprint.get("/")
 async def home() -> ResponseReturnValue:
     """Greet whoever is there."""
-    return await render_template("home.html")
+    page = await render_template("home.html")
+    return redirect(url_for("password.change")) if await must_change() else page
 
 
 @blueprint.route("/login", methods=["GET", "POST"])
