@@ -30,7 +30,7 @@ def install(app: Quart, journal: Journal) -> None:
 class QuietQuart(Quart):
     """Quart, but for the line that it logs of a fault: the address in it could have line ends of its own."""
 
-    def log_exception(self, *arguments: Any) -> None:
+    def log_exception(self, *arguments: Any, **_: Any) -> None:
         """Log a fault with its traceback and the page that it happened on.
 
         Args:
