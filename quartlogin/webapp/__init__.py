@@ -64,6 +64,7 @@ def create_app(**settings: Any) -> Quart:
         BODY_TIMEOUT=_LONGEST_WAIT_FOR_A_BODY,
         TEMPLATES_AUTO_RELOAD=False,
     )
+    app.url_map.merge_slashes = False  # it would redirect to whatever host the request names
     app.session_interface = SignedSessionInterface()
     _join(app, chosen)
     _add_pages(app, chosen)
