@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from quart import Quart
@@ -67,6 +68,7 @@ def create_app(hooks: Hooks | None = None, **settings: Any) -> Quart:
         BODY_TIMEOUT=_LONGEST_WAIT_FOR_A_BODY,
         TEMPLATES_AUTO_RELOAD=False,
     )
+    app.url_map.merge_slashes = False  # it would redirect to whatever host the request names
     app.session_interface = SignedSessionInterface(on_refused=refused.session_refused)
     _join(app, chosen, hooks or Hooks())
     _add_pages(app, chosen)
@@ -106,7 +108,9 @@ def _join(app: Quart, settings: Settings, hooks: Hooks) -> None:
     login_manager.user_loader(logins.find)
     throttle = Throttle(store, settings.login_failures_per_account, settings.login_failures_per_address)
     known_browsers = KnownBrowsers(
-        [*reversed(settings.secret_key_fallbacks), settings.secret_key or ""], is_secure=settings.trusted_proxies > 0
+        [*reversed(settings.secret_key_fallbacks), settings.secret_key or ""],
+        is_secure=settings.trusted_proxies > 0,
+        tell=partial(journal.note, "browser_refused"),
     )
     accounts = Accounts(store, passwords, logins, journal, throttle, known_browsers, hooks, _log_key(settings))
     services.install(app, services.Services(settings, store, accounts, logins, live_pages, login_manager))

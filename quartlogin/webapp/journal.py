@@ -58,6 +58,7 @@ LOGGED_ONLY: Final = {
     "session_refused": "A session cookie was not one of ours, or has expired",
     "remember_refused": "A “keep me signed in” cookie was not one of ours, or has expired",
     "bearer_refused": "An API token was not one of ours, has expired or was revoked",
+    "browser_refused": "The cookie of a browser that knows an account was not one of ours, or has expired",
     "next_refused": "A page to come back to was not one of this site",
     "overloaded": "A password was not looked at, because too many others were waiting",
     "database_unavailable": "A request could not be answered, because the database does not",

@@ -6,6 +6,7 @@ opens nothing: it gives the browser a tally of its own failures, apart from the 
 
 import hmac
 import json
+from collections.abc import Callable
 from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Any, Final
@@ -28,9 +29,11 @@ class KnownBrowsers:
     Args:
         keys: The secret keys, the one that signs last.
         is_secure: Whether the service is only reached over https.
+        tell: Called when a cookie is none of ours.
     """
 
-    def __init__(self, keys: list[str], *, is_secure: bool) -> None:
+    def __init__(self, keys: list[str], *, is_secure: bool, tell: Callable[[], None]) -> None:
+        self._tell = tell
         self._signer = URLSafeTimedSerializer(
             keys, salt=_SALT, serializer=json, signer_kwargs={"digest_method": sha256, "key_derivation": "hmac"}
         )
@@ -43,6 +46,8 @@ class KnownBrowsers:
             account: Anything that stands for one account, and that nobody can guess.
         """
         browser, known = self._read()
+        if not known and self._cookie():
+            self._tell()
         return browser if any(hmac.compare_digest(one, _hash(browser, account)) for one in known) else None
 
     def remember(self, account: str) -> None:
@@ -68,7 +73,7 @@ class KnownBrowsers:
 
     def _read(self) -> tuple[str, list[str]]:
         """Return the browser's id, a new one if need be, and the hashes of the accounts that it knows."""
-        cookie = request.cookies.get(self._name(), "") if has_request_context() else ""
+        cookie = self._cookie()
         try:
             payload = self._signer.loads(cookie if len(cookie) <= _LONGEST else "", max_age=_LIFETIME)
         except (BadData, ValueError, RecursionError):
@@ -77,6 +82,9 @@ class KnownBrowsers:
             case [str(browser), *known] if all(isinstance(one, str) and one.isascii() for one in known):
                 return browser, known
         return token_urlsafe(_ID_BYTES), []
+
+    def _cookie(self) -> str:
+        return request.cookies.get(self._name(), "") if has_request_context() else ""
 
     def _name(self) -> str:
         return f"__Host-{_NAME}" if self._is_secure or request.is_secure else _NAME

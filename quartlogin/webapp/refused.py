@@ -34,9 +34,13 @@ def session_refused() -> None:
 class QuietQuart(Quart):
     """Quart, but for the line that it logs of a fault: the address in it could have line ends of its own."""
 
-    def log_exception(self, exception_info: Any) -> None:
-        """Log a fault with its traceback and the page that it happened on."""
-        self.logger.error("A request could not be answered: %s", route(), exc_info=exception_info)
+    def log_exception(self, *arguments: Any, **_: Any) -> None:
+        """Log a fault with its traceback and the page that it happened on.
+
+        Args:
+            arguments: The last one is what `sys.exc_info()` gave; Quart 0.23 has its context before it.
+        """
+        self.logger.error("A request could not be answered: %s", route(), exc_info=arguments[-1])
 
 
 class _Watch:

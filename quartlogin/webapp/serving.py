@@ -2,13 +2,14 @@
 
 import asyncio
 import signal
+import socket
 import warnings
 from logging import INFO, Formatter, StreamHandler, getLogger
 from multiprocessing import connection, get_context
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from hypercorn.asyncio import serve
-from hypercorn.config import Config
+from hypercorn.config import Config, Sockets
 from hypercorn.typing import Framework
 
 from . import create_app
@@ -19,6 +20,8 @@ from .services import services_of
 LARGEST_HEAD: Final = 16 * 1024
 #: Seconds from the begin of a connection, or from the last answer, until the head of a request has arrived.
 LONGEST_WAIT_FOR_A_HEAD: Final = 5
+#: Seconds that a client may leave what we have sent unread, or unanswered because it is gone.
+LONGEST_WAIT_FOR_A_READER: Final = 10
 #: Connections that wait to be accepted.
 BACKLOG: Final = 512
 #: Bytes of a websocket's message: ours only tell, and hear nothing.
@@ -28,9 +31,21 @@ _PATIENCE: Final = 4  # seconds for open requests and websockets to end, once we
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
+class _Config(Config):
+    """Hypercorn's configuration, whose sockets give up a client that does not read its answers."""
+
+    def create_sockets(self) -> Sockets:
+        """Open what is to be listened to; connections have the option of the socket that accepts them."""
+        sockets = super().create_sockets()
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+            for one in sockets.insecure_sockets:
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, LONGEST_WAIT_FOR_A_READER * 1000)
+        return sockets
+
+
 def config_for(bind: list[str], workers: int) -> Config:
     """Return what Hypercorn is to do, with bounds to whatever a client can make it keep."""
-    config = Config()
+    config = _Config()
     config.bind = bind
     config.workers = workers
     config.include_server_header = False
@@ -79,6 +94,7 @@ def _show_audit_log() -> None:
 
 async def _serve(config: Config) -> None:
     app, stop = create_app(), asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(_log_but_for_lost_clients)
     for number in _STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
@@ -97,6 +113,12 @@ async def _serve(config: Config) -> None:
         await app.shutdown()
         return
     await serving
+
+
+def _log_but_for_lost_clients(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what nobody has caught; that a connection ends by itself is no fault of ours, and would fill the log."""
+    if not ("transport" in context and isinstance(context.get("exception"), ConnectionError | TimeoutError)):
+        loop.default_exception_handler(context)
 
 
 def _serve_in_processes(config: Config) -> int:

@@ -47,12 +47,7 @@ class WellFormedRequests:
         """Serve one connection, or refuse it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-        elif (
-            _is_spoken_well(scope)
-            and _has_well_formed_host(scope)
-            and self._is_for_us(scope)
-            and _has_well_formed_target(scope)
-        ):
+        elif _is_well_formed(scope) and self._is_for_us(scope):
             await self._app({**scope, "headers": [*_sensible_headers(scope["headers"])]}, receive, send)
         else:
             self._tell(scope)
@@ -84,8 +79,10 @@ async def _answer(send: Any, status: int, body: bytes, *more: tuple[bytes, bytes
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _is_spoken_well(scope: Any) -> bool:
-    return not (_is_other_version(scope) or _ends_in_two_places(scope))
+def _is_well_formed(scope: Any) -> bool:
+    if _is_other_version(scope) or _ends_in_two_places(scope):
+        return False
+    return _has_well_formed_host(scope) and _has_well_formed_target(scope)
 
 
 def _is_other_version(scope: Any) -> bool:
