@@ -20,11 +20,17 @@ from .remember import update_cookie
 from .state import state_of_request
 
 
-async def before_view() -> Any:
-    """Remember which loop serves this request, for the threads that it may start; load and guard if so configured."""
+async def before_websocket() -> Any:
+    """Leave the cookies out that a page of another site has sent; the rest is as before a view."""
     state = state_of_request()
     if state is not None and is_foreign_websocket():
         state.login_id, state.fresh = None, False
+    return await before_view()
+
+
+async def before_view() -> Any:
+    """Remember which loop serves this request, for the threads that it may start; load and guard if so configured."""
+    state_of_request()
     manager = current_manager()
     if manager.require_login and _is_guarded():
         answer = await turn_away_visitors()

@@ -8,7 +8,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import remember, session, signals, tokens
 from .config import session_protection
@@ -19,6 +19,9 @@ from .flask_login import fingerprint, older_fingerprints
 from .origins import is_foreign_websocket
 from .records import Login
 from .state import UserState
+
+if TYPE_CHECKING:
+    from .manager import LoginManager
 
 
 async def find_user(state: UserState) -> Any:
@@ -31,7 +34,7 @@ async def find_user(state: UserState) -> Any:
     manager = current_manager()
     manager.check_loaders()
     bearer = state.bearer
-    user = await (_from_cookies(state) if bearer is None else _from_bearer_token(state, bearer))
+    user = await (_from_cookies(state, manager) if bearer is None else _from_bearer_token(state, bearer))
     return manager.anonymous_user() if user is None else user
 
 
@@ -73,21 +76,21 @@ async def _ask(state: UserState, question: Callable[[], Awaitable[Any]]) -> Any:
     return user
 
 
-async def _from_cookies(state: UserState) -> Any:
+async def _from_cookies(state: UserState, manager: "LoginManager[Any]") -> Any:
     if is_foreign_websocket():
         return None  # another site's page opened it, and the browser added our cookies
-    if not await _protect(state):
+    if not await _protect(state, manager):
         return None
-    user = await _from_session(state)
+    user = await _from_session(state, manager)
     if user is None:
         user = await _from_remember_cookie(state)
     return await _from_request(state) if user is None else user
 
 
-async def _protect(state: UserState) -> bool:
+async def _protect(state: UserState, manager: "LoginManager[Any]") -> bool:
     """Hold the session against the browser it was begun in; returns whether it counts."""
-    mode = session_protection(current_manager().session_protection)
-    if mode is None or session.user_id(also_numbers=True) is None or _is_same_browser():
+    mode = session_protection(manager.session_protection)
+    if mode is None or session.user_id(also_numbers=True) is None or _is_same_browser(manager):
         return True
     counts = mode == "basic" or session.is_permanent()
     state.fresh = False
@@ -103,15 +106,14 @@ async def _protect(state: UserState) -> bool:
     return counts
 
 
-def _is_same_browser() -> bool:
+def _is_same_browser(manager: "LoginManager[Any]") -> bool:
     ours = fingerprint()
     if session.is_from([ours]):
         return True
-    return current_manager().import_flask_login and session.is_from([*older_fingerprints()])
+    return manager.import_flask_login and session.is_from([*older_fingerprints()])
 
 
-async def _from_session(state: UserState) -> Any:
-    manager = current_manager()
+async def _from_session(state: UserState, manager: "LoginManager[Any]") -> Any:
     user_id = session.user_id(also_numbers=manager.import_flask_login)
     if user_id is None:
         return None

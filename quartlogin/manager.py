@@ -105,7 +105,7 @@ class LoginManager(Generic[UserT]):
         config.check_names(app)
         extension.install(app, self)
         app.before_request_funcs.setdefault(None, []).insert(0, gate.before_view)
-        app.before_websocket_funcs.setdefault(None, []).insert(0, gate.before_view)
+        app.before_websocket_funcs.setdefault(None, []).insert(0, gate.before_websocket)
         # These run in reverse order: the first of the list is the last to run, and another part of the app may look at
         # the user in one of its own.
         app.after_request_funcs.setdefault(None, []).insert(0, gate.after_view)

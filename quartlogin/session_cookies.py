@@ -21,6 +21,8 @@ class Verified(NamedTuple):
     contents: Any
     #: Seconds since 1970.
     signed_at: int
+    #: Whether nothing in it can be changed.
+    is_flat: bool
 
 
 class SessionCookies:
@@ -48,19 +50,18 @@ class SessionCookies:
             BadData: The signature or the age is wrong.
             Exception: Whatever a payload that is no session makes the serializer raise.
         """
-        contents, signed_at = self._verify_once(cookie)
+        contents, signed_at, is_flat = self._verify_once(cookie)
         age = int(time.time()) - signed_at
         if not 0 <= age <= max_age:
             raise SignatureExpired(f"The cookie is {age} seconds old.")
-        if type(contents) is dict and _SCALARS.issuperset(map(type, contents.values())):
-            return contents
-        return deepcopy(contents)  # lists and the like are not to be shared
+        return contents if is_flat else deepcopy(contents)  # lists and the like are not to be shared
 
     def _verify(self, cookie: str) -> Verified:
         if not _is_canonical(cookie):
             raise BadData("The signature is spelled in another way than it was written.")
         contents, signed_at = self.serializer.loads(cookie, max_age=_ANY_AGE, return_timestamp=True)
-        return Verified(contents, int(signed_at.timestamp()))
+        is_flat = type(contents) is dict and _SCALARS.issuperset(map(type, contents.values()))
+        return Verified(contents, int(signed_at.timestamp()), is_flat)
 
 
 def _is_canonical(cookie: str) -> bool:

@@ -12,6 +12,11 @@ RESOLUTION: Final = 60
 _log = getLogger(__name__)
 
 
+def is_due(seen_at: int, now: int) -> bool:
+    """Tell whether what was written last is too old for a login that is seen now; both in seconds since 1970."""
+    return now - seen_at >= RESOLUTION
+
+
 class LastSeen:
     """Collects the logins that were seen, and writes them beside the requests, as many at once as there are."""
 
@@ -29,7 +34,7 @@ class LastSeen:
             seen_at: What was written last: seconds since 1970.
             now: Seconds since 1970.
         """
-        if now - seen_at < RESOLUTION or id_hash in self._waiting:
+        if not is_due(seen_at, now) or id_hash in self._waiting:
             return
         self._waiting[id_hash] = Seen(id_hash, user_id, now)
         if self._writing is None or self._writing.done():

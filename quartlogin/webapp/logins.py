@@ -16,7 +16,7 @@ from quart import has_request_context, request
 from quartlogin import Login, LoginManager, LoginRefused, hash_of_secret, login_id, login_secret_hash
 
 from .journal import Journal, where
-from .last_seen import LastSeen
+from .last_seen import LastSeen, is_due
 from .remember_secrets import Secrets
 from .store import Conflict, Event, Kind, LoginRow, NewLogin, RememberedLogin, Store, Transaction, User
 
@@ -123,7 +123,7 @@ class StoredLogins:
             return None
         if found.secrets and not await self._came_with_what_counts(id_hash, found.secrets, now):
             return None
-        if is_visit():
+        if is_due(found.seen_at, now) and is_visit():
             self.last_seen.note(id_hash, user_id, found.seen_at, now)
         return found.user
 

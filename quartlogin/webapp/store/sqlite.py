@@ -77,7 +77,7 @@ class SQLiteDatabase:
 
     async def read(self, statement: str, *values: Any) -> list[Row]:
         try:
-            return await _run(_opened(self._reader), statement, values)
+            return [*await _opened(self._reader).execute_fetchall(statement, _named(values))]
         except _EXPECTED as error:
             raise _translated(error) from error
 
