@@ -66,6 +66,12 @@ def former_keys(app: Quart) -> list[Any]:
     return list(fallbacks)
 
 
+def session_lifetime(app: Quart) -> int:
+    """Return for how many seconds a session cookie is good: `PERMANENT_SESSION_LIFETIME`, a timedelta or seconds."""
+    lifetime = app.config["PERMANENT_SESSION_LIFETIME"]
+    return int(lifetime.total_seconds() if isinstance(lifetime, timedelta) else lifetime)
+
+
 def session_protection(otherwise: str | None) -> str | None:
     """Return the mode of session protection: what the app has configured, or else `LoginManager.session_protection`.
 

@@ -17,7 +17,7 @@ from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from .caching import mark_private, vary_on
-from .config import former_keys
+from .config import former_keys, session_lifetime
 from .connection import current_connection
 from .session_cookies import SessionCookies
 from .unpacking import SparingSerializer
@@ -154,7 +154,7 @@ def _read(app: Quart, cookies: SessionCookies, cookie: str) -> tuple[dict[str, A
     if len(cookie) > _LONGEST_COOKIE:
         return None, []
     try:
-        contents = cookies.read(cookie, int(app.permanent_session_lifetime.total_seconds()))
+        contents = cookies.read(cookie, session_lifetime(app))
     except BadData:
         return None, []
     except Exception as error:  # whatever a payload that is no session makes the JSON tags raise
