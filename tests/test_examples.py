@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES, DOCS = ROOT / "examples", ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 MOVED = ["flask_login", "quart_auth"]
-KEY = "a key for the examples' tests"
+KEY = "a key for the tests of examples and pages"
 
 #: What mypy and pyright are shown. Flask-Login has no types, so what moves from it has none either.
 TYPED = [ROOT / "tests" / "typing_uses.py", *sorted(EXAMPLES.glob("*.py"))]
@@ -311,7 +311,9 @@ def run(page: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_python_block_of_a_page_runs(page: Path) -> None:
+def test_every_python_block_of_a_page_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUARTLOGIN_SECRET_KEY", KEY)  # as whoever copies a block has one
+
     assert run(page)
 
 

@@ -61,7 +61,7 @@ def texts_of(tree: ast.AST) -> list[str]:
 @pytest.mark.requirement("11.2.1", "11.3.1", "11.3.2")
 def test_cryptography_comes_from_five_known_libraries_and_nothing_is_encrypted() -> None:
     known = {"argon2", "itsdangerous", "quart_auth", "hmac", "hashlib", "secrets"}
-    others = {"cryptography", "Crypto", "nacl", "ssl", "jwt", "jose", "authlib", "bcrypt", "passlib", "zlib", "crypt"}
+    others = {"cryptography", "Crypto", "nacl", "ssl", "jwt", "jose", "authlib", "bcrypt", "passlib", "crypt"}
 
     used = set().union(*(imported_by(tree) for tree in TREES.values()))
 
@@ -270,6 +270,7 @@ async def test_a_key_is_replaced_without_anybody_noticing_and_a_dropped_one_coun
 @pytest.mark.requirement("13.3.1", "13.2.3")
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_no_module_has_a_key_in_it(path: Path) -> None:
+    harmless = {"abcdefghjkmnpqrstuvwxyz23456789"}  # the letters of temporary passwords
     published = {"192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf", "5f352379324c22463451387a0aec5d2f"}
 
     random_looking = {
@@ -278,7 +279,7 @@ def test_no_module_has_a_key_in_it(path: Path) -> None:
         if re.fullmatch(r"[A-Za-z0-9_+/=-]{24,}", text) and len(set(text)) >= 10 and re.search(r"\d", text)
     }
 
-    assert random_looking <= published  # those are refused as keys
+    assert random_looking <= harmless | published  # those are refused as keys
 
 
 @pytest.mark.requirement("13.3.1", "13.2.3")

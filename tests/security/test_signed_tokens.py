@@ -93,7 +93,9 @@ async def is_form_token_taken(app: Quart, session: str, token: str) -> bool:
 
 
 async def is_browser_known(app: Quart, cookie: str, user_id: str) -> bool:
-    browsers = KnownBrowsers([*reversed(app.config["SECRET_KEY_FALLBACKS"]), app.secret_key], is_secure=False)
+    browsers = KnownBrowsers(
+        [*reversed(app.config["SECRET_KEY_FALLBACKS"]), app.secret_key], is_secure=False, tell=lambda: None
+    )
     async with app.test_request_context("/", headers=header_of({BROWSER: cookie})):
         return browsers.browser_that_knows(name_of_user(user_id)) is not None
 
@@ -432,7 +434,7 @@ async def test_the_known_browsers_cookie_that_these_tests_forge_would_count(app:
     known = sha256(b"browser:user:somebody").hexdigest()[:32]
 
     async with app.test_request_context("/", headers=header_of({BROWSER: like_a_known_browsers(["browser", known])})):
-        assert KnownBrowsers([KEY], is_secure=False).browser_that_knows("user:somebody") == "browser"
+        assert KnownBrowsers([KEY], is_secure=False, tell=lambda: None).browser_that_knows("user:somebody") == "browser"
 
 
 @pytest.mark.requirement("V22")
@@ -440,7 +442,7 @@ async def test_the_known_browsers_cookie_that_these_tests_forge_would_count(app:
 @settings(max_examples=200, deadline=None)
 async def test_a_known_browsers_cookie_that_is_signed_and_odd_inside_is_never_an_error(payload: Any) -> None:
     app = Quart("one")
-    browsers = KnownBrowsers([KEY], is_secure=False)
+    browsers = KnownBrowsers([KEY], is_secure=False, tell=lambda: None)
     cookie = like_a_known_browsers(payload)
 
     async with app.test_request_context("/", headers=header_of({BROWSER: cookie})):

@@ -44,6 +44,8 @@ class Gathering(Generic[QuestionT, AnswerT]):
         self._at_once = at_once
         self._most = most
         self._asking = 0
+        #: Whether the last statement was for more than one.
+        self._is_crowded = False
         self._waiting: deque[_Waiting] = deque()
 
     async def ask(self, question: QuestionT) -> AnswerT:
@@ -73,8 +75,12 @@ class Gathering(Generic[QuestionT, AnswerT]):
             raise
 
     async def _ask_for_all(self, question: QuestionT) -> AnswerT:
-        others = self._next(self._most - 1)
+        others: list[_Waiting] = []
         try:
+            if self._is_crowded:  # those who will ask in this turn of the event loop are asked for, too
+                await asyncio.sleep(0)
+            others += self._next(self._most - 1)
+            self._is_crowded = bool(others)
             answer, *answers = await self._ask_all([question, *(other.question for other in others)])
         except Exception as error:
             _tell(others, [_Failed(error)] * len(others))
