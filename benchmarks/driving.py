@@ -48,7 +48,8 @@ def asks(app: Any, path: str, cookies: Sequence[str] = ("",)) -> Ask:
     scopes = cycle([_scope(path, cookie) for cookie in cookies])
 
     async def ask() -> None:
-        await app({**next(scopes)}, _nothing_more_to_say(), _do_not_listen)
+        exchange = _Exchange()
+        await app({**next(scopes)}, exchange.receive, exchange.send)
 
     return ask
 
@@ -57,10 +58,8 @@ async def page(app: Any, path: str, cookie: str = "") -> str:
     """Return what an app answers, from its first line to its last."""
     told: list[Any] = []
 
-    async def listen(message: Any) -> None:
-        told.append(message)
-
-    await app(_scope(path, cookie), _nothing_more_to_say(), listen)
+    exchange = _Exchange(told)
+    await app(_scope(path, cookie), exchange.receive, exchange.send)
     return b"".join(message.get("body", b"") for message in told).decode()
 
 
@@ -156,16 +155,23 @@ async def _ask_for_all(ask: Ask, left: Iterable[int]) -> None:
         await ask()
 
 
-def _nothing_more_to_say() -> Callable[[], Awaitable[Any]]:
-    messages = iter([{"type": "http.request", "body": b"", "more_body": False}])
+class _Exchange:
+    """One request and its answer, as a server passes them on: it hangs up when the answer is complete."""
 
-    async def receive() -> Any:
-        for message in messages:
-            return message
-        return await asyncio.get_running_loop().create_future()  # until the app has answered
+    def __init__(self, told: list[Any] | None = None) -> None:
+        self._told = told
+        self._is_asked = False
+        self._end: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-    return receive
+    async def receive(self) -> Any:
+        if self._is_asked:
+            return await self._end
+        self._is_asked = True
+        return {"type": "http.request", "body": b"", "more_body": False}
 
-
-async def _do_not_listen(message: Any) -> None:
-    """Take what the app answers."""
+    async def send(self, message: Any) -> None:
+        if self._told is not None:
+            self._told.append(message)
+        is_last = message["type"] == "http.response.body" and not message.get("more_body")
+        if is_last and not self._end.done():
+            self._end.set_result({"type": "http.disconnect"})

@@ -101,12 +101,9 @@ class FuzzedApp:
         self._folder.cleanup()
 
     async def _serve(self, scope: dict[str, Any], body: bytes) -> Answer:
-        answer, left = Answer(), [{"type": "http.request", "body": body, "more_body": False}]
-
-        async def receive() -> dict[str, Any]:
-            if left:
-                return left.pop()
-            return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]  # never comes
+        answer: Answer = Answer()
+        to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        to_app.put_nowait({"type": "http.request", "body": body, "more_body": False})
 
         async def send(message: Any) -> None:
             if message["type"] == "http.response.start":
@@ -114,8 +111,10 @@ class FuzzedApp:
                 answer.status, answer.headers = message["status"], list(message["headers"])
             elif message["type"] == "http.response.body":
                 answer.body += message.get("body", b"")
+                if not message.get("more_body"):
+                    to_app.put_nowait({"type": "http.disconnect"})  # some versions of Quart wait for it
 
-        await self.app(scope, receive, send)  # type: ignore[arg-type]  # a scope as servers make it
+        await self.app(scope, to_app.get, send)  # type: ignore[arg-type]  # a scope as servers make it
         return answer
 
     def _new_stranger(self) -> Sender:

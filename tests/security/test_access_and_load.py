@@ -22,6 +22,8 @@ from servers import SCRIPTS, Server, free_port, running
 from sockets import open_socket
 from visitors import KEY, PASSWORD, Visitor, add_user, set_active
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = [

@@ -10,6 +10,8 @@ from quartlogin.webapp.services import services_of
 from quartlogin.webapp.throttle import TooManyAttempts
 from visitors import PASSWORD, Visitor, add_user
 
+pytestmark = pytest.mark.alone
+
 MEGABYTE = 1024 * 1024
 
 

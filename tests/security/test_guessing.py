@@ -89,6 +89,7 @@ async def test_a_password_that_is_too_long_is_never_hashed(
 
 
 @pytest.mark.requirement("C11")
+@pytest.mark.alone
 async def test_a_hash_takes_less_than_a_second() -> None:
     passwords, took = Passwords(), []
     stored = await passwords.hash(PASSWORD)

@@ -20,6 +20,8 @@ from quartlogin.webapp.store import postgres, sqlite
 from servers import SCRIPTS, Server, free_port, running
 from visitors import KEY
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 TABLE = dict(
     re.findall(r"^\| ([a-z][^|]+) \| (\d+) \|", (ROOT / "docs" / "deploying.md").read_text("utf-8"), re.MULTILINE)

@@ -45,6 +45,7 @@ async def test_a_page_of_somebody_signed_in_is_one_round_trip(app: Quart, visito
 
 @pytest.mark.requirement("13.1.2", "13.1.3", "13.2.6")
 @on_postgresql
+@pytest.mark.alone
 async def test_an_exhausted_pool_is_unavailable_in_bounded_time_and_heals(opened: PostgresDatabase) -> None:
     let_go, held = asyncio.Event(), [asyncio.Event() for _ in range(10)]
 

@@ -27,6 +27,8 @@ from quartlogin.webapp.store.users import Users
 from servers import Postgres, postgres, postgres_binaries, standby_of
 from visitors import KEY, Visitor, with_cheap_hashes
 
+pytestmark = pytest.mark.alone
+
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 

@@ -24,6 +24,8 @@ from quartlogin.webapp.services import services_of
 from quartlogin.webapp.throttle import Throttle
 from visitors import CHEAP, KEY, Visitor, add_user, set_active
 
+pytestmark = pytest.mark.alone
+
 WARM_UP = 10  # pairs
 RESAMPLES = 1000
 #: A hash of 8 MiB takes some milliseconds: long enough to be missed, and short enough for many pairs.
