@@ -355,6 +355,8 @@ async def send(app: Quart, request: Request) -> Answer:
             to_app.put_nowait({"type": "websocket.disconnect", "code": 1005})
         elif message["type"] == "http.response.body" and not message.get("more_body"):
             to_app.put_nowait({"type": "http.disconnect"})  # as servers do; some versions of Quart wait for it
+        elif message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            to_app.put_nowait({"type": "websocket.disconnect", "code": 1006})
 
     first = {"type": "websocket.connect"} if request.is_websocket else {"type": "http.request", "body": request.body}
     to_app.put_nowait(first)

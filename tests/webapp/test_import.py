@@ -117,6 +117,7 @@ def test_a_bad_line_is_told_with_its_number_and_nothing_is_imported(
         HASH.replace("v=19", "v=16"),
         HASH + "!",
     ],
+    ids=["none", "no hash", "bcrypt", "memory", "passes", "no passes", "no memory", "version", "a letter too many"],
 )
 def test_a_hash_that_cannot_or_should_not_be_checked_is_a_bad_line(run: Run, stored: str) -> None:
     assert "line 2: the password cannot be used. The hash" in run(f'{HASHED}Ada,"{stored}"\n').stderr
