@@ -3,7 +3,8 @@
 python benchmarks/sign_ins.py [--small]
 
 The application with its real password hashes and an SQLite file. Eight people sign in again and again, each with an
-account of the own. A public page is asked for meanwhile, every few milliseconds, and while nobody signs in.
+account of the own. Then they do so again while a public page is asked for every few milliseconds, which is compared
+with the same page while nobody signs in.
 """
 
 import asyncio
@@ -59,9 +60,9 @@ async def one_round(app: Quart, stored: str, seconds: float) -> Round:
     passwords = services_of(app).accounts.passwords
     idle = await times_of_page(app, asyncio.ensure_future(asyncio.sleep(seconds / 2)))
     alone = await hashes_alone(passwords.threads, stored, seconds)
-    flooding = asyncio.ensure_future(flood(app, seconds))
-    flooded = await times_of_page(app, flooding)
-    return Round(alone, await flooding, idle, flooded)
+    signed_in = await flood(app, seconds)
+    flooded = await times_of_page(app, asyncio.ensure_future(flood(app, seconds)))
+    return Round(alone, signed_in, idle, flooded)
 
 
 async def hashes_alone(threads: int, stored: str, seconds: float) -> float:
