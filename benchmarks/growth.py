@@ -36,7 +36,7 @@ async def main() -> None:
 
 async def grow_users(small: bool, postgres: str | None) -> None:
     """Compare databases with ever more users, and twice as many logins, with the smallest."""
-    sizes, rounds, requests = (SIZES[:2], 5, 200) if small else (SIZES, 41, 512)
+    sizes, rounds, requests = (SIZES[:2], 5, 200) if small else (SIZES, 21, 512)
     lines: dict[str, list[float]] = {}
     for name, address in {"SQLite": None, "PostgreSQL": postgres}.items():
         if name == "PostgreSQL" and postgres is None:

@@ -70,7 +70,7 @@ SERVERS: Final = {
 
 
 def main() -> None:
-    rounds, seconds = (1, 1) if "--small" in sys.argv else (5, 3)
+    rounds, seconds = (1, 1) if "--small" in sys.argv else (3, 2)
     with tempfile.TemporaryDirectory() as folder:
         database, cookies = f"{folder}/people.sqlite3", Path(folder, "cookies")
         fill_now(database, PEOPLE, PEOPLE)
