@@ -16,10 +16,12 @@ from quartlogin.webapp.store.gathering import Gathering
 class Statements:
     """A database whose statements end when the test says so."""
 
-    def __init__(self, at_once: int = 1, most: int = 4) -> None:
+    def __init__(self, at_once: int = 1, most: int = 4, *, is_crowded: bool = True) -> None:
         self.asked: list[list[int]] = []
         self.running: list[asyncio.Future[None]] = []
         self.gathering: Gathering[int, str] = Gathering(self.run, at_once=at_once, most=most)
+        if is_crowded:
+            self.gathering._alone = 0
         #: Called when a statement has ended, before anybody is told.
         self.when_ended: Callable[[], object] = lambda: None
 
@@ -64,7 +66,7 @@ def outcomes(tasks: Sequence["asyncio.Task[str]"]) -> list[Any]:
 
 
 async def test_somebody_alone_asks_at_once() -> None:
-    database = Statements()
+    database = Statements(is_crowded=False)
 
     [one] = await database.ask(1)
     await database.end()
@@ -101,22 +103,55 @@ async def test_no_statement_holds_more_than_it_can() -> None:
     tasks = await database.ask(*range(8))
     await database.end_all()
 
-    assert database.asked == [[0], [1, 2, 3], [4, 5, 6], [7]]
+    assert database.asked == [[0, 1, 2], [3, 4, 5], [6, 7]]
     assert outcomes(tasks) == [f"answer to {question}" for question in range(8)]
 
 
 async def test_several_statements_may_be_on_their_way() -> None:
     database = Statements(at_once=2)
 
-    await database.ask(1, 2, 3, 4)
+    await database.ask(1)
+    await database.ask(2)
+    await database.ask(3, 4)
     await database.end()
 
     assert database.asked == [[1], [2], [3, 4]]
 
 
+async def test_two_do_not_wait_for_each_other() -> None:
+    database = Statements(is_crowded=False)
+
+    await database.ask(1)
+    await database.ask(2)
+    await database.ask(3, 4)
+    await database.end()
+
+    assert database.asked == [[1], [2], [3, 4]]
+
+
+async def test_in_a_crowd_all_who_come_at_the_same_moment_are_asked_for_at_once() -> None:
+    database = Statements(most=8)
+
+    await database.ask(1, 2, 3)
+
+    assert database.asked == [[1, 2, 3]]
+
+
+async def test_a_crowd_is_none_any_more_when_everybody_was_alone_for_a_while() -> None:
+    database = Statements()
+    for question in range(8):
+        await database.ask(question)
+        await database.end()
+
+    await database.ask(8)
+    await database.ask(9)
+
+    assert database.asked[-2:] == [[8], [9]]
+
+
 async def test_an_error_is_told_to_all_who_were_asked_for_and_to_nobody_else() -> None:
     database = Statements()
-    [first, second, third] = await database.ask(1, 2, 3)
+    [first], [second, third] = await database.ask(1), await database.ask(2, 3)
     await database.end()
     [later] = await database.ask(4)
 
@@ -131,7 +166,8 @@ async def test_an_error_is_told_to_all_who_were_asked_for_and_to_nobody_else() -
 
 async def test_when_the_one_who_asks_for_all_is_cancelled_the_others_are_asked_for_again() -> None:
     database = Statements()
-    [_, asks, second, third] = await database.ask(1, 2, 3, 4)
+    await database.ask(1)
+    [asks, second, third] = await database.ask(2, 3, 4)
     await database.end()
 
     asks.cancel()
@@ -156,7 +192,8 @@ async def test_somebody_alone_who_is_cancelled_leaves_the_way_free() -> None:
 
 async def test_somebody_who_is_cancelled_while_waiting_is_not_asked_for() -> None:
     database = Statements()
-    [_, gone, stays] = await database.ask(1, 2, 3)
+    await database.ask(1)
+    [gone, stays] = await database.ask(2, 3)
 
     gone.cancel()
     await settle()
@@ -168,7 +205,8 @@ async def test_somebody_who_is_cancelled_while_waiting_is_not_asked_for() -> Non
 
 async def test_somebody_who_is_cancelled_at_the_moment_of_the_own_turn_hands_it_over() -> None:
     database = Statements()
-    [_, gone, stays] = await database.ask(1, 2, 3)
+    await database.ask(1)
+    [gone, stays] = await database.ask(2, 3)
     database.when_ended = partial(asyncio.get_running_loop().call_soon, gone.cancel)
 
     await database.end_all()
@@ -186,7 +224,7 @@ async def test_somebody_who_is_cancelled_at_the_moment_of_the_own_turn_hands_it_
 async def test_whatever_comes_everybody_is_answered_with_the_own_answer(
     at_once: int, steps: list[tuple[str, int]]
 ) -> None:
-    database = Statements(at_once)
+    database = Statements(at_once, is_crowded=False)
     tasks: dict[int, asyncio.Task[str]] = {}
     begun_before: dict[int, int] = {}
 

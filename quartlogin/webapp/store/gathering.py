@@ -10,6 +10,8 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 QuestionT = TypeVar("QuestionT")
 AnswerT = TypeVar("AnswerT")
 
+#: Statements for one alone after which it is no crowd any more.
+_A_WHILE: Final = 8
 #: Told to the one who is to ask next, for itself and for all who wait then.
 _YOUR_TURN: Final[Any] = object()
 
@@ -27,13 +29,17 @@ class _Waiting(NamedTuple):
 class Gathering(Generic[QuestionT, AnswerT]):
     """Asks questions of one kind, alone if nothing is on its way, and otherwise together with all that have come since.
 
+    In a crowd, which it is from one shared statement on until several were for one alone, those who come in the same turn
+    of the event loop are asked for together, too. Where it is none, one more statement may be on its way, as two who ask
+    again and again would only wait for each other's.
+
     A question is only ever asked by a statement that begins after it has come, so an answer is never older than the
     question. Nobody is answered with what another asked; who is cancelled neither keeps the others waiting nor is
     waited for. There is no task: one of those who wait asks for all.
 
     Args:
         ask_all: Asks some questions with one statement; returns their answers in the same order.
-        at_once: How many statements may be on their way at a time.
+        at_once: How many statements may be on their way at a time, in a crowd.
         most: How many questions one statement can hold.
     """
 
@@ -44,8 +50,8 @@ class Gathering(Generic[QuestionT, AnswerT]):
         self._at_once = at_once
         self._most = most
         self._asking = 0
-        #: Whether the last statement was for more than one.
-        self._is_crowded = False
+        #: How many statements there were for one alone, since the last one for several.
+        self._alone = _A_WHILE
         self._waiting: deque[_Waiting] = deque()
 
     async def ask(self, question: QuestionT) -> AnswerT:
@@ -54,7 +60,7 @@ class Gathering(Generic[QuestionT, AnswerT]):
         Raises:
             Exception: Whatever the statement has raised.
         """
-        if self._asking >= self._at_once:
+        if self._asking >= self._lanes():
             told = await self._wait(question)
             if isinstance(told, _Failed):
                 raise copy(told.error) from told.error  # each its own: a traceback belongs to one
@@ -77,10 +83,10 @@ class Gathering(Generic[QuestionT, AnswerT]):
     async def _ask_for_all(self, question: QuestionT) -> AnswerT:
         others: list[_Waiting] = []
         try:
-            if self._is_crowded:  # those who will ask in this turn of the event loop are asked for, too
+            if self._is_crowded():  # those who will ask in this turn of the event loop are asked for, too
                 await asyncio.sleep(0)
             others += self._next(self._most - 1)
-            self._is_crowded = bool(others)
+            self._alone = 0 if others else self._alone + 1
             answer, *answers = await self._ask_all([question, *(other.question for other in others)])
         except Exception as error:
             _tell(others, [_Failed(error)] * len(others))
@@ -94,9 +100,16 @@ class Gathering(Generic[QuestionT, AnswerT]):
         finally:
             self._hand_over()
 
+    def _lanes(self) -> int:
+        """Return how many statements may be on their way now: one more for two who would only wait for each other."""
+        return self._at_once if self._is_crowded() else self._at_once + 1
+
+    def _is_crowded(self) -> bool:
+        return self._alone < _A_WHILE
+
     def _hand_over(self) -> None:
-        """Let the next one who waits ask, if anybody does."""
-        for waiting in self._next(1):
+        """Let the next one who waits ask, if anybody does; where others are asking, one of them will hand over, too."""
+        for waiting in self._next(1 if self._asking <= self._lanes() else 0):
             waiting.answer.set_result(_YOUR_TURN)
             return
         self._asking -= 1
