@@ -273,6 +273,7 @@ async def test_another_algorithm_derivation_or_salt_is_nobodys(app: Quart, visit
         jwt({"alg": "RS256", "jwk": {"kty": "oct", "k": "AAAA"}}, "sha256"),
         jwt({"alg": "RS256", "x5u": "https://evil.example/x"}, "sha256"),
     ],
+    ids=["none", "None", "HS256", "kid", "jku", "jwk", "x5u"],
 )
 async def test_a_token_that_names_its_own_algorithm_or_key_is_refused(app: Quart, visitor: Visitor, token: str) -> None:
     await visitor.register("Alice")
