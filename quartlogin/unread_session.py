@@ -65,9 +65,9 @@ def _read(session: Any) -> None:
         if reader is None:  # another thread was quicker
             return
         cookie: Cookie = reader()
-        session.__class__ = type(session).__base__
         dict.update(session, cookie.contents)
         session.modified = session.modified or cookie.is_outdated
+        session.__class__ = type(session).__base__  # last: from here on no other thread waits
         del vars(session)[_READER]
     for complain in cookie.complaints:
         complain()

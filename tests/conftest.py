@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -85,6 +86,14 @@ async def app(database: str) -> AsyncIterator[Quart]:
     app = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY))
     async with app.test_app():
         yield app
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, to be moved on."""
+    now = [float(int(time.time()))]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    return now
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from quartlogin.webapp.usernames import name_key, shown_name
 
 KEY = "a key for tests, of more than 32 characters"
 PASSWORD = "correct horse battery staple"
+WRONG = "not the right password"
 
 #: Some 10,000 times cheaper than the default; the default's own tests use the default.
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -79,6 +80,14 @@ class Visitor:
     @property
     def cookies(self) -> dict[str, str]:
         return {cookie.name: cookie.value or "" for cookie in self.client.cookie_jar or ()}
+
+
+async def guess(app: Quart, username: str = "Alice", password: str = WRONG, address: str = "192.0.2.1") -> Page:
+    """Somebody without any cookies tries a password."""
+    visitor = Visitor(app.test_client())
+    page = await visitor.get("/login")
+    fields = {"csrf_token": page.token, "username": username, "password": password}
+    return await visitor.post("/login", fields, scope_base={"client": (address, 1)})
 
 
 def with_cheap_hashes(app: Quart) -> Quart:

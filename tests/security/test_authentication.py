@@ -2,7 +2,6 @@
 
 import ast
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -21,11 +20,10 @@ from quartlogin.webapp.forms import SignedForm
 from quartlogin.webapp.services import services_of
 from quartlogin.webapp.settings import Settings
 from quartlogin.webapp.throttle import LONGEST_DELAY, MOST_FAILURES, WINDOW, Rule
-from visitors import KEY, PASSWORD, Page, Visitor, add_user, set_active, with_cheap_hashes
+from visitors import KEY, PASSWORD, WRONG, Page, Visitor, add_user, guess, set_active, with_cheap_hashes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "application.md").read_text(encoding="utf-8")
 PACKAGE = Path(quartlogin.webapp.__file__).parent
-WRONG = "not the right password"
 NEW_PASSWORD = "another staple, another horse"
 NewVisitor = Callable[[], Visitor]
 
@@ -40,24 +38,8 @@ def numbers(text: str) -> list[int]:
 
 
 @pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, to be moved on."""
-    now = [float(int(time.time()))]
-    monkeypatch.setattr(time, "time", lambda: now[0])
-    return now
-
-
-@pytest.fixture
 async def alice(app: Quart) -> str:
     return (await add_user(app, "Alice")).id
-
-
-async def guess(app: Quart, username: str = "Alice", password: str = WRONG, address: str = "192.0.2.1") -> Page:
-    """Somebody without any cookies tries a password."""
-    visitor = Visitor(app.test_client())
-    page = await visitor.get("/login")
-    fields = {"csrf_token": page.token, "username": username, "password": password}
-    return await visitor.post("/login", fields, scope_base={"client": (address, 1)})
 
 
 async def change(visitor: Visitor, current: str = PASSWORD, new: str = NEW_PASSWORD) -> Page:

@@ -19,14 +19,6 @@ WRONG = "not the right password"
 
 
 @pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, to be moved on."""
-    now = [float(int(time.time()))]
-    monkeypatch.setattr(time, "time", lambda: now[0])
-    return now
-
-
-@pytest.fixture
 async def alice(app: Quart) -> str:
     return (await add_user(app, "Alice")).id
 

@@ -1,7 +1,6 @@
 """NIST SP 800-63B-4: what it adds to ASVS, for passwords and for the sessions that they begin."""
 
 import re
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,14 +22,6 @@ PAGE = (Path(__file__).parents[2] / "docs" / "application.md").read_text(encodin
 WRONG = "not the right password"
 MINUTE = 60
 NewVisitor = Callable[[], Visitor]
-
-
-@pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, to be moved on."""
-    now = [float(int(time.time()))]
-    monkeypatch.setattr(time, "time", lambda: now[0])
-    return now
 
 
 @asynccontextmanager

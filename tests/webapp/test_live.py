@@ -24,14 +24,6 @@ def cookies_of(visitor: Visitor) -> dict[str, str]:
 
 
 @pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, to be moved on."""
-    now = [float(int(time.time()))]
-    monkeypatch.setattr(time, "time", lambda: now[0])
-    return now
-
-
-@pytest.fixture
 async def hasty(database: str, now: list[float]) -> AsyncIterator[Quart]:
     """The application, in which a sign-in ends that nobody uses for 10 minutes."""
     app = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY, LOGIN_IDLE_TIMEOUT=10))

@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,14 +34,6 @@ OPEN = {
     "/favicon.ico",
     "/static/<path:filename>",
 }
-
-
-@pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, to be moved on."""
-    now = [float(int(time.time()))]
-    monkeypatch.setattr(time, "time", lambda: now[0])
-    return now
 
 
 async def command(database: str, *arguments: str) -> Result:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -20,30 +19,12 @@ from quartlogin.webapp.services import services_of
 from quartlogin.webapp.store import StoreUnavailable, Tally
 from quartlogin.webapp.store.attempts import Attempts
 from quartlogin.webapp.throttle import LONGEST_DELAY, MOST_FAILURES, WINDOW, Rule, TooManyAttempts, network_of, without
-from visitors import KEY, PASSWORD, Page, Visitor, add_user, set_active, with_cheap_hashes
-
-WRONG = "not the right password"
-
-
-@pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, to be moved on."""
-    now = [float(int(time.time()))]
-    monkeypatch.setattr(time, "time", lambda: now[0])
-    return now
+from visitors import KEY, PASSWORD, WRONG, Visitor, add_user, guess, set_active, with_cheap_hashes
 
 
 @pytest.fixture
 async def alice(app: Quart) -> str:
     return (await add_user(app, "Alice")).id
-
-
-async def guess(app: Quart, username: str = "Alice", password: str = WRONG, address: str = "192.0.2.1") -> Page:
-    """Somebody without any cookies tries a password."""
-    visitor = Visitor(app.test_client())
-    page = await visitor.get("/login")
-    fields = {"csrf_token": page.token, "username": username, "password": password}
-    return await visitor.post("/login", fields, scope_base={"client": (address, 1)})
 
 
 async def guesses(app: Quart, count: int, **options: Any) -> list[int]:
