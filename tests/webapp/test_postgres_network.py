@@ -143,7 +143,7 @@ async def test_transactions_that_wait_for_each_other_are_both_done(opened: Postg
         opened.transaction(lambda transaction: both("b", "a", transaction)),
     )
 
-    assert tries == 3
+    assert 3 <= tries <= 6  # each at most three times; which one the server undoes is its own choice
     assert [tuple(row) for row in await opened.read("SELECT count FROM pair")] == [(2,), (2,)]
 
 
@@ -159,7 +159,7 @@ async def test_a_transaction_that_is_always_in_the_way_is_given_up(opened: Postg
     with pytest.raises(StoreUnavailable):
         await opened.transaction(work)
 
-    assert tries == 3
+    assert 3 <= tries <= 6  # each at most three times; which one the server undoes is its own choice
     assert run_sql(database, "SELECT 1") == [(1,)]
 
 
