@@ -1,6 +1,7 @@
 """Who may see what, what is kept by browsers, and what costly work does to the others (ASVS V4, V8, V14, V15)."""
 
 import asyncio
+import os
 import re
 import shutil
 import threading
@@ -191,8 +192,8 @@ def test_a_hundred_sign_ins_at_once_cost_bounded_memory_and_nobody_else_a_wait(s
 
     assert set(statuses) <= {400, 429, 503}
     assert statuses.count(400) >= 32
-    assert peak < 350 * 1024
-    assert quantiles(waits, n=20)[-1] < 1
+    assert peak < (100 + 64 * (os.cpu_count() or 1)) * 1024  # what the process holds anyhow, and a hash for each core
+    assert quantiles(waits, n=20)[-1] < 0.2
 
 
 # --- what is installed
