@@ -84,7 +84,7 @@ async def visits(app: Any) -> dict[str, tuple[Visit, ...]]:
 
     async def prepare(client: Any, page: str) -> None:
         text = await (await client.get(page)).get_data(as_text=True)
-        forms[client] = re.search(r'name="csrf_token" value="(\w+)"', text)[1]  # type: ignore[index]
+        forms[client] = re.search(r'name="csrf_token" value="(\w+)"', text)[1]  # type: ignore[index]  # every form has one
 
     async def get(client: Any, path: str, **headers: str) -> Any:
         return (await client.get(path, headers=headers)).status_code

@@ -173,7 +173,7 @@ async def a_scene() -> AsyncIterator[Scene]:
             await scene.post(other, "/register", username="ada", password=PASSWORD)
             await scene.post(target, "/login", username="ada", password=PASSWORD, remember="y")
             page = await scene.post(other, "/account/tokens", name="program", days="366")
-            scene.token = re.search(r"<code>([\w.-]{40,})</code>", page)[1]  # type: ignore[index]
+            scene.token = re.search(r"<code>([\w.-]{40,})</code>", page)[1]  # type: ignore[index]  # the page shows it once
             scene.copies = {cookie.name: cookie.value or "" for cookie in target.cookie_jar}
             yield scene
 
@@ -207,7 +207,7 @@ class Socket:
             "extensions": {},
         }
         self._to_app.put_nowait({"type": "websocket.connect"})
-        self._handling = asyncio.ensure_future(app(scope, self._to_app.get, self.from_app.put))  # type: ignore[arg-type]
+        self._handling = asyncio.ensure_future(app(scope, self._to_app.get, self.from_app.put))  # type: ignore[arg-type]  # a scope as servers make it
 
     async def hears(self, kind: str, seconds: float) -> bool:
         """Tell whether the application sends a message of this kind in time."""

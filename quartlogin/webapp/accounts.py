@@ -31,11 +31,11 @@ class PasswordChangedMeanwhile(Exception):  # noqa: N818 -- the visitor's next s
     """The password was changed by another request while this one was on its way."""
 
 
-class BreachedPassword(Exception):  # noqa: N818
+class BreachedPassword(Exception):  # noqa: N818 -- as above
     """The new password is known from a breach; nothing was changed."""
 
 
-class SamePassword(Exception):  # noqa: N818
+class SamePassword(Exception):  # noqa: N818 -- as above
     """The new password is the old one, which has to be changed; nothing was changed."""
 
 

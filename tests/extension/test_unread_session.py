@@ -125,6 +125,25 @@ def test_the_cookie_is_read_once_however_many_threads_look() -> None:
     assert len(reads) == len(sessions)
 
 
+def test_no_thread_finds_it_empty_while_another_one_fills_it() -> None:
+    """Until all is in it, whoever looks waits for the one who reads: it stays unread for them."""
+    begun_as: list[type] = []
+
+    class Watching(dict[str, Any]):
+        def __iter__(self) -> Any:  # so that `dict.update` asks for the keys
+            return super().__iter__()
+
+        def keys(self) -> Any:
+            begun_as.append(type(session))
+            return super().keys()
+
+    session = unread_session(lambda: Cookie(Watching(CONTENTS), is_outdated=False))
+
+    assert len(session) == len(CONTENTS)
+    assert SecureCookieSession not in begun_as
+    assert len(begun_as) == 1
+
+
 def test_a_session_of_a_class_of_the_apps_own_becomes_one() -> None:
     class Own(SecureCookieSession):
         def colour(self) -> Any:
