@@ -1,4 +1,4 @@
-"""How passwords are hashed and checked: argon2id, in a thread of its own, away from the event loop."""
+"""How passwords are hashed and checked: argon2id, in threads of its own, away from the event loop."""
 
 import asyncio
 import os
@@ -18,11 +18,15 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import VerificationError, VerifyMismatchError
 from argon2.low_level import ARGON2_VERSION
 
+from quartlogin.webapp.serial_argon2 import SerialHasher, is_sound
+
 LONGEST_PASSWORD: Final = 1024  # code points, after NFC
 
 #: More than this is too long in any case; it is not normalised, which takes quadratic time for some texts.
 _LONGEST_TYPED: Final = 3 * LONGEST_PASSWORD
 
+#: At most, for one process: a hash takes 64 MiB while it is computed. Beyond four cores, other processes use the rest.
+_MOST_AT_ONCE: Final = 4
 #: Places in the queue for each thread. A hash takes a tenth of a second, so nobody waits for more than some seconds.
 _WAITING_FOR_A_THREAD: Final = 32
 #: By how much hashes give way to pages: what is left to them is about a tenth of what the others take (sched(7)).
@@ -48,22 +52,18 @@ class Overloaded(Exception):  # noqa: N818 -- a state of affairs; the caller ans
 
 
 class Passwords:
-    """Hashes and checks passwords in threads of its own, as many at once as the cores carry.
-
-    One hash has four lanes and fills two cores by itself: more threads would add nothing to the rate, make every other
-    page wait, and need 64 MiB each.
+    """Hashes and checks passwords in threads of its own, one hash for each core at a time.
 
     Args:
-        hasher: The parameters; argon2-cffi's current default profile (3 passes, 64 MiB, 4 lanes) if `None`.
+        parameters: argon2's; argon2-cffi's current default profile (3 passes, 64 MiB, 4 lanes) if `None`.
         cores: How many there are to use; those of this process if `None`.
     """
 
-    def __init__(self, hasher: PasswordHasher | None = None, cores: int | None = None) -> None:
-        self._hasher = hasher or PasswordHasher()
+    def __init__(self, parameters: PasswordHasher | None = None, cores: int | None = None) -> None:
+        self._hasher = _hasher(parameters or PasswordHasher())
         self._decoy = _hash_of_nothing(self._hasher)
-        self._cores = cores or _cores()
         #: How many passwords are hashed or checked at once.
-        self.threads = max(1, self._cores // self._hasher.parallelism)
+        self.threads = _threads(self._hasher, cores or _cores())
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="quartlogin-argon2", initializer=_give_way)
         self._places = _WAITING_FOR_A_THREAD * self.threads
         self._taken = 0
@@ -127,16 +127,13 @@ class Passwords:
     def _make_up_for(self, stored_hash: str, password: str) -> None:
         """Spend the time that comparing with an outdated, cheaper hash has saved: or it would tell that there is one.
 
-        What argon2 takes is proportional to passes times memory, and shared by as many lanes as there are cores.
+        What argon2 takes is in proportion to passes times memory (RFC 9106, 3.4).
         """
         today, stored = self._hasher, extract_parameters(stored_hash)
-        lanes = min(today.parallelism, self._cores)
-        saved = today.memory_cost * today.time_cost - (
-            stored.memory_cost * stored.time_cost * lanes // min(stored.parallelism, self._cores)
-        )
+        saved = today.memory_cost * today.time_cost - stored.memory_cost * stored.time_cost
         memory = saved // today.time_cost
         if memory >= _LEAST_MEMORY * today.parallelism:
-            PasswordHasher(today.time_cost, memory, today.parallelism).hash(password)
+            type(today)(today.time_cost, memory, today.parallelism).hash(password)
 
     def _verify_decoy(self, password: str) -> None:
         try:
@@ -145,10 +142,26 @@ class Passwords:
             return
 
 
+def _hasher(parameters: PasswordHasher) -> PasswordHasher:
+    """Return what hashes with these parameters: in one thread, unless this version of argon2-cffi cannot be told to."""
+    if not is_sound():
+        _log.warning("This version of argon2-cffi does not compute a hash in one thread; its lanes have threads again.")
+        return parameters
+    names = ("time_cost", "memory_cost", "parallelism", "hash_len", "salt_len", "encoding", "type")
+    return SerialHasher(**{name: getattr(parameters, name) for name in names})
+
+
+def _threads(hasher: PasswordHasher, cores: int) -> int:
+    """Count the hashes that fill the cores."""
+    if isinstance(hasher, SerialHasher):
+        return min(cores, _MOST_AT_ONCE)
+    return max(1, cores // hasher.parallelism)
+
+
 def _give_way() -> None:
     """Have this thread's hashes wait for whatever else has something to do, so that pages stay quick.
 
-    On Linux a thread has a priority of its own, which the threads of argon2's lanes inherit (setpriority(2)).
+    On Linux a thread has a priority of its own (setpriority(2)).
     """
     if sys.platform != "linux":
         return
