@@ -29,8 +29,9 @@ _LONGEST_TYPED: Final = 3 * LONGEST_PASSWORD
 _MOST_AT_ONCE: Final = 4
 #: Places in the queue for each thread. A hash takes a tenth of a second, so nobody waits for more than some seconds.
 _WAITING_FOR_A_THREAD: Final = 32
-#: By how much hashes give way to pages: what is left to them is about a tenth of what the others take (sched(7)).
-_NICER: Final = 10
+#: By how much hashes give way to pages: beside who is busy all the time they get a thirtieth of a core (sched(7)). With
+#: 10 and a tenth, the kernel lets one page in a hundred wait for its next tick.
+_NICER: Final = 15
 #: KiB for each lane: argon2 takes no less (RFC 9106, 3.1).
 _LEAST_MEMORY: Final = 8
 
