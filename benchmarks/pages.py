@@ -12,7 +12,7 @@ from floor import make_floor
 from ours import make_ours
 from people import cookie_of_floor, cookie_of_login, fill
 
-PEOPLE = 64
+PEOPLE = 2_000  # signed in, whose browsers come in turn
 
 
 async def main() -> None:

@@ -18,7 +18,7 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import VerificationError, VerifyMismatchError
 from argon2.low_level import ARGON2_VERSION
 
-from quartlogin.webapp.serial_argon2 import SerialHasher, is_sound
+from .serial_argon2 import SerialHasher, is_sound
 
 LONGEST_PASSWORD: Final = 1024  # code points, after NFC
 

@@ -79,10 +79,10 @@ def is_sound() -> bool:
     secret, salt = b"what is hashed", b"and its salt"
     parameters = Parameters(Type.ID, ARGON2_VERSION, len(salt), 32, time_cost=2, memory_cost=32, parallelism=4)
     try:
-        computed = _compute(secret, salt, parameters)
+        computed, error = _compute(secret, salt, parameters)
     except Exception:  # whatever a changed structure makes of it
         return False
-    return computed == (hash_secret_raw(secret, salt, 2, 32, 4, 32, Type.ID), _OK)
+    return error == _OK and compare_digest(computed, hash_secret_raw(secret, salt, 2, 32, 4, 32, Type.ID))
 
 
 def _compute(secret: bytes, salt: bytes, parameters: Parameters) -> tuple[bytes, int]:

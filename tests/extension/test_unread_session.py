@@ -10,11 +10,11 @@ from copy import copy, deepcopy
 from typing import Any
 
 import pytest
-from itsdangerous import Signer
 from quart import Quart, session, websocket
 from quart.sessions import SecureCookieSession
 
 from quartlogin import SignedSessionInterface
+from quartlogin.signing import LastingSigner
 from quartlogin.unread_session import Cookie, is_unread, unread
 
 CONTENTS = {"colour": "green", "number": 1}
@@ -303,13 +303,13 @@ async def test_a_log_may_show_the_session_also_while_it_is_complained_of(
 
 async def test_a_cookie_is_verified_once_and_its_age_every_time(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
     verified: list[bytes] = []
-    verify = Signer.verify_signature
+    verify = LastingSigner.verify_signature
 
-    def counting(signer: Signer, value: Any, signature: Any) -> bool:
+    def counting(signer: LastingSigner, value: Any, signature: Any) -> bool:
         verified.append(value)
         return verify(signer, value, signature)
 
-    monkeypatch.setattr(Signer, "verify_signature", counting)
+    monkeypatch.setattr(LastingSigner, "verify_signature", counting)
     client = app.test_client()
     await client.get("/in")
 
