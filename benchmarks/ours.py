@@ -9,6 +9,7 @@ from quartlogin import LoginManager, SignedSessionInterface
 from quartlogin.webapp.journal import Journal
 from quartlogin.webapp.logins import StoredLogins
 from quartlogin.webapp.store import User, store_at
+from quartlogin.webapp.user_loader import UserLoader
 
 
 def make_ours(database: str) -> Quart:
@@ -21,7 +22,8 @@ def make_ours(database: str) -> Quart:
     month = timedelta(days=30)
     logins = StoredLogins(store, Journal(store), login_manager, idle=month, lifetime=month, per_user=50)
     login_manager.records = logins
-    login_manager.user_loader(logins.find)
+    user_loader = UserLoader(store, month)
+    login_manager.user_loader(user_loader.find)
 
     @app.before_serving
     async def connect() -> None:
@@ -29,7 +31,7 @@ def make_ours(database: str) -> Quart:
 
     @app.after_serving
     async def disconnect() -> None:
-        await logins.last_seen.flush()
+        await user_loader.last_seen.flush()
         await store.database.close()
 
     @app.get("/public")

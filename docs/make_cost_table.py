@@ -71,7 +71,7 @@ async def measure(app: Any, name: str, visit: Visit, prepare: Visit | None = Non
 
     with mock.patch.object(aiosqlite.Connection, "_execute", counted):
         status = await visit()
-        await services_of(app).logins.last_seen.flush()
+        await services_of(app).user_loader.last_seen.flush()
     return f"| {name} ({status}) | {counter.reads} | {counter.writes} | {counter.trips} |"
 
 

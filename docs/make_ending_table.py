@@ -91,7 +91,7 @@ async def use_every_day(scene: Scene, days: int) -> None:
     for _ in range(days):
         await scene.wait(DAY)
         await scene.target.get("/account")
-        await services_of(scene.here).logins.last_seen.flush()
+        await services_of(scene.here).user_loader.last_seen.flush()
 
 
 async def use_a_copy(scene: Scene) -> None:

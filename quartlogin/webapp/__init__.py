@@ -30,6 +30,7 @@ from .resources import find
 from .settings import Settings, SettingsError, read_settings
 from .store import Store, User, store_at
 from .throttle import Throttle
+from .user_loader import UserLoader
 from .views import BLUEPRINTS
 from .well_formed import WellFormedRequests
 
@@ -105,7 +106,8 @@ def _join(app: Quart, settings: Settings, hooks: Hooks) -> None:
         per_user=settings.logins_per_user,
     )
     login_manager.records = logins
-    login_manager.user_loader(logins.find)
+    user_loader = UserLoader(store, timedelta(minutes=settings.login_idle_timeout))
+    login_manager.user_loader(user_loader.find)
     throttle = Throttle(store, settings.login_failures_per_account, settings.login_failures_per_address)
     known_browsers = KnownBrowsers(
         [*reversed(settings.secret_key_fallbacks), settings.secret_key or ""],
@@ -113,11 +115,11 @@ def _join(app: Quart, settings: Settings, hooks: Hooks) -> None:
         tell=partial(journal.note, "browser_refused"),
     )
     accounts = Accounts(store, passwords, logins, journal, throttle, known_browsers, hooks, _log_key(settings))
-    services.install(app, services.Services(settings, store, accounts, logins, live_pages, login_manager))
-    _open_and_close(app, store, logins, Housekeeping(store, timedelta(days=settings.event_retention)))
+    services.install(app, services.Services(settings, store, accounts, logins, user_loader, live_pages, login_manager))
+    _open_and_close(app, store, user_loader, Housekeeping(store, timedelta(days=settings.event_retention)))
 
 
-def _open_and_close(app: Quart, store: Store, logins: StoredLogins, housekeeping: Housekeeping) -> None:
+def _open_and_close(app: Quart, store: Store, user_loader: UserLoader, housekeeping: Housekeeping) -> None:
     async def open_all() -> None:
         await store.database.open()
         await housekeeping.start()
@@ -125,7 +127,7 @@ def _open_and_close(app: Quart, store: Store, logins: StoredLogins, housekeeping
 
     async def close_all() -> None:
         await housekeeping.stop()
-        await logins.last_seen.flush()
+        await user_loader.last_seen.flush()
         await store.database.close()
         services.services_of(app).accounts.passwords.close()
 

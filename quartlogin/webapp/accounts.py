@@ -11,10 +11,11 @@ from typing import Final
 
 from quartlogin import LoginRefused, confirm_login, login_id
 
+from .alongside import alongside
 from .hooks import Hooks, SecondStepFailed
 from .journal import Journal, where
 from .known_browsers import KnownBrowsers
-from .logins import StoredLogins, alongside, digest
+from .logins import StoredLogins, digest
 from .password_rules import is_same
 from .passwords import Passwords
 from .store import Credentials, NewUser, Store, Transaction, User, UsernameTaken, name_of_user

@@ -1,72 +1,29 @@
-"""Which logins count: the record of every sign-in and token, and the user loader that asks it."""
+"""The record of every sign-in and token: how they begin, are renewed and end."""
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from secrets import token_hex
 from typing import Final
 
-from quart import has_request_context, request
+from quartlogin import Login, LoginManager, LoginRefused, hash_of_secret, login_id
 
-from quartlogin import Login, LoginManager, LoginRefused, hash_of_secret, login_id, login_secret_hash
-
+from .alongside import Alongside, what_else
 from .journal import Journal, where
-from .last_seen import LastSeen, is_due
 from .remember_secrets import Secrets
 from .store import Conflict, Event, Kind, LoginRow, NewLogin, RememberedLogin, Store, Transaction, User
 
-_USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")  # as accounts give them; no other is asked for
 _REF_BYTES: Final = 8
 _REF: Final = re.compile(r"[0-9a-f]{16}")  # as they are made below; no other is asked for
 
 #: Of one user.
 MOST_TOKENS: Final = 50
 
-#: What a page's script sends with what it asks for by itself: nobody is there because of it.
-BACKGROUND_HEADER: Final = "Quartlogin-Background"
-
-Work = Callable[[Transaction], Awaitable[None]]
-
 
 class TooManyTokens(Exception):  # noqa: N818 -- the visitor's next step, not a fault
     """The user has `MOST_TOKENS` tokens already; none was made."""
-
-
-@dataclass(frozen=True)
-class _Alongside:
-    """What else is to happen in the transaction in which a login begins or is renewed."""
-
-    work: Work
-    event: Event
-
-
-_alongside: ContextVar[_Alongside | None] = ContextVar("quartlogin_alongside", default=None)
-
-
-@contextmanager
-def alongside(work: Work, event: Event) -> Iterator[None]:
-    """Have something else happen together with the login that begins or is renewed in this block: both or neither.
-
-    Args:
-        work: Called with the transaction, before the login is written. What it raises, `login_user` and
-            `confirm_login` raise.
-        event: What is told of it.
-    """
-    token = _alongside.set(_Alongside(work, event))
-    try:
-        yield
-    finally:
-        _alongside.reset(token)
-
-
-def is_visit() -> bool:
-    """Tell whether somebody asked for this, and not a page that was left open: that does not keep a sign-in alive."""
-    return has_request_context() and not request.headers.getlist(BACKGROUND_HEADER)  # `in` takes twice as long
 
 
 def digest(login: str) -> str:
@@ -80,7 +37,6 @@ class StoredLogins:
     Args:
         store: Where the logins are kept.
         journal: Where it is told that they begin and end.
-        last_seen: What writes when they were seen.
         manager: Whose open websockets end with them.
         idle: How long a sign-in counts that nobody uses.
         lifetime: How long a sign-in counts at the most.
@@ -103,41 +59,6 @@ class StoredLogins:
         self._idle = int(idle.total_seconds())
         self._lifetime = int(lifetime.total_seconds())
         self._per_user = per_user
-        self.last_seen = LastSeen(store)
-
-    # --- the user loader
-
-    async def find(self, user_id: str) -> User | None:
-        """Find the user of this request's login, in one statement; `None` if the login counts no more.
-
-        Args:
-            user_id: From a cookie or a token. One that is not of the form that accounts have is nobody's, and no
-                question to the database.
-        """
-        login = login_id()
-        if login is None or not _USER_ID.fullmatch(user_id):
-            return None
-        now, id_hash = int(time.time()), digest(login)
-        found = await self._store.logins.find(id_hash, user_id, now, now - self._idle)
-        if found is None:
-            return None
-        if found.secrets and not await self._came_with_what_counts(id_hash, found.secrets, now):
-            return None
-        if is_due(found.seen_at, now) and is_visit():
-            self.last_seen.note(id_hash, user_id, found.seen_at, now)
-        return found.user
-
-    async def _came_with_what_counts(self, id_hash: str, kept: str, now: int) -> bool:
-        """Tell whether this session came with a secret that counts, if it came with one at all."""
-        secret = login_secret_hash()
-        if secret is None:
-            return True
-        secrets = Secrets.read(kept, now)
-        settled = secrets.after_seeing(secret, now)
-        if settled is not None and not await self._store.logins.replace_secrets(id_hash, kept, settled.write()):
-            found = await self._store.logins.find_remembered(id_hash)  # another request was quicker
-            secrets = Secrets.read("" if found is None else found.secrets, now)
-        return secrets.counts(secret)
 
     # --- what the extension tells
 
@@ -151,7 +72,7 @@ class StoredLogins:
         event = self._journal.event(
             "token_created" if is_token else "signed_in", login.user_id, login.name if is_token else new.ref
         )
-        others = _alongside.get()
+        others = what_else()
         crowded_out: list[tuple[LoginRow, Event]] = []
 
         async def work(transaction: Transaction) -> None:
@@ -203,7 +124,7 @@ class StoredLogins:
         if not isinstance(login.user, User):
             raise LoginRefused("Only somebody whose password was checked can be signed in.")
         row = self._row(login, login.user, int(time.time()))
-        others = _alongside.get()
+        others = what_else()
         event = self._journal.event("reauthenticated", login.user_id, login.user.login_ref)
 
         async def work(transaction: Transaction) -> None:
@@ -301,6 +222,6 @@ class StoredLogins:
             browser=browser,
         )
 
-    def _tell(self, others: _Alongside | None, *events: Event) -> None:
+    def _tell(self, others: Alongside | None, *events: Event) -> None:
         for event in ([] if others is None else [others.event]) + [*events]:
             self._journal.tell(event)

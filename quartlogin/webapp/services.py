@@ -12,6 +12,7 @@ from .live import LivePages
 from .logins import StoredLogins
 from .settings import Settings
 from .store import Store, User
+from .user_loader import UserLoader
 
 _EXTENSION_NAME: Final = "quartlogin.webapp"
 
@@ -24,6 +25,7 @@ class Services:
     store: Store
     accounts: Accounts
     logins: StoredLogins
+    user_loader: UserLoader
     live: LivePages
     login_manager: LoginManager[User]
 

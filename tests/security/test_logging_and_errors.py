@@ -19,8 +19,8 @@ from quartlogin.webapp.housekeeping import Housekeeping
 from quartlogin.webapp.journal import KINDS, LOGGED_ONLY
 from quartlogin.webapp.last_seen import LastSeen
 from quartlogin.webapp.live import LivePages
-from quartlogin.webapp.logins import StoredLogins
 from quartlogin.webapp.services import services_of
+from quartlogin.webapp.user_loader import UserLoader
 from sockets import open_socket
 from visitors import KEY, PASSWORD, Visitor, add_user
 
@@ -373,8 +373,8 @@ async def test_a_websocket_whose_loader_fails_is_refused_and_told_once(
     await visitor.register("Alice")
     before = len(logged())
 
-    with mock.patch.object(StoredLogins, "find", side_effect=KeyError("anything")):
-        services_of(app).login_manager.user_loader(services_of(app).logins.find)
+    with mock.patch.object(UserLoader, "find", side_effect=KeyError("anything")):
+        services_of(app).login_manager.user_loader(services_of(app).user_loader.find)
         async with open_socket(app, "/account/live", Cookie=cookie_header(visitor)) as socket:
             status = await socket.status()
 

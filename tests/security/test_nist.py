@@ -235,7 +235,7 @@ async def test_a_sign_in_ends_at_both_limits_and_typing_the_password_lets_them_b
         async def is_in_after(seconds: int) -> bool:
             now[0] += seconds
             is_in = await visitor.is_signed_in()
-            await services_of(app).logins.last_seen.flush()
+            await services_of(app).user_loader.last_seen.flush()
             return is_in
 
         step = idle_time - 2 * MINUTE  # when it was seen last is known to a minute

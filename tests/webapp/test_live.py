@@ -10,9 +10,9 @@ from quart import Quart
 
 from databases import both_databases, run_sql
 from quartlogin.webapp import create_app
-from quartlogin.webapp.logins import BACKGROUND_HEADER
 from quartlogin.webapp.services import services_of
 from quartlogin.webapp.store import Event
+from quartlogin.webapp.user_loader import BACKGROUND_HEADER
 from sockets import open_socket
 from visitors import KEY, Visitor, add_user, with_cheap_hashes
 
@@ -39,7 +39,7 @@ async def test_what_a_page_fetches_by_itself_is_no_visit(hasty: Quart, now: list
     for _ in range(9):
         now[0] += MINUTE
         assert (await alice.get("/account", headers={BACKGROUND_HEADER: "1"})).status == 200
-        await services_of(hasty).logins.last_seen.flush()
+        await services_of(hasty).user_loader.last_seen.flush()
     now[0] += MINUTE
 
     assert not await alice.is_signed_in()
@@ -55,7 +55,7 @@ async def test_an_open_page_is_closed_when_nobody_has_used_the_sign_in_for_too_l
 
     async with open_socket(hasty, "/account/live", **cookies_of(alice)) as socket:
         await socket.accepted()
-        await services_of(hasty).logins.last_seen.flush()
+        await services_of(hasty).user_loader.last_seen.flush()
         now[0] += MINUTE
         await Visitor(hasty.test_client()).sign_in("Alice", "not the right password")
 

@@ -193,7 +193,7 @@ async def test_more_sign_ins_than_an_account_may_have_end_the_one_that_was_not_u
             await visitor.sign_in("Alice")
         now[0] += 100
         assert await visitors[0].is_signed_in()
-        await services_of(app).logins.last_seen.flush()
+        await services_of(app).user_loader.last_seen.flush()
 
         await visitors[3].sign_in("Alice")
 

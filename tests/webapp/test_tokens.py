@@ -54,7 +54,7 @@ async def test_when_a_token_was_used_is_shown(alice: Visitor, app: Quart) -> Non
     before = await alice.get("/account")
 
     await who(app, token)
-    await services_of(app).logins.last_seen.flush()
+    await services_of(app).user_loader.last_seen.flush()
     after = await alice.get("/account")
 
     assert "not used yet" in before.text

@@ -40,7 +40,7 @@ async def live() -> None:
 
 async def _tell(user: Any, events: Any) -> None:
     async for event in events:
-        found = await services().logins.find(user.id)
+        found = await services().user_loader.find(user.id)
         if found is None or found.must_change_password:
             await websocket.close(_POLICY_VIOLATION, "The login has ended.")
             return
