@@ -21,7 +21,7 @@ class Statements:
         self.running: list[asyncio.Future[None]] = []
         self.gathering: Gathering[int, str] = Gathering(self.run, at_once=at_once, most=most)
         if is_crowded:
-            self.gathering._alone = 0
+            self.gathering._unawaited = 0
         #: Called when a statement has ended, before anybody is told.
         self.when_ended: Callable[[], object] = lambda: None
 
@@ -121,12 +121,40 @@ async def test_several_statements_may_be_on_their_way() -> None:
 async def test_two_do_not_wait_for_each_other() -> None:
     database = Statements(is_crowded=False)
 
+    for round_ in range(20):
+        await database.ask(2 * round_)
+        await database.ask(2 * round_ + 1)
+        assert len(database.running) == 2
+        await database.end_all()
+
+    assert database.asked == [[number] for number in range(40)]
+
+
+async def test_who_comes_while_two_ask_is_asked_for_when_both_have_ended() -> None:
+    database = Statements(is_crowded=False)
+
     await database.ask(1)
     await database.ask(2)
     await database.ask(3, 4)
     await database.end()
+    meanwhile = [*database.asked]
+    await database.end_all()
 
+    assert meanwhile == [[1], [2]]
     assert database.asked == [[1], [2], [3, 4]]
+
+
+async def test_three_are_a_crowd() -> None:
+    """The third finds that two are asking, and has to wait."""
+    database = Statements(is_crowded=False)
+
+    await database.ask(1)
+    await database.ask(2)
+    await database.ask(3)
+    await database.end_all()
+    await database.ask(4, 5)
+
+    assert database.asked == [[1], [2], [3], [4, 5]]
 
 
 async def test_in_a_crowd_all_who_come_at_the_same_moment_are_asked_for_at_once() -> None:

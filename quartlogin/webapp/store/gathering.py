@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 QuestionT = TypeVar("QuestionT")
 AnswerT = TypeVar("AnswerT")
 
-#: Statements for one alone after which it is no crowd any more.
+#: Statements for which nobody has waited, after which it is no crowd any more.
 _A_WHILE: Final = 8
 #: Told to the one who is to ask next, for itself and for all who wait then.
 _YOUR_TURN: Final[Any] = object()
@@ -29,9 +29,9 @@ class _Waiting(NamedTuple):
 class Gathering(Generic[QuestionT, AnswerT]):
     """Asks questions of one kind, alone if nothing is on its way, and otherwise together with all that have come since.
 
-    In a crowd, which lasts from a shared statement until several were for one alone, those who come in the same turn of
-    the event loop are asked for together, too. Without one, one more statement may be on its way: two who ask again and
-    again would only wait for each other's.
+    It is a crowd when somebody has to wait, until nobody has for several statements. In a crowd those who come in the same
+    turn of the event loop are asked for together, too. Without one, one more statement may be on its way: two who ask
+    again and again would only wait for each other's.
 
     A question is only ever asked by a statement that begins after it has come, so an answer is never older than the
     question. Nobody is answered with what another asked; who is cancelled neither keeps the others waiting nor is
@@ -50,8 +50,8 @@ class Gathering(Generic[QuestionT, AnswerT]):
         self._at_once = at_once
         self._most = most
         self._asking = 0
-        #: How many statements there were for one alone, since the last one for several.
-        self._alone = _A_WHILE
+        #: How many statements there were since somebody had to wait.
+        self._unawaited = _A_WHILE
         self._waiting: deque[_Waiting] = deque()
 
     async def ask(self, question: QuestionT) -> AnswerT:
@@ -61,6 +61,7 @@ class Gathering(Generic[QuestionT, AnswerT]):
             Exception: Whatever the statement has raised.
         """
         if self._asking >= self._lanes():
+            self._unawaited = 0
             told = await self._wait(question)
             if isinstance(told, _Failed):
                 raise copy(told.error) from told.error  # each its own: a traceback belongs to one
@@ -86,7 +87,7 @@ class Gathering(Generic[QuestionT, AnswerT]):
             if self._is_crowded():  # those who will ask in this turn of the event loop are asked for, too
                 await asyncio.sleep(0)
             others += self._next(self._most - 1)
-            self._alone = 0 if others else self._alone + 1
+            self._unawaited += 1
             answer, *answers = await self._ask_all([question, *(other.question for other in others)])
         except Exception as error:
             _tell(others, [_Failed(error)] * len(others))
@@ -105,7 +106,7 @@ class Gathering(Generic[QuestionT, AnswerT]):
         return self._at_once if self._is_crowded() else self._at_once + 1
 
     def _is_crowded(self) -> bool:
-        return self._alone < _A_WHILE
+        return self._unawaited < _A_WHILE
 
     def _hand_over(self) -> None:
         """Let the next one who waits ask, if anybody does; where others are asking, one of them will hand over, too."""
