@@ -30,8 +30,8 @@ class Gathering(Generic[QuestionT, AnswerT]):
     """Asks questions of one kind, alone if nothing is on its way, and otherwise together with all that have come since.
 
     It is a crowd when somebody has to wait, until nobody has for several statements. In a crowd those who come in the
-    same turn of the event loop are asked for together, too. Without one, one more statement may be on its way: two who ask
-    again and again would only wait for each other's.
+    same turn of the event loop are asked for together, too. Without one, one more statement may be on its way: two who
+    ask again and again would only wait for each other's.
 
     A question is only ever asked by a statement that begins after it has come, so an answer is never older than the
     question. Nobody is answered with what another asked; who is cancelled neither keeps the others waiting nor is
