@@ -5,8 +5,9 @@ from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any, Final
 
-from quart import Quart, current_app
+from quart import Quart
 
+from .connection import running_app
 from .errors import ConfigurationError
 
 #: The name of the remember cookie.
@@ -51,7 +52,7 @@ DEFAULTS: Final[Mapping[str, Any]] = {
 
 def option(name: str) -> Any:
     """Return what the running app has configured under this key, or its default."""
-    return current_app.config.get(name, DEFAULTS[name])
+    return running_app().config.get(name, DEFAULTS[name])
 
 
 def former_keys(app: Quart) -> list[Any]:
@@ -78,7 +79,7 @@ def session_protection(otherwise: str | None) -> str | None:
     Raises:
         ConfigurationError: It is none that there is.
     """
-    mode = current_app.config.get("SESSION_PROTECTION", otherwise)
+    mode = running_app().config.get("SESSION_PROTECTION", otherwise)
     if not mode:
         return None
     if mode not in ("basic", "strong"):  # a tuple: what is configured may not be hashable

@@ -1,9 +1,10 @@
-"""The request or the websocket that is being served, whichever it is."""
+"""The request or the websocket that is being served, whichever it is, and the app that serves it."""
 
 from typing import Any
 
-from quart import has_request_context, has_websocket_context, request, websocket
+from quart import Quart, current_app, has_request_context, has_websocket_context, request, websocket
 
+_app: Any = current_app
 _request: Any = request
 _websocket: Any = websocket
 
@@ -17,6 +18,12 @@ def current_connection() -> Any:
         return _request._get_current_object()
     except RuntimeError:  # there is none: asking first would take every request as long again
         return _websocket._get_current_object() if has_websocket_context() else None
+
+
+def running_app() -> Quart:
+    """Return the app itself that serves this request: each attribute of the proxy would look it up again."""
+    app: Quart = _app._get_current_object()
+    return app
 
 
 def can_set_cookies() -> bool:

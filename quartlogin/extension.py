@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from quart import Quart, current_app
+from quart import Quart
 
+from .connection import running_app
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def current_manager() -> "LoginManager[Any]":
     Raises:
         ConfigurationError: The app has none.
     """
-    return manager_of(current_app)
+    return manager_of(running_app())
 
 
 def manager_of(app: Quart) -> "LoginManager[Any]":

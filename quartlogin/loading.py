@@ -47,8 +47,8 @@ def user_now() -> Any:
     return asyncio.run_coroutine_threadsafe(_load(state), state.loop).result()
 
 
-async def user_for_template() -> Any:
-    """Return the user for a template.
+async def user_for_template(state: UserState) -> Any:
+    """Return the user for a template of a request.
 
     After a loader that failed, this is the anonymous user, so that an error page can be drawn.
 
@@ -56,9 +56,6 @@ async def user_for_template() -> Any:
         UserNotLoadedError: The answer's headers are sent already.
         Exception: Whatever the loader raised, to the template that asked first.
     """
-    state = state_of_request()
-    if state is None:
-        return None
     if state.error is not None:
         return current_manager().anonymous_user()
     return await _user_of(state)

@@ -1,11 +1,11 @@
 """What quartlogin announces while it works. The sender is always the app."""
 
-from typing import Any, cast
+from typing import Any
 
 from blinker import NamedSignal, Namespace
-from quart import current_app
 
 from .callbacks import as_coroutine_function
+from .connection import running_app
 
 _signals = Namespace()
 
@@ -35,5 +35,4 @@ user_accessed = _signals.signal("accessed")
 async def send(signal: NamedSignal, **values: Any) -> None:
     """Send a signal to its receivers, `def` or `async def`, and wait for all of them."""
     if signal.receivers:
-        app = cast(Any, current_app)._get_current_object()
-        await signal.send_async(app, _sync_wrapper=as_coroutine_function, **values)
+        await signal.send_async(running_app(), _sync_wrapper=as_coroutine_function, **values)

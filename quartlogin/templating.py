@@ -68,7 +68,7 @@ async def resolve(value: Any) -> Any:
     state = state_of_request()
     if state is not None and state.is_known and state.looked:
         return state.user  # as for all names but the first
-    return await user_for_template()
+    return None if state is None else await user_for_template(state)
 
 
 def _equip(environment: Environment) -> None:

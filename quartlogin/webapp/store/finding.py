@@ -11,7 +11,7 @@ Question = tuple[str, str, int, int]
 
 MOST_QUESTIONS: Final = 64
 #: For how many logins there are statements: few, so that each is prepared once.
-_SIZES: Final = (1, 4, 16, MOST_QUESTIONS)
+_SIZES: Final = (1, 4, 16, 32, MOST_QUESTIONS)
 _FIND: Final = {
     size: (
         "SELECT l.id_hash, l.user_id, u.username, u.epoch, u.must_change_password, l.ref, l.seen_at, l.secrets"  # noqa: S608 -- numbers only
