@@ -21,7 +21,7 @@ from quart import Quart
 
 
 async def main() -> None:
-    first, more = (5_000, 1_500) if "--small" in sys.argv else (5_000, 50_000)
+    first, more = (5_000, 1_500) if "--small" in sys.argv else (20_000, 50_000)
     everybody = first + more
     with tempfile.TemporaryDirectory() as folder:
         database = f"{folder}/people.sqlite3"
