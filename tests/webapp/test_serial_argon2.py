@@ -19,6 +19,7 @@ from visitors import CHEAP, PASSWORD
 SALT = b"0123456789abcdef"
 
 
+@pytest.mark.requirement("11.2.1")
 @pytest.mark.parametrize(("passes", "lanes", "kind"), list(product((1, 3), (1, 2, 4, 7), Type)))
 def test_a_hash_is_the_one_that_argon2_makes(passes: int, lanes: int, kind: Type) -> None:
     parameters = {"time_cost": passes, "memory_cost": 64, "parallelism": lanes, "hash_len": 24, "type": kind}
@@ -128,6 +129,7 @@ def test_what_is_installed_can_be_told_to_use_one_thread() -> None:
     assert is_sound()
 
 
+@pytest.mark.requirement("11.2.5")
 @pytest.mark.parametrize("change", ["raises", "computes something else", "fails"])
 async def test_an_argon2_whose_structure_has_changed_gets_its_threads_back(
     change: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
