@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.request import Request, urlopen
 
 from driving import BROWSER
@@ -26,6 +26,10 @@ from people import cookie_of_login, fill_now
 HERE: Final = Path(__file__).parent
 SCRIPTS: Final = Path(sys.executable).parent
 PEOPLE, CONNECTIONS = 256, 32
+_RESULT: Final = re.compile(
+    r"50%\s+([\d.]+)(us|ms|s)\b.*99%\s+([\d.]+)(us|ms|s)\b.*Requests/sec:\s+([\d.]+)", re.DOTALL
+)
+_SECONDS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 SERVERS: Final = {
     "hypercorn": ["hypercorn", "--bind", "127.0.0.1:{port}", "--workers", "{workers}", "served:{app}"],
@@ -69,6 +73,16 @@ SERVERS: Final = {
 }
 
 
+class Told(NamedTuple):
+    """What wrk has measured."""
+
+    #: Pages a second.
+    rate: float
+    #: What half of the pages took at most, and 99 of 100: seconds.
+    median: float
+    percentile_99: float
+
+
 def main() -> None:
     rounds, seconds = (1, 1) if "--small" in sys.argv else (3, 2)
     with tempfile.TemporaryDirectory() as folder:
@@ -90,17 +104,20 @@ def main() -> None:
 def measure(server: str, workers: int, app_name: str, seconds: int) -> float:
     """Return how many pages a second a server answers."""
     with serving(server, workers, app_name) as url:
-        ask_for_half_a_second = ask(url, 1)
-        assert ask_for_half_a_second > 0
-        return ask(url, seconds)
+        ask(url, 1)
+        return ask(url, seconds).rate
 
 
-def ask(url: str, seconds: int) -> float:
-    command = ["wrk", "-t", "1", "-c", str(CONNECTIONS), "-d", f"{seconds}s", "-s", str(HERE / "cookies.lua")]
-    command += ["-H", f"User-Agent: {BROWSER}", url]
+def ask(url: str, seconds: int, connections: int = CONNECTIONS) -> Told:
+    """Ask for a page over and over, over some connections."""
+    command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--latency"]
+    command += ["-s", str(HERE / "cookies.lua"), "-H", f"User-Agent: {BROWSER}", url]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert "Non-2xx" not in told, told
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1])  # type: ignore[index]  # wrk always says so
+    found = _RESULT.search(told)
+    assert found is not None, told
+    middle, middle_unit, most, most_unit, rate = found.groups()
+    return Told(float(rate), float(middle) * _SECONDS[middle_unit], float(most) * _SECONDS[most_unit])
 
 
 @contextmanager
