@@ -6,7 +6,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,13 +109,12 @@ def open_tls(proxy: Proxy, **versions: ssl.TLSVersion) -> ssl.SSLSocket:
 def conversation(connection: socket.socket, request: bytes) -> bytes:
     """Send bytes, and return all that comes back until the other side hangs up or says nothing for two seconds."""
     connection.settimeout(2)
-    connection.sendall(request)
     heard = b""
-    try:
+    with suppress(ConnectionError):  # the other side may have hung up already, and have said why
+        connection.sendall(request)
+    with suppress(TimeoutError, ConnectionError):
         while data := connection.recv(65536):
             heard += data
-    except (TimeoutError, ConnectionError):
-        pass
     connection.close()
     return heard
 
