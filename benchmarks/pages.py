@@ -12,17 +12,16 @@ from floor import make_floor
 from ours import make_ours
 from people import cookie_of_floor, cookie_of_login, fill
 
-PEOPLE = 2_000  # signed in, whose browsers come in turn
-
 
 async def main() -> None:
-    rounds, requests = (7, 256) if "--small" in sys.argv else (61, 512)
+    # The people are signed in, and their browsers come in turn, again and again.
+    people, rounds, requests = (128, 7, 256) if "--small" in sys.argv else (2_000, 61, 512)
     with tempfile.TemporaryDirectory() as folder:
         database = f"{folder}/people.sqlite3"
-        await fill(database, PEOPLE, PEOPLE)
+        await fill(database, people, people)
         floor, ours = make_floor(database), make_ours(database)
-        there = [f"session={cookie_of_floor(floor, number, PEOPLE)}" for number in range(PEOPLE)]
-        here = [f"session={cookie_of_login(ours, number, PEOPLE)}" for number in range(PEOPLE)]
+        there = [f"session={cookie_of_floor(floor, number, people)}" for number in range(people)]
+        here = [f"session={cookie_of_login(ours, number, people)}" for number in range(people)]
         rows: dict[str, tuple[Ask, Ask, int]] = {
             "public page, no cookies": (asks(ours, "/public"), asks(floor, "/public"), 1),
             "public page, session cookie": (asks(ours, "/public", here), asks(floor, "/public", there), 1),
