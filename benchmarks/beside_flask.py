@@ -67,7 +67,7 @@ def make_flask(database: str) -> Any:
     login_manager = LoginManager(app)
     connections = threading.local()
 
-    @login_manager.user_loader  # type: ignore[untyped-decorator]
+    @login_manager.user_loader  # type: ignore[untyped-decorator]  # it ships no types
     def load(user_id: str) -> FlaskUser | None:
         if not hasattr(connections, "own"):
             connections.own = sqlite3.connect(database)

@@ -18,6 +18,7 @@ from driving import Ask, asks, compare, page, serving, time_of
 from floor import make_bare, make_floor
 from ours import make_ours
 from people import cookie_of_floor, cookie_of_login, fill
+from plots import draw
 from quart import Quart
 
 COOKIES = 2_000
@@ -52,8 +53,6 @@ async def grow_users(small: bool, postgres: str | None) -> None:
                         f"{name:11}{size:9,} users, {2 * size:9,} logins, {at_a_time:2} at a time: {result}", flush=True
                     )
     if not small:
-        from plots import draw  # noqa: PLC0415 -- only who draws has what it needs
-
         title = "A logged-in page, by the number of users (and twice as many logins)"
         print(draw("users", title, "users", "µs for each page", sizes, lines))
 
@@ -87,8 +86,6 @@ async def grow_crowd(small: bool, postgres: str | None) -> None:
             shown = ", ".join(f"{name} {rates[name][-1]:.0f}" for name in pages)
             print(f"{at_a_time:3} at a time, pages a second: {shown}", flush=True)
     if not small:
-        from plots import draw  # noqa: PLC0415 -- as above
-
         title = "Logged-in pages a second, by how many ask at the same time"
         print(draw("crowd", title, "requests at a time", "pages a second", crowd, rates))
 

@@ -17,6 +17,7 @@ from typing import Final
 from growth import cookies_of, made_database
 from ours import make_ours
 from people import fill
+from plots import draw
 
 from servers import HERE, Told, ask, serving
 
@@ -73,8 +74,6 @@ def middle_of(told: list[Told]) -> Told:
 
 
 def show(results: dict[str, Results]) -> None:
-    from plots import draw  # noqa: PLC0415 -- only who draws has what it needs
-
     rates, waits = {}, {}
     for name, of_workers in results.items():
         for count, measured in of_workers.items():
