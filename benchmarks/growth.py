@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from secrets import token_hex
 from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 from driving import Ask, asks, compare, page, serving, time_of
 from floor import make_bare, make_floor
 from ours import make_ours
@@ -113,8 +114,6 @@ async def made_database(name: str, postgres: str | None) -> AsyncIterator[str]:
         with tempfile.TemporaryDirectory() as folder:
             yield f"{folder}/{name}.sqlite3"
         return
-    import asyncpg  # noqa: PLC0415 -- only who measures PostgreSQL has it
-
     name = f"{name}_{token_hex(4)}"
     connection = await asyncpg.connect(postgres)
     await connection.execute(f"CREATE DATABASE {name}")
