@@ -17,12 +17,11 @@ import pytest
 from quart import Quart
 from quart.testing import QuartClient, WebsocketResponseError
 
+from doc_pages import DOCS, PAGES, ROOT, blocks, run
 from quartlogin import logout_user
 from visitors import PASSWORD, Visitor
 
-ROOT = Path(__file__).parent.parent
-EXAMPLES, DOCS = ROOT / "examples", ROOT / "docs"
-PAGES = sorted(DOCS.glob("*.md"))
+EXAMPLES = ROOT / "examples"
 MOVED = ["flask_login", "quart_auth"]
 KEY = "a key for the tests of examples and pages"
 
@@ -298,25 +297,6 @@ def looking_at(app: Any) -> Look:
 # --- the pages in docs/ ---------------------------------------------------------------------------------------
 
 
-def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-
-
-def run(page: Path) -> dict[str, Any]:
-    """Run a page's Python blocks, each after the one before it."""
-    names: dict[str, Any] = {"__name__": "page"}
-    for source in blocks(page, "python"):
-        exec(compile(source, page.name, "exec"), names)
-    return names
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_python_block_of_a_page_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("QUARTLOGIN_SECRET_KEY", KEY)  # as whoever copies a block has one
-
-    assert run(page)
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_of_a_page_to_a_file_leads_to_one(page: Path) -> None:
     targets = re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8"))
@@ -371,7 +351,7 @@ def test_the_awaits_of_the_move_from_quart_auth_are_counted() -> None:
 
 
 async def test_the_record_in_a_dict_makes_a_copied_cookie_worthless() -> None:
-    names = run(DOCS / "records.md")
+    names = await run(DOCS / "records.md")
     look = looking_at(names["app"])
     cookies: dict[str, str] = {}
     await look("POST", "/login", cookies, name="ada", remember="on")
@@ -385,7 +365,7 @@ async def test_the_record_in_a_dict_makes_a_copied_cookie_worthless() -> None:
 
 
 async def test_the_record_in_a_dict_finds_a_copied_remember_cookie_out() -> None:
-    look = looking_at(run(DOCS / "records.md")["app"])
+    look = looking_at((await run(DOCS / "records.md"))["app"])
     cookies: dict[str, str] = {}
     await look("POST", "/login", cookies, name="ada", remember="on")
     ada, mallory = [{"remember_token": cookies["remember_token"]} for _ in range(2)]
@@ -396,7 +376,7 @@ async def test_the_record_in_a_dict_finds_a_copied_remember_cookie_out() -> None
 
 
 async def test_the_record_in_a_dict_follows_a_login_under_its_new_id() -> None:
-    names = run(DOCS / "records.md")
+    names = await run(DOCS / "records.md")
     look = looking_at(names["app"])
     cookies: dict[str, str] = {}
     await look("POST", "/login", cookies, name="ada", remember="on")
@@ -410,7 +390,7 @@ async def test_the_record_in_a_dict_follows_a_login_under_its_new_id() -> None:
 
 
 async def test_the_record_in_a_dict_signs_out_everywhere() -> None:
-    look = looking_at(run(DOCS / "records.md")["app"])
+    look = looking_at((await run(DOCS / "records.md"))["app"])
     here: dict[str, str] = {}
     there: dict[str, str] = {}
     someone_else: dict[str, str] = {}
@@ -422,7 +402,7 @@ async def test_the_record_in_a_dict_signs_out_everywhere() -> None:
 
 
 async def test_the_old_cookie_of_quart_auth_signs_in_once() -> None:
-    names = run(page_about("quart_auth"))
+    names = await run(page_about("quart_auth"))
     app, look = names["app"], looking_at(names["app"])
 
     @app.get("/me")
@@ -449,7 +429,7 @@ async def test_the_old_cookie_of_quart_auth_signs_in_once() -> None:
 
 
 async def test_the_websocket_page_serves_its_websocket() -> None:
-    names = run(DOCS / "websockets.md")
+    names = await run(DOCS / "websockets.md")
     app = names["app"]
     client = app.test_client()
     async with client.session_transaction() as session:
