@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeGuard, TypeVar
 
-from .loading import user_now, user_of_request
+from .loading import resolved_user, user_of_request
 from .user import AnonymousUserMixin, UserT, answers
 
 
@@ -19,7 +19,7 @@ def _on_user(operation: Callable[..., Any]) -> Any:
     """Make a method that applies an operation to the user instead of the proxy."""
 
     def method(_proxy: object, *args: Any, **kwargs: Any) -> Any:
-        return operation(user_now(), *args, **kwargs)
+        return operation(resolved_user(), *args, **kwargs)
 
     return method
 
@@ -42,22 +42,22 @@ class CurrentUser(Generic[UserT_co]):
 
     def _get_current_object(self) -> Any:
         """Return the real user object, under the name that Werkzeug's proxies have for it."""
-        return user_now()
+        return resolved_user()
 
     @property  # type: ignore[misc]  # read-only here: nobody sets the class of a proxy
     def __class__(self) -> Any:  # pyright: ignore  # isinstance(current_user, User) asks here
-        return type(user_now())
+        return type(resolved_user())
 
     @property
     def __dict__(self) -> Any:  # type: ignore[override]  # vars(current_user)
-        return vars(user_now())
+        return vars(resolved_user())
 
     @property
     def __doc__(self) -> Any:  # type: ignore[override]  # the user's own
-        return user_now().__doc__
+        return resolved_user().__doc__
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(user_now(), name)
+        return getattr(resolved_user(), name)
 
     __setattr__ = _on_user(setattr)
     __delattr__ = _on_user(delattr)
@@ -150,7 +150,7 @@ current_user: CurrentUser[Any] = CurrentUser()
 
 def unwrap(user: Any) -> Any:
     """Return the real user object, also when this is `current_user` itself."""
-    return user_now() if type(user) is CurrentUser else user
+    return resolved_user() if type(user) is CurrentUser else user
 
 
 def is_signed_in(user: UserT | AnonymousUserMixin | None) -> TypeGuard[UserT]:

@@ -117,7 +117,7 @@ async def confirm_login() -> None:
         if token is not None and is_remembered:
             session.ask_to_remember()
             state.remember_secret, state.remember_until = login.secret, login.expires_at
-        state.login_id, state.fresh, state.looked = login.id, True, True
+        state.login_id, state.fresh, state.accessed = login.id, True, True
     await signals.send(signals.user_login_confirmed)
 
 

@@ -49,8 +49,8 @@ async def after_view(response: ResponseTypes) -> ResponseTypes:
     """Set the remember cookie and tell caches what they may keep, as the last of all `after_request` functions."""
     state = state_of_request()
     if state is not None:
-        state.answered = True
-        if state.looked:
+        state.headers_sent = True
+        if state.accessed:
             update_cookie(state, response)
             mark_private(response)
             if state.bearer is not None:

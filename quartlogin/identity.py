@@ -72,7 +72,7 @@ async def _ask(state: UserState, question: Callable[[], Awaitable[Any]]) -> Any:
     """Ask a loader, and keep the question for those who want to ask again later."""
     user = await question()
     if user is not None:
-        state.ask_again = question
+        state.reload_user = question
     return user
 
 
@@ -171,7 +171,7 @@ async def _resume(state: UserState, cookie: str) -> Any:
     try:
         is_renewed = await current_manager().records.login_restored(login, new_secret)
     except LoginRefused:
-        state.login_id = state.ask_again = None
+        state.login_id = state.reload_user = None
         return None
     if can_set_cookies():
         session.resume(login.user_id, login.id, fingerprint(), token.seconds)

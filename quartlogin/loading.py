@@ -25,7 +25,7 @@ async def user_of_request() -> Any:
     return None if state is None else await _user_of(state)
 
 
-def user_now() -> Any:
+def resolved_user() -> Any:
     """Return the user without waiting: known already, or loaded on the request's loop if this is a thread.
 
     Raises:
@@ -35,7 +35,7 @@ def user_now() -> Any:
     state = state_of_request()
     if state is None:
         return None
-    if state.is_known:
+    if state.is_resolved:
         _look(state)
         return state.user
     if state.loop is None or running_loop() is not None:
@@ -63,7 +63,7 @@ async def user_for_template(state: UserState) -> Any:
 
 async def _user_of(state: UserState) -> Any:
     _look(state)
-    if state.is_known:
+    if state.is_resolved:
         return state.user
     if state.loop is not None and state.loop is not asyncio.get_running_loop():
         # A thread with a loop of its own, as `template.render()` in a `def` view makes one.
@@ -77,12 +77,12 @@ def _look(state: UserState) -> None:
     Raises:
         UserNotLoadedError: Its headers are sent already, and let caches keep it.
     """
-    if state.answered and not (state.looked and state.is_known):
+    if state.headers_sent and not (state.accessed and state.is_resolved):
         raise UserNotLoadedError(
             "current_user is asked for after the headers of this answer were sent, as in a streamed body; they "
             "let caches keep it: write `await current_user` in the view before the stream starts."
         )
-    state.looked = True
+    state.accessed = True
 
 
 async def _load(state: UserState) -> Any:
@@ -91,7 +91,7 @@ async def _load(state: UserState) -> Any:
     Whoever comes first runs the loader in its own task; the others wait. If the first is cancelled, the next one
     takes over.
     """
-    while not state.is_known:
+    while not state.is_resolved:
         if state.error is not None:
             raise state.error
         if _inside_loader.get() is state:
@@ -112,10 +112,10 @@ async def _run_loader(state: UserState) -> None:
     token = _inside_loader.set(state)
     try:
         found = await find_user(state)
-        if not state.is_known:  # a login or logout that came meanwhile has the last word
+        if not state.is_resolved:  # a login or logout that came meanwhile has the last word
             state.set_user(found)
     except Exception as error:
-        if not state.is_known:
+        if not state.is_resolved:
             state.error = error
     finally:
         _inside_loader.reset(token)
@@ -123,5 +123,5 @@ async def _run_loader(state: UserState) -> None:
         if state.loaded is not None:
             state.loaded.set()
             state.loaded = None
-    if state.is_known:
+    if state.is_resolved:
         await signals.send(signals.user_accessed)

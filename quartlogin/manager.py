@@ -14,7 +14,7 @@ from .clients import login_required_error
 from .connection import current_connection
 from .current import CurrentUser, unwrap
 from .errors import ConfigurationError
-from .loading import user_now, user_of_request
+from .loading import resolved_user, user_of_request
 from .records import LoginRecords, NoRecords
 from .refusals import Refusal, answer
 from .state import acting_as
@@ -120,7 +120,7 @@ class LoginManager(Generic[UserT]):
             LoginRequired: Nobody is signed in.
             UserNotLoadedError: The user is not loaded yet.
         """
-        user = user_now()
+        user = resolved_user()
         if user is None or not answers(user, "is_authenticated"):
             raise login_required_error("Sign in first.", "Bearer", as_json=False)
         return cast(UserT, user)

@@ -37,7 +37,7 @@ def login_remembered() -> bool:
     state = state_of_request()
     if state is None:
         return False
-    state.looked = True
+    state.accessed = True
     cookie = read_cookie() if tokens.bearer_token() is None else None
     if cookie is None:
         return False

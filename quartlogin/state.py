@@ -27,14 +27,14 @@ class UserState:
         "_bearer",
         "_login_id",
         "_user",
-        "answered",
-        "ask_again",
+        "accessed",
         "error",
         "fresh",
+        "headers_sent",
         "is_loading",
         "loaded",
-        "looked",
         "loop",
+        "reload_user",
         "remember_secret",
         "remember_until",
         "signs_in",
@@ -46,9 +46,9 @@ class UserState:
         #: The error that the loader raised, if it did.
         self.error: Exception | None = None
         #: Whether anything asked who the user is, so that the answer depends on it.
-        self.looked = False
+        self.accessed = False
         #: Whether the headers of the answer are decided, as while a body is streamed.
-        self.answered = False
+        self.headers_sent = False
         #: Whether a load is running now.
         self.is_loading = False
         #: Set as soon as that load has ended, if anybody waits for it.
@@ -62,7 +62,7 @@ class UserState:
         #: Whether somebody was signed in by this request.
         self.signs_in = False
         #: Looks the same user up again, for a websocket that stays open; `None` for an anonymous visitor.
-        self.ask_again: Callable[[], Awaitable[Any]] | None = None
+        self.reload_user: Callable[[], Awaitable[Any]] | None = None
         self._user: Any = _UNKNOWN
         self._login_id: Any = _UNKNOWN
         self._bearer: Any = _UNKNOWN
@@ -76,20 +76,20 @@ class UserState:
         return bearer
 
     @property
-    def is_known(self) -> bool:
+    def is_resolved(self) -> bool:
         """Whether the user, be it the anonymous one, is known."""
         return self._user is not _UNKNOWN
 
     @property
     def user(self) -> Any:
-        """The user; ask `is_known` first."""
+        """The user; ask `is_resolved` first."""
         return self._user
 
     def set_user(self, user: Any) -> None:
         """Settle who the user is, as a login and a logout do; also while a load is running."""
         self._user = user
         self.error = None
-        self.looked = True
+        self.accessed = True
 
     @property
     def login_id(self) -> str | None:
@@ -132,7 +132,7 @@ def acting_as(user: Any) -> Iterator[None]:
     """Let `current_user` be this user within a block, in this task and those that it starts."""
     around = state_of_request()
     if around is not None:
-        around.looked = True  # what the request answers depends on that user now
+        around.accessed = True  # what the request answers depends on that user now
     state = UserState(running_loop())
     state.set_user(user)
     state.login_id = None
@@ -153,7 +153,7 @@ def login_id() -> str | None:
     state = state_of_request()
     if state is None:
         return None
-    state.looked = True
+    state.accessed = True
     return state.login_id
 
 
@@ -167,7 +167,7 @@ def login_secret_hash() -> str | None:
     state = state_of_request()
     if state is None:
         return None
-    state.looked = True
+    state.accessed = True
     return session.secret_hash() if state.is_sessions_login else None
 
 
@@ -176,7 +176,7 @@ def login_fresh() -> bool:
     state = state_of_request()
     if state is None:
         return False
-    state.looked = True
+    state.accessed = True
     if state.fresh is not None:
         return state.fresh
     return state.bearer is None and session.is_fresh()

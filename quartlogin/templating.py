@@ -66,7 +66,7 @@ async def resolve(value: Any) -> Any:
             "name current_user inside a macro there, or write `with context`."
         )
     state = state_of_request()
-    if state is not None and state.is_known and state.looked:
+    if state is not None and state.is_resolved and state.accessed:
         return state.user  # as for all names but the first
     return None if state is None else await user_for_template(state)
 

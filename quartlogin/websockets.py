@@ -171,10 +171,10 @@ class _OpenSocket:
                 self.end()
 
     async def _still_counts(self) -> bool:
-        if self._state is None or self._state.ask_again is None:
+        if self._state is None or self._state.reload_user is None:
             return True
         try:
-            user = await self._state.ask_again()
+            user = await self._state.reload_user()
         except Exception:  # the database is down, say: nobody is signed out by that
             _log.warning("The user of an open websocket could not be looked up again.", exc_info=True)
             return True
