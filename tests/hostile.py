@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote, urlencode
 
 from quart import Quart
 
-PATIENCE = 10  # seconds
+PATIENCE = 60  # seconds until a test gives up on what hangs
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "MAKEUP"]
 FORM = b"application/x-www-form-urlencoded"
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-_PATIENCE: Final = 10  # seconds
+_PATIENCE: Final = 60  # seconds until a test gives up on what hangs
 
 
 class Line:

@@ -10,8 +10,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from servers import Server, free_port, running
+from servers import PATIENCE, Server, free_port, running
 
+#: Seconds after which an answer is complete whose connection stays open.
+SILENCE = 5
 PAGE = Path(__file__).parent.parent / "docs" / "deploying.md"
 HOST = "login.example.org"
 
@@ -103,18 +105,21 @@ def open_tls(proxy: Proxy, **versions: ssl.TLSVersion) -> ssl.SSLSocket:
     context.set_ciphers("ALL:@SECLEVEL=0")  # so that it is the server that refuses what is old
     for name, version in versions.items():
         setattr(context, name, version)
-    return context.wrap_socket(socket.create_connection(("127.0.0.1", proxy.port), timeout=10), server_hostname=HOST)
+    return context.wrap_socket(
+        socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE), server_hostname=HOST
+    )
 
 
 def conversation(connection: socket.socket, request: bytes) -> bytes:
-    """Send bytes, and return all that comes back until the other side hangs up or says nothing for two seconds."""
-    connection.settimeout(2)
+    """Send bytes, and return all that comes back until the other side hangs up, or has said something and no more."""
+    connection.settimeout(PATIENCE)
     heard = b""
     with suppress(ConnectionError):  # the other side may have hung up already, and have said why
         connection.sendall(request)
     with suppress(TimeoutError, ConnectionError):
         while data := connection.recv(65536):
             heard += data
+            connection.settimeout(SILENCE)
     connection.close()
     return heard
 

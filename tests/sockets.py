@@ -8,7 +8,7 @@ from typing import Any
 
 from quart import Quart
 
-PATIENCE = 10  # seconds
+PATIENCE = 60  # seconds until a test gives up on what hangs
 
 
 class Socket:

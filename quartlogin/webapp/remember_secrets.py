@@ -18,7 +18,8 @@ from typing import Final
 GRACE: Final = 30
 #: More branches are not begun: whoever asks for so many in so short a time is no browser.
 _MOST_BRANCHES: Final = 8
-_ENTRY: Final = re.compile(r"(?P<hash>[0-9a-f]{1,64})(?P<state>[-+!])(?P<at>[0-9]{1,15})")
+#: A whole word: without the look behind, each of 64 characters would be tried as the first one of a hash.
+_ENTRY: Final = re.compile(r"(?<!\S)(?P<hash>[0-9a-f]{1,64})(?P<state>[-+!])(?P<at>[0-9]{1,15})(?!\S)")
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def receive() -> Receive:
 
     async def receive(app: Quart, cookie: str, scheme: str = "ws") -> Any:
         websocket = app.test_client().websocket("/live", scheme=scheme, headers={"Cookie": cookie})
-        async with asyncio.timeout(5), websocket as connection:
+        async with asyncio.timeout(60), websocket as connection:
             return await connection.receive()
 
     return receive

@@ -295,7 +295,7 @@ async def test_a_log_may_show_the_session_also_while_it_is_complained_of(
     monkeypatch.setattr(app.logger, "handlers", [Showing()])
     serializer: Any = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await app.test_client().get("/look", headers={"Cookie": f"session={serializer.dumps(['no session'])}"})
 
     assert Showing.shown == [{}]

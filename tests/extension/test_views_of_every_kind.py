@@ -303,7 +303,7 @@ async def test_a_generator_is_streamed_and_not_collected(app: Quart, sign_in: Si
         yield "second"
 
     client: Any = await sign_in(app)
-    async with asyncio.timeout(5), client.request("/") as connection:
+    async with asyncio.timeout(60), client.request("/") as connection:
         await connection.send_complete()
         first = await connection.receive()
         go_on.set()
@@ -325,7 +325,7 @@ async def test_a_generator_that_is_left_early_is_closed(app: Quart, sign_in: Sig
             closed.set()
 
     client: Any = await sign_in(app)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         async with client.request("/") as connection:
             await connection.send_complete()
             await connection.receive()
@@ -346,7 +346,7 @@ async def test_two_streams_at_once_know_their_own_users(app: Quart, sign_in: Sig
         yield f"{current_user.name} {session['_user_id']}"
 
     ada, grace = await sign_in(app, "1"), await sign_in(app, "2")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         pages = await asyncio.gather(ada.get("/"), grace.get("/"))
 
     assert [await page.get_data(as_text=True) for page in pages] == ["Ada Ada 1", "Grace Grace 2"]

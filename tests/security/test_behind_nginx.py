@@ -76,7 +76,7 @@ def new_client(proxy: Proxy, *, plain: bool = False) -> httpx.Client:
         base_url=f"{scheme}://127.0.0.1:{port}",
         headers={"Host": HOST},
         transport=Named(verify=False),
-        timeout=30,
+        timeout=60,
     )
 
 
@@ -131,7 +131,7 @@ def test_weak_ciphers_are_refused(proxy: Proxy, ciphers: str) -> None:
     context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
 
     with pytest.raises((ssl.SSLError, ConnectionError)):
-        context.wrap_socket(socket.create_connection(("127.0.0.1", proxy.port), timeout=10), server_hostname=HOST)
+        context.wrap_socket(socket.create_connection(("127.0.0.1", proxy.port), timeout=60), server_hostname=HOST)
 
 
 @pytest.mark.requirement("4.1.2")
@@ -260,7 +260,7 @@ def test_a_websocket_goes_through_for_our_own_pages_only(
 
 @pytest.mark.requirement("4.4.1")
 def test_a_websocket_in_clear_is_sent_to_https(proxy: Proxy) -> None:
-    plain = socket.create_connection(("127.0.0.1", proxy.plain_port), timeout=10)
+    plain = socket.create_connection(("127.0.0.1", proxy.plain_port), timeout=60)
 
     heard = conversation(plain, b"GET /account/live HTTP/1.1\r\n" + HEAD + WEBSOCKET + b"\r\n")
 
@@ -301,7 +301,7 @@ def test_a_request_that_ends_in_two_places_gets_one_answer_and_the_connection_is
     proxy: Proxy, rest: bytes, is_direct: bool
 ) -> None:
     head = b"POST /login HTTP/1.1\r\nHost: login.example.org\r\n"
-    direct = lambda: socket.create_connection(("127.0.0.1", proxy.app.port), timeout=10)  # noqa: E731
+    direct = lambda: socket.create_connection(("127.0.0.1", proxy.app.port), timeout=60)  # noqa: E731
 
     heard = conversation(direct() if is_direct else open_tls(proxy), head + rest + HIDDEN)
 

@@ -1,6 +1,5 @@
 """What a form may cost (V9), and which addresses count as one (V14, V15)."""
 
-import time
 import tracemalloc
 
 import pytest
@@ -41,15 +40,12 @@ async def test_a_form_that_eats_memory_costs_next_to_nothing(
     await visitor.get("/login")
     held = len(body)  # by this test, and once more by its client
     tracemalloc.start()
-    begun = time.monotonic()
 
     page = await visitor.request("POST", path, data=body, headers={"Content-Type": content_type})
 
-    took = time.monotonic() - begun
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert page.status in {413, 415}
-    assert took < 1
     assert peak - held < 10 * MEGABYTE
 
 

@@ -4,10 +4,11 @@ import json
 import logging
 import re
 import time
-from statistics import quantiles
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from quart import Quart
 
 from databases import both_databases, run_sql
@@ -82,16 +83,27 @@ async def test_a_password_that_is_too_long_is_never_hashed(
 
 @pytest.mark.requirement("C11")
 @pytest.mark.alone
-async def test_a_hash_takes_less_than_a_second() -> None:
-    passwords, took = Passwords(), []
-    stored = await passwords.hash(PASSWORD)
-    for _ in range(20):
-        begun = time.perf_counter()
+async def test_a_hash_takes_a_few_times_as_long_as_the_smallest_that_owasp_allows() -> None:
+    """0.15 of 0.02 seconds, on the machine that measured it: below a second also where the smallest takes 0.06."""
+    passwords, smallest = Passwords(), PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+    stored, small = await passwords.hash(PASSWORD), smallest.hash(PASSWORD)
+
+    async def one() -> None:
         assert (await passwords.check(stored, PASSWORD)).is_right
-        took.append(time.perf_counter() - begun)
+
+    async def other() -> None:
+        assert smallest.verify(small, PASSWORD)
+
+    took = [(await seconds_for(one), await seconds_for(other)) for _ in range(10)]
     passwords.close()
 
-    assert quantiles(took, n=20)[-1] < 1  # 95 of 100
+    assert min(ours for ours, _ in took) < 15 * min(theirs for _, theirs in took)
+
+
+async def seconds_for(work: Callable[[], Awaitable[None]]) -> float:
+    begun = time.perf_counter()
+    await work()
+    return time.perf_counter() - begun
 
 
 @pytest.mark.requirement("C15")

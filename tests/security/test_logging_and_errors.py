@@ -423,6 +423,6 @@ async def test_what_works_beside_the_requests_survives_a_fault(app: Quart, caplo
 
 
 async def eventually(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not is_so():
             await asyncio.sleep(0.001)

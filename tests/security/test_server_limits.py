@@ -17,7 +17,7 @@ import quartlogin.webapp as application
 from proxy import conversation, statuses
 from quartlogin.webapp import live, passwords, serving
 from quartlogin.webapp.store import postgres, sqlite
-from servers import SCRIPTS, Server, free_port, running
+from servers import PATIENCE, SCRIPTS, Server, free_port, running
 from visitors import KEY
 
 pytestmark = pytest.mark.alone
@@ -37,18 +37,27 @@ def server() -> Iterator[Server]:
 
 
 def connect(server: Server) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=15)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
 
 
-def seconds_until_closed(connection: socket.socket) -> float:
-    begun = time.monotonic()
-    try:
+def wait_until_closed(connection: socket.socket) -> None:
+    """Read until the server hangs up; a `TimeoutError` if it does not."""
+    with suppress(ConnectionError):
         while connection.recv(65536):
             pass
-    except ConnectionError:
-        pass
     connection.close()
-    return time.monotonic() - begun
+
+
+def is_open(connection: socket.socket) -> bool:
+    """Whether the server has neither said anything nor hung up so far."""
+    connection.setblocking(False)
+    try:
+        connection.recv(1)
+    except BlockingIOError:
+        return True
+    except ConnectionError:
+        return False
+    return False
 
 
 @pytest.mark.requirement("13.1.2", "13.1.3", "13.2.6")
@@ -83,11 +92,14 @@ def test_the_table_of_limits_is_that_of_the_code() -> None:
     [b"", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ", b"POST /login HTTP/1.1\r\nHost: a\r\n"],
     ids=["nothing", "a line", "half a header", "no end"],
 )
-def test_a_head_that_does_not_arrive_is_waited_for_five_seconds(server: Server, begun: bytes) -> None:
+def test_a_head_that_does_not_arrive_is_waited_for_and_then_given_up(server: Server, begun: bytes) -> None:
+    opened = time.monotonic()
     connection = connect(server)
     connection.sendall(begun)
 
-    assert 3 < seconds_until_closed(connection) < 8
+    wait_until_closed(connection)
+
+    assert time.monotonic() - opened > serving.LONGEST_WAIT_FOR_A_HEAD - 1
 
 
 @pytest.mark.requirement("13.1.3", "15.2.2")
@@ -98,7 +110,7 @@ def test_a_byte_now_and_then_does_not_hold_a_connection_for_longer(server: Serve
     connection.settimeout(0.2)
 
     hung_up = False
-    while not hung_up and time.monotonic() - begun < 12:
+    while not hung_up and time.monotonic() - begun < PATIENCE:
         try:
             connection.sendall(b"x")
             hung_up = connection.recv(1000) == b""
@@ -109,7 +121,6 @@ def test_a_byte_now_and_then_does_not_hold_a_connection_for_longer(server: Serve
     connection.close()
 
     assert hung_up
-    assert time.monotonic() - begun < 8
 
 
 @pytest.mark.requirement("13.1.3", "15.2.2")
@@ -123,7 +134,7 @@ def test_a_body_that_comes_byte_by_byte_is_waited_for_four_seconds(server: Serve
     connection.settimeout(0.2)
 
     heard = b""
-    while not heard and time.monotonic() - begun < 12:
+    while not heard and time.monotonic() - begun < PATIENCE:
         try:
             connection.sendall(b"x")
             heard = connection.recv(1000)
@@ -132,7 +143,6 @@ def test_a_body_that_comes_byte_by_byte_is_waited_for_four_seconds(server: Serve
     connection.close()
 
     assert statuses(heard) == [408]
-    assert time.monotonic() - begun < 7
 
 
 @pytest.mark.requirement("13.1.3", "15.2.2")
@@ -141,13 +151,13 @@ def test_two_hundred_slow_clients_keep_nobody_waiting(server: Server) -> None:
     for connection in slow:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
 
-    begun = time.monotonic()
     heard = conversation(connect(server), b"GET /login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    still_wait = [is_open(connection) for connection in slow]
 
     for connection in slow:
         connection.close()
     assert statuses(heard) == [200]
-    assert time.monotonic() - begun < 2
+    assert any(still_wait)  # it was not their end that made way
 
 
 # --- large and malformed
@@ -313,9 +323,10 @@ def test_a_client_that_reads_no_answers_is_given_up(server: Server) -> None:
 
     begun = time.monotonic()
     was_open = is_open_at(server, port)
-    while is_open_at(server, port) and time.monotonic() - begun < 40:
+    while is_open_at(server, port) and time.monotonic() - begun < 2 * PATIENCE:
         time.sleep(0.2)
+    is_given_up = not is_open_at(server, port)
 
     connection.close()
     assert was_open
-    assert 5 < time.monotonic() - begun < 25
+    assert is_given_up

@@ -219,10 +219,14 @@ def test_of_two_processes_one_signs_somebody_out_and_both_know(tmp_path: Path) -
             follow_redirects=True,
         )
         copies = dict(client.cookies)
-        before = [httpx.get(f"http://localhost:{port}/account", cookies=copies).status_code for _ in range(10)]
+        before = [
+            httpx.get(f"http://localhost:{port}/account", cookies=copies, timeout=60).status_code for _ in range(10)
+        ]
         token = re.search(r'name="csrf_token" value="(\w+)"', page.text)[1]  # type: ignore[index]
         client.post("/logout", data={"csrf_token": token})
-        after = [httpx.get(f"http://localhost:{port}/account", cookies=copies).status_code for _ in range(20)]
+        after = [
+            httpx.get(f"http://localhost:{port}/account", cookies=copies, timeout=60).status_code for _ in range(20)
+        ]
 
     assert before == [200] * 10
     assert after == [302] * 20

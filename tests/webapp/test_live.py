@@ -110,7 +110,7 @@ async def test_pages_of_more_users_than_one_statement_asks_are_all_told(app: Qua
         for user in users:
             await store.events.add(Event(f"event of {user.id}", "signed_out", user.id, int(time.time()), "", ""))
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             told = [(await anext(aiter(events))).user_id for events in heard]
         for listening in others:
             listening.__exit__(None, None, None)

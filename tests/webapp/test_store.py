@@ -398,7 +398,7 @@ async def test_a_transaction_is_finished_though_its_caller_has_gone(store: Store
     with pytest.raises(asyncio.CancelledError):
         await caller
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while run_sql(database, "SELECT count(*) FROM users") != [(2,)]:
             await asyncio.sleep(0.01)
 

@@ -1,8 +1,9 @@
 """What a stopwatch tells about names: nothing (SECURITY.md says how to measure it).
 
 Attempts for two names are made in turn, in random order; what counts is the median of the differences within the pairs,
-with an interval from resampling: pooled times would drift with the machine. A measurement that fails is made once more
-with four times the pairs.
+with an interval from resampling: pooled times would drift with the machine. Two names differ if the whole interval lies
+beyond what is allowed, so that a busy machine, which only widens it, makes nothing fail. A measurement that fails is
+made once more with four times the pairs.
 """
 
 import asyncio
@@ -43,8 +44,8 @@ class Measured:
     #: Of one attempt.
     typical: float
 
-    def is_nothing(self, most: float) -> bool:
-        return -most <= self.low and self.high <= most
+    def is_more_than(self, most: float) -> bool:
+        return self.low > most or self.high < -most
 
 
 async def measure(attempt: Attempt, one: str, other: str, pairs: int, status: int) -> Measured:
@@ -66,7 +67,7 @@ async def differs(attempt: Attempt, one: str, pairs: int, most: float, share: fl
     """Say by how much a name differs from one that nobody has, if by more than a time and a share; else nothing."""
     for count in (pairs, 4 * pairs):
         found = await measure(attempt, one, "Unknown", count, status)
-        if found.is_nothing(max(most, share * found.typical)):
+        if not found.is_more_than(max(most, share * found.typical)):
             return ""
     return f"{found.low * 1e3:.3f} to {found.high * 1e3:.3f} ms, of {found.typical * 1e3:.1f} ms"
 

@@ -18,9 +18,7 @@ from wsproto.events import (
     TextMessage,
 )
 
-from servers import SCRIPTS, Server, free_port, running
-
-PATIENCE = 20  # seconds
+from servers import PATIENCE, SCRIPTS, Server, free_port, running
 
 CHAT = """
 from datetime import timedelta
