@@ -265,7 +265,7 @@ def _word_for(value: Any) -> str | None:
     kinds = {"LocalProxy": "a proxy", "CurrentUser": "a proxy, awaited", "NamedSignal": "a signal"}
     if value is MISSING:
         return "no"
-    if inspect.isdatadescriptor(value):
+    if inspect.isdatadescriptor(value) or inspect.ismethoddescriptor(value):  # ours gives way to a subclass's field
         return "a property"
     if type(value) is type:
         return f"class `{value.__name__}`"

@@ -17,7 +17,7 @@ from .identity import logins_in_cookies, logins_of_request
 from .loading import user_of_request
 from .records import Login
 from .state import UserState, state_of_request
-from .user import answers
+from .user import answers, id_of
 
 _LONGEST_DURATION: Final = timedelta(days=36525)  # 100 years: more than any date can be reckoned with
 
@@ -43,7 +43,7 @@ async def login_user(
     Raises:
         ConfigurationError: Nothing could load the user again in the next request.
         RequestNeededError: There is no request, or this is a websocket.
-        TypeError: The duration is not a timedelta.
+        TypeError: The user's id is neither a `str` nor an `int`, or the duration is not a timedelta.
         ValueError: The user has no id, or the duration is longer than 100 years.
     """
     state = _state_to_change()
@@ -134,7 +134,7 @@ async def create_bearer_token(user: Any, *, duration: timedelta, name: str | Non
 
     Raises:
         LoginRefused: The app's `LoginRecords` refuse it.
-        TypeError: The duration is not a timedelta.
+        TypeError: The user's id is neither a `str` nor an `int`, or the duration is not a timedelta.
         ValueError: The user has no id, or the duration is longer than 100 years.
     """
     _check_duration(duration)
@@ -182,11 +182,7 @@ async def _end(logins: set[str]) -> None:
 
 
 def _id_of(user: Any) -> str:
-    user_id = getattr(user, current_manager().id_attribute)()
-    if user_id is None:
-        method = f"{type(user).__name__}.{current_manager().id_attribute}()"
-        raise ValueError(f"{method} gave None: only a user with an id can be signed in.")
-    return str(user_id)
+    return id_of(user, current_manager().id_attribute)
 
 
 def _state_to_change() -> UserState:

@@ -10,6 +10,7 @@ from quart.testing import QuartClient
 from . import session
 from .extension import manager_of
 from .records import Login
+from .user import id_of
 
 
 class QuartLoginClient(QuartClient):
@@ -53,7 +54,7 @@ class QuartLoginClient(QuartClient):
         if user is None:
             return
         manager = manager_of(self.app)
-        login = Login(session.new_id(), str(getattr(user, manager.id_attribute)()))
+        login = Login(session.new_id(), id_of(user, manager.id_attribute), user=user)
         async with self.app.app_context():
             await manager.records.login_began(login)
         async with self.session_transaction() as contents:

@@ -1,7 +1,8 @@
 """What quartlogin expects of a user object, and the two classes that already provide it."""
 
-from inspect import isawaitable
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable
+from inspect import get_annotations, isawaitable, iscoroutine
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from .errors import ConfigurationError
 
@@ -45,7 +46,66 @@ def answers(user: Any, question: str) -> bool:
     return bool(answer)
 
 
+def id_of(user: Any, method: str) -> str:
+    """Return what names a user in the session, as text.
+
+    Args:
+        user: The user object.
+        method: The name of its method that gives the id: `LoginManager.id_attribute`.
+
+    Raises:
+        TypeError: The method gives neither a `str` nor an `int`.
+        ValueError: The user has no id.
+    """
+    given = getattr(user, method)()
+    where = f"{type(user).__name__}.{method}()"
+    if given is None:
+        raise ValueError(_no_id(where))
+    return _text_of_id(given, where, f"Write `def {method}(self): return str(self.id)`.")
+
+
+def _no_id(where: str) -> str:
+    return f"{where} gave None: only a user with an id can be signed in. Save a new user first (`await db.flush()`)."
+
+
+def _text_of_id(given: Any, where: str, remedy: str) -> str:
+    """Return an id as text, if it is one: a `bool` or the text of a tuple would name somebody else, or nobody."""
+    if isinstance(given, str):
+        return str.__str__(given)  # an enumeration's text may be another one
+    if isinstance(given, int) and not isinstance(given, bool):
+        return str(int(given))
+    if iscoroutine(given):
+        given.close()  # or Python warns that it was never awaited, too
+    kind = type(given).__name__
+    raise TypeError(f"{where} gave an object of type '{kind}', but a user's id is a str or an int. {remedy}")
+
+
 UserT = TypeVar("UserT", bound=UserProtocol)
+
+if TYPE_CHECKING:
+    _overridable = property
+else:
+
+    class _overridable:  # noqa: N801 -- used as `property` is
+        """A property that gives way to a field of the same name.
+
+        Subclasses may keep the answer in the instance: as a field of a dataclass or of attrs, or set in `__init__`. A
+        `property` would refuse that ("has no setter"), and a dataclass would take it for the field's default.
+        """
+
+        def __init__(self, answer: Callable[[Any], bool]) -> None:
+            self._answer = answer
+            self.__doc__ = answer.__doc__
+
+        def __set_name__(self, owner: type, name: str) -> None:
+            self._name = name
+
+        def __get__(self, user: Any, owner: type) -> Any:
+            if user is not None:
+                return self._answer(user)
+            if any(self._name in get_annotations(cls) for cls in owner.__mro__):
+                raise AttributeError(self._name)  # a dataclass asks for the default of its field, which has none
+            return self
 
 
 class UserMixin:
@@ -54,17 +114,17 @@ class UserMixin:
     # Defining __eq__ would otherwise make users unhashable.
     __hash__ = object.__hash__
 
-    @property
+    @_overridable
     def is_active(self) -> bool:
         """Whether `login_user` lets this user sign in."""
         return True
 
-    @property
+    @_overridable
     def is_authenticated(self) -> bool:
         """Whether guards let this user through: as long as the user is active."""
         return self.is_active
 
-    @property
+    @_overridable
     def is_anonymous(self) -> bool:
         """Whether this stands for a visitor who is not signed in: never."""
         return False
@@ -74,16 +134,29 @@ class UserMixin:
 
         Raises:
             NotImplementedError: The class has no attribute `id`; override this method.
+            TypeError: The attribute is neither a `str`, an `int`, nor an object with a text of its own, such as a UUID.
+            ValueError: The attribute is `None`, as that of a user who is not saved yet.
         """
         try:
-            return str(self.id)  # type: ignore[attr-defined]  # the class that mixes this in has it
+            found = self.id  # type: ignore[attr-defined]  # the class that mixes this in has it
         except AttributeError:
             raise NotImplementedError(f"{type(self).__name__} has no attribute `id`: override get_id().") from None
+        where = f"{type(self).__name__}.id"
+        if found is None:
+            raise ValueError(_no_id(where))
+        writes_text: Any = type(found).__str__
+        has_text = writes_text is not object.__str__ and not isinstance(found, bytes | bytearray)
+        return _text_of_id(str(found) if has_text else found, where, "Override `get_id(self)`.")
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, UserMixin):
+        if self is other:
+            return True
+        if not isinstance(other, UserMixin):
+            return NotImplemented
+        try:
             return self.get_id() == other.get_id()
-        return NotImplemented
+        except ValueError:  # one of them is not saved yet
+            return False
 
 
 class AnonymousUserMixin:

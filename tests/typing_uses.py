@@ -45,6 +45,14 @@ class User(UserMixin):
     name: str
 
 
+@dataclass(eq=False)
+class Suspendable(UserMixin):
+    """A user who may be suspended, as a field says."""
+
+    id: int
+    is_active: bool = True  # pyright: ignore[reportIncompatibleMethodOverride]  # a property there
+
+
 class Records:
     """A record of logins that derives from nothing."""
 
