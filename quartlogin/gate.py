@@ -2,7 +2,6 @@
 
 from inspect import ismethod
 from typing import Any
-from urllib.parse import urlsplit
 
 from quart import current_app, request
 from quart.typing import ResponseTypes
@@ -10,12 +9,13 @@ from quart.typing import ResponseTypes
 from .caching import mark_private, vary_on
 from .clients import is_websocket
 from .config import EXEMPT_METHODS
-from .connection import current_connection
+from .connection import current_connection, running_app
 from .errors import ConfigurationError
 from .extension import current_manager
 from .guards import LET_THROUGH, is_exempt, turn_away_visitors
 from .loading import user_of_request
 from .origins import is_foreign_websocket
+from .redirects import is_url, view_at
 from .remember import update_cookie
 from .state import state_of_request
 
@@ -81,12 +81,8 @@ def _is_login_page(endpoint: str) -> bool:
 def _names(page: str, blueprint: str | None, endpoint: str) -> bool:
     """Tell whether a login view, given by its endpoint or as a URL, is the view of this request."""
     if page.startswith("."):
-        return f"{blueprint}{page}" == endpoint
-    if not page.startswith(("/", "http://", "https://")):
+        return (f"{blueprint}{page}" if blueprint else page[1:]) == endpoint
+    if not is_url(page):
         return page == endpoint
-    parts = urlsplit(page)
-    if parts.netloc not in {"", current_app.config["SERVER_NAME"]}:  # the request's own word for it is no proof
-        return False
-    # Not `request.path`, in which several slashes at the begin are one.
-    path, root = request.scope["path"], request.root_path
-    return bool(parts.path == (path if path.startswith(f"{root}/") else root + path))
+    app = running_app()
+    return (endpoint, request.view_args) == view_at(page, app.url_map, app.config["SERVER_NAME"], request.root_path)

@@ -1,11 +1,16 @@
 """Where a browser may be sent: the login page's URL, and the page to come back to."""
 
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import lru_cache
 from string import punctuation
 from typing import Final
 from unicodedata import category
-from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from quart import request, url_for
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map, MapAdapter
 
 from .config import option
 
@@ -62,9 +67,48 @@ def this_address(login_url: str) -> str:
 
 def expand_login_view(login_view: str) -> str:
     """Return the URL of a login view that is given by its endpoint's name, or as a URL."""
-    if login_view.startswith(("https://", "http://", "/")):
-        return login_view
-    return url_for(login_view)
+    return login_view if is_url(login_view) else url_for(login_view)
+
+
+def is_url(login_view: str) -> bool:
+    """Tell whether a login view is given as a URL, not by its endpoint's name."""
+    return login_view.startswith(("https://", "http://", "/"))
+
+
+@lru_cache(maxsize=64)
+def view_at(
+    url: str, url_map: Map, server_name: str | None, root_path: str = ""
+) -> tuple[str, Mapping[str, object]] | None:
+    """Return the endpoint that a URL of this app leads to and the view's arguments; `None` for all other URLs.
+
+    Two views may have one path: on other hosts, in other subdomains or for other methods. A URL without a host is one
+    of the app's own name, and of no other host that the app serves.
+
+    Args:
+        url: As it is given to a browser.
+        url_map: The app's rules.
+        server_name: The app's own name, its `SERVER_NAME`.
+        root_path: Below which the app is mounted.
+    """
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    adapter = _adapter_for(parts.scheme, parts.netloc.lower(), url_map, (server_name or "").lower())
+    if adapter is None or not path.startswith(f"{root_path}/"):
+        return None
+    for method in ("GET", "POST"):
+        with suppress(HTTPException):
+            return adapter.match(path.removeprefix(root_path), method=method)
+    return None
+
+
+def _adapter_for(scheme: str, host: str, url_map: Map, server_name: str) -> MapAdapter | None:
+    """Bind the rules to a host; `None` if it is none of the app's. The host that a request names is no proof."""
+    host = host.removesuffix({"http": ":80", "https": ":443"}.get(scheme, ":"))
+    if url_map.host_matching or host in {"", server_name}:
+        return url_map.bind(host or server_name)
+    if not host.endswith(f".{server_name}") or not server_name:
+        return None
+    return url_map.bind(server_name, subdomain=host.removesuffix(f".{server_name}"))
 
 
 def login_url(login_view: str, next_url: str | None = None, next_field: str = "next") -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from people import BY_ID, SignIn, User
-from quart import Blueprint, Quart, websocket
+from quart import Blueprint, Quart, redirect, websocket
 from quart.testing.connections import WebsocketResponseError
 from quart.views import MethodView, View
 
@@ -352,7 +352,7 @@ async def test_other_pages_are_sent_to_the_login_page(
     assert (response.status_code, response.headers["Location"]) == (302, "/login?next=%2F")
 
 
-@pytest.mark.parametrize("path", ["/login/", "/login/x", "/LOGIN", "/xlogin", "/login%2f", "//login"])
+@pytest.mark.parametrize("path", ["/login/", "/login/x", "/LOGIN", "/xlogin", "/login%2f", "//login/"])
 async def test_a_page_whose_url_looks_like_the_login_pages_is_guarded(
     app: Quart, login_manager: LoginManager[User], path: str
 ) -> None:
@@ -370,6 +370,108 @@ async def test_a_login_page_that_does_not_exist_opens_nothing(app: Quart, login_
     app.add_url_rule("/login", view_func=home)
 
     assert await status(app, "/login") == 302
+
+
+async def status_at(app: Quart, host: str, path: str = "/login", method: str = "GET") -> int:
+    response = await app.test_client().open(path, method=method, headers={"Host": host})
+    return int(response.status_code)
+
+
+def serve_login_of(app: Quart, **where: str) -> None:
+    async def view() -> str:
+        return str(where)
+
+    for name, place in where.items():
+        app.add_url_rule("/login", endpoint=name, view_func=view, **{name.partition("_")[0]: place})
+
+
+@pytest.fixture
+def hosts() -> Quart:
+    """An app that serves one path by another view on each host."""
+    app = Quart("hosts", host_matching=True, static_host="own.example")
+    app.secret_key = "a key for tests, of more than 32 characters"
+    serve_login_of(app, host="own.example", host_other="other.example")
+    return app
+
+
+@pytest.mark.parametrize(
+    ("view", "statuses"),
+    [
+        ("/login", [302, 302]),  # of no host
+        ("http://own.example/login", [200, 302]),
+        ("https://OWN.example:443/login", [200, 302]),
+        ("http://other.example/login", [302, 200]),
+        ("host_other", [302, 200]),
+        ("https://nobodys.example/login", [302, 302]),
+        ("https://own.example:8443/login", [302, 302]),
+    ],
+)
+async def test_with_host_matching_the_same_path_on_another_host_is_guarded(
+    hosts: Quart, view: str, statuses: list[int]
+) -> None:
+    manager: LoginManager[User] = LoginManager(hosts, require_login=True)
+    manager.user_loader(lambda _: None)
+    manager.login_view = view
+    manager.unauthorized_handler(lambda: redirect("/elsewhere"))
+
+    assert [await status_at(hosts, host) for host in ("own.example", "other.example")] == statuses
+
+
+@pytest.mark.parametrize(
+    ("view", "statuses"),
+    [("/login", [200, 302]), ("http://shop.own.example/login", [302, 200]), ("http://own.example/login", [200, 302])],
+)
+async def test_with_subdomain_matching_the_same_path_in_another_subdomain_is_guarded(
+    view: str, statuses: list[int]
+) -> None:
+    app = Quart("subdomains", subdomain_matching=True)
+    app.secret_key = "a key for tests, of more than 32 characters"
+    app.config["SERVER_NAME"] = "own.example"
+    serve_login_of(app, subdomain="", subdomain_shop="shop")
+    manager: LoginManager[User] = LoginManager(app, require_login=True)
+    manager.user_loader(lambda _: None)
+    manager.login_view = view
+    manager.unauthorized_handler(lambda: redirect("/elsewhere"))
+
+    assert [await status_at(app, host) for host in ("own.example", "shop.own.example")] == statuses
+
+
+async def test_another_view_of_the_login_pages_path_is_guarded(app: Quart, login_manager: LoginManager[User]) -> None:
+    login_manager.login_view = "/login"
+    app.add_url_rule("/login", endpoint="login", view_func=home, methods=["GET", "POST"])
+    app.add_url_rule("/login", endpoint="forget everything", view_func=home, methods=["DELETE"])
+
+    statuses = [await status(app, "/login", method) for method in ("GET", "POST", "DELETE")]
+
+    assert statuses == [200, 200, 302]
+
+
+async def test_a_login_page_given_as_a_url_with_arguments_opens_no_other_arguments(
+    app: Quart, login_manager: LoginManager[User]
+) -> None:
+    login_manager.login_view = "/help/how to sign in"
+    app.add_url_rule("/help/<page>", view_func=lambda page: page, endpoint="help")
+
+    assert [await status(app, f"/help/{page}") for page in ("how%20to%20sign%20in", "secrets")] == [200, 302]
+
+
+async def test_a_login_page_of_an_app_below_a_path_is_open_there(
+    with_login: Quart, login_manager: LoginManager[User]
+) -> None:
+    login_manager.login_view = "/shop/login"
+
+    inside = await with_login.test_client().get("/shop/login", root_path="/shop")
+    outside = await with_login.test_client().get("/login")
+
+    assert (inside.status_code, outside.status_code) == (200, 302)
+
+
+async def test_a_login_page_without_a_blueprint_may_be_given_relative_to_it(
+    with_login: Quart, login_manager: LoginManager[User]
+) -> None:
+    login_manager.login_view = ".login"
+
+    assert [await status(with_login, path) for path in ("/login", "/")] == [200, 302]
 
 
 @pytest.fixture
