@@ -1,9 +1,10 @@
 """What happens before and after every view, unless the app asks for none of it: hardly anything."""
 
+from functools import wraps
 from inspect import ismethod
 from typing import Any
 
-from quart import current_app, request
+from quart import Quart, current_app, request
 from quart.typing import ResponseTypes
 
 from .caching import mark_private, vary_on
@@ -20,17 +21,44 @@ from .remember import update_cookie
 from .state import state_of_request
 
 
-async def before_websocket() -> Any:
+async def before_websocket() -> None:
     """Leave the cookies out that a page of another site has sent; the rest is as before a view."""
     state = state_of_request()
     if state is not None and is_foreign_websocket():
         state.login_id, state.fresh = None, False
-    return await before_view()
+    await before_view()
 
 
-async def before_view() -> Any:
-    """Remember which loop serves this request, for the threads that it may start; load and guard if so configured."""
-    state_of_request()
+async def before_view() -> None:
+    """Remember which loop serves this request, for the threads that it may start, before all else that runs for it."""
+    state = state_of_request()
+    if state is not None:
+        state.is_preparing = True
+
+
+def wrap_dispatching(app: Quart) -> None:
+    """Guard and load, if so configured, after all of the app's and its blueprints' own `before_request` functions.
+
+    What they have set up, such as `g.db`, is there for the loader, whenever they were registered.
+    """
+    app.dispatch_request = _after_preparing(app.dispatch_request)  # type: ignore[method-assign]
+    app.dispatch_websocket = _after_preparing(app.dispatch_websocket)  # type: ignore[method-assign]
+
+
+def _after_preparing(dispatch: Any) -> Any:
+    @wraps(dispatch)
+    async def dispatch_for_user(*context: Any) -> Any:  # Quart 0.23 hands its context over, 0.22 may
+        answer = await _before_dispatch()
+        return await dispatch(*context) if answer is LET_THROUGH else answer
+
+    return dispatch_for_user
+
+
+async def _before_dispatch() -> Any:
+    """Return the answer for somebody who may not see this view, `LET_THROUGH` for everybody else."""
+    state = state_of_request()
+    if state is not None:
+        state.is_preparing = False
     manager = current_manager()
     if manager.require_login and _is_guarded():
         answer = await turn_away_visitors()
@@ -42,7 +70,7 @@ async def before_view() -> Any:
             manager.sockets.hold(manager.websocket_recheck)
     if manager.eager and not _is_file():
         await user_of_request()
-    return None
+    return LET_THROUGH
 
 
 async def after_view(response: ResponseTypes) -> ResponseTypes:

@@ -2,13 +2,23 @@
 
 import asyncio
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Final
 
 from . import signals
 from .errors import UserNotLoadedError
 from .extension import current_manager
 from .identity import find_user
 from .state import UserState, running_loop, state_of_request
+
+_IN_VIEWS: Final = (
+    "current_user is not loaded yet in this request. Write `user = await current_user` before its attributes are used, "
+    "or put @login_required directly above the view's `def`, below its route, or have LoginManager(app, eager=True) "
+    "load the user before every view."
+)
+_BEFORE_VIEWS: Final = (
+    "current_user is not loaded yet: before_request functions run before guards do and before eager=True loads the "
+    "user. Write `user = await current_user` before its attributes are used."
+)
 
 #: The state whose loader is running in this task, or in a task or thread that the loader started.
 _inside_loader: ContextVar[UserState | None] = ContextVar("quartlogin_inside_loader", default=None)
@@ -39,10 +49,7 @@ def resolved_user() -> Any:
         _look(state)
         return state.user
     if state.loop is None or running_loop() is not None:
-        raise UserNotLoadedError(
-            "current_user is not loaded yet in this request. Write `user = await current_user` before its "
-            "attributes are used, or put @login_required directly above the view's `def`, below its route."
-        )
+        raise UserNotLoadedError(_BEFORE_VIEWS if state.is_preparing else _IN_VIEWS)
     _look(state)
     return asyncio.run_coroutine_threadsafe(_load(state), state.loop).result()
 

@@ -38,7 +38,8 @@ class LoginManager(Generic[UserT]):
         add_context_processor: Whether templates see `current_user`. (The name is Flask-Login's; no context
             processor is involved.)
         eager: Whether the user is loaded before every view, as if each began with `await current_user`.
-        require_login: Whether every view but files, login pages and those marked `login_exempt` is guarded.
+        require_login: Whether every view but files, login pages and those marked `login_exempt` is guarded. This and
+            `eager` come after all `before_request` functions; one that answers by itself is not guarded.
         import_flask_login: Whether Flask-Login's sessions and remember cookies are taken over, each at its first use.
     """
 
@@ -109,6 +110,7 @@ class LoginManager(Generic[UserT]):
         # These run in reverse order: the first of the list is the last to run, and another part of the app may look at
         # the user in one of its own.
         app.after_request_funcs.setdefault(None, []).insert(0, gate.after_view)
+        gate.wrap_dispatching(app)
         if add_context_processor:
             templating.install(app)
 

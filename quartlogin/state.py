@@ -32,6 +32,7 @@ class UserState:
         "fresh",
         "headers_sent",
         "is_loading",
+        "is_preparing",
         "loaded",
         "loop",
         "reload_user",
@@ -49,6 +50,8 @@ class UserState:
         self.accessed = False
         #: Whether the headers of the answer are decided, as while a body is streamed.
         self.headers_sent = False
+        #: Whether `before_request` functions are running, after which views may have the user loaded for them.
+        self.is_preparing = False
         #: Whether a load is running now.
         self.is_loading = False
         #: Set as soon as that load has ended, if anybody waits for it.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from people import BY_ID, SignIn, User
-from quart import Blueprint, Quart, redirect, websocket
+from quart import Blueprint, Quart, g, redirect, websocket
 from quart.testing.connections import WebsocketResponseError
 from quart.views import MethodView, View
 
@@ -153,7 +153,100 @@ async def test_the_apps_own_answer_is_used(app: Quart, login_manager: LoginManag
     assert await status(app, "/") == 403
 
 
-async def test_the_guard_comes_before_the_apps_own_functions(app: Quart) -> None:
+# --- after the app's own before_request functions -------------------------------------------------------------
+
+
+@pytest.fixture
+def loading_from_g(login_manager: LoginManager[User], loads: list[str]) -> None:
+    """A loader that uses what the app's functions have set up, as Flask's tutorial and quart-db do."""
+
+    @login_manager.user_loader
+    async def load(user_id: str) -> User | None:
+        user: User | None = g.db.get(user_id)
+        return user
+
+
+async def open_database() -> None:
+    g.db = BY_ID
+
+
+@pytest.fixture(params=["guarded", "eager"])
+def always_loads(request: pytest.FixtureRequest, login_manager: LoginManager[User]) -> None:
+    login_manager.require_login = request.param == "guarded"
+    login_manager.eager = request.param == "eager"
+
+
+@pytest.mark.parametrize("registered", ["before init_app", "after init_app"])
+async def test_the_loader_uses_what_a_before_request_function_has_set_up(
+    bare_app: Quart,
+    login_manager: LoginManager[User],
+    loading_from_g: None,
+    always_loads: None,
+    sign_in: SignIn,
+    registered: str,
+) -> None:
+    if registered == "before init_app":
+        bare_app.before_request(open_database)
+    login_manager.init_app(bare_app)
+    if registered == "after init_app":
+        bare_app.before_request(open_database)
+    bare_app.add_url_rule("/", view_func=lambda: current_user.name, endpoint="name")
+
+    response = await (await sign_in(bare_app)).get("/")
+
+    assert await response.get_data(as_text=True) == "Ada"
+
+
+async def test_the_loader_uses_what_a_blueprints_before_request_function_has_set_up(
+    app: Quart, loading_from_g: None, always_loads: None, sign_in: SignIn
+) -> None:
+    shop = Blueprint("shop", "shop", url_prefix="/shop")
+    shop.before_request(open_database)
+
+    @shop.get("/")
+    async def name() -> str:
+        return str(current_user.name)
+
+    app.register_blueprint(shop)
+
+    response = await (await sign_in(app)).get("/shop/")
+
+    assert await response.get_data(as_text=True) == "Ada"
+
+
+async def test_the_loader_uses_what_a_before_websocket_function_has_set_up(
+    app: Quart, loading_from_g: None, always_loads: None, sign_in: SignIn
+) -> None:
+    app.before_websocket(open_database)
+
+    @app.websocket("/live")
+    async def live() -> None:
+        await websocket.send(current_user.name)
+
+    assert await first_word(app, await sign_in(app)) == "Ada"
+
+
+async def test_an_app_with_a_dispatching_of_its_own_is_guarded(
+    login_manager: LoginManager[User], loads: list[str], sign_in: SignIn
+) -> None:
+    class Counting(Quart):
+        dispatched = 0
+
+        async def dispatch_request(self, *context: Any) -> Any:
+            self.dispatched += 1
+            return await super().dispatch_request(*context)
+
+    app = Counting("site", template_folder=None, static_folder=None)
+    app.secret_key = "a key for tests, and for nothing else"
+    login_manager.init_app(app)
+    app.add_url_rule("/", view_func=home)
+
+    ada = await (await sign_in(app)).get("/")
+
+    assert (ada.status_code, await status(app, "/"), app.dispatched) == (200, 401, 1)
+
+
+async def test_the_apps_own_functions_run_for_a_visitor_who_is_turned_away(app: Quart) -> None:
     ran: list[str] = []
 
     @app.before_request
@@ -163,20 +256,60 @@ async def test_the_guard_comes_before_the_apps_own_functions(app: Quart) -> None
     app.add_url_rule("/", view_func=home)
 
     assert await status(app, "/") == 401
-    assert ran == []
+    assert ran == ["counted"]
 
 
-async def test_a_before_request_function_may_use_plain_attributes(app: Quart, sign_in: SignIn) -> None:
-    names: list[str] = []
+async def test_a_before_request_function_that_answers_is_not_guarded(app: Quart) -> None:
+    @app.before_request
+    async def close() -> tuple[str, int]:
+        return "Closed for today.", 503
+
+    app.add_url_rule("/", view_func=home)
+
+    assert await status(app, "/") == 503
+
+
+async def test_a_before_request_function_is_told_to_await(app: Quart, always_loads: None, sign_in: SignIn) -> None:
+    """`eager=True` would not help there."""
+    errors: list[str] = []
 
     @app.before_request
     async def note() -> None:
-        names.append(current_user.name)
+        with pytest.raises(UserNotLoadedError) as error:
+            current_user.name  # noqa: B018
+        errors.append(str(error.value))
+        errors.append((await current_user).name)
 
     app.add_url_rule("/", view_func=home)
     await (await sign_in(app)).get("/")
 
-    assert names == ["Ada"]
+    assert "Write `user = await current_user`" in errors[0]
+    assert "put @login_required" not in errors[0]
+    assert errors[1] == "Ada"
+
+
+async def test_a_view_is_told_of_eager(app: Quart, login_manager: LoginManager[User]) -> None:
+    login_manager.require_login = False
+
+    @app.get("/")
+    async def name() -> str:
+        with pytest.raises(UserNotLoadedError, match=r"await current_user.*login_required.*eager=True"):
+            current_user.name  # noqa: B018
+        return ""
+
+    assert await status(app, "/") == 200
+
+
+async def test_an_error_handler_answers_for_a_visitor_who_is_turned_away(app: Quart) -> None:
+    @app.errorhandler(401)
+    async def sorry(error: Exception) -> tuple[str, int]:
+        return "Members only.", 401
+
+    app.add_url_rule("/", view_func=home)
+
+    response = await app.test_client().get("/")
+
+    assert (response.status_code, await response.get_data(as_text=True)) == (401, "Members only.")
 
 
 # --- what is exempt -------------------------------------------------------------------------------------------
