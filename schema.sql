@@ -53,7 +53,7 @@ CREATE INDEX events_of_user ON events (user_id, happened_at);
 CREATE INDEX events_by_time ON events (happened_at);
 
 CREATE TABLE attempts (
-    name TEXT NOT NULL PRIMARY KEY,    -- whose: user:, name:, browser:, login: or address:, and an id
+    name TEXT NOT NULL PRIMARY KEY,    -- whose: user:, holders:, name:, browser:, login: or address:
     number BIGINT NOT NULL,            -- failures in a row; of an address, how often it ran into its limit
     times TEXT NOT NULL,               -- when the last ones were
     last_at BIGINT NOT NULL            -- the last of them

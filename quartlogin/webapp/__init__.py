@@ -13,6 +13,7 @@ from quartlogin import LoginManager, SignedSessionInterface
 from . import browsers, csrf, error_pages, refused, services, words
 from .accounts import Accounts
 from .body_limit import BodyLimit
+from .device_cookies import DeviceCookies
 from .forced_change import lead_to_change
 from .foreign_posts import refuse_foreign_posts
 from .headers import SecureHeaders
@@ -20,7 +21,6 @@ from .hooks import Hooks
 from .housekeeping import Housekeeping
 from .journal import Journal
 from .keys import NO_KEY
-from .known_browsers import KnownBrowsers
 from .live import LivePages
 from .logins import StoredLogins
 from .moved_logins import MovedLogins
@@ -109,12 +109,12 @@ def _join(app: Quart, settings: Settings, hooks: Hooks) -> None:
     user_loader = UserLoader(store, timedelta(minutes=settings.login_idle_timeout))
     login_manager.user_loader(user_loader.find)
     throttle = Throttle(store, settings.login_failures_per_account, settings.login_failures_per_address)
-    known_browsers = KnownBrowsers(
+    device_cookies = DeviceCookies(
         [*reversed(settings.secret_key_fallbacks), settings.secret_key or ""],
         is_secure=settings.trusted_proxies > 0,
         tell=partial(journal.note, "browser_refused"),
     )
-    accounts = Accounts(store, passwords, logins, journal, throttle, known_browsers, hooks, _log_key(settings))
+    accounts = Accounts(store, passwords, logins, journal, throttle, device_cookies, hooks, _log_key(settings))
     services.install(app, services.Services(settings, store, accounts, logins, user_loader, live_pages, login_manager))
     _open_and_close(app, store, user_loader, Housekeeping(store, timedelta(days=settings.event_retention)))
 

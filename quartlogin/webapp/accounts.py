@@ -2,9 +2,9 @@
 
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from logging import getLogger
 from secrets import token_urlsafe
 from typing import Final
@@ -12,14 +12,14 @@ from typing import Final
 from quartlogin import LoginRefused, confirm_login, login_id
 
 from .alongside import alongside
+from .device_cookies import DeviceCookies
 from .hooks import Hooks, SecondStepFailed
 from .journal import Journal, where
-from .known_browsers import KnownBrowsers
 from .logins import StoredLogins, digest
 from .password_rules import is_same
-from .passwords import Passwords
+from .passwords import Overloaded, Passwords
 from .store import Credentials, NewUser, Store, Transaction, User, UsernameTaken, name_of_user
-from .throttle import Throttle, TooManyAttempts
+from .throttle import Attempt, Throttle, TooManyAttempts
 from .usernames import name_key, shown_name
 
 _log = getLogger(__name__)
@@ -49,7 +49,7 @@ class Accounts:
     logins: StoredLogins
     journal: Journal
     throttle: Throttle
-    known_browsers: KnownBrowsers
+    device_cookies: DeviceCookies
     hooks: Hooks
     #: Hashes what was typed as an unknown name for the operator's log: it may be a password.
     log_key: bytes
@@ -70,13 +70,13 @@ class Accounts:
         name_hash = self._hash_of_name(
             username if key is None else key
         )  # one tally for all spellings, as accounts have
-        account = f"name:{name_hash}" if credentials is None else name_of_user(credentials.user.id)
-        browser = self.known_browsers.browser_that_knows(account)
-        if browser is not None and credentials is not None:
-            browser = f"{browser}:{credentials.user.epoch}"  # with another password, its tally begins anew
-        with self.passwords.place():
-            with self._telling_of_refusal(name_hash=name_hash):
-                attempt = await self.throttle.sign_in(account, browser, where()[0])
+        user = None if credentials is None else credentials.user
+        device = self.device_cookies.find(
+            "" if user is None else name_of_user(user.id), 0 if user is None else user.epoch
+        )
+        with self._telling_of_refusal(name_hash=name_hash):
+            attempt = await self.throttle.sign_in(None if user is None else user.id, name_hash, device, where()[0])
+        async with self._place_for(attempt):
             if credentials is None:
                 await self.passwords.check(None, password)
                 reason = "unknown name"
@@ -96,9 +96,9 @@ class Accounts:
         await self.journal.write(event, name_hash=name_hash, reason=reason)
         return None
 
-    def recognise_browser(self, user: User) -> None:
-        """Have it kept that this request's browser has signed in to this account."""
-        self.known_browsers.remember(name_of_user(user.id))
+    def set_device_cookie(self, user: User) -> None:
+        """Have it kept that this request's browser has signed in to this account with its present password."""
+        self.device_cookies.set(name_of_user(user.id), user.epoch)
 
     async def prepare(self, username: str, password: str) -> NewUser:
         """Make what `registering` adds. The name and the password have passed the form's rules.
@@ -112,11 +112,12 @@ class Accounts:
         key = name_key(username)
         if key is None:
             raise ValueError("This is not a name that an account may have.")
-        with self.passwords.place():
-            with self._telling_of_refusal():
-                await self.throttle.register(where()[0])
-            if await self.store.users.find_credentials(key) is not None:
-                raise UsernameTaken  # before the hash, which is the costly part
+        with self._telling_of_refusal():
+            attempt = await self.throttle.register(where()[0])
+        async with self._place_for(attempt):
+            pass  # from here on the attempt counts: its answer tells whether the name is taken
+        if await self.store.users.find_credentials(key) is not None:
+            raise UsernameTaken  # before the hash, which is the costly part
         user = User(id=token_urlsafe(_USER_ID_BYTES), username=shown_name(username))
         return NewUser(user, key, await self._hash_of_new(password))
 
@@ -151,15 +152,16 @@ class Accounts:
             LoginRefused: The account is deleted meanwhile.
             TooManyAttempts: Too many have failed before; the password was not looked at.
         """
-        with self.passwords.place():
-            with self._telling_of_refusal():
-                attempt = await self.throttle.check_again(user.login_ref)
-            credentials = await self.store.users.find_credentials_of(user.id)
-            if credentials is None:
-                raise LoginRefused("This account is deleted.")
-            if await self._is_right(credentials, password):
-                await self.throttle.passed(attempt)
-                return credentials
+        with self._telling_of_refusal():
+            attempt = await self.throttle.check_again(user.id, user.login_ref)
+        credentials = await self.store.users.find_credentials_of(user.id)
+        if credentials is None:
+            raise LoginRefused("This account is deleted.")
+        async with self._place_for(attempt):
+            is_right = await self._is_right(credentials, password)
+        if is_right:
+            await self.throttle.passed(attempt)
+            return credentials
         await self.journal.write(self.journal.event(failure, user.id))
         return None
 
@@ -183,18 +185,22 @@ class Accounts:
         new_hash = await self._hash_of_new(new)
         event = self.journal.event("password_changed", user.id)
         ended: list[str] = []
+        new_epoch = user.epoch
 
         async def change(transaction: Transaction) -> None:
+            nonlocal new_epoch
             old_hash, now = credentials.password_hash, event.happened_at
             epoch = await self.store.users.change_password(transaction, user.id, old_hash, new_hash, now)
             if epoch is None:
                 raise PasswordChangedMeanwhile
+            new_epoch = epoch
             this = digest(login_id() or "")
             ended[:] = await self.store.logins.end_all_but(transaction, user.id, this, epoch)
             await self.store.events.insert(transaction, event)
 
         with alongside(change, event):
             await confirm_login()
+        self.set_device_cookie(replace(user, epoch=new_epoch))
         self.logins.close_sockets(ended)
         await self.hooks.tell_password_changed(user, event.address)
         return True
@@ -242,6 +248,22 @@ class Accounts:
             )
             _log.info("The password hash of user %s was renewed with today's parameters.", credentials.user.id)
         return verdict.is_right
+
+    @asynccontextmanager
+    async def _place_for(self, attempt: Attempt) -> AsyncIterator[None]:
+        """Hold a place for hashing while an attempt is looked at that the limits have let through.
+
+        In this order, or whoever is refused would keep others out: admission first, then what is scarce.
+
+        Raises:
+            Overloaded: There is none; the attempt was none, and is taken back.
+        """
+        try:
+            with self.passwords.place():
+                yield
+        except Overloaded:
+            await self.throttle.take_back(attempt)
+            raise
 
     @contextmanager
     def _telling_of_refusal(self, **more: str) -> Iterator[None]:

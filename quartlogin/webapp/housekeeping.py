@@ -14,8 +14,8 @@ _PAUSE: Final = 0.1  # seconds between two batches, for others to write
 _FIRST: Final = 60  # seconds after the start, when there is other work to do
 _EVERY: Final = 600  # seconds between two rounds
 
-#: Seconds after the last attempt from an address; by then its limit has begun anew.
-_KEEP_ADDRESSES: Final = 3 * 24 * 60 * 60
+#: Seconds after the last attempt from an address, or of a device cookie or login: no delay is longer than a day.
+_KEEP_SHORT_LIVED: Final = 3 * 24 * 60 * 60
 #: Seconds after the last attempt under a name that nobody has: as with a user's, who guesses gains nothing by waiting.
 _KEEP_ATTEMPTS: Final = 365 * 24 * 60 * 60
 
@@ -51,7 +51,7 @@ class Housekeeping:
         for remove in (
             partial(store.logins.remove_expired, now, _BATCH),
             partial(store.events.remove_before, now - self._keep_events, _BATCH),
-            partial(store.attempts.remove_before, now - _KEEP_ADDRESSES, now - _KEEP_ATTEMPTS, _BATCH),
+            partial(store.attempts.remove_before, now - _KEEP_SHORT_LIVED, now - _KEEP_ATTEMPTS, _BATCH),
         ):
             while count := await remove():
                 removed += count

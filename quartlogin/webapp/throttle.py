@@ -6,18 +6,21 @@ processes, no more get through. One that succeeds is taken back.
 - An account has a tally of failures in a row. The first half of the limit costs nothing, then the delays double, so
   that within 15 minutes there are no more than the limit; none is longer than a day. After 100 in a row (NIST SP
   800-63B-4, 3.2.2) no password is checked any more for strangers, until the password is changed.
-- A browser that signed in to the account before has a tally of its own, and so has each sign-in: a stranger who keeps
-  an account's tally full cannot keep out its owner.
+- A browser that signed in to the account before, which its device cookie shows, has a tally of its own, and so has each
+  login: a stranger who keeps an account's tally full cannot keep out its owner. All device cookies and logins of an
+  account together have 100 failures in a row as well: more of them are no more guesses.
 - An address, of IPv6 its first 64 bits, has the limit within any 15 minutes; whoever runs into it waits as long, and
   twice as long the next time. A success does not clear it.
 """
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
-from .store import Change, Store, Tally
+from .store import Change, Store, Tally, name_of_holders, name_of_user
 
 #: Seconds in which there are no more failures than the limits say.
 WINDOW: Final = 15 * 60
@@ -25,6 +28,9 @@ WINDOW: Final = 15 * 60
 LONGEST_DELAY: Final = 24 * 60 * 60
 #: Failures in a row after which no password is checked any more (NIST SP 800-63B-4, 3.2.2).
 MOST_FAILURES: Final = 100
+
+#: What an attempt at a time makes of a tally; it raises `TooManyAttempts` if it is too early.
+_Count = Callable[[Tally, int], Tally]
 
 _NETWORK_BITS: Final = 64  # what one subscriber has of an IPv6 address (RFC 6177, 2)
 _MOST_DOUBLINGS: Final = 20
@@ -70,6 +76,17 @@ class Rule:
         first = -(-WINDOW // ((2 << self.limit - free) - 1))
         return min(first << min(failures - free, _MOST_DOUBLINGS), LONGEST_DELAY)
 
+    @staticmethod
+    def after_failure_of_holders(tally: Tally, now: int) -> Tally:
+        """Count one more failure in a row of all device cookies and logins of an account together.
+
+        Raises:
+            TooManyAttempts: They have failed too often.
+        """
+        if tally.number >= MOST_FAILURES:
+            raise TooManyAttempts(LONGEST_DELAY)
+        return Tally(tally.number + 1, (now,))
+
     def after_failure_of_address(self, tally: Tally, now: int) -> Tally:
         """Count one more failure; the number of such a tally is how often the limit was run into.
 
@@ -96,10 +113,10 @@ class Attempt:
     """An attempt that was counted as a failure, until it turns out to be none."""
 
     at: int
-    #: The tally of the account, or of the browser that knows it.
-    own: str
-    #: The tally of the address, if it has to do with this.
-    address: str | None
+    #: For each tally that it counts in, what that was before and is since.
+    counted: dict[str, tuple[Tally, Tally]]
+    #: The tallies that begin anew if it succeeds.
+    cleared: tuple[str, ...]
 
 
 class Throttle:
@@ -113,64 +130,86 @@ class Throttle:
 
     def __init__(self, store: Store, per_account: int, per_address: int) -> None:
         self._attempts = store.attempts
-        self._account = Rule(per_account)
-        self._address = Rule(per_address)
+        self._account_rule: _Count = Rule(per_account).after_failure_of_account
+        self._address_rule: _Count = Rule(per_address).after_failure_of_address
 
-    async def sign_in(self, account: str, browser: str | None, address: str) -> Attempt:
+    async def sign_in(self, user_id: str | None, name: str, device: str | None, address: str) -> Attempt:
         """Count an attempt to sign in.
 
         Args:
-            account: Whose: from `name_of_user`, or something else for a name that nobody has.
-            browser: What its tally is called, if it is a browser that signed in to this account before.
+            user_id: Whose; `None` for a name that nobody has.
+            name: What stands for such a name.
+            device: The id of the browser, if its device cookie shows that it signed in to this account before.
             address: Where it comes from.
 
         Raises:
             TooManyAttempts: It is too early; nothing was counted.
         """
-        if browser is not None:
-            return await self._count(Attempt(int(time.time()), f"browser:{browser}:{account}", None))
-        return await self._count(Attempt(int(time.time()), account, f"address:{network_of(address)}"))
+        if user_id is None:
+            return await self._count({f"name:{name}": self._account_rule, _of(address): self._address_rule})
+        account, holders = name_of_user(user_id), name_of_holders(user_id)
+        if device is None:
+            rules = {account: self._account_rule, _of(address): self._address_rule}
+            return await self._count(rules, cleared=(account, holders))
+        return await self._count_of_holder(f"browser:{device}:{account}", holders)
 
-    async def check_again(self, login_ref: str) -> Attempt:
+    async def check_again(self, user_id: str, login_ref: str) -> Attempt:
         """Count an attempt of somebody signed in to type the password again.
 
         Raises:
             TooManyAttempts: It is too early; nothing was counted.
         """
-        return await self._count(Attempt(int(time.time()), f"login:{login_ref}", None))
+        return await self._count_of_holder(f"login:{login_ref}", name_of_holders(user_id))
 
-    async def register(self, address: str) -> None:
+    async def register(self, address: str) -> Attempt:
         """Count an attempt to make an account; also one that succeeds stays counted.
 
         Raises:
             TooManyAttempts: It is too early; nothing was counted.
         """
-        now = int(time.time())
-        change: Change = lambda tally: self._address.after_failure_of_address(tally, now)  # noqa: E731 -- its type
-        await self._attempts.change({f"address:registering:{network_of(address)}": change})
+        return await self._count({f"address:registering:{network_of(address)}": self._address_rule})
 
     async def passed(self, attempt: Attempt) -> None:
         """Take back an attempt that has succeeded: the account's failures in a row end, the address's others stay."""
-        changes: dict[str, Change] = {attempt.own: lambda _: Tally()}
-        if attempt.address is not None:
-            changes[attempt.address] = lambda tally: without(tally, attempt.at)
-        await self._attempts.change(changes)
+        others = attempt.counted.keys() - set(attempt.cleared)
+        changes: dict[str, Change] = dict.fromkeys(others, lambda tally: without(tally, attempt.at))
+        await self._attempts.change(changes, forget=attempt.cleared)
 
     async def take_back(self, attempt: Attempt) -> None:
         """Take back an attempt of which nobody knows whether it would have succeeded; others in a row stay counted."""
-        changes: dict[str, Change] = {attempt.own: lambda tally: replace(tally, number=max(0, tally.number - 1))}
-        if attempt.address is not None:
-            changes[attempt.address] = lambda tally: without(tally, attempt.at)
-        await self._attempts.change(changes)
+        await self._attempts.change({name: partial(_undone, *tallies) for name, tallies in attempt.counted.items()})
 
-    async def _count(self, attempt: Attempt) -> Attempt:
-        changes: dict[str, Change] = {
-            attempt.own: lambda tally: self._account.after_failure_of_account(tally, attempt.at)
-        }
-        if attempt.address is not None:
-            changes[attempt.address] = lambda tally: self._address.after_failure_of_address(tally, attempt.at)
-        await self._attempts.change(changes)
+    async def _count_of_holder(self, own: str, holders: str) -> Attempt:
+        """Count an attempt of whoever holds a device cookie or a login."""
+        return await self._count(
+            {own: self._account_rule, holders: Rule.after_failure_of_holders}, cleared=(own, holders)
+        )
+
+    async def _count(self, rules: Mapping[str, _Count], cleared: tuple[str, ...] = ()) -> Attempt:
+        attempt = Attempt(int(time.time()), {}, cleared)
+
+        def counting(name: str, count: _Count) -> Change:
+            def change(tally: Tally) -> Tally:
+                attempt.counted[name] = tally, count(tally, attempt.at)
+                return attempt.counted[name][1]
+
+            return change
+
+        await self._attempts.change({name: counting(name, count) for name, count in rules.items()})
         return attempt
+
+
+def _undone(before: Tally, after: Tally, now: Tally) -> Tally:
+    """Return what a tally is without an attempt that has made `after` of `before`; others may have come since."""
+    if now == after:
+        return before
+    if after.number > before.number:
+        return replace(now, number=max(0, now.number - 1))
+    return without(now, after.times[-1])
+
+
+def _of(address: str) -> str:
+    return f"address:{network_of(address)}"
 
 
 def network_of(address: str) -> str:

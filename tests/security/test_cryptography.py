@@ -178,7 +178,7 @@ async def test_the_inventory_of_keys_names_each_purpose_with_its_algorithm(app: 
     session = interface.get_signing_serializer(app)
     async with app.app_context():
         signers = {purpose: tokens._signer(purpose) for purpose in ("remember", "bearer")}
-    browsers = services_of(app).accounts.known_browsers._signer
+    browsers = services_of(app).accounts.device_cookies._signer
 
     in_page = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", KEYS, re.MULTILINE))
 

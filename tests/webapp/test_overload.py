@@ -3,16 +3,17 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from quart import Quart
 
-from databases import run_sql
+from databases import both_databases, run_sql
 from quartlogin.webapp.passwords import Overloaded, Passwords
 from quartlogin.webapp.services import services_of
-from visitors import CHEAP, PASSWORD, Page, Visitor, add_user
+from visitors import CHEAP, PASSWORD, Page, Visitor, add_user, guess
 
 PLACES = 32
 
@@ -25,6 +26,13 @@ class Slow(Passwords):
         self.go_on = threading.Event()
         self.at_once: list[int] = []
         self._running = 0
+        self.most_taken = 0
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        with super().place():
+            self.most_taken = max(self.most_taken, self._taken)
+            yield
 
     def _check(self, stored_hash: str | None, password: str) -> Any:
         self._running += 1
@@ -68,6 +76,68 @@ async def test_who_would_wait_for_too_long_is_told_to_come_back(app: Quart, slow
     # Those who were sent away are not counted as failures.
     assert run_sql(database, "SELECT count(*) FROM attempts WHERE name LIKE 'name:%'") == [(PLACES,)]
     assert run_sql(database, "SELECT count(*) FROM events") == [(PLACES,)]
+
+
+@both_databases
+@pytest.mark.requirement("2.4.1")
+@pytest.mark.parametrize("limit", ["of the account", "of the address"])
+async def test_a_hundred_and_fifty_refused_attempts_keep_no_honest_sign_in_out(
+    app: Quart, slow: Slow, limit: str
+) -> None:
+    slow.go_on.set()
+    await add_user(app, "Alice")
+    others = [(await add_user(app, f"Bob {number}")).username for number in range(9)]
+    names = ["Alice"] * 5 if limit == "of the account" else [f"name {number}" for number in range(50)]
+    for name in names:
+        await guess(app, name)
+
+    flood = [asyncio.create_task(guess(app, "Alice")) for _ in range(150)]
+    honest = [asyncio.create_task(guess(app, name, PASSWORD, address="198.51.100.7")) for name in others]
+
+    assert {(await page).status for page in flood} == {429}
+    assert {(await page).status for page in honest} == {302}
+    assert slow.most_taken <= len(honest)
+
+
+@both_databases
+@pytest.mark.parametrize("path", ["/register", "/reauthenticate", "/account/password", "/account/delete"])
+async def test_refused_forms_with_a_password_take_no_place(
+    app: Quart, slow: Slow, path: str, new_visitor: Callable[[], Visitor]
+) -> None:
+    slow.go_on.set()
+    alice = new_visitor()
+    await alice.register("Alice")
+    who = new_visitor() if path == "/register" else alice
+    token = (await who.get(path)).token
+    fields = {"csrf_token": token, "username": "Alice", "password": PASSWORD + "x", "current_password": PASSWORD + "x"}
+    fields |= {"new_password": PASSWORD + " y"}
+    while (await who.post(path, fields)).status != 429:
+        pass
+    slow.most_taken = 0
+
+    flood = [asyncio.create_task(who.post(path, fields)) for _ in range(50)]
+
+    assert {(await page).status for page in flood} == {429}
+    assert slow.most_taken == 0
+
+
+async def test_an_attempt_that_finds_no_place_is_not_counted_and_costs_no_wait(
+    app: Quart, now: list[float], database: str
+) -> None:
+    await add_user(app, "Alice")
+    passwords = services_of(app).accounts.passwords
+    for _ in range(7):
+        now[0] += 60
+        await guess(app)
+    now[0] += 60
+    before = run_sql(database, "SELECT * FROM attempts ORDER BY name")
+
+    passwords._taken = 10_000
+    assert (await guess(app)).status == 503
+    passwords._taken = 0
+
+    assert run_sql(database, "SELECT * FROM attempts ORDER BY name") == before
+    assert (await guess(app, password=PASSWORD)).status == 302
 
 
 @pytest.mark.requirement("V18")

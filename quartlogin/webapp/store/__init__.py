@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from .attempts import Attempts, Change, name_of_user
+from .attempts import Attempts, Change, name_of_holders, name_of_user
 from .database import Database, Transaction
 from .errors import Conflict, DatabaseRefused, NamesTaken, StoreUnavailable, UsernameTaken
 from .events import MOST_USERS, Events
@@ -58,6 +58,7 @@ __all__ = [
     "User",
     "UserRow",
     "UsernameTaken",
+    "name_of_holders",
     "name_of_user",
     "store_at",
 ]

@@ -92,7 +92,7 @@ async def delete() -> ResponseReturnValue:
         if is_deleted:
             with suppress(StoreUnavailable):  # the record of this sign-in is deleted already
                 await logout_user()
-            services().accounts.known_browsers.forget()
+            services().accounts.device_cookies.delete()
             await flash("Your account is deleted.")
             return redirect(url_for("sign_in.home")), CLEAR_SITE_DATA
         form.refuse("password", WRONG_PASSWORD)

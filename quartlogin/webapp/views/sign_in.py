@@ -40,7 +40,7 @@ async def login() -> ResponseReturnValue:
         if user is not None:
             meanwhile = await welcome.since_last_sign_in(user)
             if await login_user(user, remember=form.remember.data):
-                services().accounts.recognise_browser(user)
+                services().accounts.set_device_cookie(user)
                 await welcome.tell(user, meanwhile)
                 return redirect(next_page(form.next.data, "sign_in.home"))
         form.refuse("password", FAILED)
@@ -75,7 +75,7 @@ async def register() -> ResponseReturnValue:
         try:
             new = await accounts.prepare(form.username.data or "", form.password.data or "")
             await accounts.register(new, login_user)
-            accounts.recognise_browser(new.user)
+            accounts.set_device_cookie(new.user)
         except UsernameTaken:
             form.refuse("username", "This name is taken: choose another one.")
         except BreachedPassword:

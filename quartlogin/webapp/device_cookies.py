@@ -1,13 +1,15 @@
-"""Which browsers have signed in to an account before: those that a stranger's guesses must not keep out.
+"""Device cookies (OWASP): which browsers have signed in to an account before, so that strangers cannot keep them out.
 
-A browser keeps a signed cookie with an id and, for each account, a hash of both (OWASP calls it a device cookie). It
-opens nothing: it gives the browser a tally of its own failures, apart from the account's.
+A device cookie is signed. It has an id of the browser and, for each account, a hash of both, bound to the epoch in
+which the browser signed in: after a change of the password it is worth nothing. It opens nothing: it gives the browser
+an attempt counter of its own, apart from the strangers'.
 """
 
 import hmac
 import json
 from collections.abc import Callable
 from hashlib import sha256
+from itertools import islice
 from secrets import token_urlsafe
 from typing import Any, Final
 
@@ -23,8 +25,8 @@ _MOST_ACCOUNTS: Final = 5
 _LONGEST: Final = 1024  # characters
 
 
-class KnownBrowsers:
-    """Reads and writes the cookie.
+class DeviceCookies:
+    """Reads and writes the device cookie.
 
     Args:
         keys: The secret keys, the one that signs last.
@@ -39,29 +41,32 @@ class KnownBrowsers:
         )
         self._is_secure = is_secure
 
-    def browser_that_knows(self, account: str) -> str | None:
-        """Return the id of this request's browser if it signed in to this account before.
+    def find(self, account: str, epoch: int) -> str | None:
+        """Return the id of this request's browser if it signed in to this account in this epoch.
 
         Args:
             account: Anything that stands for one account, and that nobody can guess.
+            epoch: The account's; a cookie from before, or after, does not count.
         """
-        browser, known = self._read()
+        device, known = self._read()
         if not known and self._cookie():
             self._tell()
-        return browser if any(hmac.compare_digest(one, _hash(browser, account)) for one in known) else None
+        found = known.get(_hash(device, account), "")
+        return device if hmac.compare_digest(found, _hash(device, account, epoch)) else None
 
-    def remember(self, account: str) -> None:
-        """Have it kept that this request's browser has signed in to this account."""
-        browser, known = self._read()
-        this = _hash(browser, account)
-        kept = [browser, this, *(one for one in known if one != this)][: 1 + _MOST_ACCOUNTS]
-        self._set(self._signer.dumps(kept), _LIFETIME)
+    def set(self, account: str, epoch: int) -> None:
+        """Have it kept that this request's browser has signed in to this account in this epoch."""
+        device, known = self._read()
+        this = _hash(device, account)
+        others = {one: then for one, then in known.items() if one != this}
+        newest = {this: _hash(device, account, epoch), **others}
+        self._write(self._signer.dumps([device, dict(islice(newest.items(), _MOST_ACCOUNTS))]), _LIFETIME)
 
-    def forget(self) -> None:
+    def delete(self) -> None:
         """Delete the cookie: the account is deleted."""
-        self._set("", 0)
+        self._write("", 0)
 
-    def _set(self, value: str, max_age: int) -> None:
+    def _write(self, value: str, max_age: int) -> None:
         is_secure = self._is_secure or request.is_secure
 
         @after_this_request
@@ -71,17 +76,17 @@ class KnownBrowsers:
             )
             return response
 
-    def _read(self) -> tuple[str, list[str]]:
-        """Return the browser's id, a new one if need be, and the hashes of the accounts that it knows."""
+    def _read(self) -> tuple[str, dict[str, str]]:
+        """Return the browser's id, a new one if need be, and for each account that it knows the hash of the epoch."""
         cookie = self._cookie()
         try:
             payload = self._signer.loads(cookie if len(cookie) <= _LONGEST else "", max_age=_LIFETIME)
         except (BadData, ValueError, RecursionError):
             payload = None
         match payload:
-            case [str(browser), *known] if all(isinstance(one, str) and one.isascii() for one in known):
-                return browser, known
-        return token_urlsafe(_ID_BYTES), []
+            case [str(device), dict(known)] if all(isinstance(then, str) and then.isascii() for then in known.values()):
+                return device, known
+        return token_urlsafe(_ID_BYTES), {}
 
     def _cookie(self) -> str:
         return request.cookies.get(self._name(), "") if has_request_context() else ""
@@ -90,5 +95,6 @@ class KnownBrowsers:
         return f"__Host-{_NAME}" if self._is_secure or request.is_secure else _NAME
 
 
-def _hash(browser: str, account: str) -> str:
-    return sha256(f"{browser}:{account}".encode()).hexdigest()[:_HASH]
+def _hash(device: str, account: str, epoch: int | None = None) -> str:
+    text = f"{device}:{account}" if epoch is None else f"{device}:{account}:{epoch}"
+    return sha256(text.encode("utf-8", "replace")).hexdigest()[:_HASH]
