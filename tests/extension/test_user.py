@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from people import ADA, DISMISSED, GRACE, User
 
-from quartlogin import AnonymousUserMixin, UserMixin, UserProtocol, is_signed_in
+from quartlogin import AnonymousUserMixin, ConfigurationError, UserMixin, UserProtocol, is_signed_in
+from quartlogin.user import answers
 
 
 class Numbered(UserMixin):
@@ -106,3 +107,29 @@ def test_an_object_without_the_names_is_no_user() -> None:
 )
 def test_is_signed_in_tells_users_from_the_others(user: Any, signed_in: bool) -> None:
     assert is_signed_in(user) is signed_in
+
+
+class Answering:
+    """A user class whose answers are methods, each of which is true as long as nobody calls it."""
+
+    is_anonymous = False
+
+    def is_authenticated(self) -> bool:
+        return False
+
+    async def is_active(self) -> bool:
+        return False
+
+    def get_id(self) -> str:
+        return "1"
+
+
+@pytest.mark.parametrize("question", ["is_authenticated", "is_active"])
+def test_a_method_is_not_taken_for_a_yes(question: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"Answering\.{question}"):
+        answers(Answering(), question)
+
+
+def test_a_user_whose_is_authenticated_is_a_method_is_not_signed_in() -> None:
+    with pytest.raises(ConfigurationError):
+        is_signed_in(Answering())  # type: ignore[arg-type]  # which is what type checkers say of it, too

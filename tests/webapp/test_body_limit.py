@@ -1,0 +1,42 @@
+"""The limit for bodies holds while they arrive, whatever the application behind it reads."""
+
+from typing import Any
+
+import pytest
+
+from quartlogin.webapp.body_limit import BodyLimit
+
+CHUNK = 1000
+LIMIT = 10 * CHUNK
+
+
+class Client:
+    """The server's side of one request: a body that has no end, and what was answered."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.answers: list[Any] = []
+
+    async def receive(self) -> Any:
+        self.sent += CHUNK
+        return {"type": "http.request", "body": b"x" * CHUNK, "more_body": True}
+
+    async def send(self, message: Any) -> None:
+        self.answers.append(message)
+
+
+async def reads_everything(_: Any, receive: Any, send: Any) -> None:
+    """An application that reads a body to its end before it looks at its size, as Quart 0.23 does."""
+    for _ in range(1000):
+        if (await receive())["type"] == "http.disconnect":
+            return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+@pytest.mark.requirement("V9")
+async def test_a_body_without_end_is_read_no_further_than_the_limit() -> None:
+    client = Client()
+    await BodyLimit(reads_everything, LIMIT)({"type": "http"}, client.receive, client.send)
+    assert client.sent == LIMIT + CHUNK
+    assert client.answers[0]["status"] == 413
