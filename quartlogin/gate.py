@@ -89,7 +89,7 @@ async def after_view(response: ResponseTypes) -> ResponseTypes:
 def _is_guarded() -> bool:
     """Tell whether `require_login` covers this view: all but files, login pages and what is marked exempt."""
     endpoint = current_connection().endpoint
-    if endpoint is None or _is_file() or is_exempt(current_app.view_functions[endpoint]):
+    if endpoint is None or _is_file() or is_exempt(endpoint):
         return False
     return is_websocket() or (request.method not in EXEMPT_METHODS and not _is_login_page(endpoint))
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from functools import partial, wraps
-from inspect import isasyncgenfunction
+from functools import partial, update_wrapper, wraps
+from inspect import isasyncgenfunction, ismethod
 from typing import Any, Final, ParamSpec, TypeVar, cast, overload
 
-from quart import current_app, request, stream_with_context
+from quart import Blueprint, Quart, current_app, request, stream_with_context
+from quart.views import MethodView
 
 from . import session
 from .clients import is_websocket
@@ -20,7 +21,7 @@ from .user import answers
 
 P = ParamSpec("P")
 T = TypeVar("T")
-ViewT = TypeVar("ViewT", bound=Callable[..., Any])
+ViewT = TypeVar("ViewT")
 
 _EXEMPT: Final = "_quartlogin_login_exempt"
 
@@ -66,16 +67,54 @@ def fresh_login_required(func: Callable[..., Any] | None = None, *, max_age: tim
     return _guard(func, partial(_turn_away_stale, max_age))
 
 
-def login_exempt(func: ViewT) -> ViewT:
-    """Let everybody reach this view, also where `LoginManager.require_login` guards all others."""
-    setattr(func, _EXEMPT, True)
-    return func
+def login_exempt(view: ViewT) -> ViewT:
+    """Let everybody reach a view, also where `LoginManager.require_login` guards all others.
+
+    Args:
+        view: A view, a class of views, one method of a `MethodView`, or a blueprint: then all of its own views are
+            open, but not those of blueprints that are registered on it. Of a method of an object, a marked copy is
+            returned, so that other objects' stay guarded.
+
+    Raises:
+        TypeError: This cannot be marked, or the mark would open nothing.
+    """
+    if not _can_be_view(view):
+        raise TypeError(f"login_exempt marks a view, a View class or a blueprint, not {view!r}.")
+    marked: Any = update_wrapper(partial(view), view) if ismethod(view) else view
+    try:
+        setattr(getattr(marked, "__func__", marked), _EXEMPT, True)  # what a classmethod or a staticmethod wraps
+    except AttributeError:
+        raise TypeError(f"login_exempt cannot mark {view!r}: wrap it in a function, and mark that.") from None
+    return cast(ViewT, marked)
 
 
-def is_exempt(view: Callable[..., Any]) -> bool:
-    """Tell whether `login_exempt` marks this view, or the class that it was made from."""
+def _can_be_view(view: Any) -> bool:
+    if isinstance(view, type):
+        return hasattr(view, "as_view")
+    if isinstance(view, Blueprint | classmethod | staticmethod):
+        return True
+    return callable(view) and not isinstance(view, Quart)
+
+
+def is_exempt(endpoint: str) -> bool:
+    """Tell whether `login_exempt` marks what serves this request: its view, the class or method, or the blueprint."""
+    view = current_app.view_functions[endpoint]
+    blueprint = current_app.blueprints.get(endpoint.rpartition(".")[0])
+    if hasattr(view, _EXEMPT) or hasattr(blueprint, _EXEMPT):
+        return True
     view_class = getattr(view, "view_class", None)
-    return hasattr(view, _EXEMPT) or (view_class is not None and _EXEMPT in vars(view_class))  # not what it inherits
+    if view_class is None:
+        return False
+    is_class_marked = _EXEMPT in vars(view_class)  # not what it inherits
+    return is_class_marked or any(hasattr(method, _EXEMPT) for method in _methods_that_serve(view_class))
+
+
+def _methods_that_serve(view_class: Any) -> list[Any]:
+    """Return what of a class of views serves this request; `MethodView` answers HEAD with `get`."""
+    names = [request.method.lower()] if issubclass(view_class, MethodView) else []
+    if names == ["head"] and not hasattr(view_class, "head"):
+        names = ["get"]
+    return [getattr(view_class, name, None) for name in ("dispatch_request", *names)]
 
 
 async def turn_away_visitors() -> Any:

@@ -29,9 +29,14 @@ class OpenSockets:
         self._by_login: defaultdict[str, set[_OpenSocket]] = defaultdict(set)
         #: The logins that ended lately, and when: a websocket may be on its way whose user was looked up before.
         self._ended: dict[str, float] = {}
+        #: The tasks whose websocket is held until they end.
+        self._holding: set[asyncio.Task[Any]] = set()
 
     async def serve(self, handler: Callable[[], Awaitable[Any]], ask_again_every: timedelta | None) -> Any:
-        """Run a websocket's handler for as long as its login lasts.
+        """Run a websocket's handler, or what runs before it, for as long as its login lasts.
+
+        From then on the websocket belongs to its login, also when the function was not the handler itself but a
+        `before_websocket` function or a step of the handler: it is held until its task ends.
 
         Args:
             handler: The handler; its value is returned.
@@ -39,16 +44,18 @@ class OpenSockets:
                 ended is noticed; `None` for never.
         """
         socket = self.hold(ask_again_every, is_wrapped=True)
+        value = None
         try:
-            return await handler()
+            value = await handler()
         except BaseException:
+            self.let_go(socket)
             if not socket.is_ended:
                 raise
             socket.come_to_rest()
-        finally:
-            self.let_go(socket)
-            await socket.say_why()
-        return None
+        else:
+            self._keep(socket)
+        await socket.say_why()
+        return value
 
     def hold(self, ask_again_every: timedelta | None, *, is_wrapped: bool = False) -> "_OpenSocket":
         """Keep the websocket that this task handles among those that end with their login.
@@ -60,11 +67,21 @@ class OpenSockets:
         socket = _OpenSocket(self, is_wrapped=is_wrapped)
         if socket.login is not None:
             self._by_login[socket.login].add(socket)
+        if not is_wrapped:
+            self._holding.add(socket.task)
         if ask_again_every is not None:
             socket.watch(ask_again_every)
         if socket.login in self._ended:
             socket.end()
         return socket
+
+    def _keep(self, socket: "_OpenSocket") -> None:
+        """Hold a websocket on, once for its task: a handler may run a guarded step for each message."""
+        if socket.task in self._holding:
+            self.let_go(socket)
+        else:
+            self._holding.add(socket.task)
+            socket.is_wrapped = False
 
     def close(self, login: str) -> None:
         """Stop the handlers of a login that has ended; their websockets are closed. Nobody has to wait for that."""
@@ -96,8 +113,13 @@ class OpenSockets:
             self._by_login[new].add(socket)
             socket.go_on_as(new)
 
+    def forget_task(self, task: asyncio.Task[Any]) -> None:
+        """Forget a task that has ended."""
+        self._holding.discard(task)
+
     def let_go(self, socket: "_OpenSocket") -> None:
         """Forget a websocket whose handler has ended."""
+        socket.rest()
         if socket.login is not None and socket.login in self._by_login:
             self._by_login[socket.login].discard(socket)
             if not self._by_login[socket.login]:
@@ -111,14 +133,16 @@ class _OpenSocket:
         self._state = state_of_request()
         self.login = None if self._state is None else self._state.login_id
         self.is_ended = False
-        self._is_wrapped = is_wrapped
+        self.is_wrapped = is_wrapped
         self._closing: asyncio.Task[None] | None = None
         self._why = _LOGIN_ENDED
         self._connection = current_connection()
         self._loop = asyncio.get_running_loop()
-        self._task: asyncio.Task[Any] = cast("asyncio.Task[Any]", asyncio.current_task())
+        self.task: asyncio.Task[Any] = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._watcher: asyncio.Task[None] | None = None
         self._helpers: set[asyncio.Task[None]] = set()
-        self._task.add_done_callback(lambda _: self._forget(among))
+        self._forget_when_done = lambda _: self._forget(among)
+        self.task.add_done_callback(self._forget_when_done)
 
     def go_on_as(self, login: str) -> None:
         """Belong to the same login under its new id."""
@@ -128,7 +152,14 @@ class _OpenSocket:
 
     def watch(self, every: timedelta) -> None:
         """Have the user looked up again and again, and the socket ended when the login counts no more."""
-        self._start(self._ask_again(every))
+        self._watcher = self._start(self._ask_again(every))
+
+    def rest(self) -> None:
+        """Look the user up no more, and leave nothing behind in a task that goes on."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if not self.is_ended:
+            self.task.remove_done_callback(self._forget_when_done)
 
     def end(self, why: tuple[int, str] = _LOGIN_ENDED) -> None:
         """Stop the handler and close the websocket, with this code and these words."""
@@ -138,7 +169,7 @@ class _OpenSocket:
 
     def come_to_rest(self) -> None:
         """Have the handler's task go on after it was stopped, to close the websocket."""
-        self._task.uncancel()
+        self.task.uncancel()
         _log.debug("A websocket's handler was stopped, since its login has ended.", exc_info=True)
 
     async def say_why(self) -> None:
@@ -148,14 +179,14 @@ class _OpenSocket:
             await asyncio.shield(self._closing)
 
     async def _stop(self) -> None:
-        if self._is_wrapped:
-            self._task.cancel()  # at once: not one more message is handled
+        if self.is_wrapped:
+            self.task.cancel()  # at once: not one more message is handled
             await asyncio.sleep(_GRACE)  # by then it has cleaned up and closed the websocket, or never will
             await self.say_why()
         else:
             await self.say_why()  # first: Quart closes a websocket whose handler is cancelled in its own way
-            if not self._task.cancelling():  # Quart may have been quicker
-                self._task.cancel()
+            if not self.task.cancelling():  # Quart may have been quicker
+                self.task.cancel()
 
     async def _close(self) -> None:
         try:
@@ -180,12 +211,14 @@ class _OpenSocket:
             return True
         return user is not None and answers(user, "is_authenticated")
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         helper = self._loop.create_task(work)
         self._helpers.add(helper)
         helper.add_done_callback(self._helpers.discard)
+        return helper
 
     def _forget(self, among: OpenSockets) -> None:
+        among.forget_task(self.task)
         among.let_go(self)
         for helper in self._helpers:
             helper.cancel()

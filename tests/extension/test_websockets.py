@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from people import ADA, BY_ID, GRACE, SignIn, User
-from quart import Quart, has_websocket_context, websocket
+from quart import Blueprint, Quart, has_websocket_context, websocket
 from quart.testing import QuartClient
 
 from quartlogin import (
@@ -1279,3 +1279,125 @@ async def test_a_socket_whose_login_ends_while_it_is_being_opened_is_closed(
             messages.append(await socket.next())
 
     assert messages[-1]["code"] == 1008
+
+
+# --- a guard in front of the handler ----------------------------------------------------------------------------
+
+
+async def answer_pings() -> None:
+    await websocket.send(getattr(await current_user, "name", "nobody"))
+    while True:
+        await websocket.receive()
+        await websocket.send("pong")
+
+
+async def let_pass() -> None:
+    return None
+
+
+def let_pass_in_a_thread() -> None:
+    return None
+
+
+GUARDS = pytest.mark.parametrize("guard", [login_required, fresh_login_required], ids=["login", "fresh"])
+
+
+@pytest.fixture(params=["app", "blueprint", "nested blueprint"])
+def guard_in_front(app: Quart, request: pytest.FixtureRequest) -> Callable[[Any], None]:
+    """Puts a `before_websocket` function in front of the handler at `/in-front`."""
+    shop, admin = Blueprint("shop", "shop"), Blueprint("admin", "admin")
+    (app if request.param == "app" else admin).websocket("/in-front")(answer_pings)
+
+    def guard_in_front(function: Any) -> None:
+        shop.register_blueprint(admin)
+        where = {"app": app, "blueprint": admin, "nested blueprint": shop}[request.param]
+        where.before_websocket(function)
+        app.register_blueprint(shop)
+
+    return guard_in_front
+
+
+@GUARDS
+@pytest.mark.parametrize("function", [let_pass, let_pass_in_a_thread], ids=["async def", "def"])
+async def test_a_guard_in_front_of_the_handler_holds_the_socket_as_long_as_the_login_lasts(
+    app: Quart, open_socket: Open, browser: QuartClient, guard_in_front: Any, guard: Any, function: Any
+) -> None:
+    guard_in_front(guard(function))
+
+    async with open_socket(app, path="/in-front") as anonymous:
+        assert await anonymous.status() == 401
+    async with open_socket(app, browser, path="/in-front") as socket:
+        assert await code_at_logout(socket, browser) == 1008
+
+
+async def test_a_guard_in_front_looks_the_user_up_again_as_the_handlers_does(
+    app: Quart, open_socket: Open, browser: QuartClient, guard_in_front: Any, asked: Asked
+) -> None:
+    guard_in_front(login_required(let_pass))
+
+    async with open_socket(app, browser, path="/in-front") as socket:
+        await socket.hears()
+        await asked.again()
+        asked.people.clear()
+
+        assert await socket.code() == 1008
+
+
+async def test_a_guard_in_front_and_one_on_the_handler_close_the_socket_once(
+    app: Quart, open_socket: Open, browser: QuartClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.before_websocket(login_required(let_pass))
+
+    async with open_socket(app, browser) as socket:
+        assert await code_at_logout(socket, browser) == 1008
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_guard_in_front_is_forgotten_when_the_client_leaves(
+    app: Quart, open_socket: Open, browser: QuartClient, guard_in_front: Any, login_manager: LoginManager[User]
+) -> None:
+    guard_in_front(login_required(let_pass))
+
+    async with open_socket(app, browser, path="/in-front") as socket:
+        await socket.hears()
+        socket.leave()
+        await socket.end()
+        held: list[str] = []
+        login_manager.sockets.close_where(lambda login: bool(held.append(login)))
+
+    assert held == []
+
+
+async def test_a_guarded_step_of_an_open_handler_holds_the_socket_from_then_on(
+    app: Quart, open_socket: Open, browser: QuartClient
+) -> None:
+    step = login_required(let_pass)
+
+    @app.websocket("/steps")
+    async def steps() -> None:
+        await step()
+        await answer_pings()
+
+    async with open_socket(app, browser, path="/steps") as socket:
+        assert await code_at_logout(socket, browser) == 1008
+
+
+async def test_a_guarded_step_for_each_message_leaves_nothing_behind(
+    app: Quart, open_socket: Open, browser: QuartClient
+) -> None:
+    step, tasks, callbacks = login_required(let_pass), [], []
+
+    @app.websocket("/steps")
+    async def steps() -> None:
+        for _ in range(50):
+            await step()
+            await asyncio.sleep(0)
+            tasks.append(len(asyncio.all_tasks()))
+            callbacks.append(len(getattr(asyncio.current_task(), "_callbacks", [])))
+        await answer_pings()
+
+    async with open_socket(app, browser, path="/steps") as socket:
+        assert await socket.hears() == "Ada"
+
+    assert tasks[10:] == [tasks[10]] * 40
+    assert callbacks[10:] == [callbacks[10]] * 40
