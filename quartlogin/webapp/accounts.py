@@ -9,16 +9,26 @@ from logging import getLogger
 from secrets import token_urlsafe
 from typing import Final
 
-from quartlogin import LoginRefused, confirm_login, login_id
+from quartlogin import confirm_login
 
 from .alongside import alongside
 from .device_cookies import DeviceCookies
 from .hooks import Hooks, SecondStepFailed
 from .journal import Journal, where
-from .logins import StoredLogins, digest
+from .logins import StoredLogins
 from .password_rules import is_same
 from .passwords import Overloaded, Passwords
-from .store import Credentials, NewUser, Store, Transaction, User, UsernameTaken, name_of_user
+from .store import (
+    ActingLogin,
+    Credentials,
+    LoginEnded,
+    NewUser,
+    Store,
+    Transaction,
+    User,
+    UsernameTaken,
+    name_of_user,
+)
 from .throttle import Attempt, Throttle, TooManyAttempts
 from .usernames import name_key, shown_name
 
@@ -28,11 +38,7 @@ _USER_ID_BYTES: Final = 16  # 128 bits, which makes 22 characters
 _NAME_HASH: Final = 16  # characters of hex
 
 
-class PasswordChangedMeanwhile(Exception):  # noqa: N818 -- the visitor's next step, not a fault
-    """The password was changed by another request while this one was on its way."""
-
-
-class BreachedPassword(Exception):  # noqa: N818 -- as above
+class BreachedPassword(Exception):  # noqa: N818 -- the visitor's next step, not a fault
     """The new password is known from a breach; nothing was changed."""
 
 
@@ -149,20 +155,21 @@ class Accounts:
             failure: The kind of event that is told if it is not.
 
         Raises:
-            LoginRefused: The account is deleted meanwhile.
+            LoginEnded: This request's login has ended.
             TooManyAttempts: Too many have failed before; the password was not looked at.
         """
+        by = self._acting(user)
+        credentials = await self.store.users.find_credentials_of(by)  # first: an ended login is told nothing
+        if credentials is None:
+            raise LoginEnded("This login has ended.")
         with self._telling_of_refusal():
             attempt = await self.throttle.check_again(user.id, user.login_ref)
-        credentials = await self.store.users.find_credentials_of(user.id)
-        if credentials is None:
-            raise LoginRefused("This account is deleted.")
         async with self._place_for(attempt):
             is_right = await self._is_right(credentials, password)
         if is_right:
             await self.throttle.passed(attempt)
             return credentials
-        await self.journal.write(self.journal.event(failure, user.id))
+        await self.journal.write(self.journal.event(failure, user.id), by)
         return None
 
     async def change_password(self, user: User, current: str, new: str) -> bool:
@@ -172,8 +179,7 @@ class Accounts:
             False if `current` is not the password.
 
         Raises:
-            LoginRefused: This sign-in has ended meanwhile; nothing was changed.
-            PasswordChangedMeanwhile: The password was changed elsewhere while this was on its way; nothing was changed.
+            LoginEnded: This request's login has ended, as with a change of the password elsewhere; nothing was changed.
             BreachedPassword: `new` is known from a breach.
             SamePassword: `new` is the password that has to be changed.
         """
@@ -189,13 +195,13 @@ class Accounts:
 
         async def change(transaction: Transaction) -> None:
             nonlocal new_epoch
-            old_hash, now = credentials.password_hash, event.happened_at
-            epoch = await self.store.users.change_password(transaction, user.id, old_hash, new_hash, now)
+            old, this = credentials.user.epoch, self._acting(user).id_hash
+            ended[:] = await self.store.logins.end_all_but(transaction, user.id, this, self.logins.present())
+            epoch = await self.store.users.change_password(transaction, user.id, old, new_hash, event.happened_at)
             if epoch is None:
-                raise PasswordChangedMeanwhile
+                raise LoginEnded("The password was changed meanwhile.")
             new_epoch = epoch
-            this = digest(login_id() or "")
-            ended[:] = await self.store.logins.end_all_but(transaction, user.id, this, epoch)
+            await self.store.logins.carry_over(transaction, user.id, old, epoch)
             await self.store.events.insert(transaction, event)
 
         with alongside(change, event):
@@ -209,20 +215,23 @@ class Accounts:
         """Delete a signed-in user's account with all that belongs to it; False if this is not the password.
 
         Raises:
-            LoginRefused: It is deleted already.
-            PasswordChangedMeanwhile: The password was changed elsewhere while this was on its way; nothing was changed.
+            LoginEnded: This request's login has ended, as with the account; nothing was changed.
         """
         credentials = await self.check_again(user, password, "account_deletion_failed")
         if credentials is None:
             return False
-        logins = await self.logins.list_of(user.id)
-        if not await self.store.users.delete(user.id, credentials.password_hash):
-            if await self.store.users.find_credentials_of(user.id) is None:
-                raise LoginRefused("This account is deleted.")
-            raise PasswordChangedMeanwhile
+        ended = await self.store.users.delete(user.id, credentials.user.epoch, self._acting(user))
+        if ended is None:
+            raise LoginEnded("The password was changed meanwhile.")
         self.journal.tell(self.journal.event("account_deleted", user.id))
-        self.logins.close_sockets([login.id_hash for login in logins])
+        self.logins.close_sockets(ended)
         return True
+
+    def _acting(self, user: User) -> ActingLogin:
+        by = self.logins.acting(user.id)
+        if by is None:
+            raise LoginEnded("Nobody is signed in outside of a request.")
+        return by
 
     async def _hash_of_new(self, password: str) -> str:
         """Hash a password that somebody chooses; whoever is asked about it keeps nobody else waiting."""

@@ -9,7 +9,7 @@ from quart import Quart, Response, render_template
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
-from quartlogin import OriginRefused
+from quartlogin import LoginRefused, LoginRequired, OriginRefused
 
 from . import words
 from .hooks import SecondStepFailed
@@ -49,6 +49,7 @@ PAGES: Final = {
 def install(app: Quart) -> None:
     """Answer every error with a page."""
     app.register_error_handler(HTTPException, _show)
+    app.register_error_handler(LoginRefused, _turn_away)
     app.register_error_handler(TooManyAttempts, _show_when_to_come_back)
     app.register_error_handler(Overloaded, _show_overloaded)
     app.register_error_handler(SecondStepFailed, _show_unavailable_step)
@@ -68,6 +69,14 @@ async def _show(error: HTTPException) -> ResponseReturnValue:
         name: value for name, value in error.get_headers() if name.lower() not in {"content-type", "content-length"}
     }
     return await render_template("error.html", title=title, sentence=sentence), status, headers
+
+
+async def _turn_away(_: LoginRefused) -> ResponseReturnValue:
+    """Answer a request whose login has ended while it was on its way as a visitor's who is not signed in."""
+    try:
+        return await services().login_manager.unauthorized()
+    except LoginRequired as error:
+        return await _show(error)
 
 
 async def _show_when_to_come_back(error: TooManyAttempts) -> ResponseReturnValue:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from quart import has_request_context, has_websocket_context, request, websocket
 
 from .browsers import COMMAND_LINE
-from .store import LONGEST_BROWSER, Conflict, Event, Store
+from .store import LONGEST_BROWSER, ActingLogin, Conflict, Event, Store
 
 #: One line of JSON for each event, without passwords, cookies and tokens.
 AUDIT_LOGGER: Final = "quartlogin.audit"
@@ -90,19 +90,24 @@ class Journal:
         event_id = f"{int(now * 1e6):016x}{token_hex(_ID_BYTES)}"
         return Event(event_id, kind, user_id, int(now), address, browser, subject)
 
-    async def write(self, event: Event, **more: str) -> None:
+    async def write(self, event: Event, by: ActingLogin | None = None, **more: str) -> None:
         """Keep an event that goes with no other change, and tell of it.
 
         Args:
             event: The event.
+            by: The login on whose behalf it was tried, if it was one.
             more: What the operator is told besides.
 
         Raises:
+            LoginEnded: That login does not count; the event is logged, and not kept.
             StoreUnavailable: It could not be kept; it is logged all the same.
         """
         try:
             with suppress(Conflict):  # the account was deleted meanwhile, and its events with it
-                await self._store.events.add(event)
+                if by is None:
+                    await self._store.events.add(event)
+                else:
+                    await self._store.events.add_by(by, event)
         finally:
             self.tell(event, **more)
 

@@ -4,7 +4,7 @@ import asyncio
 from logging import getLogger
 from typing import Final
 
-from .store import Conflict, Seen, Store, StoreUnavailable
+from .store import Conflict, Moment, Seen, Store, StoreUnavailable
 
 #: How far behind the time of the last visit may be: seconds.
 RESOLUTION: Final = 60
@@ -18,10 +18,16 @@ def is_due(seen_at: int, now: int) -> bool:
 
 
 class LastSeen:
-    """Collects the logins that were seen, and writes them beside the requests, as many at once as there are."""
+    """Collects the logins that were seen, and writes them beside the requests, as many at once as there are.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: Where that is kept.
+        idle: How many seconds a sign-in counts that nobody uses.
+    """
+
+    def __init__(self, store: Store, idle: int) -> None:
         self._store = store
+        self._idle = idle
         self._waiting: dict[str, Seen] = {}
         self._writing: asyncio.Task[None] | None = None
 
@@ -49,7 +55,7 @@ class LastSeen:
         while self._waiting:
             batch = dict(self._waiting)  # they wait until they are written: meanwhile nobody need note them again
             try:
-                await self._store.logins.touch(batch.values(), RESOLUTION)
+                await self._store.logins.touch(batch.values(), RESOLUTION, Moment.present(self._idle))
             except (StoreUnavailable, Conflict) as error:
                 _log.warning("When logins were seen last could not be written: %s", error)
             except Exception:  # the others that wait are written all the same

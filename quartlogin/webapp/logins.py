@@ -8,12 +8,28 @@ from hashlib import sha256
 from secrets import token_hex
 from typing import Final
 
+from quart import has_request_context, has_websocket_context
+
 from quartlogin import Login, LoginManager, LoginRefused, hash_of_secret, login_id
 
 from .alongside import Alongside, what_else
 from .journal import Journal, where
 from .remember_secrets import Secrets
-from .store import Conflict, Event, Kind, LoginRow, NewLogin, RememberedLogin, Store, Transaction, User
+from .store import (
+    ActingLogin,
+    Conflict,
+    Event,
+    Kind,
+    LoginEnded,
+    LoginRow,
+    Moment,
+    NewLogin,
+    RememberedLogin,
+    Store,
+    Transaction,
+    User,
+    lock_for,
+)
 
 _REF_BYTES: Final = 8
 _REF: Final = re.compile(r"[0-9a-f]{16}")  # as they are made below; no other is asked for
@@ -60,6 +76,29 @@ class StoredLogins:
         self._lifetime = int(lifetime.total_seconds())
         self._per_user = per_user
 
+    def acting(self, user_id: str) -> ActingLogin | None:
+        """Return the login on whose behalf this request changes an account: it is checked where the change is written.
+
+        Args:
+            user_id: Whose account.
+
+        Returns:
+            `None` for the operator: outside of any request.
+
+        Raises:
+            LoginEnded: The request is nobody's.
+        """
+        if not (has_request_context() or has_websocket_context()):
+            return None
+        login = login_id()
+        if login is None:
+            raise LoginEnded("Nobody is signed in.")
+        return ActingLogin(digest(login), user_id, self._idle)
+
+    def present(self) -> Moment:
+        """Return the time by which logins count or not."""
+        return Moment.present(self._idle)
+
     # --- what the extension tells
 
     async def login_began(self, login: Login) -> None:
@@ -69,6 +108,7 @@ class StoredLogins:
         now, user = int(time.time()), login.user
         new = self._row(login, user, now)
         is_token = login.kind == "bearer"
+        by = self.acting(user.id) if is_token else None  # a sign-in comes with a password, whose epoch is compared
         event = self._journal.event(
             "token_created" if is_token else "signed_in", login.user_id, login.name if is_token else new.ref
         )
@@ -77,10 +117,11 @@ class StoredLogins:
 
         async def work(transaction: Transaction) -> None:
             if others is not None:
-                await others.work(transaction)
+                await others.work(transaction)  # an account that is made: nobody else can change it
+            await lock_for(transaction, user.id, by)
             if not is_token and user.must_change_password:
                 await self._store.users.use_up_temporary_password(transaction, user.id, now)
-            if is_token and await self._store.logins.count(transaction, new.user_id, "bearer", now) >= MOST_TOKENS:
+            if is_token and await self._has_most_tokens(transaction, user.id):
                 raise TooManyTokens
             await self._store.logins.insert(transaction, new)
             await self._store.events.insert(transaction, event)
@@ -94,7 +135,7 @@ class StoredLogins:
 
         try:
             await self._store.database.transaction(work)
-        except Conflict:  # the account was deleted meanwhile, or its temporary password used
+        except Conflict:  # the account was changed meanwhile, or its temporary password used
             raise LoginRefused(login.user_id) from None
         self._tell(others, event, *(told for _, told in crowded_out))
         self.close_sockets([row.id_hash for row, _ in crowded_out])
@@ -103,8 +144,9 @@ class StoredLogins:
         """Compare the secret of a remember cookie, and replace it; one that was used up ends the login."""
         secret, id_hash = hash_of_secret(login.secret or ""), digest(login.id)
         while True:
-            now = int(time.time())
-            found = await self._store.logins.find_remembered(id_hash)
+            at = self.present()
+            now = at.now
+            found = await self._store.logins.find_remembered(id_hash, at)
             if found is None:
                 raise LoginRefused("This login has ended.")
             secrets = Secrets.read(found.secrets, now)
@@ -115,7 +157,7 @@ class StoredLogins:
             if not replaced:
                 return False
             event = self._journal.event("came_back", found.user_id, found.ref)
-            if await self._store.logins.replace_secrets(id_hash, found.secrets, replaced.write(), event):
+            if await self._store.logins.replace_secrets(id_hash, found.secrets, replaced.write(), at, event):
                 self._journal.tell(event)
                 return True
 
@@ -124,21 +166,20 @@ class StoredLogins:
         if not isinstance(login.user, User):
             raise LoginRefused("Only somebody whose password was checked can be signed in.")
         row = self._row(login, login.user, int(time.time()))
+        by = ActingLogin(digest(old_id), login.user_id, self._idle)
         others = what_else()
         event = self._journal.event("reauthenticated", login.user_id, login.user.login_ref)
 
         async def work(transaction: Transaction) -> None:
+            await lock_for(transaction, login.user_id, by)
             if others is not None:
                 await others.work(transaction)
             if others is None:
                 await self._store.events.insert(transaction, event)
-            if await self._store.logins.renew(transaction, digest(old_id), row) is None:
-                raise LoginRefused("This login has ended.")
+            if await self._store.logins.renew(transaction, by.id_hash, row, self.present()) is None:
+                raise LoginEnded("This login has ended.")
 
-        try:
-            await self._store.database.transaction(work)
-        except Conflict:  # the account was deleted meanwhile
-            raise LoginRefused(login.user_id) from None
+        await self._store.database.transaction(work)
         self._tell(others, *([event] if others is None else []))
 
     async def login_ended(self, login_id: str) -> None:
@@ -152,19 +193,21 @@ class StoredLogins:
 
     async def list_of(self, user_id: str) -> list[LoginRow]:
         """List the sign-ins and tokens of a user that count now, the one that was used last first."""
-        now = int(time.time())
-        return await self._store.logins.list_of(user_id, now, now - self._idle)
+        return await self._store.logins.list_of(user_id, self.present())
 
     async def revoke(self, user_id: str, ref: str, kind: Kind = "session") -> LoginRow | None:
         """End one of a user's sign-ins or tokens.
 
         Returns:
             What it was; `None` if this user has none of this ref.
+
+        Raises:
+            LoginEnded: This request's login has ended.
         """
         if not _REF.fullmatch(ref):
             return None
         event = self._journal.event("login_revoked" if kind == "session" else "token_revoked", user_id)
-        ended = await self._store.logins.end_by_ref(user_id, ref, kind, event)
+        ended = await self._store.logins.end_by_ref(user_id, ref, kind, event, self.acting(user_id))
         if ended is None:
             return None
         self._journal.tell(replace(event, subject=ended.subject))
@@ -172,12 +215,13 @@ class StoredLogins:
         return ended
 
     async def revoke_others(self, user_id: str) -> int:
-        """End a user's sign-ins but for this request's, if it is one; returns how many there were."""
+        """End a user's sign-ins but for this request's, if it is one; returns how many there were.
+
+        Raises:
+            LoginEnded: This request's login has ended.
+        """
         event = self._journal.event("logins_revoked", user_id)
-        this = login_id()
-        ended = await self._store.logins.end_sessions(
-            user_id, event, event.happened_at - self._idle, but="" if this is None else digest(this)
-        )
+        ended = await self._store.logins.end_sessions(user_id, event, self.present(), self.acting(user_id))
         count = sum(ended.values())
         if count:
             self._journal.tell(event)
@@ -195,6 +239,9 @@ class StoredLogins:
         """Close the websockets that this process holds open for logins of these hashes."""
         gone = frozenset(ended)
         self._sockets.close_where(lambda login: digest(login) in gone)
+
+    async def _has_most_tokens(self, transaction: Transaction, user_id: str) -> bool:
+        return await self._store.logins.count(transaction, user_id, "bearer", self.present()) >= MOST_TOKENS
 
     async def _end_copied(self, login: str, found: RememberedLogin) -> None:
         event = self._journal.event("login_copied", found.user_id, found.ref)

@@ -12,7 +12,7 @@ from quartlogin import login_id, login_secret_hash
 from .last_seen import LastSeen, is_due
 from .logins import digest
 from .remember_secrets import Secrets
-from .store import Store, User
+from .store import Moment, Store, User
 
 #: What a page's script sends with what it asks for by itself: nobody is there because of it.
 BACKGROUND_HEADER: Final = "Quartlogin-Background"
@@ -32,7 +32,7 @@ class UserLoader:
         self._store = store
         self._idle = int(idle.total_seconds())
         #: What writes when they were seen.
-        self.last_seen = LastSeen(store)
+        self.last_seen = LastSeen(store, self._idle)
 
     async def find(self, user_id: str) -> User | None:
         """Find the user of this request's login, in one statement; `None` if the login counts no more.
@@ -61,8 +61,9 @@ class UserLoader:
             return True
         secrets = Secrets.read(kept, now)
         settled = secrets.after_seeing(secret, now)
-        if settled is not None and not await self._store.logins.replace_secrets(id_hash, kept, settled.write()):
-            found = await self._store.logins.find_remembered(id_hash)  # another request was quicker
+        at = Moment(now, now - self._idle)
+        if settled is not None and not await self._store.logins.replace_secrets(id_hash, kept, settled.write(), at):
+            found = await self._store.logins.find_remembered(id_hash, at)  # another request was quicker
             secrets = Secrets.read("" if found is None else found.secrets, now)
         return secrets.counts(secret)
 

@@ -12,8 +12,10 @@ import pytest
 
 from databases import both_databases, run_sql
 from quartlogin.webapp.store import (
+    ActingLogin,
     Event,
     Logins,
+    Moment,
     NewLogin,
     NewUser,
     Seen,
@@ -21,12 +23,14 @@ from quartlogin.webapp.store import (
     StoreUnavailable,
     Transaction,
     User,
+    lock_for,
     store_at,
 )
 
 ADA = User("a" * 22, "Ada")
 NOW = 1_800_000_000
 SIGN_IN = NewLogin("", "", ADA.id, "session", 0, None, "old", NOW, NOW + 1000, "", "")
+AT = Moment(NOW, NOW - 1000)
 LOGINS = [replace(SIGN_IN, id_hash=f"hash {number}", ref=f"ref {number}") for number in range(10)]
 
 
@@ -42,6 +46,10 @@ async def stores(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     yield one, two
     await one.database.close()
     await two.database.close()
+
+
+def by(number: int) -> ActingLogin:
+    return ActingLogin(f"hash {number}", ADA.id, 10**9)
 
 
 def event(kind: str) -> Event:
@@ -62,13 +70,15 @@ def everything(one: Store, two: Store) -> list[Awaitable[Any]]:
 
     async def sign_in(transaction: Transaction) -> None:
         new = replace(SIGN_IN, id_hash="new", ref="new")
+        await lock_for(transaction, ADA.id, None)
         await one.logins.insert(transaction, new)
         await one.events.insert(transaction, event("signed_in"))
         await one.logins.end_idlest(transaction, new, 5)
 
     async def type_again(transaction: Transaction) -> None:
+        await lock_for(transaction, ADA.id, by(5))
         await two.events.insert(transaction, event("reauthenticated"))
-        await two.logins.renew(transaction, "hash 5", replace(LOGINS[5], id_hash="renewed"))
+        await two.logins.renew(transaction, "hash 5", replace(LOGINS[5], id_hash="renewed"), AT)
 
     visits = [seen(login) for login in LOGINS]
     return [
@@ -76,11 +86,11 @@ def everything(one: Store, two: Store) -> list[Awaitable[Any]]:
         two.logins.end("hash 2", event("signed_out")),
         two.logins.end_by_ref(ADA.id, "ref 3", "session", event("login_revoked")),
         one.logins.end_copied("hash 4", event("login_copied")),
-        one.logins.end_sessions(ADA.id, event("logins_revoked"), 0, but="hash 5"),
-        two.logins.end_sessions(ADA.id, event("logins_revoked"), 0, but="hash 6"),
-        two.logins.replace_secrets("hash 7", "old", "new", event("came_back")),
-        one.logins.touch(visits, 60),
-        two.logins.touch([*reversed(visits)], 60),
+        one.logins.end_sessions(ADA.id, event("logins_revoked"), AT, by(5)),
+        two.logins.end_sessions(ADA.id, event("logins_revoked"), AT, by(6)),
+        two.logins.replace_secrets("hash 7", "old", "new", AT, event("came_back")),
+        one.logins.touch(visits, 60, AT),
+        two.logins.touch([*reversed(visits)], 60, AT),
         one.database.transaction(sign_in),
         two.database.transaction(type_again),
     ]
@@ -111,7 +121,7 @@ async def test_nothing_that_is_done_with_an_account_is_in_the_way_of_anything_el
 async def test_an_account_that_is_deleted_meanwhile_is_in_nobodys_way_and_leaves_nothing(
     stores: tuple[Store, Store], database: str, order: int
 ) -> None:
-    done = [*everything(*stores), stores[1].users.delete(ADA.id, "a hash")]
+    done = [*everything(*stores), stores[1].users.delete(ADA.id, 0)]
     Random(order).shuffle(done)
 
     answers = await asyncio.gather(*done, return_exceptions=True)
@@ -128,7 +138,7 @@ async def test_whoever_waits_to_note_a_visit_holds_no_other_sign_in_of_that_user
     async with stranger.transaction():
         await stranger.execute("SELECT ref FROM logins WHERE ref = 'ref 2' FOR UPDATE")
 
-        noting = asyncio.create_task(stores[0].logins.touch([seen(LOGINS[1]), seen(LOGINS[2])], 60))
+        noting = asyncio.create_task(stores[0].logins.touch([seen(LOGINS[1]), seen(LOGINS[2])], 60, AT))
         await until_somebody_waits(stranger)
 
         await stranger.execute("SELECT ref FROM logins WHERE ref = 'ref 1' FOR UPDATE NOWAIT")

@@ -9,7 +9,11 @@ import pytest
 from databases import both_databases, run_sql
 from quartlogin.webapp.store import (
     NEVER,
+    ActingLogin,
+    Conflict,
     Event,
+    LoginEnded,
+    Moment,
     NamesTaken,
     NewLogin,
     NewUser,
@@ -42,6 +46,9 @@ LOGIN = NewLogin(
     address="192.0.2.1",
     browser="a browser",
 )
+AT = Moment(NOW, NOW - 100)
+#: Alice's first sign-in, on whose behalf something is done; idle times are another test's.
+BY_ALICE = ActingLogin(LOGIN.id_hash, ALICE.id, 10**9)
 OTHER_LOGIN = replace(LOGIN, id_hash="2" * 64, ref="ref2")
 TOKEN = replace(LOGIN, id_hash="3" * 64, ref="ref3", kind="bearer", name="a program")
 BOBS_LOGIN = replace(LOGIN, id_hash="4" * 64, ref="ref4", user_id=BOB.id)
@@ -84,15 +91,15 @@ async def is_found(store: Store, login: NewLogin, *, now: int = NOW, idle_since:
 
 
 async def refs(store: Store, user: User = ALICE) -> set[str]:
-    return {row.ref for row in await store.logins.list_of(user.id, NOW, NOW - 100)}
+    return {row.ref for row in await store.logins.list_of(user.id, AT)}
 
 
 # --- users
 
 
 @pytest.mark.usefixtures("people")
-async def test_a_user_is_found_by_name_and_by_id(store: Store) -> None:
-    by_name, by_id = await store.users.find_credentials("alice"), await store.users.find_credentials_of(ALICE.id)
+async def test_a_user_is_found_by_name_and_by_a_login(store: Store) -> None:
+    by_name, by_id = await store.users.find_credentials("alice"), await store.users.find_credentials_of(BY_ALICE)
 
     assert by_name == by_id
     assert by_name is not None
@@ -105,9 +112,11 @@ async def test_a_user_is_found_by_name_and_by_id(store: Store) -> None:
 
 
 @pytest.mark.usefixtures("people")
-async def test_nobody_is_found_under_another_name_or_id(store: Store) -> None:
+async def test_nobody_is_found_under_another_name_or_by_another_login(store: Store) -> None:
     assert await store.users.find_credentials("Alice") is None
-    assert await store.users.find_credentials_of("C" * 22) is None
+    assert await store.users.find_credentials_of(replace(BY_ALICE, user_id=BOB.id)) is None
+    await store.logins.end(LOGIN.id_hash, event())
+    assert await store.users.find_credentials_of(BY_ALICE) is None
 
 
 async def test_of_many_that_want_one_name_one_gets_it(store: Store, database: str) -> None:
@@ -146,21 +155,23 @@ async def test_another_password_ends_every_login_of_its_user_only(store: Store) 
 async def test_disabling_ends_every_login_and_enabling_revives_none(store: Store) -> None:
     await store.users.set_active(ALICE.id, event(1), active=False)
     begun_meanwhile = replace(LOGIN, id_hash="5" * 64, ref="ref5")
-    await begin(store, begun_meanwhile)  # by a process that checked the password before
-    found_while_disabled = await is_found(store, begun_meanwhile)
+    with pytest.raises(Conflict):
+        await begin(store, begun_meanwhile)  # by a process that checked the password before
     await store.users.set_active(ALICE.id, event(2), active=True)
+    with pytest.raises(Conflict):
+        await begin(store, begun_meanwhile)
 
-    assert not found_while_disabled
     assert [await is_found(store, login) for login in (LOGIN, OTHER_LOGIN, TOKEN, begun_meanwhile)] == [False] * 4
     assert not await store.users.set_active("C" * 22, event(3), active=True)
 
 
 @pytest.mark.usefixtures("people")
 async def test_a_deleted_user_leaves_nothing(store: Store, database: str) -> None:
-    assert not await store.users.delete(ALICE.id, "another hash")
-    assert await store.users.delete(ALICE.id, "hash of alice")
+    assert await store.users.delete(ALICE.id, 1) is None
+    deleted = await store.users.delete(ALICE.id, 0, BY_ALICE)
 
-    assert not await store.users.delete(ALICE.id, "hash of alice")
+    assert sorted(deleted or []) == [LOGIN.id_hash, OTHER_LOGIN.id_hash, TOKEN.id_hash]
+    assert await store.users.delete(ALICE.id, 0) is None
     for table in ("logins", "events"):
         assert run_sql(database, f"SELECT DISTINCT user_id FROM {table}") == [(BOB.id,)]
 
@@ -240,7 +251,7 @@ async def test_a_login_is_ended_by_its_ref(store: Store) -> None:
 
 @pytest.mark.usefixtures("people")
 async def test_all_other_sign_ins_are_ended_and_tokens_go_on(store: Store) -> None:
-    ended = await store.logins.end_sessions(ALICE.id, event(), 0, but=LOGIN.id_hash)
+    ended = await store.logins.end_sessions(ALICE.id, event(), AT, BY_ALICE)
     assert ended == {OTHER_LOGIN.id_hash: True}
 
     assert (await refs(store), await refs(store, BOB)) == ({"ref1", "ref3"}, {"ref4"})
@@ -258,7 +269,7 @@ async def test_a_renewed_login_counts_under_its_new_id_only(store: Store) -> Non
     renewed = replace(LOGIN, id_hash="9" * 64, secrets="bb+2", expires_at=NOW + 2000)
 
     async def work(transaction: Transaction) -> str | None:
-        return await store.logins.renew(transaction, LOGIN.id_hash, renewed)
+        return await store.logins.renew(transaction, LOGIN.id_hash, renewed, AT)
 
     assert await store.database.transaction(work) == "ref1"
     assert await store.database.transaction(work) is None
@@ -268,10 +279,13 @@ async def test_a_renewed_login_counts_under_its_new_id_only(store: Store) -> Non
 @pytest.mark.usefixtures("people")
 async def test_of_many_that_replace_a_secret_one_wins(store: Store) -> None:
     won = await asyncio.gather(
-        *(store.logins.replace_secrets(LOGIN.id_hash, "aa+1", f"b{number}+2", event(number)) for number in range(10))
+        *(
+            store.logins.replace_secrets(LOGIN.id_hash, "aa+1", f"b{number}+2", AT, event(number))
+            for number in range(10)
+        )
     )
 
-    found = await store.logins.find_remembered(LOGIN.id_hash)
+    found = await store.logins.find_remembered(LOGIN.id_hash, AT)
     assert won.count(True) == 1
     assert found is not None
     assert found.secrets == f"b{won.index(True)}+2"
@@ -288,8 +302,9 @@ async def test_a_copied_login_ends_and_its_user_is_told_once(store: Store) -> No
 
 @pytest.mark.usefixtures("people")
 async def test_when_a_login_was_seen_moves_on_but_not_more_often_than_asked(store: Store, database: str) -> None:
-    await store.logins.touch([seen(LOGIN, NOW + 59), seen(OTHER_LOGIN, NOW + 60), Seen("unknown", "nobody", NOW)], 60)
-    await store.logins.touch([seen(OTHER_LOGIN, NOW + 50)], 60)
+    noted = [seen(LOGIN, NOW + 59), seen(OTHER_LOGIN, NOW + 60), Seen("unknown", "nobody", NOW)]
+    await store.logins.touch(noted, 60, AT)
+    await store.logins.touch([seen(OTHER_LOGIN, NOW + 50)], 60, AT)
 
     kept = dict(run_sql(database, "SELECT ref, seen_at FROM logins WHERE kind = 'session'"))
     assert (kept["ref1"], kept["ref2"]) == (NOW, NOW + 60)
@@ -297,9 +312,35 @@ async def test_when_a_login_was_seen_moves_on_but_not_more_often_than_asked(stor
 
 @pytest.mark.usefixtures("people")
 async def test_logins_are_listed_by_when_they_were_seen(store: Store) -> None:
-    await store.logins.touch([seen(OTHER_LOGIN, NOW + 60)], 60)
+    await store.logins.touch([seen(OTHER_LOGIN, NOW + 60)], 60, AT)
 
-    assert [row.ref for row in await store.logins.list_of(ALICE.id, NOW, NOW - 100)] == ["ref2", "ref1", "ref3"]
+    assert [row.ref for row in await store.logins.list_of(ALICE.id, AT)] == ["ref2", "ref1", "ref3"]
+
+
+@pytest.mark.usefixtures("people")
+async def test_on_behalf_of_a_login_that_has_ended_nothing_is_changed(store: Store, database: str) -> None:
+    await store.logins.end(LOGIN.id_hash, event())
+    before = run_sql(database, "SELECT id_hash FROM logins ORDER BY ref")
+
+    for done in (
+        store.logins.end_by_ref(ALICE.id, "ref2", "session", event(2), BY_ALICE),
+        store.logins.end_sessions(ALICE.id, event(3), AT, BY_ALICE),
+        store.users.delete(ALICE.id, 0, BY_ALICE),
+        store.events.add_by(BY_ALICE, event(4)),
+    ):
+        with pytest.raises(LoginEnded):
+            await done
+
+    assert run_sql(database, "SELECT id_hash FROM logins ORDER BY ref") == before
+    assert run_sql(database, "SELECT id FROM events WHERE id IN ('event 2', 'event 3', 'event 4')") == []
+
+
+@pytest.mark.usefixtures("people")
+async def test_no_login_acts_for_another_user(store: Store) -> None:
+    with pytest.raises(LoginEnded):
+        await store.logins.end_by_ref(BOB.id, "ref4", "session", event(), BY_ALICE)
+
+    assert await refs(store, BOB) == {"ref4"}
 
 
 @pytest.mark.usefixtures("people")

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import click
 
-from quartlogin import create_bearer_token
+from quartlogin import LoginRefused, create_bearer_token
 
 from .. import create_app, keys
 from ..forms import LONGEST_TOKEN_NAME, MOST_TOKEN_DAYS
@@ -53,6 +53,8 @@ def create(name: str, label: str, days: int, database: str | None) -> None:
         try:
             async with app.app_context():
                 return await create_bearer_token(found.user, duration=timedelta(days=days), name=label)
+        except LoginRefused:
+            raise click.ClickException(f"The account {name!r} has changed a moment ago: try again.") from None
         except TooManyTokens:
             raise click.ClickException(
                 f"{found.user.username} has {MOST_TOKENS} tokens: revoke one that is no longer used."

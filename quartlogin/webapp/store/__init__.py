@@ -5,18 +5,21 @@ from typing import Final
 
 from .attempts import Attempts, Change, name_of_holders, name_of_user
 from .database import Database, Transaction
-from .errors import Conflict, DatabaseRefused, NamesTaken, StoreUnavailable, UsernameTaken
+from .errors import Conflict, DatabaseRefused, LoginEnded, NamesTaken, StoreUnavailable, UsernameTaken
 from .events import MOST_USERS, Events
+from .locking import lock_for
 from .logins import Logins
 from .postgres import PostgresDatabase
 from .rows import (
     LONGEST_BROWSER,
     NEVER,
+    ActingLogin,
     Credentials,
     Event,
     FoundLogin,
     Kind,
     LoginRow,
+    Moment,
     NewLogin,
     NewUser,
     RememberedLogin,
@@ -33,6 +36,7 @@ __all__ = [
     "MOST_USERS",
     "NEVER",
     "POSTGRES_SCHEMES",
+    "ActingLogin",
     "Attempts",
     "Change",
     "Conflict",
@@ -42,8 +46,10 @@ __all__ = [
     "Event",
     "FoundLogin",
     "Kind",
+    "LoginEnded",
     "LoginRow",
     "Logins",
+    "Moment",
     "NamesTaken",
     "NewLogin",
     "NewUser",
@@ -58,6 +64,7 @@ __all__ = [
     "User",
     "UserRow",
     "UsernameTaken",
+    "lock_for",
     "name_of_holders",
     "name_of_user",
     "store_at",

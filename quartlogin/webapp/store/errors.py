@@ -1,5 +1,7 @@
 """What can go wrong with the database, one class for each case that a caller treats differently."""
 
+from quartlogin import LoginRefused
+
 
 class StoreUnavailable(Exception):  # noqa: N818 -- a state of affairs; the caller answers 503
     """The database does not answer, or not now."""
@@ -11,6 +13,10 @@ class DatabaseRefused(Exception):  # noqa: N818 -- the message is one sentence f
 
 class Conflict(Exception):  # noqa: N818 -- for the caller to name
     """A row of this key is there already, or the row that it belongs to is not."""
+
+
+class LoginEnded(LoginRefused):
+    """The login that asks for a change no longer counts; nothing was changed."""
 
 
 class NamesTaken(Exception):  # noqa: N818 -- as below

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from .database import Database, Transaction
-from .rows import Event
+from .locking import lock_for
+from .rows import ActingLogin, Event
 
 _INSERT = (
     "INSERT INTO events (id, kind, user_id, happened_at, address, browser, subject) VALUES ($1, $2, $3, $4, $5, $6, $7)"
@@ -33,6 +34,19 @@ class Events:
     async def add(self, event: Event) -> None:
         """Keep an event that goes with no other change."""
         await self.database.write(_INSERT, *_values(event))
+
+    async def add_by(self, by: ActingLogin, event: Event) -> None:
+        """Keep an event of what was asked for on behalf of a login, if that counts.
+
+        Raises:
+            LoginEnded: It does not.
+        """
+
+        async def work(transaction: Transaction) -> None:
+            await lock_for(transaction, by.user_id, by)
+            await self.insert(transaction, event)
+
+        await self.database.transaction(work)
 
     @staticmethod
     async def insert(transaction: Transaction, event: Event) -> None:

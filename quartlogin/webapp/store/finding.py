@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from .counting import counts
 from .database import Database, Row
 from .rows import FoundLogin, User
 
@@ -17,8 +18,7 @@ _FIND: Final = {
         "SELECT l.id_hash, l.user_id, u.username, u.epoch, u.must_change_password, l.ref, l.seen_at, l.secrets"  # noqa: S608 -- numbers only
         " FROM logins l JOIN users u ON u.id = l.user_id"
         f" WHERE l.id_hash IN ({', '.join(f'${number + 3}' for number in range(size))})"
-        " AND u.is_active AND l.epoch = u.epoch"
-        " AND l.expires_at > $1 AND (l.kind = 'bearer' OR l.seen_at > $2)"
+        f" AND {counts('$1', '$2')}"
     )
     for size in _SIZES
 }

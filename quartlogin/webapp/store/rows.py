@@ -1,5 +1,6 @@
 """What the tables hold, as the rest of the application sees it."""
 
+import time
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
@@ -14,6 +15,31 @@ LONGEST_BROWSER: Final = 256
 
 #: When a login was seen that nobody has used yet, as a new token.
 NEVER: Final = 0
+
+
+class Moment(NamedTuple):
+    """A time at which logins count or not: seconds since 1970."""
+
+    now: int
+    #: A sign-in that was not seen since counts no more.
+    idle_since: int
+
+    @classmethod
+    def present(cls, idle: int) -> "Moment":
+        """Return this moment, where a sign-in counts for so many seconds after it was used."""
+        now = int(time.time())
+        return cls(now, now - idle)
+
+
+@dataclass(frozen=True)
+class ActingLogin:
+    """The login on whose behalf an account is changed: it must still count where the change is written."""
+
+    id_hash: str
+    #: Whose it must be.
+    user_id: str
+    #: How many seconds a sign-in counts that nobody uses.
+    idle: int
 
 
 @dataclass(frozen=True, eq=False)  # UserMixin compares by id

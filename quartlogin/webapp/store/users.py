@@ -2,14 +2,21 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from .attempts import Attempts
+from .counting import counts
 from .database import Database, Transaction
 from .errors import Conflict, UsernameTaken
 from .events import Events
+from .locking import lock_for
 from .newcomers import add_newcomers
-from .rows import Credentials, Event, NewUser, User, UserRow
+from .rows import ActingLogin, Credentials, Event, Moment, NewUser, User, UserRow
+
+_CREDENTIALS_OF: Final = (
+    "SELECT u.id, u.username, u.epoch, u.must_change_password, u.password_hash, u.is_active, u.password_expires_at"  # noqa: S608 -- a constant
+    f" FROM logins l JOIN users u ON u.id = l.user_id WHERE l.id_hash = $1 AND l.user_id = $2 AND {counts('$3', '$4')}"
+)
 
 
 @dataclass(frozen=True)
@@ -27,13 +34,9 @@ class Users:
         )
         return _credentials(rows[0]) if rows else None
 
-    async def find_credentials_of(self, user_id: str) -> Credentials | None:
-        """Find what the password of a signed-in user is checked against."""
-        rows = await self.database.read(
-            "SELECT id, username, epoch, must_change_password, password_hash, is_active, password_expires_at"
-            " FROM users WHERE id = $1",
-            user_id,
-        )
+    async def find_credentials_of(self, by: ActingLogin) -> Credentials | None:
+        """Find what the password of a signed-in user is checked against; `None` if that login does not count."""
+        rows = await self.database.read(_CREDENTIALS_OF, by.id_hash, by.user_id, *Moment.present(by.idle))
         return _credentials(rows[0]) if rows else None
 
     async def add(self, new: NewUser, event: Event) -> None:
@@ -73,17 +76,27 @@ class Users:
         )
 
     @staticmethod
-    async def change_password(transaction: Transaction, user_id: str, old: str, new: str, now: int) -> int | None:
+    async def change_password(transaction: Transaction, user_id: str, epoch: int, new: str, now: int) -> int | None:
         """Replace the password hash and begin a new epoch, in which no login counts that is not taken along.
 
+        The epoch tells whether the password is still the one that was checked. Its hash does not: that is another one
+        once it was renewed with today's parameters.
+
+        Args:
+            transaction: The transaction.
+            user_id: Whose.
+            epoch: What was read together with the hash that the current password was checked against.
+            new: argon2's PHC string.
+            now: Seconds since 1970.
+
         Returns:
-            The new epoch; `None` if the old hash is not, or no longer, the user's.
+            The new epoch; `None` if the user is disabled, or in another epoch already.
         """
         rows = await transaction.run(
             "UPDATE users SET password_hash = $3, password_changed_at = $4, epoch = epoch + 1,"
             " must_change_password = FALSE, password_expires_at = NULL"
-            " WHERE id = $1 AND password_hash = $2 AND is_active RETURNING epoch",
-            *(user_id, old, new, now),
+            " WHERE id = $1 AND epoch = $2 AND is_active RETURNING epoch",
+            *(user_id, epoch, new, now),
         )
         if not rows:
             return None
@@ -159,16 +172,29 @@ class Users:
 
         return await self.database.transaction(work)
 
-    async def delete(self, user_id: str, password_hash: str) -> bool:
-        """Delete a user with all that belongs to it, unless the password was changed in between."""
+    async def delete(self, user_id: str, epoch: int, by: ActingLogin | None = None) -> list[str] | None:
+        """Delete a user with all that belongs to it.
 
-        async def work(transaction: Transaction) -> bool:
-            rows = await transaction.run(
-                "DELETE FROM users WHERE id = $1 AND password_hash = $2 RETURNING id", user_id, password_hash
-            )
-            if rows:
-                await Attempts.forget_user(transaction, user_id)
-            return bool(rows)
+        Args:
+            user_id: Who.
+            epoch: What was read together with the hash that the password was checked against.
+            by: The login that asks for it; `None` for the operator.
+
+        Returns:
+            The hashes of the ids of the logins that there were; `None` if the user is gone, or in another epoch.
+
+        Raises:
+            LoginEnded: The login that asks does not count.
+        """
+
+        async def work(transaction: Transaction) -> list[str] | None:
+            await lock_for(transaction, user_id, by)
+            logins = await transaction.run("SELECT id_hash FROM logins WHERE user_id = $1", user_id)
+            rows = await transaction.run("DELETE FROM users WHERE id = $1 AND epoch = $2 RETURNING id", user_id, epoch)
+            if not rows:
+                return None
+            await Attempts.forget_user(transaction, user_id)
+            return [row[0] for row in logins]
 
         return await self.database.transaction(work)
 
@@ -177,15 +203,16 @@ class Users:
         rows = await self.database.read("SELECT copied_at FROM users WHERE id = $1 AND copied_at IS NOT NULL", user_id)
         if not rows:
             return None
-        await self.database.write("UPDATE users SET copied_at = NULL WHERE id = $1", user_id)
-        return int(rows[0][0])
+        taken = await self.database.write(
+            "UPDATE users SET copied_at = NULL WHERE id = $1 AND copied_at = $2 RETURNING id", user_id, rows[0][0]
+        )
+        return int(rows[0][0]) if taken else None
 
     async def list_all(self, now: int, idle_since: int) -> list[UserRow]:
         """List every user by name, with how many logins count now."""
         rows = await self.database.read(
-            "SELECT u.id, u.username, u.is_active, u.created_at, max(l.seen_at), count(l.ref)"
-            " FROM users u LEFT JOIN logins l ON l.user_id = u.id AND l.epoch = u.epoch AND l.expires_at > $1"
-            " AND (l.kind = 'bearer' OR l.seen_at > $2)"
+            "SELECT u.id, u.username, u.is_active, u.created_at, max(l.seen_at), count(l.ref)"  # noqa: S608 -- constants
+            f" FROM users u LEFT JOIN logins l ON l.user_id = u.id AND {counts('$1', '$2')}"
             " GROUP BY u.id, u.username, u.username_key, u.is_active, u.created_at ORDER BY u.username_key",
             *(now, idle_since),
         )

@@ -6,9 +6,8 @@ from typing import Any, Final
 from quart import Blueprint, abort, flash, redirect, render_template, url_for
 from quart.typing import ResponseReturnValue
 
-from quartlogin import LoginRefused, current_user, login_required, logout_user
+from quartlogin import current_user, login_required, logout_user
 
-from ..accounts import PasswordChangedMeanwhile
 from ..forms import DeletionForm, RevocationForm, TokenForm
 from ..headers import CLEAR_SITE_DATA, CONTENT_SECURITY_POLICY_WITH_SCRIPT
 from ..services import services
@@ -83,13 +82,7 @@ async def delete() -> ResponseReturnValue:
     """Ask for the password, and delete the account with all that belongs to it."""
     form = await DeletionForm.read()
     if form.is_complete():
-        try:
-            is_deleted = await services().accounts.delete(await current_user, form.password.data or "")
-        except PasswordChangedMeanwhile:
-            is_deleted = False
-        except LoginRefused:  # another request was quicker
-            is_deleted = True
-        if is_deleted:
+        if await services().accounts.delete(await current_user, form.password.data or ""):
             with suppress(StoreUnavailable):  # the record of this sign-in is deleted already
                 await logout_user()
             services().accounts.device_cookies.delete()

@@ -5,9 +5,9 @@ from typing import Final
 from quart import Blueprint, flash, redirect, render_template, url_for
 from quart.typing import ResponseReturnValue
 
-from quartlogin import LoginRefused, current_user
+from quartlogin import current_user
 
-from ..accounts import BreachedPassword, PasswordChangedMeanwhile, SamePassword
+from ..accounts import BreachedPassword, SamePassword
 from ..forms import PasswordForm
 from ..services import services
 from .freshness import password_typed_lately
@@ -15,7 +15,6 @@ from .sign_in import BREACHED, WRONG_PASSWORD
 
 blueprint = Blueprint("password", __name__)
 
-_MEANWHILE: Final = "The password was changed elsewhere a moment ago, so this change was not made. Look at it again."
 _SAME: Final = "This is the password that has to be changed: choose another one."
 
 
@@ -32,8 +31,6 @@ async def change() -> ResponseReturnValue:
             is_changed = await services().accounts.change_password(
                 user, form.current_password.data or "", form.new_password.data or ""
             )
-        except (LoginRefused, PasswordChangedMeanwhile):
-            form.refuse("current_password", _MEANWHILE)
         except BreachedPassword:
             form.refuse("new_password", BREACHED)
         except SamePassword:

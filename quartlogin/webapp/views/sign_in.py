@@ -3,7 +3,7 @@
 from quart import Blueprint, abort, flash, redirect, render_template, request, url_for
 from quart.typing import ResponseReturnValue
 
-from quartlogin import LoginRefused, confirm_login, current_user, login_required, login_user, logout_user
+from quartlogin import confirm_login, current_user, login_required, login_user, logout_user
 
 from ..accounts import BreachedPassword
 from ..forced_change import must_change
@@ -93,11 +93,8 @@ async def reauthenticate() -> ResponseReturnValue:
     form = await ReauthenticationForm.read(next=request.args.get("next"))
     if form.is_complete():
         user = await current_user
-        try:
-            if await services().accounts.check_again(user, form.password.data or "", "reauthentication_failed"):
-                await confirm_login()
-                return redirect(next_page(form.next.data, "account.account"))
-        except LoginRefused:  # this sign-in, or the account, was ended while the password was checked
-            return redirect(url_for("sign_in.login"))
+        if await services().accounts.check_again(user, form.password.data or "", "reauthentication_failed"):
+            await confirm_login()
+            return redirect(next_page(form.next.data, "account.account"))
         form.refuse("password", WRONG_PASSWORD)
     return await render_template("reauthenticate.html", form=form), 400 if form.errors else 200

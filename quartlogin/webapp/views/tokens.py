@@ -6,7 +6,7 @@ from typing import Final
 from quart import Blueprint, abort, flash, redirect, url_for
 from quart.typing import ResponseReturnValue
 
-from quartlogin import LoginRefused, create_bearer_token, current_user
+from quartlogin import create_bearer_token, current_user
 
 from ..forms import RevocationForm, TokenForm
 from ..logins import MOST_TOKENS, TooManyTokens
@@ -32,8 +32,6 @@ async def create() -> ResponseReturnValue:
     except TooManyTokens:
         form.refuse("name", f"You have {MOST_TOKENS} tokens: revoke one that you no longer use.")
         return await show_account(form)
-    except LoginRefused:
-        abort(409, "Your account has changed a moment ago, so no token was made.")
     return await show_account(TokenForm(), new_token=token, new_token_name=form.name.data)
 
 
