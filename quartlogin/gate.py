@@ -15,6 +15,7 @@ from .errors import ConfigurationError
 from .extension import current_manager
 from .guards import LET_THROUGH, is_exempt, turn_away_visitors
 from .loading import user_of_request
+from .login_views import names_of
 from .origins import is_foreign_websocket
 from .redirects import is_url, view_at
 from .remember import update_cookie
@@ -109,7 +110,9 @@ def _is_login_page(endpoint: str) -> bool:
 def _names(page: str, blueprint: str | None, endpoint: str) -> bool:
     """Tell whether a login view, given by its endpoint or as a URL, is the view of this request."""
     if page.startswith("."):
-        return (f"{blueprint}{page}" if blueprint else page[1:]) == endpoint
+        if blueprint is None:
+            return page[1:] == endpoint
+        return endpoint.endswith(page) and blueprint in names_of(running_app(), endpoint.removesuffix(page))
     if not is_url(page):
         return page == endpoint
     app = running_app()

@@ -11,10 +11,11 @@ from quart.typing import ResponseReturnValue
 from . import config, extension, gate, signals, templating
 from .callbacks import as_loader
 from .clients import login_required_error
-from .connection import current_connection
+from .connection import current_connection, running_app
 from .current import CurrentUser, unwrap
 from .errors import ConfigurationError
 from .loading import resolved_user, user_of_request
+from .login_views import login_view_for, registered_names
 from .records import LoginRecords, NoRecords
 from .refusals import Refusal, answer
 from .state import acting_as
@@ -59,7 +60,8 @@ class LoginManager(Generic[UserT]):
         self.anonymous_user: Callable[[], Any] = AnonymousUserMixin
         #: The endpoint, or the URL, of the login page. Without one, guards answer 401.
         self.login_view: str | None = None
-        #: The login pages of blueprints that have their own, by the blueprint's name.
+        #: The login pages of blueprints that have their own, by the name that the blueprint is registered under
+        #: (`shop.admin`), or was made with (`admin`). Blueprints inside it inherit it; `None` as a page is a 401.
         self.blueprint_login_views: dict[str | None, str | None] = {}
         #: What is flashed to a visitor who is sent to the login page; `None` for nothing.
         self.login_message: str | None = config.LOGIN_MESSAGE
@@ -256,23 +258,24 @@ class LoginManager(Generic[UserT]):
         return await answer(refusal, is_by_token=bearer_token() is not None)
 
     def _login_view_here(self) -> str | None:
-        """Return the login page of the blueprint that serves this request, or else the app's."""
-        blueprint = current_connection().blueprint
-        return self.blueprint_login_views.get(blueprint, self.login_view)
+        """Return the login page of the innermost blueprint that serves this request and has one, or else the app's."""
+        blueprints = current_connection().blueprints
+        return login_view_for(running_app(), blueprints, self.blueprint_login_views, self.login_view)
 
 
 def set_login_view(login_view: str, blueprint: Blueprint | None = None) -> None:
-    """Set the login page of the running app, or of one of its blueprints.
+    """Set the login page of the running app, or of one of its blueprints and those inside it that have none.
+
+    The other blueprints keep the app's.
 
     Args:
-        login_view: The endpoint, or the URL.
-        blueprint: The blueprint; `None` for the whole app.
+        login_view: The endpoint, or the URL. One that starts with a dot is an endpoint of the blueprint.
+        blueprint: The blueprint, under whatever names it is registered; `None` for the whole app.
     """
     manager = extension.current_manager()
-    if blueprint is None and not manager.blueprint_login_views:
+    if blueprint is None:
+        manager.blueprint_login_views.pop(None, None)
         manager.login_view = login_view
         return
-    if manager.login_view is not None:
-        manager.blueprint_login_views.setdefault(None, manager.login_view)
-    manager.blueprint_login_views[None if blueprint is None else blueprint.name] = login_view
-    manager.login_view = None
+    for name in registered_names(running_app(), blueprint):
+        manager.blueprint_login_views[name] = login_view

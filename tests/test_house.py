@@ -17,7 +17,7 @@ PACKAGE = Path(quartlogin.__file__).parent
 
 #: Each module of the extension may import those in the lines above its own.
 LAYERS = [
-    ["errors", "callbacks", "connection", "records", "session_cookies", "unread_session"],
+    ["errors", "callbacks", "connection", "login_views", "records", "session_cookies", "unread_session"],
     ["session", "signing"],
     ["config", "extension", "signals", "unpacking", "user"],
     ["flask_login", "tokens"],

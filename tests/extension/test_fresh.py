@@ -791,6 +791,10 @@ async def test_a_forced_host_goes_before_the_one_that_the_request_names(
 # --- blueprint_login_views and set_login_view -----------------------------------------------------------------
 
 
+async def answer_nothing() -> str:
+    return ""
+
+
 @pytest.fixture
 def blueprints(app: Quart) -> None:
     """A guarded page in the app, in the blueprint `shop`, in `shop.admin` inside of it, and in `forum`."""
@@ -863,12 +867,149 @@ async def test_the_apps_login_page_may_be_set_after_a_blueprints(app: Quart) -> 
 
 
 @pytest.mark.usefixtures("blueprints")
-async def test_after_set_login_view_another_blueprint_is_told_401_as_in_flask_login(app: Quart) -> None:
+async def test_a_blueprint_inside_another_inherits_its_login_page(
+    app: Quart, login_manager: LoginManager[User]
+) -> None:
+    login_manager.login_view = "/sign-in"
+    login_manager.blueprint_login_views = {"shop": "/shop/sign-in"}
+
+    places = [await place_of(app, path) for path in PAGES]
+
+    assert places == ["/sign-in", "/shop/sign-in", "/shop/sign-in", "/sign-in"]
+
+
+@pytest.mark.usefixtures("blueprints")
+async def test_a_blueprint_inside_another_may_have_no_login_page(app: Quart, login_manager: LoginManager[User]) -> None:
+    login_manager.login_view = "/sign-in"
+    login_manager.blueprint_login_views = {"shop": "/shop/sign-in", "shop.admin": None}
+
+    assert [await place_of(app, path) for path in PAGES[1:3]] == ["/shop/sign-in", None]
+
+
+@pytest.mark.usefixtures("blueprints")
+async def test_set_login_view_of_a_blueprint_inside_another_is_its_own(app: Quart) -> None:
     async with app.app_context():
         set_login_view("/sign-in")
-        set_login_view("/shop/sign-in", blueprint=app.blueprints["shop"])
+        set_login_view("/admins", blueprint=app.blueprints["shop.admin"])
 
-    assert await place_of(app, "/forum/page") is None
+    assert [await place_of(app, path) for path in PAGES] == ["/sign-in", "/sign-in", "/admins", "/sign-in"]
+
+
+@pytest.mark.usefixtures("blueprints")
+@pytest.mark.parametrize("order", [["app", "shop"], ["shop", "app"]], ids="-".join)
+async def test_set_login_view_of_a_blueprint_leaves_the_others_the_apps(app: Quart, order: list[str]) -> None:
+    async with app.app_context():
+        for name in order:
+            if name == "app":
+                set_login_view("/sign-in")
+            else:
+                set_login_view("/shop/sign-in", blueprint=app.blueprints["shop"])
+
+    assert [await place_of(app, path) for path in PAGES] == ["/sign-in", "/shop/sign-in", "/shop/sign-in", "/sign-in"]
+
+
+async def in_blueprints(app: Quart, login_manager: LoginManager[User], blueprint: Blueprint, when: str) -> None:
+    """Register a blueprint under its own name and another one, and give it a login page before or after."""
+    login_manager.login_view = "/sign-in"
+    async with app.app_context():
+        if when == "before":
+            set_login_view("/shop/sign-in", blueprint=blueprint)
+        app.register_blueprint(blueprint, url_prefix="/shop")
+        app.register_blueprint(blueprint, name="second", url_prefix="/second")
+        if when == "after":
+            set_login_view("/shop/sign-in", blueprint=blueprint)
+
+
+@pytest.fixture
+def shop() -> Blueprint:
+    """A blueprint with a guarded page and a login page."""
+    shop = Blueprint("shop", "shop")
+
+    async def page() -> str:
+        return ""
+
+    shop.add_url_rule("/page", "page", login_required(page))
+    shop.add_url_rule("/login", "login", page)
+    return shop
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_blueprint_under_another_name_has_its_login_page_under_each(
+    app: Quart, login_manager: LoginManager[User], shop: Blueprint, when: str
+) -> None:
+    await in_blueprints(app, login_manager, shop, when)
+
+    assert [await place_of(app, path) for path in ("/shop/page", "/second/page")] == ["/shop/sign-in"] * 2
+
+
+async def test_one_name_of_a_blueprint_may_have_a_login_page_of_its_own(
+    app: Quart, login_manager: LoginManager[User], shop: Blueprint
+) -> None:
+    await in_blueprints(app, login_manager, shop, "after")
+    login_manager.blueprint_login_views["second"] = "/second/sign-in"
+
+    assert [await place_of(app, path) for path in ("/shop/page", "/second/page")] == [
+        "/shop/sign-in",
+        "/second/sign-in",
+    ]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_login_page_relative_to_a_blueprint_is_that_blueprints_under_each_name(
+    app: Quart, login_manager: LoginManager[User], shop: Blueprint, when: str
+) -> None:
+    inner = Blueprint("inner", "inner", url_prefix="/inner")
+    inner.add_url_rule("/page", "page", login_required(answer_nothing))
+    shop.register_blueprint(inner)
+    async with app.app_context():
+        if when == "before":
+            set_login_view(".login", blueprint=shop)
+        app.register_blueprint(shop, url_prefix="/shop")
+        app.register_blueprint(shop, name="second", url_prefix="/second")
+        if when == "after":
+            set_login_view(".login", blueprint=shop)
+    paths = ("/shop/page", "/shop/inner/page", "/second/page", "/second/inner/page")
+
+    places = [await place_of(app, path) for path in paths]
+
+    assert places == ["/shop/login", "/shop/login", "/second/login", "/second/login"]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_blueprints_relative_login_page_is_open_where_everything_is_guarded(
+    app: Quart, login_manager: LoginManager[User], shop: Blueprint, when: str
+) -> None:
+    login_manager.require_login = True
+    async with app.app_context():
+        if when == "before":
+            set_login_view(".login", blueprint=shop)
+        app.register_blueprint(shop, name="second", url_prefix="/second")
+        if when == "after":
+            set_login_view(".login", blueprint=shop)
+
+    login_page = await app.test_client().get("/second/login")
+
+    assert login_page.status_code == 200
+    assert await place_of(app, "/second/page") == "/second/login"
+
+
+async def test_blueprints_of_one_name_have_login_pages_of_their_own(
+    app: Quart, login_manager: LoginManager[User]
+) -> None:
+    admins = [Blueprint("admin", "admin", url_prefix="/admin") for _ in range(3)]
+    parents = [Blueprint(name, name, url_prefix=f"/{name}") for name in ("shop", "forum")]
+    for admin in admins:
+        admin.add_url_rule("/page", "page", login_required(answer_nothing))
+    for parent, admin in zip(parents, admins, strict=False):
+        parent.register_blueprint(admin)
+        app.register_blueprint(parent)
+    app.register_blueprint(admins[2])
+    login_manager.login_view = "/sign-in"
+    async with app.app_context():
+        set_login_view("/shop/admins", blueprint=admins[0])
+    paths = ("/shop/admin/page", "/forum/admin/page", "/admin/page")
+
+    assert [await place_of(app, path) for path in paths] == ["/shop/admins", "/sign-in", "/sign-in"]
 
 
 async def test_401_is_raised_where_there_is_no_page_at_all(site: Quart, login_manager: LoginManager[User]) -> None:

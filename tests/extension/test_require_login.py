@@ -849,3 +849,13 @@ async def test_a_handler_that_gives_nothing_lets_nobody_through(app: Quart, logi
         pass
 
     assert await status(app, "/") == 500
+
+
+@pytest.mark.parametrize("view", [".login", ".log"])
+async def test_a_view_named_as_a_blueprint_is_not_taken_for_its_login_page(
+    with_blueprints: Quart, login_manager: LoginManager[User], view: str
+) -> None:
+    login_manager.blueprint_login_views = {"shop": view}
+    with_blueprints.add_url_rule("/of-app", "shop", view_func=home)
+
+    assert await status(with_blueprints, "/of-app") == 302
