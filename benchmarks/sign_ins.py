@@ -26,6 +26,7 @@ from quart import Quart
 from quart.testing import QuartClient
 
 from quartlogin.webapp import create_app
+from quartlogin.webapp.hash_parameters import TODAY
 from quartlogin.webapp.services import services_of
 
 PEOPLE = 8
@@ -45,7 +46,7 @@ class Round:
 
 async def main() -> None:
     rounds, seconds = (1, 3.0) if "--small" in sys.argv else (9, 6.0)
-    stored = PasswordHasher().hash(PASSWORD)
+    stored = PasswordHasher(TODAY.passes, TODAY.memory, TODAY.lanes).hash(PASSWORD)
     with tempfile.TemporaryDirectory() as folder:
         database = f"{folder}/people.sqlite3"
         await fill(database, PEOPLE, 0, stored)

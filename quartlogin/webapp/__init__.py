@@ -1,6 +1,7 @@
 """A complete sign-in application on top of quartlogin: this is the one place where its parts are joined."""
 
 import hmac
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -16,6 +17,7 @@ from .body_limit import BodyLimit
 from .device_cookies import DeviceCookies
 from .forced_change import lead_to_change
 from .foreign_posts import refuse_foreign_posts
+from .hash_parameters import HashParameters
 from .headers import SecureHeaders
 from .hooks import Hooks
 from .housekeeping import Housekeeping
@@ -92,7 +94,10 @@ def _telling_of_others(app: Quart) -> Callable[[Any], None]:
 
 
 def _join(app: Quart, settings: Settings, hooks: Hooks) -> None:
-    store, passwords = store_at(settings.database), Passwords()
+    store, passwords = (
+        store_at(settings.database),
+        Passwords(key=_key_for(settings, b"quartlogin parameters of unknown names")),
+    )
     journal, live_pages = Journal(store), LivePages(store)
     login_manager = _add_login(app)
     journal.listeners.append(live_pages.tell)
@@ -114,9 +119,16 @@ def _join(app: Quart, settings: Settings, hooks: Hooks) -> None:
         is_secure=settings.trusted_proxies > 0,
         tell=partial(journal.note, "browser_refused"),
     )
-    accounts = Accounts(store, passwords, logins, journal, throttle, device_cookies, hooks, _log_key(settings))
+    accounts = Accounts(
+        store, passwords, logins, journal, throttle, device_cookies, hooks, _key_for(settings, b"quartlogin audit log")
+    )
     services.install(app, services.Services(settings, store, accounts, logins, user_loader, live_pages, login_manager))
-    _open_and_close(app, store, user_loader, Housekeeping(store, timedelta(days=settings.event_retention)))
+
+    def learn(counts: Counter[HashParameters]) -> None:
+        services.services_of(app).accounts.passwords.in_use.learn(counts)
+
+    housekeeping = Housekeeping(store, timedelta(days=settings.event_retention), learn)
+    _open_and_close(app, store, user_loader, housekeeping)
 
 
 def _open_and_close(app: Quart, store: Store, user_loader: UserLoader, housekeeping: Housekeeping) -> None:
@@ -144,8 +156,8 @@ def _add_login(app: Quart) -> LoginManager[User]:
     return login_manager
 
 
-def _log_key(settings: Settings) -> bytes:
-    return hmac.digest((settings.secret_key or "").encode(), b"quartlogin audit log", "sha256")
+def _key_for(settings: Settings, purpose: bytes) -> bytes:
+    return hmac.digest((settings.secret_key or "").encode(), purpose, "sha256")
 
 
 def _add_pages(app: Quart, settings: Settings) -> None:

@@ -63,8 +63,9 @@ class Accounts:
     async def authenticate(self, username: str, password: str) -> User | None:
         """Return the user whom this name and password belong to; `None` for whatever is wrong with them.
 
-        Unknown and disabled users cost what a wrong password costs: the same questions to the database, one hash, and
-        one event. What the second step refuses counts as a failure, too: it is not to be guessed either.
+        Unknown and disabled users cost what a wrong password costs: the same questions to the database, one hash with
+        parameters that are in use, and one event. What the second step refuses counts as a failure, too: it is not to
+        be guessed either.
 
         Raises:
             TooManyAttempts: Too many have failed before; the password was not looked at.
@@ -73,9 +74,8 @@ class Accounts:
         """
         key = name_key(username)
         credentials = await self.store.users.find_credentials(key or "")
-        name_hash = self._hash_of_name(
-            username if key is None else key
-        )  # one tally for all spellings, as accounts have
+        name = username if key is None else key  # one tally and one cost for all spellings, as accounts have
+        name_hash = self._hash_of_name(name)
         user = None if credentials is None else credentials.user
         device = self.device_cookies.find(
             "" if user is None else name_of_user(user.id), 0 if user is None else user.epoch
@@ -84,7 +84,7 @@ class Accounts:
             attempt = await self.throttle.sign_in(None if user is None else user.id, name_hash, device, where()[0])
         async with self._place_for(attempt):
             if credentials is None:
-                await self.passwords.check(None, password)
+                await self.passwords.check(None, password, whose=name)
                 reason = "unknown name"
             else:
                 reason = await self._fault(credentials, password)
@@ -250,8 +250,13 @@ class Accounts:
 
     async def _is_right(self, credentials: Credentials, password: str) -> bool:
         """Compare a password; a hash with outdated parameters is renewed when it is the right one."""
-        verdict = await self.passwords.check(credentials.password_hash, password)
-        if verdict.is_right and verdict.new_hash is not None and credentials.is_active:
+        verdict = await self.passwords.check(
+            credentials.password_hash,
+            password,
+            whose=credentials.user.id,
+            renew=credentials.is_active and not credentials.has_expired(int(time.time())),
+        )
+        if verdict.new_hash is not None:
             await self.store.users.replace_password_hash(
                 credentials.user.id, credentials.password_hash, verdict.new_hash
             )

@@ -1,13 +1,13 @@
 """Reading accounts from a CSV file: which lines are good, and what is wrong with the others."""
 
 import csv
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any, Final
 
+from .hash_parameters import LIMITS, read_parameters
 from .password_rules import complaint
 from .store import NewUser, User
 from .usernames import name_key, shown_name
@@ -16,15 +16,6 @@ _COLUMNS: Final = ({"username", "password"}, {"username", "password_hash"})
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 _USER_ID_BYTES: Final = 16
-
-#: A hash that argon2 can check (the PHC string format). Whoever signs in costs what is written in it.
-_ARGON2: Final = re.compile(
-    r"\$argon2(?:id|i|d)\$v=19\$m=(?P<memory>[0-9]{1,9}),t=(?P<passes>[0-9]{1,9}),p=(?P<lanes>[0-9]{1,9})"
-    r"\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,86}"
-)
-_MOST_MEMORY: Final = 1024 * 1024  # KiB
-_MOST_PASSES: Final = 100
-_MOST_LANES: Final = 64
 
 
 class ImportRefused(Exception):  # noqa: N818 -- the message is for the operator
@@ -134,10 +125,10 @@ def _person(
 
 
 def _fault_of_hash(password_hash: str) -> str | None:
-    found = _ARGON2.fullmatch(password_hash)
-    if found is None:
+    """Say what keeps a hash from being stored: whoever signs in, or guesses, costs what is written in it."""
+    parameters = read_parameters(password_hash)
+    if parameters is None:
         return "The hash is not one that argon2 can check."
-    memory, passes, lanes = (int(found[name]) for name in ("memory", "passes", "lanes"))
-    if 8 * lanes <= memory <= _MOST_MEMORY and 1 <= passes <= _MOST_PASSES and 1 <= lanes <= _MOST_LANES:
-        return None
-    return "The hash would take too much memory or time to check."
+    if not parameters.is_within_limits:
+        return f"The hash would take too much memory or time to check. {LIMITS}"
+    return None

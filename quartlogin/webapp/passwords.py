@@ -1,10 +1,8 @@
 """How passwords are hashed and checked: argon2id, in threads of its own, away from the event loop."""
 
-import asyncio
 import os
 import sys
 import threading
-from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -12,28 +10,33 @@ from dataclasses import dataclass
 from logging import getLogger
 from secrets import token_bytes
 from typing import Final, TypeVar
-from unicodedata import normalize
+from unicodedata import combining, normalize
 
-from argon2 import PasswordHasher, extract_parameters
+from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError, VerifyMismatchError
 from argon2.low_level import ARGON2_VERSION
 
-from .serial_argon2 import SerialHasher, is_sound
+from .hash_parameters import MEMORY, TODAY, HashParameters, read_parameters
+from .parameters_in_use import ParametersInUse
+from .slots import Slots
 
 LONGEST_PASSWORD: Final = 1024  # code points, after NFC
 
-#: More than this is too long in any case; it is not normalised, which takes quadratic time for some texts.
+#: More than this is too long in any case; it is not normalised.
 _LONGEST_TYPED: Final = 3 * LONGEST_PASSWORD
+#: Marks in a row, as in Unicode's stream-safe text (UAX #15, 12.1): the time to order them grows with their square.
+MOST_MARKS: Final = 30
 
-#: At most, for one process: a hash takes 64 MiB while it is computed. Beyond four cores, other processes use the rest.
+#: At most, for one process. Beyond four cores, other processes use the rest.
 _MOST_AT_ONCE: Final = 4
 #: Places in the queue for each thread. A hash takes a tenth of a second, so nobody waits for more than some seconds.
 _WAITING_FOR_A_THREAD: Final = 32
 #: By how much hashes give way to pages: beside who is busy all the time they get a thirtieth of a core (sched(7)). With
 #: 10 and a tenth, the kernel lets one page in a hundred wait for its next tick.
 _NICER: Final = 15
-#: KiB for each lane: argon2 takes no less (RFC 9106, 3.1).
-_LEAST_MEMORY: Final = 8
+
+_UNREADABLE: Final = "A stored password hash is not one that argon2 can read: nobody can sign in with it."
+_TOO_COSTLY: Final = "A stored password hash costs more than is ever computed: nobody can sign in with it."
 
 T = TypeVar("T")
 _log = getLogger(__name__)
@@ -56,16 +59,22 @@ class Passwords:
     """Hashes and checks passwords in threads of its own, one hash for each core at a time.
 
     Args:
-        parameters: argon2's; argon2-cffi's current default profile (3 passes, 64 MiB, 4 lanes) if `None`.
+        parameters: argon2's; 3 passes over 64 MiB in one lane if `None`.
         cores: How many there are to use; those of this process if `None`.
+        key: Decides at which cost an unknown name is answered; each process of a site needs the same.
     """
 
-    def __init__(self, parameters: PasswordHasher | None = None, cores: int | None = None) -> None:
-        self._hasher = _hasher(parameters or PasswordHasher())
-        self._decoy = _hash_of_nothing(self._hasher)
+    def __init__(
+        self, parameters: PasswordHasher | None = None, cores: int | None = None, key: bytes | None = None
+    ) -> None:
+        self._hasher = parameters or PasswordHasher(TODAY.passes, TODAY.memory, TODAY.lanes)
+        self._today = _parameters(self._hasher)
+        #: What unknown names are answered with.
+        self.in_use = ParametersInUse(self._today, key or token_bytes(32))
         #: How many passwords are hashed or checked at once.
-        self.threads = _threads(self._hasher, cores or _cores())
+        self.threads = min(cores or _cores(), _MOST_AT_ONCE)
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="quartlogin-argon2", initializer=_give_way)
+        self._slots = Slots(self.threads)
         self._places = _WAITING_FOR_A_THREAD * self.threads
         self._taken = 0
 
@@ -86,77 +95,64 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """Hash a new password; returns argon2's PHC string."""
-        return await self._in_thread(lambda: self._hasher.hash(_nfc(password)))
+        return await self._in_thread(lambda: self._hasher.hash(_nfc(password)), self._today)
 
-    async def check(self, stored_hash: str | None, password: str) -> Verdict:
+    async def check(self, stored_hash: str | None, password: str, *, whose: str = "", renew: bool = True) -> Verdict:
         """Compare a password with a stored hash.
 
-        Without a hash the answer is no, at the same cost. The same holds for a hash that argon2 cannot read.
+        It costs what the stored hash's own parameters cost. Where there is no hash, or none that can be checked, the
+        answer is no, at the cost of parameters that are in use.
 
         Args:
             stored_hash: argon2's PHC string; `None` if there is no such user.
             password: What the visitor typed; longer than 1024 code points is wrong without a look.
+            whose: The normalised name that nobody has, or the id of the user whose hash cannot be checked: the same one
+                has the same cost each time.
+            renew: Whether to make a new hash if this is the password and the stored hash has outdated parameters.
         """
-        if length(password) > LONGEST_PASSWORD:
+        if length(password) > LONGEST_PASSWORD or has_too_many_marks(password):
             return Verdict(is_right=False)
-        normalized = _nfc(password)
-        return await self._in_thread(lambda: self._check(stored_hash, normalized))
+        normalized, stored, drawn = _nfc(password), _usable(stored_hash), self.in_use.draw(whose)
+        return await self._in_thread(
+            lambda: self._check(stored_hash if stored else None, normalized, drawn, renew=renew), stored or drawn
+        )
 
     def close(self) -> None:
-        """Let the thread go; hashes that nobody has begun are dropped."""
+        """Let the threads go; hashes that nobody has begun are dropped."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+    async def _in_thread(self, work: Callable[[], T], parameters: HashParameters) -> T:
+        """Run what computes a hash with these parameters when there are cores and memory for it."""
+        slots = self._slots_for(parameters)
+        self._taken += slots - 1  # its place in the queue has counted for one
+        try:
+            return await self._slots.run(slots, self._pool, work)
+        finally:
+            self._taken -= slots - 1
 
-    def _check(self, stored_hash: str | None, password: str) -> Verdict:
+    def _slots_for(self, parameters: HashParameters) -> int:
+        """Count the cores that a hash keeps busy, or the hashes of today's that take as much memory; at most all."""
+        of_memory = -(-parameters.memory // MEMORY)
+        return min(max(parameters.lanes, of_memory), self.threads)
+
+    def _check(self, stored_hash: str | None, password: str, drawn: HashParameters, *, renew: bool) -> Verdict:
         if stored_hash is None:
-            self._verify_decoy(password)
-            return Verdict(is_right=False)
+            return self._verify_dummy(password, drawn)
         try:
             self._hasher.verify(stored_hash, password)
         except VerifyMismatchError:
-            self._make_up_for(stored_hash, password)
             return Verdict(is_right=False)
-        except (ValueError, VerificationError):  # ValueError: argon2's InvalidHashError, or not even ASCII
-            _log.error("A stored password hash is not one that argon2 can read: nobody can sign in with it.")
-            self._verify_decoy(password)
-            return Verdict(is_right=False)
-        outdated = self._hasher.check_needs_rehash(stored_hash)
+        except (ValueError, VerificationError):  # ValueError: argon2's InvalidHashError
+            _log.error(_UNREADABLE)
+            return self._verify_dummy(password, drawn)
+        outdated = renew and self._hasher.check_needs_rehash(stored_hash)
         return Verdict(is_right=True, new_hash=self._hasher.hash(password) if outdated else None)
 
-    def _make_up_for(self, stored_hash: str, password: str) -> None:
-        """Spend the time that comparing with an outdated, cheaper hash has saved: or it would tell that there is one.
-
-        What argon2 takes is in proportion to passes times memory (RFC 9106, 3.4).
-        """
-        today, stored = self._hasher, extract_parameters(stored_hash)
-        saved = today.memory_cost * today.time_cost - stored.memory_cost * stored.time_cost
-        memory = saved // today.time_cost
-        if memory >= _LEAST_MEMORY * today.parallelism:
-            type(today)(today.time_cost, memory, today.parallelism).hash(password)
-
-    def _verify_decoy(self, password: str) -> None:
-        try:
-            self._hasher.verify(self._decoy, password)
-        except VerifyMismatchError:
-            return
-
-
-def _hasher(parameters: PasswordHasher) -> PasswordHasher:
-    """Return what hashes with these parameters: in one thread, unless this version of argon2-cffi cannot be told to."""
-    if not is_sound():
-        _log.warning("This version of argon2-cffi does not compute a hash in one thread; its lanes have threads again.")
-        return parameters
-    names = ("time_cost", "memory_cost", "parallelism", "hash_len", "salt_len", "encoding", "type")
-    return SerialHasher(**{name: getattr(parameters, name) for name in names})
-
-
-def _threads(hasher: PasswordHasher, cores: int) -> int:
-    """Count the hashes that fill the cores."""
-    if isinstance(hasher, SerialHasher):
-        return min(cores, _MOST_AT_ONCE)
-    return max(1, cores // hasher.parallelism)
+    def _verify_dummy(self, password: str, drawn: HashParameters) -> Verdict:
+        """Spend what a wrong password costs where there is no hash to compare with."""
+        with suppress(VerifyMismatchError):
+            self._hasher.verify(drawn.dummy_hash(), password)
+        return Verdict(is_right=False)
 
 
 def _give_way() -> None:
@@ -178,21 +174,42 @@ def _cores() -> int:
 
 
 def length(password: str) -> int:
-    """Count a password's code points as NIST SP 800-63B-4 (3.1.1.2) does: after NFC, unless it is hopelessly long."""
-    return len(password) if len(password) > _LONGEST_TYPED else len(_nfc(password))
+    """Count a password's code points as NIST SP 800-63B-4 (3.1.1.2) does: after NFC, if that can be done quickly."""
+    if len(password) > _LONGEST_TYPED or has_too_many_marks(password):
+        return len(password)
+    return len(_nfc(password))
+
+
+def has_too_many_marks(password: str) -> bool:
+    """Tell whether more marks stand in a row than any script has; such a text is never normalised."""
+    if password.isascii():
+        return False
+    in_a_row = 0
+    for character in password:
+        in_a_row = in_a_row + 1 if combining(character) else 0
+        if in_a_row > MOST_MARKS:
+            return True
+    return False
 
 
 def _nfc(password: str) -> str:
     return normalize("NFC", password)
 
 
-def _hash_of_nothing(hasher: PasswordHasher) -> str:
-    """Write a hash that costs what a real one costs to check and that no password has.
+def _usable(stored_hash: str | None) -> HashParameters | None:
+    """Return the parameters of a stored hash that can be checked; for the operator, say why another cannot be."""
+    if stored_hash is None:
+        return None
+    parameters = read_parameters(stored_hash)
+    if parameters is None:
+        _log.error(_UNREADABLE)
+        return None
+    if not parameters.is_within_limits:
+        _log.error(_TOO_COSTLY)
+        return None
+    return parameters
 
-    Its result is random instead of computed, so the start of the program need not wait for it.
-    """
-    salt, result = (
-        b64encode(token_bytes(size)).decode("ascii").rstrip("=") for size in (hasher.salt_len, hasher.hash_len)
-    )
-    cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
-    return f"$argon2{hasher.type.name.lower()}$v={ARGON2_VERSION}${cost}${salt}${result}"
+
+def _parameters(hasher: PasswordHasher) -> HashParameters:
+    variant = hasher.type.name.lower()
+    return HashParameters(variant, ARGON2_VERSION, hasher.time_cost, hasher.memory_cost, hasher.parallelism)

@@ -10,14 +10,13 @@ from unicodedata import normalize
 
 import aiosqlite
 import pytest
-from argon2 import extract_parameters
+from argon2 import PasswordHasher, extract_parameters
 from quart import Quart
 
 import quartlogin.webapp
 from databases import both_databases, run_sql
 from quartlogin.webapp import common_passwords, create_app
 from quartlogin.webapp.forms import SignedForm
-from quartlogin.webapp.serial_argon2 import SerialHasher
 from quartlogin.webapp.services import services_of
 from quartlogin.webapp.settings import Settings
 from quartlogin.webapp.throttle import LONGEST_DELAY, MOST_FAILURES, WINDOW, Rule
@@ -510,18 +509,18 @@ async def test_whatever_is_wrong_the_database_is_asked_the_same_and_one_password
     await set_active(app, "bob", active=False)
     run_sql(database, "UPDATE users SET password_expires_at = 1 WHERE username = 'Dave'")
     asked: list[Any] = []
-    execute, verify = aiosqlite.Connection._execute, SerialHasher.verify
+    execute, verify = aiosqlite.Connection._execute, PasswordHasher.verify
 
     async def noted(connection: aiosqlite.Connection, function: Any, *args: Any, **options: Any) -> Any:
         asked.append(args[0] if args else function.__name__)
         return await execute(connection, function, *args, **options)
 
-    def noted_too(hasher: SerialHasher, stored: str, password: str) -> bool:
+    def noted_too(hasher: PasswordHasher, stored: str, password: str) -> bool:
         asked.append(extract_parameters(stored))
         return verify(hasher, stored, password)
 
     monkeypatch.setattr(aiosqlite.Connection, "_execute", noted)
-    monkeypatch.setattr(SerialHasher, "verify", noted_too)
+    monkeypatch.setattr(PasswordHasher, "verify", noted_too)
     seen = {}
     for name, password in (("Alice", WRONG), ("Eve", PASSWORD), ("Bob", PASSWORD), ("Dave", PASSWORD)):
         await guess(app, name, password)

@@ -13,7 +13,6 @@ from quart import Quart
 
 from databases import both_databases, run_sql
 from quartlogin.webapp.passwords import Passwords
-from quartlogin.webapp.serial_argon2 import SerialHasher
 from visitors import PASSWORD, Page, Visitor, add_user
 
 WRONG = "not the right password"
@@ -69,8 +68,8 @@ async def test_a_password_that_is_too_long_is_never_hashed(
     who = Visitor(app.test_client()) if path in {"/login", "/register"} else visitor
     token = (await who.get(path)).token
     hashed: list[Any] = []
-    monkeypatch.setattr(SerialHasher, "verify", lambda *_: hashed.append("verified") or True)
-    monkeypatch.setattr(SerialHasher, "hash", lambda *_, **__: hashed.append("made"))
+    monkeypatch.setattr(PasswordHasher, "verify", lambda *_: hashed.append("verified") or True)
+    monkeypatch.setattr(PasswordHasher, "hash", lambda *_, **__: hashed.append("made"))
 
     pages = [
         await who.post(path, {"csrf_token": token, "username": "Alice", field: letter * size})

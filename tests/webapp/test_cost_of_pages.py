@@ -3,17 +3,18 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import aiosqlite
 import pytest
+from argon2 import PasswordHasher
 from itsdangerous import Signer
 from quart import Quart
 from quart.testing import QuartClient
 
 from quartlogin import UserNotLoadedError, current_user
 from quartlogin.signing import LastingSigner
-from quartlogin.webapp.serial_argon2 import SerialHasher
 from quartlogin.webapp.services import services_of
 from quartlogin.webapp.views import sign_in
 from visitors import PASSWORD, Visitor
@@ -36,12 +37,12 @@ def done(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         monkeypatch.setattr(owner, name, counting)
 
     count(aiosqlite.Connection, "_execute", "trips")
-    count(asyncio.BaseEventLoop, "run_in_executor", "thread hops")
+    count(ThreadPoolExecutor, "submit", "thread hops")
     count(Signer, "get_signature", "signed")
     for signer in (Signer, LastingSigner):
         count(signer, "verify_signature", "verified")
-    count(SerialHasher, "verify", "hashes")
-    count(SerialHasher, "hash", "hashes")
+    count(PasswordHasher, "verify", "hashes")
+    count(PasswordHasher, "hash", "hashes")
     return counts
 
 

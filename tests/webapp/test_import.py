@@ -114,13 +114,33 @@ def test_a_bad_line_is_told_with_its_number_and_nothing_is_imported(
         HASH.replace("t=1", "t=9999"),
         HASH.replace("t=1", "t=0"),
         HASH.replace("m=8", "m=1"),
-        HASH.replace("v=19", "v=16"),
+        HASH.replace("m=8,t=1", "m=1048576,t=100"),
+        HASH.replace("m=8,t=1", "m=262145,t=1"),
+        HASH.replace("m=8,t=1", "m=65536,t=13"),
+        HASH.replace("m=8,t=1,p=1", "m=65536,t=3,p=17"),
+        HASH.replace("v=19", "v=18"),
         HASH + "!",
     ],
-    ids=["none", "no hash", "bcrypt", "memory", "passes", "no passes", "no memory", "version", "a letter too many"],
+    ids=[
+        *("none", "no hash", "bcrypt", "memory", "passes", "no passes", "no memory", "a gibibyte a hundred times"),
+        *("a bit too much memory", "a bit too much time", "too many lanes", "version", "a letter too many"),
+    ],
 )
 def test_a_hash_that_cannot_or_should_not_be_checked_is_a_bad_line(run: Run, stored: str) -> None:
     assert "line 2: the password cannot be used. The hash" in run(f'{HASHED}Ada,"{stored}"\n').stderr
+
+
+@pytest.mark.requirement("2.4.1", "15.2.2")
+def test_hashes_that_would_exhaust_the_server_are_told_with_their_lines_and_the_limits(run: Run, database: str) -> None:
+    """Denial of service: each guess at such a name would cost a gibibyte a hundred times."""
+    costly = HASH.replace("m=8,t=1", "m=1048576,t=100")
+    moderate, four_lanes = HASH.replace("m=8,t=1", "m=262144,t=3"), HASH.replace("m=8,t=1,p=1", "m=65536,t=3,p=4")
+
+    done = run(f'{HASHED}Ada,"{costly}"\nGrace,"{moderate}"\nJoan,"{costly}"\nMary,"{four_lanes}"\n', "--skip-bad")
+
+    assert re.findall(r"^line (\d+): .* too much memory or time", done.stderr, re.MULTILINE) == ["2", "4"]
+    assert "At most m=262144, t=32, t times m=786432 and p=16 are taken." in done.stderr
+    assert names(database) == ["Grace", "Mary"]
 
 
 def test_a_line_has_the_number_that_an_editor_shows(run: Run) -> None:

@@ -34,12 +34,12 @@ class Slow(Passwords):
             self.most_taken = max(self.most_taken, self._taken)
             yield
 
-    def _check(self, stored_hash: str | None, password: str) -> Any:
+    def _check(self, *args: Any, **options: Any) -> Any:
         self._running += 1
         self.at_once.append(self._running)
         self.go_on.wait(60)
         self._running -= 1
-        return super()._check(stored_hash, password)
+        return super()._check(*args, **options)
 
 
 @pytest.fixture

@@ -8,13 +8,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher, extract_parameters
+from argon2 import PasswordHasher
 from quart import Quart
 
-from quartlogin.webapp.passwords import Passwords
-from quartlogin.webapp.serial_argon2 import SerialHasher
+from databases import run_sql
+from quartlogin.webapp.hash_parameters import TODAY, HashParameters, read_parameters
+from quartlogin.webapp.passwords import Passwords, has_too_many_marks
 from quartlogin.webapp.services import services_of
+from quartlogin.webapp.slots import Slots
 from visitors import CHEAP, PASSWORD, add_user, set_active
+
+CHEAP_PARAMETERS = HashParameters("id", 19, 1, 8, 1)
+OLD = HashParameters("id", 19, 2, 16, 1)
 
 
 class Counting:
@@ -22,18 +27,34 @@ class Counting:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.threads: list[str] = []
-        verify = SerialHasher.verify
+        self.parameters: list[HashParameters | None] = []
+        verify = PasswordHasher.verify
 
-        def count(hasher: SerialHasher, *args: Any) -> Any:
+        def count(hasher: PasswordHasher, stored: str, *args: Any) -> Any:
             self.threads.append(threading.current_thread().name)
-            return verify(hasher, *args)
+            self.parameters.append(read_parameters(stored))
+            return verify(hasher, stored, *args)
 
-        monkeypatch.setattr(SerialHasher, "verify", count)
+        monkeypatch.setattr(PasswordHasher, "verify", count)
+        #: How many hashes were made.
+        self.made = 0
+        hash_ = PasswordHasher.hash
+
+        def count_made(hasher: PasswordHasher, *args: Any, **options: Any) -> str:
+            self.made += 1
+            return hash_(hasher, *args, **options)
+
+        monkeypatch.setattr(PasswordHasher, "hash", count_made)
 
 
 @pytest.fixture
-def verifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    return Counting(monkeypatch).threads
+def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
+    return Counting(monkeypatch)
+
+
+@pytest.fixture
+def verifications(counting: Counting) -> list[str]:
+    return counting.threads
 
 
 @pytest.mark.requirement("C11", "N12")
@@ -43,7 +64,7 @@ async def test_the_default_is_todays_argon2id_profile() -> None:
 
     stored = await passwords.hash(PASSWORD)
 
-    assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=1$")
     assert (await passwords.check(stored, PASSWORD)).is_right
     assert not (await passwords.check(stored, PASSWORD + "x")).is_right
     passwords.close()
@@ -68,32 +89,138 @@ async def test_hashing_leaves_the_event_loop_and_the_default_threads_alone(verif
         None,
         "",
         "plain text",
-        "$2b$12$abcdefghijklmnopqrstuuvwxyzabcdefghijklmnopqrstuvwxyzab",
+        "$2b$12$abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzab",
         "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ",
         "$argon2id$v=19$m=8,t=1,p=1$!!!!$!!!!",
+        "$argon2id$v=19$m=1048576,t=100,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNoaGFzaA",
         "é",
     ],
 )
-async def test_whatever_is_stored_a_check_costs_a_verification_and_never_fails(
-    stored: str | None, verifications: list[str]
+async def test_whatever_is_stored_a_check_costs_a_verification_that_is_in_use_and_never_fails(
+    stored: str | None, counting: Counting, caplog: pytest.LogCaptureFixture
 ) -> None:
     passwords = Passwords(CHEAP)
+    passwords.in_use.learn({OLD: 3, CHEAP_PARAMETERS: 3})
 
-    verdict = await passwords.check(stored, PASSWORD)
+    verdicts = [await passwords.check(stored, PASSWORD, whose=f"name{number}") for number in range(30)]
 
-    assert not verdict.is_right
-    assert len(verifications) in {1, 2}  # a hash that cannot be read costs nothing, so the decoy follows it
+    assert {verdict.is_right for verdict in verdicts} == {False}
+    assert len(counting.parameters) == 30
+    assert set(counting.parameters) == {OLD, CHEAP_PARAMETERS}
+    assert len(caplog.records) == (0 if stored is None else 30)
     passwords.close()
 
 
-async def test_the_decoy_has_the_parameters_of_a_real_hash() -> None:
-    hasher = PasswordHasher(time_cost=2, memory_cost=1024, parallelism=2)
-    passwords = Passwords(hasher)
+async def test_a_hash_that_only_argon2_finds_fault_with_costs_a_verification_that_is_in_use(counting: Counting) -> None:
+    """Its last letter holds bits that stand for nothing, so argon2 refuses it before it computes anything."""
+    stored = CHEAP.hash(PASSWORD)[:-1] + "B"
+    passwords = Passwords(CHEAP)
+    passwords.in_use.learn({OLD: 1000})
 
-    decoy = passwords._decoy
+    verdict = await passwords.check(stored, PASSWORD, whose="somebody")
 
-    assert extract_parameters(decoy) == extract_parameters(hasher.hash(PASSWORD))
-    assert not hasher.check_needs_rehash(decoy)
+    assert not verdict.is_right
+    assert counting.parameters == [CHEAP_PARAMETERS, OLD]
+    passwords.close()
+
+
+@pytest.mark.requirement("6.3.8", "C1")
+@pytest.mark.parametrize(
+    "parameters", [OLD, OLD._replace(lanes=4, memory=64), OLD._replace(variant="i", version=16)], ids=str
+)
+async def test_a_wrong_password_costs_exactly_what_the_stored_hash_does(
+    parameters: HashParameters, counting: Counting
+) -> None:
+    """What was made up for beside it was one-sided: nothing can be taken back from a hash that costs more."""
+    passwords = Passwords(PasswordHasher(2, 32, 1))
+
+    assert not (await passwords.check(parameters.dummy_hash(), PASSWORD)).is_right
+
+    assert (counting.parameters, counting.made) == ([parameters], 0)
+    passwords.close()
+
+
+@pytest.mark.requirement("2.4.1", "15.2.2")
+async def test_a_hash_that_costs_more_than_is_ever_computed_is_not_and_the_operator_is_told(
+    counting: Counting, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Denial of service: one guess at such a hash of an old database would take 100 GiB passes."""
+    passwords = Passwords(CHEAP)
+    stored = TODAY._replace(passes=100, memory=1024 * 1024).dummy_hash()
+
+    assert not (await passwords.check(stored, PASSWORD)).is_right
+
+    assert counting.parameters == [CHEAP_PARAMETERS]
+    assert "costs more than is ever computed" in caplog.text
+    assert stored not in caplog.text
+    passwords.close()
+
+
+@pytest.mark.requirement("2.4.1", "15.2.2")
+@pytest.mark.parametrize(
+    ("parameters", "cores", "slots"),
+    [
+        (TODAY, 4, 1),
+        (TODAY._replace(lanes=2), 4, 2),
+        (TODAY._replace(lanes=4), 4, 4),
+        (TODAY._replace(lanes=8, memory=100 * 1024), 4, 4),
+        (TODAY._replace(lanes=4), 2, 2),
+        (TODAY._replace(lanes=4), 1, 1),
+        (TODAY._replace(memory=256 * 1024), 4, 4),
+        (TODAY._replace(memory=64 * 1024 + 1), 4, 2),
+        (OLD, 4, 1),
+    ],
+)
+async def test_a_hash_takes_as_many_slots_as_it_has_lanes_or_memory_at_most_all(
+    parameters: HashParameters, cores: int, slots: int
+) -> None:
+    passwords = Passwords(CHEAP, cores=cores)
+    seen = []
+
+    def look() -> None:
+        seen.append((cores - passwords._slots._free, passwords._taken + 1))
+
+    await passwords._in_thread(look, parameters)
+
+    assert seen == [(slots, slots)]
+    assert passwords._taken == 0
+    passwords.close()
+
+
+@pytest.mark.requirement("6.3.8", "C1")
+async def test_an_unknown_name_waits_for_as_many_cores_as_an_account_with_its_parameters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    run = Slots.run
+
+    async def noted(slots: Slots, count: int, *args: Any) -> Any:
+        asked.append(count)
+        return await run(slots, count, *args)
+
+    monkeypatch.setattr(Slots, "run", noted)
+    four_lanes = OLD._replace(lanes=4, memory=64)
+    passwords = Passwords(CHEAP, cores=4)
+    passwords.in_use.learn({four_lanes: 1000})
+
+    await passwords.check(four_lanes.dummy_hash(), PASSWORD)
+    await passwords.check(None, PASSWORD, whose="nobody")
+    await passwords.check("unreadable", PASSWORD, whose="somebody")
+
+    assert asked == [4, 4, 4]
+    passwords.close()
+
+
+async def test_passwords_with_very_many_marks_in_a_row_are_wrong_without_a_look(
+    verifications: list[str],
+) -> None:
+    passwords = Passwords(CHEAP)
+
+    assert not (await passwords.check(None, "a" + "\u0345" * 500 + "\u0334" * 500)).is_right
+    assert verifications == []
+    assert (await passwords.check(CHEAP.hash("e" + "\u0301" * 30), "é" + "\u0301" * 29)).is_right is False
+    assert has_too_many_marks("e" + "\u0301" * 31)
+    assert not has_too_many_marks(("e" + "\u0301" * 30) * 30)
     passwords.close()
 
 
@@ -148,6 +275,39 @@ async def test_an_outdated_hash_is_renewed_at_the_next_sign_in(app: Quart) -> No
     stronger.passwords.close()
 
 
+@pytest.mark.requirement("6.3.8", "C1")
+@pytest.mark.parametrize("state", ["is_active = FALSE", "password_expires_at = 1"])
+async def test_of_an_account_that_cannot_sign_in_the_right_password_costs_what_a_wrong_one_does(
+    app: Quart, database: str, counting: Counting, state: str
+) -> None:
+    """A renewed hash would tell, by the time it takes, that the password was right."""
+    await add_user(app, "Alice")
+    run_sql(database, f"UPDATE users SET {state}")
+    stored = run_sql(database, "SELECT password_hash FROM users")
+    stronger = replace(services_of(app).accounts, passwords=Passwords(PasswordHasher(2, 16, 1)))
+    counting.made = 0
+
+    assert await stronger.authenticate("Alice", PASSWORD) is None
+
+    assert (counting.parameters, counting.made) == ([CHEAP_PARAMETERS], 0)
+    assert run_sql(database, "SELECT password_hash FROM users") == stored
+    stronger.passwords.close()
+
+
+@pytest.mark.requirement("11.2.2")
+async def test_a_hash_with_other_lanes_is_verified_as_it_is_and_renewed_at_the_next_sign_in(
+    app: Quart, database: str, counting: Counting
+) -> None:
+    await add_user(app, "Alice")
+    four_lanes = PasswordHasher(1, 32, 4)
+    run_sql(database, f"UPDATE users SET password_hash = '{four_lanes.hash(PASSWORD)}'")
+
+    assert await services_of(app).accounts.authenticate("Alice", PASSWORD) is not None
+    assert await services_of(app).accounts.authenticate("Alice", PASSWORD) is not None
+
+    assert counting.parameters == [HashParameters("id", 19, 1, 32, 4), CHEAP_PARAMETERS]
+
+
 async def test_a_renewed_hash_never_overwrites_a_changed_password(app: Quart) -> None:
     store = services_of(app).store
     user = await add_user(app, "Alice")
@@ -163,7 +323,7 @@ async def test_a_renewed_hash_never_overwrites_a_changed_password(app: Quart) ->
 async def test_hashes_give_way_to_pages() -> None:
     passwords = Passwords(CHEAP)
 
-    nice = await passwords._in_thread(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+    nice = await passwords._in_thread(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()), TODAY)
 
     assert nice == min(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) + 15, 19)
     passwords.close()

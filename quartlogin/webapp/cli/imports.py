@@ -24,7 +24,7 @@ _SHOWN_BAD_LINES: Final = 20
 def import_users(file: str, skip_bad: bool, database: str | None) -> None:
     """Make accounts from FILE, a CSV in UTF-8 with the columns username and password, or username and password_hash.
 
-    Hashes are argon2's, as in $argon2id$v=19$m=65536,t=3,p=4$...$... Any bad line is reported with its number, and
+    Hashes are argon2's, as in $argon2id$v=19$m=65536,t=3,p=1$...$... Any bad line is reported with its number, and
     nothing is imported unless --skip-bad. All accounts are made at once or, if anything stops it, none.
 
     \b

@@ -64,6 +64,7 @@ __all__ = [
     "User",
     "UserRow",
     "UsernameTaken",
+    "Users",
     "lock_for",
     "name_of_holders",
     "name_of_user",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from string import ascii_letters, digits
 from typing import Any, Final
 
 from .attempts import Attempts
@@ -17,6 +18,8 @@ _CREDENTIALS_OF: Final = (
     "SELECT u.id, u.username, u.epoch, u.must_change_password, u.password_hash, u.is_active, u.password_expires_at"  # noqa: S608 -- a constant
     f" FROM logins l JOIN users u ON u.id = l.user_id WHERE l.id_hash = $1 AND l.user_id = $2 AND {counts('$3', '$4')}"
 )
+
+_BASE64: Final = ascii_letters + digits + "+/"
 
 
 @dataclass(frozen=True)
@@ -219,6 +222,23 @@ class Users:
         return [
             UserRow(i, name, bool(active), made, seen or None, count) for i, name, active, made, seen, count in rows
         ]
+
+    async def list_hash_beginnings(self, after: str, at_most: int) -> tuple[list[str], str | None]:
+        """List what stands before the salt of users' password hashes, some users at a time.
+
+        Args:
+            after: The id behind which to begin, which is the one that the last call returned; empty at first.
+            at_most: How many users to look at.
+
+        Returns:
+            Each user's, and the last of their ids; `None` if there were none.
+        """
+        rows = await self.database.read(
+            "SELECT id, substr(rtrim(rtrim(rtrim(password_hash, $3), '$'), $3), 1, 64)"
+            " FROM users WHERE id > $1 ORDER BY id LIMIT $2",
+            *(after, at_most, _BASE64),
+        )
+        return [row[1] for row in rows], rows[-1][0] if rows else None
 
     async def add_many(
         self, people: Callable[[], Iterable[NewUser]], now: int, tell: Callable[[int], None], *, skip_taken: bool

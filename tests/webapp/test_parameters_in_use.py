@@ -1,0 +1,152 @@
+"""Enumeration by timing: an unknown name costs what some accounts cost, with the shares that they have."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from quart import Quart
+
+from databases import both_databases, run_sql
+from quartlogin.webapp.hash_parameters import TODAY, HashParameters
+from quartlogin.webapp.parameters_in_use import ParametersInUse, count_sets
+from quartlogin.webapp.services import services_of
+from quartlogin.webapp.store import Users
+from visitors import CHEAP, PASSWORD, add_user
+
+KEY = b"the key of this test"
+FOUR_LANES = TODAY._replace(lanes=4)
+OLD = HashParameters("id", 19, 2, 16 * 1024, 1)
+NAMES = [f"name{number}" for number in range(5000)]
+
+
+def in_use(counts: dict[HashParameters, int], key: bytes = KEY) -> ParametersInUse:
+    found = ParametersInUse(TODAY, key)
+    found.learn(counts)
+    return found
+
+
+def draw_all(found: ParametersInUse) -> dict[str, HashParameters]:
+    return {name: found.draw(name) for name in NAMES}
+
+
+@pytest.mark.requirement("6.3.8", "C1")
+def test_without_accounts_every_name_costs_what_the_next_account_will() -> None:
+    assert set(draw_all(ParametersInUse(TODAY, KEY)).values()) == {TODAY}
+    assert set(draw_all(in_use({})).values()) == {TODAY}
+
+
+@pytest.mark.requirement("6.3.8", "C1")
+def test_a_name_costs_the_same_each_time_and_in_every_process() -> None:
+    counts = {TODAY: 10, FOUR_LANES: 30, OLD: 60}
+    backwards = dict(reversed(counts.items()))
+
+    assert draw_all(in_use(counts)) == draw_all(in_use(backwards))
+
+
+@pytest.mark.requirement("6.3.8", "C1")
+def test_who_lacks_the_key_cannot_tell_what_a_name_costs() -> None:
+    one, other = (draw_all(in_use({TODAY: 1, OLD: 1}, key)) for key in (KEY, KEY + b"!"))
+
+    same = sum(one[name] == other[name] for name in NAMES)
+    assert abs(same - len(NAMES) / 2) < 5 * (len(NAMES) / 4) ** 0.5
+
+
+@pytest.mark.requirement("6.3.8", "C1")
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {TODAY: 500, FOUR_LANES: 500},
+        {TODAY: 10, FOUR_LANES: 900, OLD: 90},
+        {FOUR_LANES: 999},
+        {TODAY: 98, FOUR_LANES: 1, OLD: 1},
+    ],
+)
+def test_unknown_names_have_the_shares_of_the_accounts(counts: dict[HashParameters, int]) -> None:
+    drawn = Counter(draw_all(in_use(counts)).values())
+
+    total = sum(counts.values())
+    for parameters, count in counts.items():
+        share = count / total
+        spread = (len(NAMES) * share * (1 - share)) ** 0.5
+        assert abs(drawn[parameters] - len(NAMES) * share) < 5 * spread + 5
+    assert set(drawn) <= {TODAY, *counts}
+
+
+@pytest.mark.requirement("6.3.8", "C1")
+def test_while_hashes_are_renewed_an_unknown_name_goes_to_todays_cost_and_never_back() -> None:
+    last = draw_all(in_use({FOUR_LANES: 600, OLD: 400}))
+    for renewed in range(1, 11):
+        now = draw_all(in_use({TODAY: 100 * renewed, FOUR_LANES: 600 - 60 * renewed, OLD: 400 - 40 * renewed}))
+        assert {(last[name], now[name]) for name in NAMES if last[name] != now[name]} <= {
+            (FOUR_LANES, TODAY),
+            (OLD, TODAY),
+        }
+        last = now
+
+    assert set(last.values()) == {TODAY}
+
+
+def test_of_very_many_sets_the_rarest_are_left_out() -> None:
+    counts = {TODAY._replace(passes=passes): 1000 - passes for passes in range(4, 500)}
+
+    drawn = set(draw_all(in_use(counts)).values())
+
+    assert 10 < len(drawn - {TODAY}) <= 32
+    assert {parameters.passes for parameters in drawn} <= set(range(3, 40))
+
+
+@both_databases
+async def test_the_sets_are_counted_in_batches_by_primary_key(
+    app: Quart, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(25):
+        await add_user(app, f"user{number}")
+    users = services_of(app).store.users
+    stored = {
+        "user0": FOUR_LANES.dummy_hash(),
+        "user1": FOUR_LANES.dummy_hash(),
+        "user2": OLD.dummy_hash(),
+        "user3": OLD._replace(variant="i", version=16).dummy_hash(),
+        "user4": TODAY._replace(passes=100, memory=1024 * 1024).dummy_hash(),
+        "user5": "",
+        "user6": "$2b$12$abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzab",
+        "user7": "$" * 1000,
+        "user8": CHEAP.hash(PASSWORD)[:40],
+    }
+    for name, password_hash in stored.items():
+        run_sql(database, f"UPDATE users SET password_hash = '{password_hash}' WHERE username = '{name}'")
+    batches: list[int] = []
+    list_some = Users.list_hash_beginnings
+
+    async def counted(users: Users, *args: Any) -> Any:
+        found = await list_some(users, *args)
+        batches.append(len(found[0]))
+        return found
+
+    monkeypatch.setattr(Users, "list_hash_beginnings", counted)
+
+    counts = await count_sets(users, 10)
+
+    cheap = HashParameters("id", 19, 1, 8, 1)
+    assert counts == {FOUR_LANES: 2, OLD: 1, OLD._replace(variant="i", version=16): 1, cheap: 16}
+    assert batches == [10, 10, 5, 0]
+    batches.clear()
+    assert sum((await count_sets(users, 5, at_most=10)).values()) <= 10
+    assert batches == [5, 5]
+
+
+@both_databases
+@pytest.mark.requirement("6.3.8", "C1")
+async def test_before_anybody_is_served_a_sample_is_counted(app: Quart, database: str) -> None:
+    """A restart tells no more than the process before it: with nothing learned, unknown names would cost today's."""
+    for number in range(4):
+        await add_user(app, f"user{number}")
+    run_sql(database, f"UPDATE users SET password_hash = '{OLD.dummy_hash()}'")
+    passwords = services_of(app).accounts.passwords
+    assert {passwords.in_use.draw(name) for name in NAMES} == {HashParameters("id", 19, 1, 8, 1)}
+
+    await app.shutdown()
+    await app.startup()
+
+    drawn = Counter(passwords.in_use.draw(name) for name in NAMES)
+    assert drawn[OLD] > len(NAMES) / 2
