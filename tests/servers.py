@@ -34,6 +34,19 @@ class Server:
     def url(self) -> str:
         return f"http://localhost:{self.port}"
 
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+
+    def peak(self) -> int:
+        """The most memory that it had at once since `forget_peak`, in bytes (Linux)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+    def forget_peak(self) -> int:
+        """Measure the peak anew; returns the memory that it has now."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+        return self.peak()
+
     def stop(self) -> None:
         """Ask it to end as a service manager does, and wait until it has; one that goes on is an error."""
         self.process.terminate()

@@ -34,6 +34,7 @@ from .store import Store, User, store_at
 from .throttle import Throttle
 from .user_loader import UserLoader
 from .views import BLUEPRINTS
+from .websocket_limits import WebsocketLimits
 from .well_formed import WellFormedRequests
 
 __all__ = ["Hooks", "Settings", "SettingsError", "create_app"]
@@ -78,7 +79,8 @@ def create_app(hooks: Hooks | None = None, **settings: Any) -> Quart:
     tell = _telling_of_others(app)
     well_formed = WellFormedRequests(BodyLimit(app.asgi_app, 2 * _LARGEST_BODY), chosen.allowed_hosts, tell)
     # The proxies first: the headers depend on whether the browser's connection is https.
-    app.asgi_app = TrustedProxies(SecureHeaders(well_formed, chosen.csp_report_url), chosen.trusted_proxies)  # type: ignore[method-assign]  # as Quart asks
+    believed = TrustedProxies(SecureHeaders(well_formed, chosen.csp_report_url), chosen.trusted_proxies)
+    app.asgi_app = WebsocketLimits(believed)  # type: ignore[method-assign]  # as Quart asks
     return app
 
 

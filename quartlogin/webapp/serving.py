@@ -15,6 +15,7 @@ from hypercorn.typing import Framework
 from . import create_app
 from .journal import AUDIT_LOGGER
 from .services import services_of
+from .websocket_limits import LARGEST_MESSAGE
 
 #: Bytes that the head of a request may have.
 LARGEST_HEAD: Final = 16 * 1024
@@ -24,8 +25,6 @@ LONGEST_WAIT_FOR_A_HEAD: Final = 5
 LONGEST_WAIT_FOR_A_READER: Final = 10
 #: Connections that wait to be accepted.
 BACKLOG: Final = 512
-#: Bytes of a websocket's message: ours only tell, and hear nothing.
-LARGEST_MESSAGE: Final = 64 * 1024
 
 _PATIENCE: Final = 4  # seconds for open requests and websockets to end, once we are told to stop
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)

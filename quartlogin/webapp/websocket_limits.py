@@ -1,0 +1,62 @@
+"""Limit what a websocket may send before any of it is inflated or kept.
+
+Hypercorn has no setting for either: it always agrees to `permessage-deflate`, inflates each frame before it compares
+the message with its limit (60 kB became 60 MB), and goes on keeping a message that it has refused. Other servers do not
+tell an application what they have agreed to: docs/deploying.md says what to set there.
+"""
+
+import asyncio
+from typing import Any, Final
+
+from hypercorn.protocol.ws_stream import FrameTooLargeError, WebsocketBuffer, WSStream
+from wsproto.events import Message
+
+#: Characters or bytes of a message: our pages only listen, and say nothing.
+LARGEST_MESSAGE: Final = 64 * 1024
+_TOO_BIG: Final = 1009  # RFC 6455, 7.4.1
+
+
+class WebsocketLimits:
+    """ASGI middleware that has Hypercorn agree to no compression and keep no message that comes in pieces.
+
+    Args:
+        app: The ASGI application.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one connection."""
+        stream = getattr(send, "__self__", None)
+        if isinstance(stream, WSStream):
+            stream.handshake.extensions = None  # read when the application accepts the websocket
+            stream.buffer = _WholeMessages(stream)
+        await self._app(scope, receive, send)
+
+
+class _WholeMessages(WebsocketBuffer):
+    """Takes messages that arrive whole, and ends the websocket at the first piece of any other, keeping none of it."""
+
+    def __init__(self, stream: WSStream) -> None:
+        super().__init__(LARGEST_MESSAGE)
+        self._stream = stream
+        self._ending: asyncio.Task[None] | None = None
+
+    def extend(self, event: Message[Any]) -> None:
+        """Keep a message.
+
+        Raises:
+            FrameTooLargeError: It is too long, or there is more to come. Hypercorn closes the websocket, but neither
+                tells the application nor hangs up: the application is told here.
+        """
+        if event.message_finished and len(event.data) <= self.max_length and self._ending is None:
+            super().extend(event)
+            return
+        if self._ending is None:
+            self._ending = asyncio.ensure_future(self._tell_the_application())
+        raise FrameTooLargeError
+
+    async def _tell_the_application(self) -> None:
+        if self._stream.app_put is not None:
+            await self._stream.app_put({"type": "websocket.disconnect", "code": _TOO_BIG})
