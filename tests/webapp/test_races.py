@@ -1,0 +1,116 @@
+"""Race conditions between two processes on one PostgreSQL, judged from outside after each of many rounds.
+
+PostgreSQL shows each statement of a transaction what was committed before it began (READ COMMITTED), so what another
+process writes can fall between two statements. SQLite has one writer.
+"""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from racing import Racer, racer
+
+pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+
+SIGN_INS, TOKENS = 4, 4  # at once
+SOON = 0.02  # seconds
+
+
+@pytest.fixture
+def racers(database: str) -> Iterator[tuple[Racer, Racer]]:
+    with racer(database) as one, racer(database) as two:
+        yield one, two
+
+
+def password(number: int) -> str:
+    return f"the password of round {number}"
+
+
+@pytest.mark.alone
+@pytest.mark.requirement("7.4.3")
+def test_in_300_races_no_sign_in_with_the_old_password_survives_its_change(racers: tuple[Racer, Racer]) -> None:
+    stranger, owner = racers
+    owner.ask("register", password(0))
+    let_in, survived = 0, []
+
+    for number in range(300):
+        at = time.time() + SOON
+        owner.tell("change_password", at, password(number), password(number + 1))
+        stranger.tell("sign_in_often", at, password(number), SIGN_INS)
+        assert owner.hear() == "/account"
+        jars = stranger.hear()
+        let_in += len(jars)
+        if stranger.ask("count_let_in", jars, []):
+            survived.append(number)
+
+    assert let_in  # or nobody has raced
+    assert survived == []
+
+
+@pytest.mark.parametrize("ending", ["set_password", "disable_and_enable"])
+def test_in_20_races_no_sign_in_that_was_checked_before_survives_what_the_operator_does(
+    racers: tuple[Racer, Racer], ending: str
+) -> None:
+    stranger, operator = racers
+    operator.ask("register", password(0))
+    survived = []
+
+    for number in range(20):
+        at = time.time() + SOON
+        operator.tell(ending, at, *([password(number + 1)] if ending == "set_password" else []))
+        stranger.tell("sign_in_often", at, password(number if ending == "set_password" else 0), SIGN_INS)
+        operator.hear()
+        jars = stranger.hear()
+        if ending == "disable_and_enable":
+            operator.ask("disable_and_enable", 0)  # also what was let in after the first time
+        if stranger.ask("count_let_in", jars, []):
+            survived.append(number)
+
+    assert survived == []
+
+
+@pytest.mark.parametrize("ending", ["set_password", "disable_and_enable", "revoke_everyone"])
+def test_in_20_races_no_token_outlives_the_login_that_made_it_when_everything_ends(
+    racers: tuple[Racer, Racer], ending: str
+) -> None:
+    owner, operator = racers
+    operator.ask("register", password(0))
+    current, made, survived = password(0), 0, []
+
+    for number in range(20):
+        assert owner.ask("sign_in", current) == 302
+        at = time.time() + SOON
+        operator.tell(ending, at, *([password(number + 1)] if ending == "set_password" else []))
+        owner.tell("make_tokens", at, TOKENS)
+        operator.hear()
+        tokens = owner.hear()
+        made += len(tokens)
+        current = password(number + 1) if ending == "set_password" else current
+        if owner.ask("count_let_in", [], tokens):
+            survived.append(number)
+
+    assert made
+    assert survived == []
+
+
+def test_in_20_rounds_no_token_that_died_is_revived_by_the_next_change_of_the_password(
+    racers: tuple[Racer, Racer],
+) -> None:
+    owner, operator = racers
+    operator.ask("register", password(0))
+    revived = []
+
+    for number in range(0, 40, 2):
+        assert owner.ask("sign_in", password(number)) == 302
+        at = time.time() + SOON
+        operator.tell("set_password", at, password(number + 1))
+        owner.tell("make_tokens", at, TOKENS)
+        operator.hear()
+        tokens = owner.hear()
+        operator.ask("sign_in", password(number + 1))
+        assert operator.ask("change_password", 0, password(number + 1), password(number + 2)) == "/account"
+        if owner.ask("count_let_in", [], tokens):
+            revived.append(number)
+
+    assert revived == []
