@@ -5,7 +5,7 @@ import shutil
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,8 +70,14 @@ def make_certificate(folder: Path) -> None:
 
 
 @contextmanager
-def in_front_of(app: Server, folder: Path) -> Iterator[Proxy]:
-    """Run nginx with the page's configuration, on ports and with files of the test's own."""
+def in_front_of(app: Server, folder: Path, changes: Mapping[str, str] | None = None) -> Iterator[Proxy]:
+    """Run nginx with the page's configuration, on ports and with files of the test's own.
+
+    Args:
+        app: What it is in front of.
+        folder: For nginx's files.
+        changes: What an operator has put instead of lines of the page.
+    """
     binary, plain_port, port = nginx_binary(), free_port(), free_port()
     assert binary is not None
     make_certificate(folder)
@@ -82,6 +88,7 @@ def in_front_of(app: Server, folder: Path) -> Iterator[Proxy]:
         ("127.0.0.1:5000", f"127.0.0.1:{app.port}"),
         ("/etc/ssl/login.example.org.pem", str(folder / "certificate.pem")),
         ("/etc/ssl/login.example.org.key", str(folder / "key.pem")),
+        *(changes or {}).items(),
     ):
         assert old in ours
         ours = ours.replace(old, new)

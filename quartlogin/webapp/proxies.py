@@ -19,8 +19,8 @@ class TrustedProxies:
         self._count = count
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve one connection with what the proxies say about it."""
-        if self._count and scope["type"] in {"http", "websocket"}:
+        """Serve one connection with what the proxies say about it; nothing is believed that has come past them."""
+        if self._count and scope["type"] in {"http", "websocket"} and not is_http2_in_clear(scope):
             scope = {**scope, **self._believed(scope)}
         await self._app(scope, receive, send)
 
@@ -34,6 +34,15 @@ class TrustedProxies:
             secure = scheme == "https"
             changes["scheme"] = ("wss" if secure else "ws") if scope["type"] == "websocket" else scheme
         return changes
+
+
+def is_http2_in_clear(scope: Any) -> bool:
+    """Tell whether this is HTTP/2 without TLS, which no browser speaks.
+
+    A server that switches to it in the middle of a connection is a tunnel past a proxy that passes `Upgrade: h2c` on.
+    It must be asked before `X-Forwarded-Proto` is believed: `scheme` is the connection's own until then.
+    """
+    return str(scope.get("http_version")) == "2" and scope.get("scheme") in {"http", "ws"}
 
 
 def _value_from_the_end(headers: Any, wanted: bytes, count: int) -> str | None:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from werkzeug.http import parse_date
 
-from .proxies import is_address
+from .proxies import is_address, is_http2_in_clear
 
 _HOST: Final = re.compile(
     r"(?:(?P<name>[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?)|\[(?P<ipv6>[0-9a-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?",
@@ -86,12 +86,8 @@ def _is_well_formed(scope: Any) -> bool:
 
 
 def _is_other_version(scope: Any) -> bool:
-    """Tell whether this is a version of HTTP that there is not, or HTTP/2 without TLS, which no browser speaks.
-
-    A server that switches to it in the middle of a connection is a tunnel past a proxy that passes `Upgrade: h2c` on.
-    """
-    version = str(scope.get("http_version"))
-    return version not in _VERSIONS or (version == "2" and scope.get("scheme") in {"http", "ws"})
+    """Tell whether this is a version of HTTP that there is not, or HTTP/2 without TLS."""
+    return str(scope.get("http_version")) not in _VERSIONS or is_http2_in_clear(scope)
 
 
 def _ends_in_two_places(scope: Any) -> bool:
