@@ -7,6 +7,7 @@ from quart import Response, current_app, has_websocket_context, request
 
 from .errors import LoginRequired
 
+_LONGEST_ACCEPT: Final = 1024  # characters; browsers send 200 at the most
 _PAGES: Final = frozenset({"text/html", "text/*", "application/xhtml+xml"})
 
 
@@ -18,8 +19,11 @@ def is_websocket() -> bool:
 def prefers_json() -> bool:
     """Tell whether the client asks for JSON by name, and for pages less (RFC 9110, 12.5.1).
 
-    No `Accept`, or `*/*` alone, is a page: that is what a browser's address bar and curl send.
+    No `Accept`, or `*/*` alone, is a page: that is what a browser's address bar and curl send. So is one that is too
+    long to be parsed for each request.
     """
+    if len(request.headers.get("Accept", "")) > _LONGEST_ACCEPT:
+        return False
     accepted = [(kind.partition(";")[0].strip().lower(), quality) for kind, quality in request.accept_mimetypes]
     json_ = max((quality for kind, quality in accepted if _is_json(kind)), default=0)
     pages = max((quality for kind, quality in accepted if kind in _PAGES), default=0)

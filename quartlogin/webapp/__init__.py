@@ -176,4 +176,6 @@ def _add_pages(app: Quart, settings: Settings) -> None:
     app.jinja_env.globals.update(
         site_name=settings.site_name, can_register=settings.registration, token_field=csrf.token_field
     )
-    app.jinja_env.filters.update(browser_in_words=browsers.in_words, moment=words.moment, event_in_words=words.event)
+    app.jinja_env.filters.update(
+        browser_in_words=browsers.in_words_among_many, moment=words.moment, event_in_words=words.event
+    )

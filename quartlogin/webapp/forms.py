@@ -98,7 +98,9 @@ class RegistrationForm(SignedForm):
 
     def __init__(self, *args: Any, password_min_length: int, barred_words: Iterable[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        rules = NewPassword(password_min_length, *barred_words, self.username.data or "")
+        username = self.username.data or ""
+        known = () if usernames.complaint(username) else (username,)  # what is no name, no password is made of
+        rules = NewPassword(password_min_length, *barred_words, *known)
         self.password.validators = [rules]
         self.password.description = rules.rule
 

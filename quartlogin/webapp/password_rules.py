@@ -5,9 +5,10 @@ from typing import Final
 from unicodedata import normalize
 
 from .common_passwords import is_common, is_made_of
-from .passwords import LONGEST_PASSWORD, length
+from .passwords import LONGEST_PASSWORD, MOST_MARKS, has_too_many_marks, length
 
-_LONGEST_WORD: Final = 1024  # characters; a longer one is no username either, and is not normalised
+#: Characters of a word, as it is and normalised: a letter of full width may stand for 18. A longer one is no word.
+_LONGEST_WORD: Final = 256
 
 
 def is_same(one: str, other: str) -> bool:
@@ -28,6 +29,8 @@ def complaint(password: str, min_length: int, context: Iterable[str] = ()) -> st
         return f"Use at least {min_length} characters; these are {size}."
     if size > LONGEST_PASSWORD:
         return f"Use at most {LONGEST_PASSWORD} characters; these are {size}."
+    if has_too_many_marks(password):
+        return f"Use at most {MOST_MARKS} accents or other marks in a row."
     composed = normalize("NFC", password)
     if is_common(composed):
         return "Too many people use this password, so it is guessed first: choose another one."
@@ -38,4 +41,5 @@ def complaint(password: str, min_length: int, context: Iterable[str] = ()) -> st
 
 def _as_they_may_be_typed(words: Iterable[str]) -> set[str]:
     """Return words as a password in NFC has them, and with letters of full width as plain ones."""
-    return {normalize(form, word) for word in words if len(word) <= _LONGEST_WORD for form in ("NFC", "NFKC")}
+    forms = (normalize(form, word) for word in words if len(word) <= _LONGEST_WORD for form in ("NFC", "NFKC"))
+    return {form for form in forms if len(form) <= _LONGEST_WORD}

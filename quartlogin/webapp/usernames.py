@@ -36,8 +36,13 @@ def name_key(typed: str) -> str | None:
     if len(typed) > _LONGEST_TYPED:
         return None
     name = shown_name(typed)
-    key = normalize("NFKC", normalize("NFKC", name).casefold())
-    return key if _is_well_formed(name) and _is_well_formed(key) else None
+    if not _is_well_formed(name):
+        return None
+    wide = normalize("NFKC", name)
+    if len(wide) > _LONGEST_TYPED:  # one character may stand for 18, and nothing makes them so few again
+        return None
+    key = normalize("NFKC", wide.casefold())
+    return key if _is_well_formed(key) else None
 
 
 def complaint(typed: str) -> str | None:

@@ -16,6 +16,7 @@ _HOST: Final = re.compile(
 _LONGEST_HOST: Final = 255
 _HIGHEST_PORT: Final = 65535
 _LONGEST_PART: Final = 255  # bytes between two slashes; no file system has longer names
+_LONGEST_DATE: Final = 64  # characters; those of RFC 9110 (5.6.7) have 33 at the most
 _DATES: Final = frozenset({b"if-modified-since", b"if-unmodified-since"})
 _VERSIONS: Final = frozenset({"1.0", "1.1", "2", "3"})
 _OTHER_VERSION: Final = b"Speak HTTP/1.1, or HTTP/2 over TLS.\n"
@@ -109,10 +110,10 @@ def _has_well_formed_host(scope: Any) -> bool:
     hosts = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"host"]
     if not hosts:
         return str(scope.get("http_version")) < "1.1"  # HTTP/1.0 has none
-    match = _HOST.fullmatch(hosts[0])
-    if len(hosts) > 1 or match is None or len(hosts[0]) > _LONGEST_HOST:
+    if len(hosts) > 1 or len(hosts[0]) > _LONGEST_HOST:
         return False
-    if int(match["port"] or 0) > _HIGHEST_PORT:
+    match = _HOST.fullmatch(hosts[0])
+    if match is None or int(match["port"] or 0) > _HIGHEST_PORT:
         return False
     return _is_name(match["name"]) if match["ipv6"] is None else is_address(match["ipv6"])
 
@@ -147,6 +148,8 @@ def _sensible_headers(headers: Any) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _is_date(text: str) -> bool:
+    if len(text) > _LONGEST_DATE:
+        return False
     try:
         return parse_date(text) is not None
     except (OverflowError, ValueError):

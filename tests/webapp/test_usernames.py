@@ -1,11 +1,13 @@
 """When two names are the same, and which are none."""
 
+from typing import Any
 from unicodedata import category, normalize
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from quartlogin.webapp import usernames
 from quartlogin.webapp.usernames import LONGEST_USERNAME, name_key, shown_name
 
 
@@ -36,6 +38,22 @@ def test_names_of_all_scripts_are_names(name: str) -> None:
 
 def test_a_name_that_grows_too_long_when_it_is_folded_is_none() -> None:
     assert name_key("\ufdfa" * 10) is None
+
+
+@pytest.mark.requirement("15.2.2")
+@pytest.mark.parametrize("typed", ["\ufdfa" * 256, "\ufdfa" * 65, "x" * 100_000, "a" + "\u0345\u0334" * 1000])
+def test_what_is_too_long_for_a_name_is_never_made_longer(typed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Denial of service: NFKC makes 18 letters of one, so the length is looked at before it, not only behind."""
+    sizes: list[int] = []
+
+    def noted(form: Any, text: str) -> str:
+        sizes.extend((len(text), len(normalize(form, text))))
+        return normalize(form, text)
+
+    monkeypatch.setattr(usernames, "normalize", noted)
+
+    assert name_key(typed) is None
+    assert max(sizes, default=0) <= 256
 
 
 @given(st.text(max_size=80))
