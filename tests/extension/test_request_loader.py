@@ -19,9 +19,11 @@ from quartlogin import (
     LoginRefused,
     NoRecords,
     UserMixin,
+    confirm_login,
     create_bearer_token,
     current_user,
     fresh_login_required,
+    login_fresh,
     login_required,
     login_user,
     user_accessed,
@@ -489,3 +491,17 @@ async def test_a_loader_registered_after_init_app_counts(app: Quart, login_manag
     response = await app.test_client().get("/", headers=KEY_OF_GRACE)
 
     assert await response.get_data(as_text=True) == '"Grace"'
+
+
+async def test_confirming_makes_no_session_fresh_whose_login_has_ended(app: Quart, visit: Visit) -> None:
+    manager: LoginManager[User] = app.extensions["quartlogin"]
+    manager.user_loader(lambda _: None)  # the session's login has ended
+    manager.request_loader(lambda _: ADA)  # and its user sends a key of another kind
+
+    async with visit(ADA.id):
+        session.update(_login_id="has ended", _fresh=False)
+        assert await current_user is ADA
+        await confirm_login()
+
+        assert (session["_login_id"], session["_fresh"]) == ("has ended", False)
+        assert not login_fresh()
