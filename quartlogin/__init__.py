@@ -46,7 +46,7 @@ from .signals import (
     user_needs_refresh,
     user_unauthorized,
 )
-from .state import login_fresh, login_id, login_secret_hash
+from .state import login_fresh, login_id, login_secret_hash, uses_cookies
 from .testing import QuartLoginClient
 from .user import AnonymousUserMixin, UserMixin, UserProtocol
 
@@ -114,4 +114,5 @@ __all__ = [
     "user_login_confirmed",
     "user_needs_refresh",
     "user_unauthorized",
+    "uses_cookies",
 ]

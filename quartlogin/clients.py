@@ -5,6 +5,7 @@ from typing import Any, Final, cast
 
 from quart import Response, current_app, has_websocket_context, request
 
+from .connection import current_connection
 from .errors import LoginRequired
 
 _LONGEST_ACCEPT: Final = 1024  # characters; browsers send 200 at the most
@@ -22,13 +23,34 @@ def prefers_json() -> bool:
     No `Accept`, or `*/*` alone, is a page: that is what a browser's address bar and curl send. So is one that is too
     long to be parsed for each request.
     """
-    if len(request.headers.get("Accept", "")) > _LONGEST_ACCEPT:
-        return False
-    accepted = [(kind.partition(";")[0].strip().lower(), quality) for kind, quality in request.accept_mimetypes]
+    json_, pages, anything = _qualities()
+    return json_ > pages and json_ >= anything
+
+
+def is_browser() -> bool:
+    """Tell whether a browser sent this request, rather than an API client.
+
+    A browser says where it fetches from (`Sec-Fetch-Site`, or `Origin`, which every websocket of a page has), and asks
+    for pages by name.
+    """
+    headers = current_connection().headers
+    if "Sec-Fetch-Site" in headers or "Origin" in headers:
+        return True
+    json_, pages, _ = _qualities()
+    return pages > 0 and pages >= json_
+
+
+def _qualities() -> tuple[float, float, float]:
+    """Return how much the client wants JSON, pages, and whatever there is."""
+    if len(current_connection().headers.get("Accept", "")) > _LONGEST_ACCEPT:
+        return 0, 0, 0
+    accepted = [
+        (kind.partition(";")[0].strip().lower(), quality) for kind, quality in current_connection().accept_mimetypes
+    ]
     json_ = max((quality for kind, quality in accepted if _is_json(kind)), default=0)
     pages = max((quality for kind, quality in accepted if kind in _PAGES), default=0)
     anything = max((quality for kind, quality in accepted if kind == "*/*"), default=0)
-    return json_ > pages and json_ >= anything
+    return json_, pages, anything
 
 
 def login_required_error(detail: str, challenge: str, *, as_json: bool) -> LoginRequired:

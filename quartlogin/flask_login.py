@@ -31,7 +31,7 @@ def decode_cookie(cookie: str, key: str | bytes | None = None) -> str | None:
     payload, bar, digest = cookie.rpartition("|")
     if not bar:
         return None
-    keys = [_own_key(), *former_keys(current_app)] if key is None else [key]
+    keys = [each for each in (_own_key(), *former_keys(current_app)) if each] if key is None else [key]
     given = digest.encode("utf-8", "surrogatepass")  # `compare_digest` takes bytes of any kind, but ASCII text only
     right = [hmac.compare_digest(_digest(payload, each).encode(), given) for each in keys]
     return payload if any(right) else None

@@ -27,8 +27,9 @@ async def login_user(
 ) -> bool:
     """Sign a user in: write the user's id and a new login id into the session.
 
-    What the session held before is dropped, but for the keys in `KEPT_AT_LOGIN`; a login that was there ends, and so
-    does a remembered one. `current_user` is this user from now on.
+    What an anonymous visitor's session held stays, and what this user's held; what another user's held is dropped, but
+    for the keys in `KEPT_AT_LOGIN`. A login that was there ends, and so does a remembered one. `current_user` is this
+    user from now on.
 
     Args:
         user: The user object; checking the password was the caller's part.
@@ -41,7 +42,8 @@ async def login_user(
         False if the user is not active, or the app's `LoginRecords` refuse the login. Then nothing has changed.
 
     Raises:
-        ConfigurationError: Nothing could load the user again in the next request.
+        ConfigurationError: Nothing could load the user again in the next request, or the login cannot be remembered
+            without a `SECRET_KEY`.
         RequestNeededError: There is no request, or this is a websocket.
         TypeError: The user's id is neither a `str` nor an `int`, or the duration is not a timedelta.
         ValueError: The user has no id, or the duration is longer than 100 years.
@@ -49,6 +51,8 @@ async def login_user(
     state = _state_to_change()
     user = unwrap(user)
     _check_duration(duration)
+    if remember:
+        tokens.check_secret_key("The cookie of login_user(remember=True)")
     if not force and not answers(user, "is_active"):
         return False
     current_manager().check_loaders()
@@ -57,10 +61,11 @@ async def login_user(
         await current_manager().records.login_began(login)
     except LoginRefused:
         return False
-    await _end(logins_in_cookies())
-    session.begin(login.user_id, login.id, fingerprint(), fresh=fresh)
+    await _end(await logins_in_cookies(state))
+    await session.prepare(login.user_id, fingerprint(), left_by=state.left_by)
+    session.begin(login.user_id, login.id, fresh=fresh)
     session.belong_to(login.secret)
-    state.fresh = fresh
+    state.login_id, state.signs_in, state.fresh, state.left_by = login.id, True, fresh, None
     _plan_cookie(state, login, duration)
     state.set_user(user)
     await signals.send(signals.user_logged_in, user=user)
@@ -77,11 +82,10 @@ async def logout_user() -> bool:
     """
     state = _state_to_change()
     user = await user_of_request() if signals.user_logged_out.receivers else None  # who else would want to know?
-    await _end(logins_of_request() | (logins_in_cookies() if state.signs_in else set()))
-    if tokens.bearer_token() is None or state.signs_in:
-        session.end()
-        if remember_cookie.read_cookie() is not None:
-            session.ask_to_forget()
+    await _end(await logins_of_request(state) | (await logins_in_cookies(state) if state.signs_in else set()))
+    if state.uses_cookies or state.signs_in:
+        await _leave_session(state)
+        remember_cookie.delete_cookie(state)
     state.login_id, state.fresh = None, None
     state.set_user(current_manager().anonymous_user())
     await signals.send(signals.user_logged_out, user=user)
@@ -98,7 +102,7 @@ async def confirm_login() -> None:
         RequestNeededError: There is no request, or this is a websocket.
     """
     state = _state_to_change()
-    if tokens.bearer_token() is not None:
+    if not state.uses_cookies:
         return
     user = await user_of_request()
     if not answers(user, "is_authenticated"):
@@ -106,17 +110,18 @@ async def confirm_login() -> None:
     user_id, old_id = session.user_id(), session.login_id()
     is_of_session = state.login_id == old_id  # not somebody whom a request_loader has found
     if user_id is not None and user_id == _id_of(user) and is_of_session:
-        cookie = remember_cookie.read_cookie()
-        token = None if cookie is None else remember_cookie.read_token(cookie)
-        is_remembered = token is not None and token.login_id == old_id
-        login = replace(_new_login(user_id, token.expires_at if token and is_remembered else None), user=user)
+        cookie = remember_cookie.read_cookie(state)
+        token = None if cookie is None else cookie.token
+        if token is not None and token.login_id != old_id:
+            token = None  # it remembers another login
+        login = replace(_new_login(user_id, None if token is None else token.expires_at), user=user)
+        await session.regenerate()  # first: what it raises changes nothing
         await current_manager().records.login_renewed(old_id or "", login)
         current_manager().sockets.rename(old_id, login.id)
         session.renew(login.id, fingerprint())
         session.belong_to(login.secret)
-        if token is not None and is_remembered:
-            session.ask_to_remember()
-            state.remember_secret, state.remember_until = login.secret, login.expires_at
+        if token is not None:
+            state.remember_cookie = replace(token, login_id=login.id, secret=login.secret)
         state.login_id, state.fresh, state.accessed = login.id, True, True
     await signals.send(signals.user_login_confirmed)
 
@@ -133,11 +138,13 @@ async def create_bearer_token(user: Any, *, duration: timedelta, name: str | Non
         name: What it is called in the app's record of logins.
 
     Raises:
+        ConfigurationError: The app has no `SECRET_KEY` to sign it with.
         LoginRefused: The app's `LoginRecords` refuse it.
         TypeError: The user's id is neither a `str` nor an `int`, or the duration is not a timedelta.
         ValueError: The user has no id, or the duration is longer than 100 years.
     """
     _check_duration(duration)
+    tokens.check_secret_key("A bearer token")
     expires_at = _end_of(duration)
     user = unwrap(user)
     login = Login(session.new_id(), _id_of(user), kind="bearer", expires_at=expires_at, name=name, user=user)
@@ -167,12 +174,21 @@ def _new_login(user_id: str, expires_at: int | None) -> Login:
 
 
 def _plan_cookie(state: UserState, login: Login, duration: timedelta | None) -> None:
-    state.login_id, state.signs_in = login.id, True
-    if login.secret is not None:
-        session.ask_to_remember(duration)
-        state.remember_secret, state.remember_until = login.secret, login.expires_at
-    elif remember_cookie.read_cookie() is not None:
-        session.ask_to_forget()  # it remembers whoever was signed in here before
+    if login.secret is None:
+        remember_cookie.delete_cookie(state)  # it remembers whoever was signed in here before
+        return
+    seconds = None if duration is None else int(duration.total_seconds())
+    session.keep_remember_seconds(seconds)
+    remember_cookie.replace_cookie(state, login, seconds)
+
+
+async def _leave_session(state: UserState) -> None:
+    """Take the login out of the session, and give what is left of it a new id, if it is kept on the server."""
+    user_id = session.user_id(also_numbers=True)
+    state.left_by = user_id or state.left_by
+    session.end()
+    if user_id is not None:
+        await session.regenerate()
 
 
 async def _end(logins: set[str]) -> None:

@@ -19,6 +19,7 @@ from .login_views import names_of
 from .origins import is_foreign_websocket
 from .redirects import is_url, view_at
 from .remember import update_cookie
+from .session import mark_left_by
 from .state import state_of_request
 
 
@@ -80,6 +81,8 @@ async def after_view(response: ResponseTypes) -> ResponseTypes:
     if state is not None:
         state.headers_sent = True
         if state.accessed:
+            if state.left_by is not None:
+                mark_left_by(state.left_by)
             update_cookie(state, response)
             mark_private(response)
             if state.bearer is not None:

@@ -1,12 +1,15 @@
 """Who sent this request: the places where that may be written, in the order in which they are asked.
 
-1. An `Authorization: Bearer` header. Then cookies are not looked at.
+1. An `Authorization: Bearer` header with a token that we have signed. Then nothing else is looked at.
 2. The session's user id, if session protection lets it count.
 3. The remember cookie.
 4. The app's `request_loader`.
+
+Any other bearer token is for the `request_loader`, which is asked first then; cookies count beside it in a browser.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -34,29 +37,49 @@ async def find_user(state: UserState) -> Any:
     manager = current_manager()
     manager.check_loaders()
     bearer = state.bearer
-    user = await (_from_cookies(state, manager) if bearer is None else _from_bearer_token(state, bearer))
+    if bearer is None:
+        user = await _from_cookies(state, manager)
+    elif bearer.is_ours:
+        user = await _from_bearer_token(state, bearer.text)
+    else:
+        user = await _from_foreign_token(state, manager)
     return manager.anonymous_user() if user is None else user
 
 
-def logins_of_request() -> set[str]:
+async def logins_of_request(state: UserState) -> set[str]:
     """Return the ids of the logins that this request carries, without asking whether they still count."""
-    bearer = tokens.bearer_token()
-    if bearer is not None:
-        token = tokens.load("bearer", bearer)
-        return set() if token is None else {token.login_id}
-    return logins_in_cookies()
+    if state.uses_cookies:
+        return await logins_in_cookies(state)
+    token = None if state.bearer is None else state.bearer.token
+    return set() if token is None else {token.login_id}
 
 
-def logins_in_cookies() -> set[str]:
-    """Return the ids of the logins that this browser's session and remember cookie carry."""
-    cookie = remember.read_cookie()
-    remembered = None if cookie is None else remember.read_token(cookie)
-    logins = {session.login_id(), None if remembered is None else remembered.login_id}
+async def logins_in_cookies(state: UserState) -> set[str]:
+    """Return the ids of the logins that this browser's session and remember cookie carry.
+
+    A view that has cleared the session means to end what was in it, so its cookie is read once more then.
+    """
+    remembered = remember.read_cookie(state)
+    token = None if remembered is None else remembered.token
+    sent = None if state.left_by is not None else await session.login_id_as_sent()
+    logins = {session.login_id(), sent, None if token is None else token.login_id}
     return {login for login in logins if login is not None}
 
 
 async def _from_bearer_token(state: UserState, text: str) -> Any:
     user = await _ask(state, partial(_user_of_token, text))
+    if user is None:
+        await signals.send(signals.credentials_refused, kind="bearer")
+    return user
+
+
+async def _from_foreign_token(state: UserState, manager: "LoginManager[Any]") -> Any:
+    """Let the app say whose token this is, and the cookies of a browser that came through a gateway which added it."""
+    if is_foreign_websocket():
+        return None  # the gateway adds its token to what pages of other sites send, too
+    user = await _from_request(state)
+    if user is None and state.uses_cookies:
+        return await _from_cookies(state, manager)
     if user is None:
         await signals.send(signals.credentials_refused, kind="bearer")
     return user
@@ -84,7 +107,9 @@ async def _from_cookies(state: UserState, manager: "LoginManager[Any]") -> Any:
     user = await _from_session(state, manager)
     if user is None:
         user = await _from_remember_cookie(state)
-    return await _from_request(state) if user is None else user
+    if user is None and state.bearer is None:  # otherwise it was asked first
+        user = await _from_request(state)
+    return user
 
 
 async def _protect(state: UserState, manager: "LoginManager[Any]") -> bool:
@@ -98,8 +123,9 @@ async def _protect(state: UserState, manager: "LoginManager[Any]") -> bool:
         if counts:
             session.mark_not_fresh()
         else:
+            state.left_by = session.user_id(also_numbers=True)
             session.end()
-            session.ask_to_forget()
+            remember.delete_cookie(state)
     elif not counts:
         state.login_id = None
     await signals.send(signals.session_protected)
@@ -131,36 +157,36 @@ async def _from_session(state: UserState, manager: "LoginManager[Any]") -> Any:
 
 async def _adopt_session(state: UserState, user_id: str) -> None:
     """Give a login that Flask-Login began an id, and its remember cookie, if there is one, our form."""
-    cookie = remember.read_cookie()
-    is_remembered = cookie is not None and remember.read_flask_login_id(cookie) == user_id
+    cookie = remember.read_cookie(state)
+    remembered = None if cookie is None else cookie.flask_login_id
+    is_remembered = remembered == user_id
     secret = session.new_id() if is_remembered else None
     login = Login(session.new_id(), user_id, secret=secret, is_imported=True)
     await current_manager().records.login_began(login)
     session.adopt(user_id, login.id, fingerprint())
     session.belong_to(secret)
     if is_remembered:
-        session.ask_to_remember()
-        state.remember_secret = secret
+        remember.replace_cookie(state, login, session.remember_seconds())
 
 
 async def _from_remember_cookie(state: UserState) -> Any:
-    cookie = remember.read_cookie()
+    cookie = remember.read_cookie(state)
     if cookie is None:
         return None
     user = await _resume(state, cookie)
     if user is not None:
         await signals.send(signals.user_loaded_from_cookie, user=user)
-    elif remember.read_flask_login_id(cookie) is None:
-        if can_set_cookies():
-            session.ask_to_forget()  # broken, expired or ended; Flask-Login's own are not ours to delete
-        if remember.read_token(cookie) is None:
-            await signals.send(signals.credentials_refused, kind="remember")
-    return user
+        return user
+    if cookie.is_ours:
+        remember.delete_cookie(state)  # broken, expired or ended; what we have not signed is not ours to delete
+    if cookie.token is None and cookie.flask_login_id is None:
+        await signals.send(signals.credentials_refused, kind="remember")
+    return None
 
 
-async def _resume(state: UserState, cookie: str) -> Any:
+async def _resume(state: UserState, cookie: remember.RememberCookie) -> Any:
     """Go on with the login that a remember cookie names. What is written is written only if there is such a user."""
-    token = remember.read_token(cookie)
+    token = cookie.token
     if token is None:
         return await _import(state, cookie)
     login = Login(token.login_id, token.user_id, secret=token.secret, expires_at=token.expires_at)
@@ -174,17 +200,17 @@ async def _resume(state: UserState, cookie: str) -> Any:
         state.login_id = state.reload_user = None
         return None
     if can_set_cookies():
-        session.resume(login.user_id, login.id, fingerprint(), token.seconds)
+        await session.prepare(login.user_id, fingerprint(), left_by=state.left_by)
+        session.resume(login.user_id, login.id, token.seconds)
         session.belong_to(new_secret if is_renewed else token.secret)
         if is_renewed:
-            state.remember_secret, state.remember_until = new_secret, token.expires_at
-            session.ask_to_remember()
+            state.remember_cookie = replace(token, secret=new_secret)
     return user
 
 
-async def _import(state: UserState, cookie: str) -> Any:
+async def _import(state: UserState, cookie: remember.RememberCookie) -> Any:
     """Take over a login that Flask-Login remembers, and have its cookie replaced."""
-    user_id = remember.read_flask_login_id(cookie) if current_manager().import_flask_login else None
+    user_id = cookie.flask_login_id if current_manager().import_flask_login else None
     if user_id is None or not can_set_cookies():
         return None
     login = Login(session.new_id(), user_id, secret=session.new_id(), is_imported=True)
@@ -196,10 +222,11 @@ async def _import(state: UserState, cookie: str) -> Any:
     if user is None:
         await current_manager().records.login_ended(login.id)
         return None
-    session.resume(user_id, login.id, fingerprint(), None)
+    seconds = session.remember_seconds()
+    await session.prepare(user_id, fingerprint(), left_by=state.left_by)
+    session.resume(user_id, login.id, seconds)
     session.belong_to(login.secret)
-    session.ask_to_remember()
-    state.remember_secret = login.secret
+    remember.replace_cookie(state, login, seconds)
     return user
 
 

@@ -18,8 +18,7 @@ from .loading import resolved_user, user_of_request
 from .login_views import login_view_for, registered_names
 from .records import LoginRecords, NoRecords
 from .refusals import Refusal, answer
-from .state import acting_as
-from .tokens import bearer_token
+from .state import acting_as, state_of_request
 from .user import AnonymousUserMixin, UserT, answers
 from .websockets import OpenSockets
 
@@ -223,7 +222,7 @@ class LoginManager(Generic[UserT]):
         """
         await user_of_request()  # before a `def` receiver or handler asks, and holds a thread meanwhile
         await signals.send(signals.user_unauthorized)
-        token = bearer_token()
+        is_by_token = _is_by_token()
         refusal = Refusal(
             callback=self.unauthorized_callback,
             view=self._login_view_here(),
@@ -231,9 +230,9 @@ class LoginManager(Generic[UserT]):
             category=self.login_message_category,
             localize=self.localize_callback,
             detail="Sign in first.",
-            challenge="Bearer" if token is None else _BAD_BEARER,
+            challenge=_BAD_BEARER if is_by_token else "Bearer",
         )
-        return await answer(refusal, is_by_token=token is not None)
+        return await answer(refusal, is_by_token=is_by_token)
 
     async def needs_refresh(self) -> ResponseReturnValue:
         """Answer a user whose login is not fresh: as `unauthorized`, with what is configured for that.
@@ -255,12 +254,18 @@ class LoginManager(Generic[UserT]):
             detail="Type your password again first.",
             challenge=_STEP_UP,
         )
-        return await answer(refusal, is_by_token=bearer_token() is not None)
+        return await answer(refusal, is_by_token=_is_by_token())
 
     def _login_view_here(self) -> str | None:
         """Return the login page of the innermost blueprint that serves this request and has one, or else the app's."""
         blueprints = current_connection().blueprints
         return login_view_for(running_app(), blueprints, self.blueprint_login_views, self.login_view)
+
+
+def _is_by_token() -> bool:
+    """Tell whether a client sent this request that has nothing but its bearer token, so that no page helps it."""
+    state = state_of_request()
+    return state is not None and not state.uses_cookies
 
 
 def set_login_view(login_view: str, blueprint: Blueprint | None = None) -> None:

@@ -1,6 +1,7 @@
 """The only module that sets, reads and deletes the remember cookie."""
 
 import time
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from quart import current_app
@@ -11,25 +12,32 @@ from .config import option, remember_duration
 from .connection import current_connection
 from .extension import current_manager
 from .flask_login import decode_cookie
-from .state import UserState, state_of_request
+from .records import Login
+from .state import Deleted, UserState, state_of_request
 
+#: What browsers hold a cookie's name to (RFC 6265bis, 4.1.3): no other host, or at least no plain connection, sets it.
 _HOST_PREFIX: Final = "__Host-"
+_SECURE_PREFIX: Final = "__Secure-"
 
 
-def read_cookie() -> str | None:
-    """Return the text of the request's remember cookie, `None` if it has none or it counts no more."""
-    cookie: str | None = current_connection().cookies.get(_name())
-    return None if cookie is None or session.is_to_be_forgotten() else cookie
+@dataclass(frozen=True)
+class RememberCookie:
+    """The remember cookie of a request."""
+
+    #: Whether we have signed it; it may have expired since.
+    is_ours: bool
+    #: What it says, `None` if it does not count.
+    token: tokens.Token | None
+    #: The user's id, if Flask-Login has signed it with a key of this app's.
+    flask_login_id: str | None
 
 
-def read_token(cookie: str) -> tokens.Token | None:
-    """Return what a remember cookie of ours says, `None` if there is anything wrong with it."""
-    return tokens.load("remember", cookie)
-
-
-def read_flask_login_id(cookie: str) -> str | None:
-    """Return the user id in a remember cookie that Flask-Login has signed, `None` if it has not."""
-    return decode_cookie(cookie)
+def read_cookie(state: UserState) -> RememberCookie | None:
+    """Return the request's remember cookie, `None` if it has none or it counts no more."""
+    text: str | None = current_connection().cookies.get(_name())
+    if text is None or state.remember_cookie is Deleted.DELETED or session.is_to_be_forgotten():
+        return None
+    return _read(text)
 
 
 def login_remembered() -> bool:
@@ -38,44 +46,80 @@ def login_remembered() -> bool:
     if state is None:
         return False
     state.accessed = True
-    cookie = read_cookie() if tokens.bearer_token() is None else None
+    cookie = read_cookie(state) if state.uses_cookies else None
     if cookie is None:
         return False
-    return read_token(cookie) is not None or (
-        current_manager().import_flask_login and read_flask_login_id(cookie) is not None
-    )
+    return cookie.token is not None or (current_manager().import_flask_login and cookie.flask_login_id is not None)
+
+
+def replace_cookie(state: UserState, login: Login, seconds: int | None) -> None:
+    """Have the answer set the cookie for this login.
+
+    Args:
+        state: This request's.
+        login: The login, with a secret.
+        seconds: For how long it is remembered, if it was given a time of its own.
+    """
+    expires_at = login.expires_at or _end_of(seconds)
+    state.remember_cookie = tokens.Token(login.user_id, login.id, expires_at, login.secret, seconds)
+
+
+def delete_cookie(state: UserState) -> None:
+    """Have the answer delete the cookie that the request came with, if it is ours, and set none."""
+    if state.remember_cookie is Deleted.DELETED:
+        return
+    text = current_connection().cookies.get(_name())
+    cookie = None if text is None else _read(text)
+    is_ours = cookie is not None and (cookie.is_ours or cookie.flask_login_id is not None)
+    state.remember_cookie = Deleted.DELETED if is_ours else None  # on one host, another app may use the name
 
 
 def update_cookie(state: UserState, response: ResponseTypes) -> None:
     """Set or delete the cookie as this request, which has looked at the user, has asked for."""
-    if state.bearer is not None and not state.signs_in:
+    if not state.uses_cookies and not state.signs_in:
         return  # cookies are not what this request is about
-    wanted = session.take_remember_request()
-    if wanted == "clear":
+    _take_flask_logins_request(state)
+    wanted = state.remember_cookie
+    if wanted is Deleted.DELETED:
         response.delete_cookie(_name(), **_attributes())  # with the attributes that it was set with
-    elif wanted == "set":
-        _set_cookie(response, state.remember_secret, state.remember_until)
+    elif wanted is not None:
+        _set_cookie(response, wanted)
     elif option("REMEMBER_COOKIE_REFRESH_EACH_REQUEST"):
-        _refresh_cookie(response)
+        _refresh_cookie(state, response)
 
 
-def _refresh_cookie(response: ResponseTypes) -> None:
-    """Let the time of this login begin anew, if it is one that is remembered."""
-    cookie = read_cookie()
-    token = None if cookie is None else read_token(cookie)
-    if token is not None and token.login_id == session.login_id():
-        _set_cookie(response, token.secret, None)
+def _read(text: str) -> RememberCookie:
+    ours = tokens.read("remember", text)
+    return RememberCookie(ours.is_ours, ours.token, None if ours.is_ours else decode_cookie(text))
 
 
-def _set_cookie(response: ResponseTypes, secret: str | None, expires_at: int | None) -> None:
-    user_id, login_id = session.user_id(), session.login_id()
-    if user_id is None or login_id is None:
+def _take_flask_logins_request(state: UserState) -> None:
+    """Do what an app has asked for with the key that Flask-Login keeps in the session, once."""
+    wanted = session.take_remember_request()
+    if wanted is None or state.remember_cookie is not None:
         return
-    seconds = session.remember_seconds()
-    if expires_at is None:
-        expires_at = int(time.time()) + (int(remember_duration().total_seconds()) if seconds is None else seconds)
-    token = tokens.Token(user_id, login_id, expires_at, secret, seconds)
-    response.set_cookie(_name(), tokens.dump("remember", token), expires=expires_at, **_attributes())
+    user_id, login_id = session.user_id(), session.login_id()
+    if wanted == "clear":
+        delete_cookie(state)
+    elif wanted == "set" and user_id is not None and login_id is not None and current_app.secret_key:
+        replace_cookie(state, Login(login_id, user_id), session.remember_seconds())
+
+
+def _refresh_cookie(state: UserState, response: ResponseTypes) -> None:
+    """Let the time of this login begin anew, if it is one that is remembered."""
+    cookie = read_cookie(state)
+    token = None if cookie is None else cookie.token
+    if token is not None and token.login_id == session.login_id():
+        _set_cookie(response, replace(token, expires_at=_end_of(token.seconds)))
+
+
+def _end_of(seconds: int | None) -> int:
+    """Return when a login ends that is remembered from now on, in seconds since 1970."""
+    return int(time.time()) + (int(remember_duration().total_seconds()) if seconds is None else seconds)
+
+
+def _set_cookie(response: ResponseTypes, token: tokens.Token) -> None:
+    response.set_cookie(_name(), tokens.dump("remember", token), expires=token.expires_at, **_attributes())
 
 
 def _attributes() -> dict[str, Any]:
@@ -85,15 +129,19 @@ def _attributes() -> dict[str, Any]:
         "secure": option("REMEMBER_COOKIE_SECURE") or _interface().get_cookie_secure(current_app),
         "httponly": option("REMEMBER_COOKIE_HTTPONLY"),
         "samesite": option("REMEMBER_COOKIE_SAMESITE"),
+        "partitioned": _interface().get_cookie_partitioned(current_app),
     }
 
 
 def _name() -> str:
-    """Return the cookie's name, with `__Host-` in front where the session cookie has it."""
-    name = str(option("REMEMBER_COOKIE_NAME"))
-    session_has_it = _interface().get_cookie_name(current_app).startswith(_HOST_PREFIX)
+    """Return the cookie's name, with `__Host-` or `__Secure-` in front where the session cookie has it."""
+    name, session_cookie = str(option("REMEMBER_COOKIE_NAME")), _interface().get_cookie_name(current_app)
+    if name.startswith((_HOST_PREFIX, _SECURE_PREFIX)):
+        return name
+    if session_cookie.startswith(_SECURE_PREFIX):
+        return _SECURE_PREFIX + name
     own_place = option("REMEMBER_COOKIE_DOMAIN") or option("REMEMBER_COOKIE_PATH") != "/"
-    return name if own_place or not session_has_it or name.startswith(_HOST_PREFIX) else _HOST_PREFIX + name
+    return name if own_place or not session_cookie.startswith(_HOST_PREFIX) else _HOST_PREFIX + name
 
 
 def _interface() -> Any:

@@ -1,14 +1,18 @@
 """The only module that knows what quartlogin keeps in the session cookie."""
 
+import hmac
 import time
 from collections.abc import Collection
 from datetime import timedelta
+from inspect import isawaitable
 from secrets import token_urlsafe
 from typing import Any, Final
 
 from quart import session
 from quart.sessions import SessionMixin
 
+from .config import former_keys
+from .connection import current_connection, running_app
 from .records import hash_of_secret
 
 #: The id of the signed-in user: text.
@@ -23,23 +27,28 @@ FRESH_AT: Final = "_fresh_at"
 SECRET_HASH: Final = "_secret_hash"  # noqa: S105 -- a key, not a secret
 #: A hash of the browser's address and of what it calls itself: text.
 FINGERPRINT: Final = "_id"
-#: What to do with the remember cookie in the next answer: "set" or "clear".
+#: What an app asks to be done with the remember cookie in this answer, as in Flask-Login: "set" or "clear".
 REMEMBER: Final = "_remember"
 #: For how long this login is to be remembered, if it was given a time of its own: seconds.
 REMEMBER_SECONDS: Final = "_remember_seconds"
 #: The page to come back to after signing in, with `USE_SESSION_FOR_NEXT`: a URL.
 NEXT: Final = "next"
 
-#: Every key that quartlogin writes.
+#: Whose session this was before a logout, if that has left anything in it: a keyed hash of the user's id.
+LEFT_BY: Final = "_left_by"
+
+#: Every key of a login. It leaves none of them behind.
 SESSION_KEYS: Final = frozenset(
     {USER_ID, LOGIN_ID, FRESH, FRESH_AT, SECRET_HASH, FINGERPRINT, REMEMBER, REMEMBER_SECONDS, NEXT}
 )
 
-#: What a visitor's session carries over into a login: flashed messages, whether the cookie outlives the browser, and
-#: the page to come back to. All else may have been planted by someone who knew the session before (session fixation,
-#: ASVS 5.0 7.2.4).
+#: What stays in the session also when somebody else signs in than whose it was: flashed messages, whether the cookie
+#: outlives the browser, and the page to come back to.
 KEPT_AT_LOGIN: Final = frozenset({"_flashes", "_permanent", NEXT})
+#: That, and what an interface keeps in the session for itself: the address that quart-session holds a session to.
+_NOBODYS: Final = KEPT_AT_LOGIN | {"_addr"}
 
+_MARK_PURPOSE: Final = b"quartlogin session left by:"
 _proxy: Any = session
 _ID_BYTES = 24  # 192 bits; ASVS 5.0 7.2.3 asks for at least 128
 
@@ -49,12 +58,38 @@ def new_id() -> str:
     return token_urlsafe(_ID_BYTES)
 
 
-def begin(user_id: str, login_id: str, fingerprint: str, *, fresh: bool) -> None:
-    """Start a login in this session; what the visitor's session held before is dropped."""
+async def prepare(signs_in: str, fingerprint: str, *, left_by: str | None = None) -> None:
+    """Make the session ready for a login of this user.
+
+    What an anonymous visitor's session held stays, such as a cart, and so does what this user's held. What another
+    user's held is dropped: two people may use one browser. An interface that keeps sessions on the server gives it a
+    new id before it signs anybody in, so that nobody has known the id before (session fixation, ASVS 5.0 7.2.4).
+
+    Args:
+        signs_in: The id of the user who is to be signed in.
+        fingerprint: The browser's.
+        left_by: Whom this request has signed out, if it has.
+    """
     contents = _contents()
-    for key in contents.keys() - KEPT_AT_LOGIN:
+    is_anothers = left_by not in {None, signs_in} or _is_of_another(signs_in)
+    former_login = contents.keys() & (SESSION_KEYS | {LEFT_BY})
+    for key in (contents.keys() if is_anothers else former_login) - _NOBODYS:
         del contents[key]
-    contents.update({**contents_of(user_id, login_id, fresh=fresh), FINGERPRINT: fingerprint})
+    contents[FINGERPRINT] = fingerprint  # now it is not empty: Flask-Session leaves the id of an empty one as it is
+    await regenerate()
+
+
+async def regenerate() -> None:
+    """Have an interface that keeps sessions on the server give this one a new id: the old one opens nothing then."""
+    ask = getattr(running_app().session_interface, "regenerate", None)
+    answer = None if ask is None else ask(_contents())
+    if isawaitable(answer):
+        await answer
+
+
+def begin(user_id: str, login_id: str, *, fresh: bool) -> None:
+    """Start a login in this session, which is prepared for it."""
+    _contents().update(contents_of(user_id, login_id, fresh=fresh))
 
 
 def contents_of(user_id: str, login_id: str, *, fresh: bool) -> dict[str, Any]:
@@ -63,12 +98,10 @@ def contents_of(user_id: str, login_id: str, *, fresh: bool) -> dict[str, Any]:
     return {USER_ID: user_id, LOGIN_ID: login_id, **freshness}
 
 
-def resume(user_id: str, login_id: str, fingerprint: str, remember_seconds: int | None) -> None:
-    """Take up a login that a remember cookie names: not fresh."""
-    _contents().pop(FRESH_AT, None)
-    _contents().update({USER_ID: user_id, LOGIN_ID: login_id, FRESH: False, FINGERPRINT: fingerprint})
-    if remember_seconds is not None:
-        _contents()[REMEMBER_SECONDS] = remember_seconds
+def resume(user_id: str, login_id: str, remember_seconds: int | None) -> None:
+    """Take up a login that a remember cookie names, not fresh, in this session, which is prepared for it."""
+    begin(user_id, login_id, fresh=False)
+    keep_remember_seconds(remember_seconds)
 
 
 def renew(login_id: str, fingerprint: str) -> None:
@@ -99,6 +132,22 @@ def end() -> None:
     contents = _contents()
     for key in SESSION_KEYS & contents.keys():
         del contents[key]
+
+
+def mark_left_by(user_id: str) -> None:
+    """Keep whose session this was, if it holds anything besides."""
+    contents = _contents()
+    if contents.keys() - _NOBODYS - {LEFT_BY}:
+        contents[LEFT_BY] = _marks_of(user_id)[0]
+
+
+async def login_id_as_sent() -> str | None:
+    """Return the id of the login in the session's cookie, if the view has taken it out of the session meanwhile."""
+    if login_id() is not None or not _contents().modified:
+        return None
+    app = running_app()
+    sent = await app.session_interface.open_session(app, current_connection())
+    return None if sent is None else _text(sent.get(LOGIN_ID))
 
 
 def user_id(*, also_numbers: bool = False) -> str | None:
@@ -147,21 +196,10 @@ def mark_not_fresh() -> None:
         _contents()[FRESH] = False
 
 
-def ask_to_remember(duration: timedelta | None = None) -> None:
-    """Have the remember cookie set by the next answer.
-
-    Args:
-        duration: For how long; `None` for what was said before, or is configured.
-    """
-    _contents()[REMEMBER] = "set"
-    if duration is not None:
-        _contents()[REMEMBER_SECONDS] = int(duration.total_seconds())
-
-
-def ask_to_forget() -> None:
-    """Have the remember cookie deleted by the next answer."""
-    _contents()[REMEMBER] = "clear"
-    _contents().pop(REMEMBER_SECONDS, None)
+def keep_remember_seconds(seconds: int | None) -> None:
+    """Keep for how long this login is to be remembered, if it was given a time of its own."""
+    if seconds is not None:
+        _contents()[REMEMBER_SECONDS] = seconds
 
 
 def remember_seconds() -> int | None:
@@ -172,7 +210,7 @@ def remember_seconds() -> int | None:
 
 
 def take_remember_request() -> str | None:
-    """Return what is to be done with the remember cookie, once: "set", "clear" or nothing."""
+    """Return what an app has asked to be done with the remember cookie, once: "set", "clear" or nothing."""
     contents = _contents()
     return _text(contents.pop(REMEMBER)) if REMEMBER in contents else None
 
@@ -186,6 +224,25 @@ def keep_next(url: str, fingerprint: str) -> None:
     """Keep the page to come back to."""
     _contents()[FINGERPRINT] = fingerprint
     _contents()[NEXT] = url
+
+
+def _is_of_another(signs_in: str) -> bool:
+    """Tell whether this session is, or was before a logout, another user's than the one with this id."""
+    contents = _contents()
+    if USER_ID in contents and user_id(also_numbers=True) != signs_in:
+        return True
+    return LEFT_BY in contents and contents[LEFT_BY] not in _marks_of(signs_in)
+
+
+def _marks_of(user_id: str) -> list[str]:
+    """Return how a session names its former user, with the app's secret key and with its former ones.
+
+    A hash with a key: the browser can read its cookie, and user ids are easily guessed.
+    """
+    app = running_app()
+    keys = [app.secret_key or "", *former_keys(app)]  # without a key, sessions are kept on the server
+    text = _MARK_PURPOSE + user_id.encode("utf-8", "surrogatepass")
+    return [hmac.new(key.encode() if isinstance(key, str) else key, text, "sha256").hexdigest() for key in keys]
 
 
 def _text(value: Any) -> str | None:

@@ -5,13 +5,13 @@ that is correctly signed but malformed inside.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from itsdangerous import BadData, URLSafeTimedSerializer
-from quart import Quart, Response, has_websocket_context, request
+from itsdangerous import BadData, BadSignature, SignatureExpired, URLSafeTimedSerializer
+from quart import Quart, Response, has_websocket_context
 from quart.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -33,6 +33,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
     - Whatever is wrong with a cookie (tampered, expired, of another app, malformed inside), the session is empty.
     - Over https, or with `SESSION_COOKIE_SECURE`, the cookie is `Secure` and its name starts with `__Host-`, so
       that no other host and no plain connection can set it (RFC 6265bis, 4.1.3).
+    - A cookie that has expired is deleted, and one that it has not signed is left alone: another app's, on this host.
     - So it is if the cookie has more than 4096 characters, which no browser keeps, or unpacks to more than 64 KiB.
     - `SECRET_KEY_FALLBACKS` are read, never written.
     - A cookie is read when somebody first looks at the session: a page that ignores it costs nothing, and says nothing
@@ -84,8 +85,8 @@ class SignedSessionInterface(SecureCookieSessionInterface):
     async def open_session(self, app: Quart, request: BaseRequestWebsocket) -> SecureCookieSession | None:
         """Return the session in the request's cookie, which is read when somebody first looks at it.
 
-        It is empty if there is anything wrong with the cookie. One that is broken or expired is deleted by the answer,
-        and one of Flask's is replaced by it.
+        It is empty if there is anything wrong with the cookie. One that we have signed and that has expired is deleted
+        by the answer, and one of Flask's is replaced by it.
         """
         if not app.secret_key:
             return None
@@ -109,25 +110,36 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         if response is not None and session and not self.should_set_cookie(app, session):
             vary_on(response, "Cookie")
             return
+        if response is not None and not session and self._is_foreign(app, current_connection()):
+            return  # there is nothing to delete: Quart would delete another app's
         await super().save_session(app, session, response)
         if response is None or "Set-Cookie" not in response.headers:
             return
         plain = super().get_cookie_name(app)
-        if self._reads_flask_cookie and plain != self.get_cookie_name(app) and plain in request.cookies:
+        has_own_name = plain != self.get_cookie_name(app)
+        if self._reads_flask_cookie and has_own_name and self._read_flask_cookie(app, current_connection()) is not None:
             response.delete_cookie(plain, path=self.get_cookie_path(app), domain=self.get_cookie_domain(app))
         mark_private(response)
 
     def _open(self, app: Quart, request: BaseRequestWebsocket, has_answer: bool) -> Cookie:
         """Read the request's cookie: ours, or Flask's."""
         text = request.cookies.get(self.get_cookie_name(app))
-        contents, complaints = (None, []) if text is None else _read(app, self._cookies_of(app), text)
-        is_own = contents is not None
-        if contents is None and self._reads_flask_cookie:
-            contents = self._read_flask_cookie(app, request)
-        is_outdated = has_answer and not is_own and (text is not None or contents is not None)
+        found = _NOTHING if text is None else _read(app, self._cookies_of(app), text)
+        if found.contents is not None:
+            return Cookie(found.contents, is_outdated=False)
+        contents = self._read_flask_cookie(app, request) if self._reads_flask_cookie else None
+        complaints = [*found.complaints]
         if text is not None and contents is None and self._on_refused is not None:
             complaints.append(self._on_refused)
+        is_outdated = has_answer and (found.is_ours or contents is not None)
         return Cookie(contents or {}, is_outdated, complaints)
+
+    def _is_foreign(self, app: Quart, request: Any) -> bool:
+        """Tell whether the request has a cookie of our name that we have not signed."""
+        text = request.cookies.get(self.get_cookie_name(app))
+        if text is None or _read(app, self._cookies_of(app), text).is_ours:
+            return False
+        return not self._reads_flask_cookie or self._read_flask_cookie(app, request) is None
 
     def _cookies_of(self, app: Quart) -> SessionCookies:
         keys: tuple[Any, ...] = (*former_keys(app), app.secret_key)  # itsdangerous signs with the last
@@ -143,24 +155,41 @@ class SignedSessionInterface(SecureCookieSessionInterface):
             cookies = self._cookies[salt, keys] = SessionCookies(serializer)
         return cookies
 
-    def _read_flask_cookie(self, app: Quart, request: BaseRequestWebsocket) -> dict[str, Any] | None:
+    def _read_flask_cookie(self, app: Quart, request: Any) -> dict[str, Any] | None:
         cookie = request.cookies.get(super().get_cookie_name(app))
         serializer = SecureCookieSessionInterface().get_signing_serializer(app)
-        return None if cookie is None or serializer is None else _read(app, SessionCookies(serializer), cookie)[0]
+        return None if cookie is None or serializer is None else _read(app, SessionCookies(serializer), cookie).contents
 
 
-def _read(app: Quart, cookies: SessionCookies, cookie: str) -> tuple[dict[str, Any] | None, list[Callable[[], None]]]:
-    """Return what a cookie says, `None` if there is anything wrong with it, and what is to be said about that."""
+class _Found(NamedTuple):
+    """What a cookie is found to be."""
+
+    #: What it says, `None` if there is anything wrong with it.
+    contents: dict[str, Any] | None
+    #: Whether its signature is ours; it may have expired since.
+    is_ours: bool
+    #: What logs what is wrong with it.
+    complaints: Sequence[Callable[[], None]] = ()
+
+
+_NOTHING: Final = _Found(None, is_ours=False)
+
+
+def _read(app: Quart, cookies: SessionCookies, cookie: str) -> _Found:
     if len(cookie) > _LONGEST_COOKIE:
-        return None, []
+        return _NOTHING
     try:
         contents = cookies.read(cookie, session_lifetime(app))
+    except SignatureExpired:
+        return _Found(None, is_ours=True)
+    except BadSignature:
+        return _NOTHING
     except BadData:
-        return None, []
+        return _Found(None, is_ours=True)
     except Exception as error:  # whatever a payload that is no session makes the JSON tags raise
         contents = error
     if isinstance(contents, dict):
-        return contents, []
+        return _Found(contents, is_ours=True)
     # Whoever holds the key wrote it, so it is worth a line in the log.
     complaint = "A session cookie with a valid signature has a malformed payload: %r"
-    return None, [partial(app.logger.warning, complaint, contents)]
+    return _Found(None, is_ours=True, complaints=[partial(app.logger.warning, complaint, contents)])

@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from enum import Enum, auto
 from typing import Any, Final
 
 from . import session, tokens
+from .clients import is_browser
 from .connection import current_connection
 
 _ATTRIBUTE: Final = "_quartlogin_state"
@@ -18,6 +20,12 @@ _UNKNOWN: Final[Any] = object()
 
 #: Whom a job or a shell acts as, outside of any request.
 _acting_as: ContextVar["UserState | None"] = ContextVar("quartlogin_acting_as", default=None)
+
+
+class Deleted(Enum):
+    """What a cookie is that the answer deletes."""
+
+    DELETED = auto()
 
 
 class UserState:
@@ -33,11 +41,11 @@ class UserState:
         "headers_sent",
         "is_loading",
         "is_preparing",
+        "left_by",
         "loaded",
         "loop",
         "reload_user",
-        "remember_secret",
-        "remember_until",
+        "remember_cookie",
         "signs_in",
     )
 
@@ -58,10 +66,11 @@ class UserState:
         self.loaded: asyncio.Event | None = None
         #: Whether the login is fresh, where the session is not the one to say so.
         self.fresh: bool | None = None
-        #: The secret that the remember cookie is to carry, if the next answer sets it.
-        self.remember_secret: str | None = None
-        #: When that cookie is to expire, in seconds since 1970; `None`: in its whole time from now.
-        self.remember_until: int | None = None
+        #: What the answer does with the remember cookie: it sets it to say this, or deletes it; `None`: nothing. It is
+        #: not kept in the session, which the view may clear before or after.
+        self.remember_cookie: tokens.Token | Deleted | None = None
+        #: Whose login this request has taken out of the session: what else is in it then is theirs.
+        self.left_by: str | None = None
         #: Whether somebody was signed in by this request.
         self.signs_in = False
         #: Looks the same user up again, for a websocket that stays open; `None` for an anonymous visitor.
@@ -71,12 +80,22 @@ class UserState:
         self._bearer: Any = _UNKNOWN
 
     @property
-    def bearer(self) -> str | None:
-        """The request's bearer token, `None` if it has none; its headers are looked through once."""
+    def bearer(self) -> tokens.Credential | None:
+        """The request's bearer token, ours or not, `None` if it has none; it is read once."""
         if self._bearer is _UNKNOWN:
-            self._bearer = tokens.bearer_token()
-        bearer: str | None = self._bearer
+            text = tokens.bearer_token()
+            self._bearer = None if text is None else tokens.read("bearer", text)
+        bearer: tokens.Credential | None = self._bearer
         return bearer
+
+    @property
+    def uses_cookies(self) -> bool:
+        """Whether the cookies of this request may say who sent it.
+
+        Beside a bearer token of ours they do not. One that is not may come from a gateway in front of the app, which
+        adds it to whatever passes: a browser's cookies count beside it.
+        """
+        return self.bearer is None or (not self.bearer.is_ours and is_browser())
 
     @property
     def is_resolved(self) -> bool:
@@ -98,9 +117,9 @@ class UserState:
     def login_id(self) -> str | None:
         """The id of the login: the bearer token's if there is one; the session's, unless a cookie named another one."""
         if self._login_id is _UNKNOWN:
-            if self.bearer is None:
+            if self.uses_cookies:
                 return session.login_id()
-            token = tokens.load("bearer", self.bearer)
+            token = None if self.bearer is None else self.bearer.token
             self._login_id = None if token is None else token.login_id
         login_id: str | None = self._login_id
         return login_id
@@ -112,7 +131,7 @@ class UserState:
     @property
     def is_sessions_login(self) -> bool:
         """Whether the login is the one that the session names, as far as is known."""
-        return self._login_id is _UNKNOWN and self.bearer is None
+        return self._login_id is _UNKNOWN and self.uses_cookies
 
 
 def state_of_request() -> UserState | None:
@@ -182,7 +201,18 @@ def login_fresh() -> bool:
     state.accessed = True
     if state.fresh is not None:
         return state.fresh
-    return state.bearer is None and session.is_fresh()
+    return state.uses_cookies and session.is_fresh()
+
+
+def uses_cookies() -> bool:
+    """Tell whether this request's cookies may say who sent it, so that its forms need protection against CSRF.
+
+    They do not beside a bearer token that `create_bearer_token` has made, nor beside any other that an API client
+    sends: no page of another site can have a browser send those. A gateway may add a token to whatever it passes on, so
+    beside a token that is not ours a browser's cookies count.
+    """
+    state = state_of_request()
+    return state is not None and state.uses_cookies
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

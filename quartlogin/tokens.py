@@ -5,18 +5,17 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from itsdangerous import BadData
-from quart import current_app
+from itsdangerous import BadData, BadSignature
 from quart_auth import QuartAuth
 
 from .config import former_keys
-from .connection import current_connection
+from .connection import current_connection, running_app
+from .errors import ConfigurationError
 from .unpacking import SparingSerializer
 
 Purpose = Literal["remember", "bearer"]
 
 _LONGEST: Final = 4096  # characters; no browser keeps a longer cookie
-_ANY_AGE: Final = 10**10  # seconds: the token says itself when it expires, but one from the future is refused
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,17 @@ class Token:
     secret: str | None = None
     #: For how long the login is remembered in all, if it was given a time of its own.
     seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A remember cookie or a bearer token as a request has brought it."""
+
+    text: str
+    #: Whether this app has signed it for this purpose, with a key that still counts; it may have expired since.
+    is_ours: bool
+    #: What it says; `None` if it does not count, or not any more.
+    token: Token | None
 
 
 class _Serializer(SparingSerializer, QuartAuth.serializer_class):  # type: ignore[misc,valid-type]  # its name is private
@@ -49,40 +59,69 @@ def bearer_token() -> str | None:
 def dump(purpose: Purpose, token: Token) -> str:
     """Sign a token with the app's present secret key."""
     payload = [token.user_id, token.login_id, token.expires_at, token.secret, token.seconds]
-    return _signer(purpose).dump_token(json.dumps(payload, separators=(",", ":")))
+    signed: str = _serializer(purpose).dumps(json.dumps(payload, separators=(",", ":")))
+    return signed
+
+
+def read(purpose: Purpose, text: str) -> Credential:
+    """Read a token: whose it is, and what it says.
+
+    A token is ours if its signature is: made for this purpose with the present secret key or a former one.
+    """
+    if len(text) > _LONGEST or not running_app().secret_key:
+        return Credential(text, is_ours=False, token=None)
+    serializer = _serializer(purpose)
+    try:
+        payload, signed_at = serializer.make_signer(serializer.salt).unsign(text, return_timestamp=True)
+    except (BadSignature, ValueError, OverflowError):  # such as text that no bytes stand for, or no date
+        return Credential(text, is_ours=False, token=None)
+    token = _parse(serializer, payload)
+    now = time.time()
+    counts = token is not None and signed_at.timestamp() <= now < token.expires_at
+    return Credential(text, is_ours=True, token=token if counts else None)
 
 
 def load(purpose: Purpose, text: str) -> Token | None:
-    """Read a token signed with the present secret key or a former one.
+    """Return what a token says, `None` if there is anything wrong with it: signature, purpose, form, or time."""
+    return read(purpose, text).token
 
-    Returns:
-        `None` if there is anything wrong with it: the signature, the purpose, the form, or the time.
+
+def check_secret_key(what: str) -> None:
+    """Refuse to make what nobody could sign.
+
+    Args:
+        what: What was to be made, as the begin of a sentence.
+
+    Raises:
+        ConfigurationError: The app has no secret key.
     """
-    if len(text) > _LONGEST:
-        return None
+    if not running_app().secret_key:
+        raise ConfigurationError(f"{what} needs a SECRET_KEY to be signed with, and the app has none.")
+
+
+def _parse(serializer: Any, payload: bytes) -> Token | None:
     try:
-        payload = _signer(purpose).load_token(text)
-        token = None if payload is None else _parse(json.loads(payload))
+        contents = json.loads(serializer.load_payload(payload))
     except (BadData, ValueError, TypeError, RecursionError):
         return None
-    return token if token is not None and token.expires_at > time.time() else None
-
-
-def _parse(payload: Any) -> Token | None:
-    match payload:
+    match contents:
         case [str(user_id), str(login_id), int(expires_at), str() | None as secret, int() | None as seconds]:
             return Token(user_id, login_id, expires_at, secret, seconds)
     return None
 
 
+def _serializer(purpose: Purpose) -> Any:
+    """Make quart-auth's serializer for one purpose, with the app's keys; the last one signs."""
+    app, signer = running_app(), _signer(purpose)
+    return signer.serializer_class([*former_keys(app), app.secret_key], signer.salt or "")
+
+
 def _signer(purpose: Purpose) -> QuartAuth:
     """Make quart-auth's signer for one purpose of this app: its salt keeps tokens apart (ASVS 5.0 9.2.2, 9.2.3)."""
-    former_keys(current_app)  # quart-auth would take each letter of a text for a key
     return QuartAuth(
         attribute_name=f"_quartlogin_{purpose}",
         cookie_name=f"quartlogin_{purpose}",
-        duration=_ANY_AGE,
-        salt=f"quartlogin {purpose} token of {current_app.name}",
+        salt=f"quartlogin {purpose} token of {running_app().name}",
         serializer_class=_Serializer,
         singleton=False,
     )

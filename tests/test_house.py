@@ -18,11 +18,11 @@ PACKAGE = Path(quartlogin.__file__).parent
 #: Each module of the extension may import those in the lines above its own.
 LAYERS = [
     ["errors", "callbacks", "connection", "login_views", "records", "session_cookies", "unread_session"],
-    ["session", "signing"],
-    ["config", "extension", "signals", "unpacking", "user"],
+    ["config", "clients", "extension", "signals", "signing", "user"],
+    ["session", "unpacking"],
     ["flask_login", "tokens"],
     ["state"],
-    ["redirects", "origins", "caching", "clients", "remember"],
+    ["redirects", "origins", "caching", "remember"],
     ["identity", "session_interface", "refusals", "websockets"],
     ["loading"],
     ["current", "guards"],

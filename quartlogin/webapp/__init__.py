@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from quart import Quart
 
-from quartlogin import LoginManager, SignedSessionInterface
+from quartlogin import LoginManager
 
 from . import browsers, csrf, error_pages, refused, services, words
 from .accounts import Accounts
@@ -29,6 +29,7 @@ from .moved_logins import MovedLogins
 from .passwords import Passwords
 from .proxies import TrustedProxies
 from .resources import find
+from .session_cookie import ApplicationSessionInterface
 from .settings import Settings, SettingsError, read_settings
 from .store import Store, User, store_at
 from .throttle import Throttle
@@ -62,18 +63,20 @@ def create_app(hooks: Hooks | None = None, **settings: Any) -> Quart:
     app.config.update(
         SECRET_KEY=chosen.secret_key,
         SECRET_KEY_FALLBACKS=list(chosen.secret_key_fallbacks),
-        SESSION_COOKIE_NAME="quartlogin",
+        SESSION_COOKIE_NAME=chosen.session_cookie_name,
+        SESSION_COOKIE_PATH=chosen.cookie_path,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=chosen.trusted_proxies > 0,
         PERMANENT_SESSION_LIFETIME=lifetime,
-        REMEMBER_COOKIE_NAME="quartlogin_remember",
+        REMEMBER_COOKIE_NAME=chosen.remember_cookie_name,
+        REMEMBER_COOKIE_PATH=chosen.cookie_path,
         REMEMBER_COOKIE_DURATION=lifetime,
         MAX_CONTENT_LENGTH=_LARGEST_BODY,
         BODY_TIMEOUT=_LONGEST_WAIT_FOR_A_BODY,
         TEMPLATES_AUTO_RELOAD=False,
     )
     app.url_map.merge_slashes = False  # it would redirect to whatever host the request names
-    app.session_interface = SignedSessionInterface(on_refused=refused.session_refused)
+    app.session_interface = ApplicationSessionInterface(on_refused=refused.session_refused)
     _join(app, chosen, hooks or Hooks())
     _add_pages(app, chosen)
     tell = _telling_of_others(app)
@@ -120,6 +123,8 @@ def _join(app: Quart, settings: Settings, hooks: Hooks) -> None:
         [*reversed(settings.secret_key_fallbacks), settings.secret_key or ""],
         is_secure=settings.trusted_proxies > 0,
         tell=partial(journal.note, "browser_refused"),
+        name=settings.device_cookie_name,
+        path=settings.cookie_path,
     )
     accounts = Accounts(
         store, passwords, logins, journal, throttle, device_cookies, hooks, _key_for(settings, b"quartlogin audit log")
@@ -165,6 +170,7 @@ def _key_for(settings: Settings, purpose: bytes) -> bytes:
 def _add_pages(app: Quart, settings: Settings) -> None:
     journal = services.services_of(app).accounts.journal
     refused.install(app, journal)
+    csrf.renew_at_login(app)
     refuse_foreign_posts(app, journal)
     lead_to_change(app)
     error_pages.install(app)

@@ -10,9 +10,11 @@ from secrets import token_urlsafe
 from typing import Any, Final
 
 from markupsafe import Markup
-from quart import current_app, session
+from quart import Quart, current_app, has_request_context, session
 from wtforms import ValidationError
 from wtforms.csrf.core import CSRF
+
+from quartlogin import user_loaded_from_cookie, user_logged_in
 
 _VISITOR: Final = "_csrf"  # in the session of a visitor who has been shown a form
 #: Where the extension keeps the login's id.
@@ -21,6 +23,17 @@ _VISITOR_BYTES: Final = 24
 _PURPOSE: Final = b"quartlogin form token:"
 
 FIELD_NAME: Final = "csrf_token"
+
+
+def renew_at_login(app: Quart) -> None:
+    """Have no token of before a sign-in be good again after it: somebody may have known that session."""
+
+    async def forget(_: Any, user: Any) -> None:  # noqa: ARG001 -- the signals' argument
+        if has_request_context() and _VISITOR in session:
+            del session[_VISITOR]
+
+    user_logged_in.connect(forget, app, weak=False)
+    user_loaded_from_cookie.connect(forget, app, weak=False)
 
 
 def issue_token() -> str:

@@ -16,7 +16,6 @@ from typing import Any, Final
 from itsdangerous import BadData, URLSafeTimedSerializer
 from quart import after_this_request, has_request_context, request
 
-_NAME: Final = "quartlogin_browser"
 _SALT: Final = "quartlogin known browser"
 _LIFETIME: Final = 365 * 24 * 60 * 60  # seconds; browsers keep no cookie much longer
 _ID_BYTES: Final = 16
@@ -32,10 +31,21 @@ class DeviceCookies:
         keys: The secret keys, the one that signs last.
         is_secure: Whether the service is only reached over https.
         tell: Called when a cookie is none of ours.
+        name: The cookie's name; over https a prefix is put in front.
+        path: Below which pages browsers send it.
     """
 
-    def __init__(self, keys: list[str], *, is_secure: bool, tell: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        keys: list[str],
+        *,
+        is_secure: bool,
+        tell: Callable[[], None],
+        name: str = "quartlogin_browser",
+        path: str = "/",
+    ) -> None:
         self._tell = tell
+        self._plain_name, self._path = name, path
         self._signer = URLSafeTimedSerializer(
             keys, salt=_SALT, serializer=json, signer_kwargs={"digest_method": sha256, "key_derivation": "hmac"}
         )
@@ -63,8 +73,10 @@ class DeviceCookies:
         self._write(self._signer.dumps([device, dict(islice(newest.items(), _MOST_ACCOUNTS))]), _LIFETIME)
 
     def delete(self) -> None:
-        """Delete the cookie: the account is deleted."""
-        self._write("", 0)
+        """Delete the cookie, if it is one of ours: the account is deleted."""
+        _, known = self._read()
+        if known:
+            self._write("", 0)
 
     def _write(self, value: str, max_age: int) -> None:
         is_secure = self._is_secure or request.is_secure
@@ -72,7 +84,7 @@ class DeviceCookies:
         @after_this_request
         async def set_cookie(response: Any) -> Any:
             response.set_cookie(
-                self._name(), value, max_age=max_age, path="/", secure=is_secure, httponly=True, samesite="Lax"
+                self._name(), value, max_age=max_age, path=self._path, secure=is_secure, httponly=True, samesite="Lax"
             )
             return response
 
@@ -92,7 +104,9 @@ class DeviceCookies:
         return request.cookies.get(self._name(), "") if has_request_context() else ""
 
     def _name(self) -> str:
-        return f"__Host-{_NAME}" if self._is_secure or request.is_secure else _NAME
+        if not self._is_secure and not request.is_secure:
+            return self._plain_name
+        return ("__Host-" if self._path == "/" else "__Secure-") + self._plain_name
 
 
 def _hash(device: str, account: str, epoch: int | None = None) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from quart import Quart, Response, abort, current_app, redirect, request, url_for
 from quart.typing import ResponseReturnValue
 
-from quartlogin import current_user, prefers_json
+from quartlogin import current_user, prefers_json, uses_cookies
 
 _OPEN: Final = frozenset(
     {
@@ -30,7 +30,7 @@ def lead_to_change(app: Quart) -> None:
     async def lead() -> ResponseReturnValue | None:
         if request.endpoint in _OPEN or not await must_change():
             return None
-        if "Authorization" in request.headers or prefers_json():
+        if prefers_json() or not uses_cookies():
             return _problem()
         return redirect(url_for("password.change"))
 

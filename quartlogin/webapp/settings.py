@@ -21,6 +21,11 @@ _SHORTEST_LOGIN: Final = 5  # minutes; when a login was seen last is known to a 
 _LONGEST_RETENTION: Final = 3650  # days
 _REPORT_URL: Final = re.compile(r"(https?://|/)[\w.~:/?&=%@+-]{1,500}", re.ASCII)  # it stands in a header
 
+#: What a cookie may be called. `__Host-` or `__Secure-` is put in front where browsers take it.
+_COOKIE_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
+_COOKIE_NAMES: Final = ("session_cookie_name", "remember_cookie_name", "device_cookie_name")
+_COOKIE_PATH: Final = re.compile(r"/[\w./~-]{0,255}", re.ASCII)
+
 #: The numbers that have bounds on both sides.
 _BOUNDS: Final = (
     ("password_min_length", _LOWEST_PASSWORD_MIN_LENGTH, LONGEST_PASSWORD),
@@ -106,6 +111,22 @@ class Settings:
         unit="address",
         meaning="Where browsers report what the Content-Security-Policy has stopped. None: nowhere.",
     )
+    session_cookie_name: str = _setting(
+        "quartlogin",
+        unit="1 to 64 letters, digits, `.`, `_`, `-`",
+        meaning="The session cookie. Over https `__Host-` stands in front, or `__Secure-` with a path of its own.",
+    )
+    remember_cookie_name: str = _setting(
+        "quartlogin_remember", unit="the same", meaning='The cookie of "Keep me signed in", with the same in front.'
+    )
+    device_cookie_name: str = _setting(
+        "quartlogin_browser",
+        unit="the same",
+        meaning="The cookie of a browser that has signed in before, with the same in front.",
+    )
+    cookie_path: str = _setting(
+        "/", unit="path", meaning="Below which pages browsers send these cookies: where the application stands."
+    )
     trusted_proxies: int = _setting(
         0,
         unit="number of proxies",
@@ -122,6 +143,7 @@ class Settings:
             raise SettingsError("TRUSTED_PROXIES has to be 0 or more.")
         if self.csp_report_url is not None and not _REPORT_URL.fullmatch(self.csp_report_url):
             raise SettingsError("CSP_REPORT_URL has to be an address such as https://reports.example.org/csp.")
+        self._check_cookies()
         for host in self.allowed_hosts:
             if not is_host(host):
                 raise SettingsError(f"ALLOWED_HOSTS has to be a list of names such as example.org, not {host!r}.")
@@ -151,6 +173,19 @@ class Settings:
             raise SettingsError(
                 f"BARRED_WORDS has to be at most {_MOST_BARRED_WORDS} words of at most {_LONGEST_SITE_NAME} characters."
             )
+
+    def _check_cookies(self) -> None:
+        names = [getattr(self, name) for name in _COOKIE_NAMES]
+        for setting, name in zip(_COOKIE_NAMES, names, strict=True):
+            if not _COOKIE_NAME.fullmatch(name):
+                raise SettingsError(
+                    f"{setting.upper()} has to be 1 to 64 letters, digits, '.', '_' or '-', the first a letter or a "
+                    "digit: what browsers hold a name to is put in front by itself."
+                )
+        if len({*names}) < len(names):
+            raise SettingsError("SESSION_COOKIE_NAME, REMEMBER_COOKIE_NAME and DEVICE_COOKIE_NAME have to differ.")
+        if not _COOKIE_PATH.fullmatch(self.cookie_path):
+            raise SettingsError(f"COOKIE_PATH has to be a path such as /accounts, not {self.cookie_path!r}.")
 
     @property
     def words_of_site(self) -> tuple[str, ...]:

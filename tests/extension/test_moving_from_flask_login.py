@@ -506,11 +506,12 @@ def changed(cookie: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("number", range(8))
-async def test_a_tampered_remember_cookie_is_nobodys_and_is_deleted(site: Site, cookies: Cookies, number: int) -> None:
+async def test_a_tampered_remember_cookie_is_nobodys_and_is_kept(site: Site, cookies: Cookies, number: int) -> None:
     kept = {REMEMBER: [*changed(cookies[REMEMBER])][number]}
+    before = dict(kept)
 
     assert await site.name_shown(kept) == "nobody"
-    assert kept == {}
+    assert kept == before  # another app on this host may have signed it
     assert site.told.logins == []
 
 

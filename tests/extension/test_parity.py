@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from people import ADA, BY_ID, DISMISSED, User
 
 import quartlogin
+from quartlogin import tokens
 from quartlogin.redirects import expand_login_view
 
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # Flask-Login's own
@@ -565,19 +566,23 @@ async def test_every_request_refreshes_only_what_is_remembered_only_here() -> No
     assert [cookie.split("=")[0] for cookie in ours.headers.getlist("Set-Cookie")] == ["session"]
 
 
-async def test_what_a_visitors_session_held_is_dropped_at_a_login_only_here() -> None:
+@pytest.mark.parametrize(("left_by", "is_kept_here"), [(None, True), ("1", True), ("2", False)])
+async def test_what_another_user_left_in_the_session_is_dropped_at_a_login_only_here(
+    left_by: str | None, is_kept_here: bool
+) -> None:
     both = Both()
+    contents = {"cart": ["book"], **({} if left_by is None else {"_user_id": left_by})}
     with both.their_browser.session_transaction() as session:
-        session["cart"] = ["book"]
+        session.update(contents)
     async with both.our_browser.session_transaction() as session:
-        session["cart"] = ["book"]
+        session.update(contents)
     both.their_browser.get("/login")
     await both.our_browser.get("/login")
 
     with both.their_browser.session_transaction() as session:
         assert "cart" in session
     async with both.our_browser.session_transaction() as session:
-        assert "cart" not in session
+        assert ("cart" in session) is is_kept_here
 
 
 async def test_an_anonymous_visitor_confirms_nothing_only_here() -> None:
@@ -591,9 +596,11 @@ async def test_an_anonymous_visitor_confirms_nothing_only_here() -> None:
         assert "_fresh" not in session
 
 
-async def test_a_broken_remember_cookie_is_deleted_only_here() -> None:
+async def test_an_expired_remember_cookie_is_deleted_only_here() -> None:
     both = Both()
-    headers = {"Cookie": "remember_token=broken"}
+    async with both.us.app_context():
+        expired = tokens.dump("remember", tokens.Token("1", "a login", 1))
+    headers = {"Cookie": f"remember_token={expired}"}
     theirs = both.them.test_client(use_cookies=False).get("/look", headers=headers)
     ours = await both.us.test_client(use_cookies=False).get("/look", headers=headers)
 

@@ -15,6 +15,7 @@ from argon2.low_level import Type
 from quart import Quart
 
 from databases import run_sql
+from quartlogin import session as login_session
 from quartlogin import tokens
 from quartlogin.webapp import create_app, csrf
 from quartlogin.webapp.keys import new_key, weakness
@@ -108,8 +109,8 @@ def session_of(app: Quart, visitor: Visitor) -> Any:
 #: Comparisons with == whose texts sound like secrets, and why they give no time away.
 HARMLESS = {
     "token.login_id == session.login_id()",  # both were signed by us, and verified
-    "token.login_id == old_id",  # the same
-    "remember.read_flask_login_id(cookie) == user_id",  # the same
+    "token.login_id != old_id",  # the same
+    "remembered == user_id",  # the same
     "option('REMEMBER_COOKIE_PATH') != '/'",  # a setting
     "self.get_cookie_path(app) == '/'",  # a setting
     "plain != self.get_cookie_name(app)",  # names of cookies
@@ -186,6 +187,7 @@ async def test_the_inventory_of_keys_names_each_purpose_with_its_algorithm(app: 
         **{signer.salt: "HMAC-SHA-512" for signer in signers.values()},
         browsers.salt.decode(): "HMAC-SHA-256",
         csrf._PURPOSE.decode(): "HMAC-SHA-256",
+        login_session._MARK_PURPOSE.decode(): "HMAC-SHA-256",
         "quartlogin audit log": "HMAC-SHA-256",
         "quartlogin parameters of unknown names": "HMAC-SHA-256",
     }

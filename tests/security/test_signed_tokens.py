@@ -480,9 +480,7 @@ async def test_a_device_cookie_that_is_signed_and_odd_inside_is_never_an_error(p
 
 @pytest.mark.requirement("V22")
 @pytest.mark.parametrize("name", [SESSION, REMEMBER])
-async def test_a_broken_cookie_is_deleted(visitor: Visitor, name: str) -> None:
+async def test_a_broken_cookie_is_another_apps_and_not_deleted(visitor: Visitor, name: str) -> None:
     page = await visitor.get("/", headers={"Cookie": f"{name}=1|é"})
 
-    deleted = [line for line in page.headers.getlist("Set-Cookie") if line.startswith(f"{name}=;")]
-    assert len(deleted) == 1
-    assert "Max-Age=0" in deleted[0]
+    assert page.headers.getlist("Set-Cookie") == []
