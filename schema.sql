@@ -5,7 +5,7 @@ CREATE TABLE quartlogin_schema (
     version BIGINT NOT NULL
 );
 
-INSERT INTO quartlogin_schema (version) VALUES (4);
+INSERT INTO quartlogin_schema (version) VALUES (5);
 
 CREATE TABLE users (
     id TEXT NOT NULL PRIMARY KEY,
@@ -30,6 +30,7 @@ CREATE TABLE logins (
     name TEXT,                         -- what the user calls a token
     secrets TEXT NOT NULL,             -- of its remember cookie: hashes of those that count, and of those just replaced
     made_at BIGINT NOT NULL,
+    resumed_at BIGINT NOT NULL DEFAULT 0, -- when a return by its remember cookie was last written down
     seen_at BIGINT NOT NULL,           -- at most a minute behind; 0 for a token that was not used yet
     expires_at BIGINT NOT NULL,
     address TEXT NOT NULL,
@@ -49,7 +50,8 @@ CREATE TABLE events (
     subject TEXT                       -- the ref of the login or the name of the token that it is about
 );
 
-CREATE INDEX events_of_user ON events (user_id, happened_at);
+CREATE INDEX events_of_user ON events (user_id, happened_at, id);
+CREATE INDEX events_of_kind ON events (user_id, kind, id);
 CREATE INDEX events_by_time ON events (happened_at);
 
 CREATE TABLE attempts (

@@ -20,7 +20,7 @@ from .foreign_posts import refuse_foreign_posts
 from .hash_parameters import HashParameters
 from .headers import SecureHeaders
 from .hooks import Hooks
-from .housekeeping import Housekeeping
+from .housekeeping import EventLimit, Housekeeping
 from .journal import Journal
 from .keys import NO_KEY
 from .live import LivePages
@@ -105,7 +105,8 @@ def _join(app: Quart, settings: Settings, hooks: Hooks) -> None:
     )
     journal, live_pages = Journal(store), LivePages(store)
     login_manager = _add_login(app)
-    journal.listeners.append(live_pages.tell)
+    event_limit = EventLimit(store)
+    journal.listeners += [live_pages.tell, event_limit.note]
     MovedLogins(journal).install(app)
     logins = StoredLogins(
         store,
@@ -134,7 +135,7 @@ def _join(app: Quart, settings: Settings, hooks: Hooks) -> None:
     def learn(counts: Counter[HashParameters]) -> None:
         services.services_of(app).accounts.passwords.in_use.learn(counts)
 
-    housekeeping = Housekeeping(store, timedelta(days=settings.event_retention), learn)
+    housekeeping = Housekeeping(store, timedelta(days=settings.event_retention), event_limit, learn)
     _open_and_close(app, store, user_loader, housekeeping)
 
 

@@ -13,8 +13,9 @@ from .store import MOST_USERS, Event, Store, StoreUnavailable
 
 _EVERY: Final = 2.0  # seconds between two looks at what other processes have written
 _LOOK_BACK: Final = 30  # seconds; the clocks of several machines differ, and transactions take their time
-_AT_MOST: Final = 500  # events in one look
+_AT_MOST: Final = 100  # events of one user in one look
 _MOST_WAITING: Final = 100  # events for a page that does not read
+_MOST_PAGES: Final = 50  # of one user, in this process
 
 _log = getLogger(__name__)
 
@@ -33,6 +34,10 @@ class LivePages:
         self._known: set[str] = set()
         self._somebody_is_new = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
+
+    def has_room(self, user_id: str) -> bool:
+        """Tell whether one more page of this user may be open."""
+        return len(self._pages.get(user_id, ())) < _MOST_PAGES
 
     @contextmanager
     def listen(self, user_id: str) -> Iterator[AsyncIterator[Event]]:
@@ -57,10 +62,11 @@ class LivePages:
 
     def tell(self, event: Event) -> None:
         """Tell the pages of the event's user, unless they know."""
-        if not self._pages or event.id in self._told:
+        pages = self._pages.get(event.user_id or "")
+        if not pages or event.id in self._told:
             return
         self._told[event.id] = time.monotonic()
-        for page in self._pages.get(event.user_id or "", ()):
+        for page in pages:
             if not page.full():
                 page.put_nowait(event)
 

@@ -34,6 +34,9 @@ from .store import (
 _REF_BYTES: Final = 8
 _REF: Final = re.compile(r"[0-9a-f]{16}")  # as they are made below; no other is asked for
 
+#: Seconds in which a login's returns by its remember cookie are written down once.
+_RESUMED_EVERY: Final = 60
+
 #: Of one user.
 MOST_TOKENS: Final = 50
 
@@ -156,9 +159,11 @@ class StoredLogins:
             replaced = new_secret and secrets.after_replacing(secret, hash_of_secret(new_secret), now)
             if not replaced:
                 return False
-            event = self._journal.event("came_back", found.user_id, found.ref)
+            is_news = now - found.resumed_at >= _RESUMED_EVERY
+            event = self._journal.event("came_back", found.user_id, found.ref) if is_news else None
             if await self._store.logins.replace_secrets(id_hash, found.secrets, replaced.write(), at, event):
-                self._journal.tell(event)
+                if event is not None:
+                    self._journal.tell(event)
                 return True
 
     async def login_renewed(self, old_id: str, login: Login) -> None:

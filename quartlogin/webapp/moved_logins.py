@@ -15,16 +15,18 @@ from quartlogin import current_user, session_protected
 from .journal import Journal, where
 from .store import StoreUnavailable
 
-_MOST_KEPT: Final = 10_000
+_MOST_KEPT: Final = 10_000  # logins
+_MOST_PLACES: Final = 10  # of one login: a browser's name is whatever it says, so there could be one for each request
 _EXTENSION_NAME: Final = "quartlogin.webapp.moved_logins"
 
 
 class MovedLogins:
-    """Tells of each sign-in once for each place that it moved to; the log would fill with its requests otherwise."""
+    """Tells of each sign-in once for each of ten places that it moved to, or the log would fill with its requests."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._told: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+        #: The places that were told of, by the ref of the login.
+        self._told: OrderedDict[str, set[tuple[str, str]]] = OrderedDict()
 
     def install(self, app: Quart) -> None:
         """Listen to the extension for as long as there is this app."""
@@ -44,11 +46,11 @@ class MovedLogins:
         return response
 
     def _is_new(self, ref: str) -> bool:
-        place = (ref, *where())
-        if place in self._told:
-            self._told.move_to_end(place)
-            return False
-        self._told[place] = None
+        place, places = where(), self._told.setdefault(ref, set())
+        self._told.move_to_end(ref)
         if len(self._told) > _MOST_KEPT:
             self._told.popitem(last=False)
+        if place in places or len(places) >= _MOST_PLACES:
+            return False
+        places.add(place)
         return True

@@ -18,6 +18,8 @@ from typing import Final
 GRACE: Final = 30
 #: More branches are not begun: whoever asks for so many in so short a time is no browser.
 _MOST_BRANCHES: Final = 8
+#: Nothing is replaced while so many were replaced or closed within the grace: the line would grow with each use.
+_MOST_USED_UP: Final = 16
 #: A whole word: without the look behind, each of 64 characters would be tried as the first one of a hash.
 _ENTRY: Final = re.compile(r"(?<!\S)(?P<hash>[0-9a-f]{1,64})(?P<state>[-+!])(?P<at>[0-9]{1,15})(?!\S)")
 
@@ -59,6 +61,8 @@ class Secrets:
 
     def after_replacing(self, secret: str, new: str, now: int) -> "Secrets | None":
         """Return what is known after a cookie with a secret that counts was used; `None` if it gets no new one."""
+        if len(self.replaced) + len(self.closed) >= _MOST_USED_UP:
+            return None
         if secret in self.open:
             others = {branch: now for branch in self.open if branch != secret}
             return Secrets({new: now}, {**self.replaced, secret: now}, {**self.closed, **others})

@@ -15,7 +15,7 @@ from quart import Quart
 
 from databases import both_databases, run_sql
 from quartlogin.webapp import create_app
-from quartlogin.webapp.housekeeping import Housekeeping
+from quartlogin.webapp.housekeeping import EventLimit, Housekeeping
 from quartlogin.webapp.journal import KINDS, LOGGED_ONLY
 from quartlogin.webapp.last_seen import LastSeen
 from quartlogin.webapp.live import LivePages
@@ -412,7 +412,7 @@ async def test_what_works_beside_the_requests_survives_a_fault(app: Quart, caplo
     with mock.patch("quartlogin.webapp.live._EVERY", 0.001), pages.listen("somebody"):
         await eventually(lambda: store.events.list_since.call_count > 2)
     with mock.patch("quartlogin.webapp.housekeeping._FIRST", 0), mock.patch("quartlogin.webapp.housekeeping._EVERY", 0):
-        cleaning = Housekeeping(store, create_app(SECRET_KEY=KEY).permanent_session_lifetime)
+        cleaning = Housekeeping(store, create_app(SECRET_KEY=KEY).permanent_session_lifetime, EventLimit(store))
         await cleaning.start()
         await eventually(lambda: store.logins.remove_expired.call_count > 2)
         await cleaning.stop()

@@ -89,7 +89,8 @@ async def test_many_events_of_others_do_not_keep_a_page_from_its_own(
     store, (alice_id,) = services_of(app).store, run_sql(database, "SELECT id FROM users")[0]
     mallory = await add_user(app, "Mallory")
     soon = int(time.time()) + 5
-    with mock.patch("quartlogin.webapp.live._EVERY", 0.02):
+    live = services_of(app).live
+    with mock.patch("quartlogin.webapp.live._EVERY", 0.02), live.listen(mallory.id):  # who listens, too
         async with open_socket(app, "/account/live", **cookies_of(visitor)) as socket:
             await socket.accepted()
             await asyncio.sleep(0.1)

@@ -6,7 +6,7 @@ from typing import Final
 from .attempts import Attempts, Change, name_of_holders, name_of_user
 from .database import Database, Transaction
 from .errors import Conflict, DatabaseRefused, LoginEnded, NamesTaken, StoreUnavailable, UsernameTaken
-from .events import MOST_USERS, Events
+from .events import MOST_EVENTS, MOST_USERS, Events
 from .locking import lock_for
 from .logins import Logins
 from .postgres import PostgresDatabase
@@ -33,6 +33,7 @@ from .users import Users
 
 __all__ = [
     "LONGEST_BROWSER",
+    "MOST_EVENTS",
     "MOST_USERS",
     "NEVER",
     "POSTGRES_SCHEMES",

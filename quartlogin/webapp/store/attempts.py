@@ -58,6 +58,15 @@ class Attempts:
         )
         return len(rows)
 
+    async def remove_of_ended_logins(self, at_most: int) -> int:
+        """Remove some tallies of logins that there are no more; returns how many."""
+        rows = await self.database.write(
+            "DELETE FROM attempts WHERE name IN (SELECT name FROM attempts WHERE name LIKE 'login:%' AND NOT EXISTS"
+            " (SELECT 1 FROM logins WHERE logins.ref = substr(attempts.name, 7)) LIMIT $1) RETURNING name",
+            at_most,
+        )
+        return len(rows)
+
 
 def name_of_user(user_id: str) -> str:
     """Return what a user's tally is called."""

@@ -11,14 +11,19 @@ from .rows import ActingLogin, Event
 _INSERT = (
     "INSERT INTO events (id, kind, user_id, happened_at, address, browser, subject) VALUES ($1, $2, $3, $4, $5, $6, $7)"
 )
+_DELETE = "DELETE FROM events WHERE id = $1"
 
 #: About how many users one statement can ask.
 MOST_USERS: Final = 50
+#: How many events of each kind are kept of an account: the last ones. What happens often crowds out nothing else.
+MOST_EVENTS: Final = 100
 
 _LIST_SINCE: Final = (
-    "SELECT id, kind, user_id, happened_at, address, browser, subject FROM events"  # noqa: S608 -- numbers only
+    "SELECT id, kind, user_id, happened_at, address, browser, subject FROM"  # noqa: S608 -- numbers only
+    " (SELECT id, kind, user_id, happened_at, address, browser, subject,"
+    " row_number() OVER (PARTITION BY user_id ORDER BY happened_at DESC, id DESC) AS place FROM events"
     f" WHERE happened_at >= $1 AND user_id IN ({', '.join(f'${number + 3}' for number in range(MOST_USERS))})"
-    " ORDER BY happened_at DESC, id DESC LIMIT $2"
+    ") AS latest WHERE place <= $2 ORDER BY happened_at, id"
 )
 
 
@@ -63,16 +68,17 @@ class Events:
         return [Event(*row) for row in rows]
 
     async def failures_since_last_sign_in(self, user_id: str) -> tuple[int, int | None]:
-        """Count the sign-ins that failed since the last one that did not.
+        """Count the sign-ins that failed since the last one that did not, up to `MOST_EVENTS`.
 
         Returns:
             How many, and when the last one was: seconds since 1970, `None` if there was none.
         """
         rows = await self.database.read(
-            "SELECT (SELECT count(*) FROM events WHERE user_id = $1 AND kind = 'sign_in_failed' AND id > coalesce("
-            "(SELECT max(id) FROM events WHERE user_id = $1 AND kind = 'signed_in'), '')),"
-            " (SELECT max(happened_at) FROM events WHERE user_id = $1 AND kind = 'signed_in')",
-            user_id,
+            "SELECT (SELECT count(*) FROM (SELECT 1 FROM events WHERE user_id = $1 AND kind = 'sign_in_failed'"
+            " AND id > coalesce((SELECT max(id) FROM events WHERE user_id = $1 AND kind = 'signed_in'), '')"
+            " ORDER BY id DESC LIMIT $2) AS failed),"
+            " (SELECT happened_at FROM events WHERE user_id = $1 AND kind = 'signed_in' ORDER BY id DESC LIMIT 1)",
+            *(user_id, MOST_EVENTS),
         )
         return int(rows[0][0]), rows[0][1]
 
@@ -82,11 +88,22 @@ class Events:
         Args:
             happened_at: Seconds since 1970; this second included.
             user_ids: At most `MOST_USERS`.
-            at_most: How many to return.
+            at_most: How many of each user: what happens to one account must not hide what happens to another.
         """
         padded = (*user_ids, *[""] * (MOST_USERS - len(user_ids)))  # one statement, which is prepared once
         rows = await self.database.read(_LIST_SINCE, happened_at, at_most, *padded)
-        return [Event(*row) for row in reversed(rows)]
+        return [Event(*row) for row in rows]
+
+    async def remove_excess(self, user_id: str, kind: str, at_most: int) -> int:
+        """Remove some of a user's events of a kind that are older than the last `MOST_EVENTS`; returns how many."""
+        rows = await self.database.read(
+            "SELECT id FROM events WHERE user_id = $1 AND kind = $2 ORDER BY id DESC LIMIT $3 OFFSET $4",
+            *(user_id, kind, at_most, MOST_EVENTS),
+        )
+        if rows:
+            ids = [(row[0],) for row in rows]
+            await self.database.transaction(lambda transaction: transaction.run_many(_DELETE, ids))
+        return len(rows)
 
     async def remove_before(self, happened_at: int, at_most: int) -> int:
         """Remove some events that are older; returns how many."""

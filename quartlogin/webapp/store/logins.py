@@ -49,11 +49,11 @@ _END_IDLEST: Final = (
 )
 _COUNTING_SESSIONS: Final = that_count("l.user_id = $1 AND l.kind = 'session'", "$2", "$3")
 _REMEMBERED: Final = (
-    "SELECT l.ref, l.user_id, l.secrets FROM logins l JOIN users u ON u.id = l.user_id"  # noqa: S608 -- a constant
+    "SELECT l.ref, l.user_id, l.secrets, l.resumed_at FROM logins l JOIN users u ON u.id = l.user_id"  # noqa: S608 -- a constant
     f" WHERE l.id_hash = $1 AND {counts('$2', '$3')}"
 )
 _REPLACE_SECRETS: Final = (
-    "UPDATE logins SET secrets = $3 WHERE secrets = $2"  # noqa: S608 -- a constant
+    "UPDATE logins SET secrets = $3, resumed_at = coalesce($6, resumed_at) WHERE secrets = $2"  # noqa: S608 -- a constant
     f" AND id_hash IN ({that_count('l.id_hash = $1', '$4', '$5')}) RETURNING ref"
 )
 _LIST: Final = (
@@ -298,13 +298,14 @@ class Logins:
             old: What it has to be still.
             new: What it is from now on.
             at: When the login must count.
-            event: What is to be told of it, if anything.
+            event: That the login was resumed, if that is to be written down.
         """
 
         async def work(transaction: Transaction) -> bool:
             if event is not None:
                 await lock_owner(transaction, id_hash)
-            rows = await transaction.run(_REPLACE_SECRETS, id_hash, old, new, *at)
+            resumed_at = None if event is None else event.happened_at
+            rows = await transaction.run(_REPLACE_SECRETS, id_hash, old, new, *at, resumed_at)
             if rows and event is not None:
                 await Events.insert(transaction, event)
             return bool(rows)

@@ -164,6 +164,8 @@ class RememberedLogin:
     ref: str
     user_id: str
     secrets: str
+    #: When a return by its remember cookie was last written down: seconds since 1970, 0 for never.
+    resumed_at: int
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from .database import Transaction
 from .errors import DatabaseRefused
 
 #: The version of `schema.sql`, and of this code.
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 #: The table that says that a database is ours.
 _OURS: Final = "quartlogin_schema"
@@ -59,6 +59,12 @@ CREATE INDEX attempts_by_time ON attempts (last_at);
     4: """
 ALTER TABLE users ADD COLUMN must_change_password BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE users ADD COLUMN password_expires_at BIGINT;
+""",
+    5: """
+ALTER TABLE logins ADD COLUMN resumed_at BIGINT NOT NULL DEFAULT 0;
+DROP INDEX events_of_user;
+CREATE INDEX events_of_user ON events (user_id, happened_at, id);
+CREATE INDEX events_of_kind ON events (user_id, kind, id);
 """,
 }
 

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, Final
 
-from quart import Blueprint, websocket
+from quart import Blueprint, abort, websocket
 
 from quartlogin import current_user, login_required
 
@@ -23,6 +23,8 @@ _UNSUPPORTED_DATA: Final = 1003
 async def live() -> None:
     """Send a JSON message for each event of the user's account until this sign-in ends."""
     user = await current_user
+    if not services().live.has_room(user.id):
+        abort(429)
     saying = asyncio.ensure_future(websocket.receive())  # nothing is expected of the page
     with services().live.listen(user.id) as events:
         telling = asyncio.ensure_future(_tell(user, events))

@@ -6,7 +6,7 @@ from typing import Final
 from quart import flash
 
 from ..services import services
-from ..store import User
+from ..store import MOST_EVENTS, User
 from ..words import moment_in_text
 
 #: So many failed sign-ins are no slip of the owner's any more (ASVS 5.0, 6.3.5).
@@ -42,7 +42,8 @@ async def tell(user: User, meanwhile: Meanwhile) -> None:
     journal = services().accounts.journal
     await journal.write(journal.event("signed_in_after_failures", user.id), failures=str(meanwhile.failures))
     last = "" if meanwhile.last_sign_in is None else f" since the last one, {moment_in_text(meanwhile.last_sign_in)},"
+    more = " or more" if meanwhile.failures == MOST_EVENTS else ""
     await flash(
-        f"Before this sign-in{last} {meanwhile.failures} attempts have failed. "
+        f"Before this sign-in{last} {meanwhile.failures}{more} attempts have failed. "
         "If they were not yours, look through your account; your password has kept them out."
     )
