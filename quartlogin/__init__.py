@@ -28,6 +28,7 @@ from .errors import (
 from .flask_login import decode_cookie, encode_cookie
 from .flow import confirm_login, create_bearer_token, login_user, logout_user
 from .guards import fresh_login_required, login_exempt, login_required
+from .loading import loaded_user, reload_user
 from .manager import LoginManager, set_login_view
 from .records import Login, LoginRecords, NoRecords, hash_of_secret
 from .redirects import login_url, make_next_param, safe_next
@@ -92,6 +93,7 @@ __all__ = [
     "fresh_login_required",
     "hash_of_secret",
     "is_signed_in",
+    "loaded_user",
     "login_exempt",
     "login_fresh",
     "login_id",
@@ -103,6 +105,7 @@ __all__ = [
     "logout_user",
     "make_next_param",
     "prefers_json",
+    "reload_user",
     "safe_next",
     "session_protected",
     "set_login_view",

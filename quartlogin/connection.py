@@ -1,8 +1,12 @@
 """The request or the websocket that is being served, whichever it is, and the app that serves it."""
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
-from quart import Quart, current_app, has_request_context, has_websocket_context, request, websocket
+import quart.globals
+from quart import Quart, current_app, has_app_context, has_request_context, has_websocket_context, request, websocket
+
+_ANSWERED: Final = "_quartlogin_answered"
 
 _app: Any = current_app
 _request: Any = request
@@ -26,6 +30,36 @@ def running_app() -> Quart:
     return app
 
 
+def app_of_kept_request() -> Quart | None:
+    """Return the app of a request that outlived its app's context, as in a test that looks back on Quart 0.22."""
+    if has_app_context():
+        return None
+    app: Quart = quart.globals.request_ctx.app
+    return app
+
+
 def can_set_cookies() -> bool:
-    """Tell whether an answer will carry cookies: a request's does, a websocket's does not."""
-    return has_request_context()
+    """Tell whether an answer will carry cookies: a request's does until it is finished, a websocket's does not."""
+    return has_request_context() and _ANSWERED not in vars(_request._get_current_object())
+
+
+def close_cookies() -> None:
+    """Know from now on that the answer of this request is finished: its cookies are written."""
+    vars(_request._get_current_object())[_ANSWERED] = True
+
+
+async def in_own_app_context(ask: Callable[[], Awaitable[Any]]) -> Any:
+    """Call this where `g` is new and empty, and the request or websocket is the running one; for a task of its own.
+
+    What is in `g` then is torn down as an app's context is. The functions that tear down a websocket are not called.
+    """
+    app: Any = running_app()
+    if hasattr(quart.globals, "request_ctx"):  # Quart 0.22 has contexts for requests and websockets beside the app's
+        async with app.app_context():
+            return await ask()
+    context = quart.globals.app_ctx.copy()  # and 0.23 has one for both
+    await context.push()
+    try:
+        return await ask()
+    finally:
+        await app.do_teardown_appcontext(context)  # not `pop()`, which would say that the websocket is over

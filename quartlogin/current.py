@@ -4,12 +4,17 @@ Unlike Werkzeug's `LocalProxy`, which answers `False` to `==` and `in` when its 
 raises `UserNotLoadedError` whatever the operation, since each of them is a method that asks first.
 """
 
+import asyncio
 import copy
+import inspect
 import math
 import operator
 import os
+import sys
+from abc import ABCMeta
 from collections.abc import Callable, Generator
-from typing import Any, Generic, TypeGuard, TypeVar
+from types import FrameType
+from typing import Any, Final, Generic, TypeGuard, TypeVar
 
 from .loading import resolved_user, user_of_request
 from .user import AnonymousUserMixin, UserT, answers
@@ -29,6 +34,28 @@ def _reflected(operation: Callable[[Any, Any], Any]) -> Any:
     return _on_user(lambda user, left: operation(left, user))
 
 
+#: What `asyncio.gather`, `wait_for` and `ensure_future` call to find out whether they have something to await.
+_ASKED_BEFORE_AWAITING: Final = frozenset(
+    function.__code__ for function in (asyncio.isfuture, asyncio.iscoroutine, inspect.isawaitable)
+)
+
+
+def _is_about_to_be_awaited(asking: FrameType | None) -> bool:
+    """Tell whether the class is asked for only to find out whether the proxy can be awaited.
+
+    It can, whoever the user is; but these functions ask for its class, as `isinstance(current_user, User)` does, which
+    has to be refused before the user is loaded. Only the asking frame tells them apart.
+    """
+    if asking is not None and asking.f_code is ABCMeta.__instancecheck__.__code__:
+        asking = asking.f_back
+    return asking is not None and asking.f_code in _ASKED_BEFORE_AWAITING
+
+
+def _is_among_awaitables(asking: FrameType) -> bool:
+    """Tell whether `asyncio.gather` or `as_completed` asks for the hash, to find awaitables that it was given twice."""
+    return asking.f_globals is vars(asyncio.tasks)
+
+
 UserT_co = TypeVar("UserT_co", covariant=True)
 
 
@@ -46,7 +73,7 @@ class CurrentUser(Generic[UserT_co]):
 
     @property  # type: ignore[misc]  # read-only here: nobody sets the class of a proxy
     def __class__(self) -> Any:  # pyright: ignore  # isinstance(current_user, User) asks here
-        return type(resolved_user())
+        return CurrentUser if _is_about_to_be_awaited(sys._getframe(1)) else type(resolved_user())
 
     @property
     def __dict__(self) -> Any:  # type: ignore[override]  # vars(current_user)
@@ -69,7 +96,10 @@ class CurrentUser(Generic[UserT_co]):
     __fspath__ = _on_user(os.fspath)
     __format__ = _on_user(format)
     __bool__ = _on_user(bool)
-    __hash__ = _on_user(hash)
+
+    def __hash__(self) -> int:
+        return object.__hash__(self) if _is_among_awaitables(sys._getframe(1)) else hash(resolved_user())
+
     __call__ = _on_user(operator.call)
     __copy__ = _on_user(copy.copy)
     __deepcopy__ = _on_user(copy.deepcopy)

@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from . import remember as remember_cookie
@@ -66,6 +67,7 @@ async def login_user(
     session.begin(login.user_id, login.id, fresh=fresh)
     session.belong_to(login.secret)
     state.login_id, state.signs_in, state.fresh, state.left_by = login.id, True, fresh, None
+    state.reload_user = partial(current_manager().load_user, login.user_id)
     _plan_cookie(state, login, duration)
     state.set_user(user)
     await signals.send(signals.user_logged_in, user=user)
@@ -86,7 +88,7 @@ async def logout_user() -> bool:
     if state.uses_cookies or state.signs_in:
         await _leave_session(state)
         remember_cookie.delete_cookie(state)
-    state.login_id, state.fresh = None, None
+    state.login_id = state.fresh = state.reload_user = None
     state.set_user(current_manager().anonymous_user())
     await signals.send(signals.user_logged_out, user=user)
     return True
@@ -205,7 +207,7 @@ def _state_to_change() -> UserState:
     state = state_of_request()
     if state is None or not can_set_cookies():
         raise RequestNeededError(
-            "Signing in and out needs a request, whose answer carries the session cookie: "
-            "a websocket cannot set one. Do it in a view and let the page open the websocket afterwards."
+            "Signing in and out needs a request, whose answer carries the session cookie: a websocket cannot set one, "
+            "nor can a finished answer. Do it in a view, and let the page open the websocket afterwards."
         )
     return state

@@ -4,13 +4,13 @@ from functools import wraps
 from inspect import ismethod
 from typing import Any
 
-from quart import Quart, current_app, request
+from quart import Quart, Response, current_app, request
 from quart.typing import ResponseTypes
+from quart.wrappers.response import IterableBody
 
-from .caching import mark_private, vary_on
 from .clients import is_websocket
 from .config import EXEMPT_METHODS
-from .connection import current_connection, running_app
+from .connection import close_cookies, current_connection, running_app
 from .errors import ConfigurationError
 from .extension import current_manager
 from .guards import LET_THROUGH, is_exempt, turn_away_visitors
@@ -20,7 +20,7 @@ from .origins import is_foreign_websocket
 from .redirects import is_url, view_at
 from .remember import update_cookie
 from .session import mark_left_by
-from .state import state_of_request
+from .state import UserState, begin_request, state_of_request
 
 
 async def before_websocket() -> None:
@@ -33,9 +33,7 @@ async def before_websocket() -> None:
 
 async def before_view() -> None:
     """Remember which loop serves this request, for the threads that it may start, before all else that runs for it."""
-    state = state_of_request()
-    if state is not None:
-        state.is_preparing = True
+    begin_request()
 
 
 def wrap_dispatching(app: Quart) -> None:
@@ -79,15 +77,22 @@ async def after_view(response: ResponseTypes) -> ResponseTypes:
     """Set the remember cookie and tell caches what they may keep, as the last of all `after_request` functions."""
     state = state_of_request()
     if state is not None:
-        state.headers_sent = True
         if state.accessed:
             if state.left_by is not None:
                 mark_left_by(state.left_by)
             update_cookie(state, response)
-            mark_private(response)
-            if state.bearer is not None:
-                vary_on(response, "Authorization")
+            state.mark(response)
+        else:
+            _look_out(state, response)
+        close_cookies()
     return response
+
+
+def _look_out(state: UserState, response: ResponseTypes) -> None:
+    """Mark this answer later if somebody asks for the user then, and see to it that its body does not."""
+    state.unmarked_response = response
+    if isinstance(response, Response) and isinstance(response.response, IterableBody):
+        response.response.iter = state.watch(response.response.iter)
 
 
 def _is_guarded() -> bool:

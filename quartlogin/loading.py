@@ -1,14 +1,18 @@
 """How a request comes to know its user: at most once, whoever asks and however many tasks ask."""
 
 import asyncio
+from collections.abc import Coroutine
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, cast
+
+from quart import session
 
 from . import signals
+from .connection import app_of_kept_request, can_set_cookies
 from .errors import UserNotLoadedError
 from .extension import current_manager
 from .identity import find_user
-from .state import UserState, running_loop, state_of_request
+from .state import UserState, is_outside_its_request, loader_of, running_loop, state_of_request
 
 _IN_VIEWS: Final = (
     "current_user is not loaded yet in this request. Write `user = await current_user` before its attributes are used, "
@@ -19,19 +23,30 @@ _BEFORE_VIEWS: Final = (
     "current_user is not loaded yet: before_request functions run before guards do and before eager=True loads the "
     "user. Write `user = await current_user` before its attributes are used."
 )
+_IN_BACKGROUND: Final = (
+    "A request started this task, which runs outside of it and has no user: write `user = await current_user` in the "
+    "view and give the task the user, or `async with login_manager.as_user(user)` around what it does."
+)
+_KEPT_OUTPUT: Final = (
+    "A template that is imported, or included without context, is evaluated once and kept for everybody, and so is a "
+    "filter or a test of something constant: name current_user inside a macro there, or write `with context`."
+)
 
-#: The state whose loader is running in this task, or in a task or thread that the loader started.
-_inside_loader: ContextVar[UserState | None] = ContextVar("quartlogin_inside_loader", default=None)
+#: Whether the output of the template that is being evaluated will be kept for later requests.
+output_is_kept: Final[ContextVar[bool]] = ContextVar("quartlogin_output_is_kept", default=False)
+#: Whether a template is being rendered.
+is_rendering: Final[ContextVar[bool]] = ContextVar("quartlogin_is_rendering", default=False)
 
 
 async def user_of_request() -> Any:
     """Return the user of this request: the real object, never a proxy; `None` outside a request.
 
     Raises:
-        UserNotLoadedError: The loader itself asked, or the answer's headers are sent already.
+        UserNotLoadedError: The loader itself asked, or a streamed body whose headers let caches keep it, or a task that
+            has lost its request.
         Exception: Whatever the loader raised.
     """
-    state = state_of_request()
+    state = _state_of_asker()
     return None if state is None else await _user_of(state)
 
 
@@ -40,56 +55,156 @@ def resolved_user() -> Any:
 
     Raises:
         UserNotLoadedError: This is a coroutine, and nothing has loaded the user yet.
-        Exception: Whatever the loader raised, when this is a thread.
+        Exception: Whatever the loader raised.
     """
-    state = state_of_request()
+    state = _state_of_asker()
     if state is None:
         return None
     if state.is_resolved:
-        _look(state)
+        state.access()
         return state.user
+    if state.error is not None:
+        return _after_failure(state)
     if state.loop is None or running_loop() is not None:
         raise UserNotLoadedError(_BEFORE_VIEWS if state.is_preparing else _IN_VIEWS)
-    _look(state)
-    return asyncio.run_coroutine_threadsafe(_load(state), state.loop).result()
+    state.access()
+    return asyncio.run_coroutine_threadsafe(_load_or_tell(state), state.loop).result()
 
 
-async def user_for_template(state: UserState) -> Any:
-    """Return the user for a template of a request.
+def loaded_user() -> Any | None:
+    """Return the user if this request knows the user by now, else `None`: for log filters, error reports and metrics.
+
+    It never loads, never raises and never makes an answer private, so it is not for what pages show: an answer that
+    says who its visitor is needs `current_user`.
+    """
+    state = state_of_request()
+    if state is None or not state.is_resolved or output_is_kept.get():
+        return None
+    return state.user
+
+
+async def reload_user() -> Any:
+    """Load the user of this request anew: the loader is asked again, as after a change by another connection.
+
+    `current_user` and templates see what it gives; where that is nobody, the visitor is anonymous from now on. Somebody
+    who was anonymous before, or was set with `as_user`, stays so.
+
+    Returns:
+        The user: the real object, never a proxy; `None` outside a request.
+
+    Raises:
+        Exception: Whatever the loader raised; the user is then the one before.
+    """
+    state = _state_of_asker()
+    if state is None:
+        return None
+    if not state.is_resolved:
+        state.error, state.error_raised = None, False
+        return await _user_of(state)
+    state.access()
+    former = state.user
+    if state.reload_user is not None:
+        token = loader_of.set(state)
+        try:
+            user = await state.reload_user()
+        finally:
+            loader_of.reset(token)
+        if state.user is former:  # a login or logout that came meanwhile has the last word
+            _settle(state, user)
+    return state.user
+
+
+async def user_for_template() -> Any:
+    """Return the user for a template.
 
     After a loader that failed, this is the anonymous user, so that an error page can be drawn.
 
     Raises:
-        UserNotLoadedError: The answer's headers are sent already.
-        Exception: Whatever the loader raised, to the template that asked first.
+        UserNotLoadedError: Jinja keeps the output of this template, or this is a streamed body whose headers let caches
+            keep it.
+        Exception: Whatever the loader raised, to whoever asks first.
     """
-    if state.error is not None:
-        return current_manager().anonymous_user()
-    return await _user_of(state)
+    state = _state_of_asker()
+    if state is None:
+        return None
+    if state.is_resolved:
+        state.access()
+        return state.user
+    return _anonymous(state) if state.error_raised else await _user_of(state)
+
+
+async def load_ahead() -> None:
+    """Have the user loaded for a template's helper that may read it.
+
+    Only that it reads it marks the answer, and only then a loader's error is raised.
+    """
+    state = state_of_request()
+    if state is None or state.is_resolved or state.error is not None or loader_of.get() is state:
+        return
+    if output_is_kept.get() or state.headers_sent:
+        return  # the helper is refused the user there
+    try:
+        await _on_its_loop(state, _load(state))
+    except Exception as error:
+        if error is not state.error:
+            raise
+    if (session.modified or state.remember_cookie is not None) and can_set_cookies():
+        state.accessed = True  # a remember cookie brought a login back: this answer carries the visitor's cookies
+
+
+def _state_of_asker() -> UserState | None:
+    """Return what the running request knows, `None` outside of requests.
+
+    Raises:
+        UserNotLoadedError: Nobody may have the user here.
+    """
+    if output_is_kept.get():
+        raise UserNotLoadedError(_KEPT_OUTPUT)
+    state = state_of_request()
+    if state is None and is_outside_its_request():
+        raise UserNotLoadedError(_IN_BACKGROUND)
+    return state
 
 
 async def _user_of(state: UserState) -> Any:
-    _look(state)
+    state.access()
     if state.is_resolved:
         return state.user
+    if state.error is not None:
+        return _after_failure(state)
+    app = app_of_kept_request()
+    if app is None:
+        return await _on_its_loop(state, _load_or_tell(state))
+    async with app.app_context():
+        return await _load_or_tell(state)
+
+
+def _after_failure(state: UserState) -> Any:
+    """Raise the loader's error; an error page's template, once it was raised, sees the anonymous user."""
+    if state.error_raised and is_rendering.get():
+        return _anonymous(state)
+    state.error_raised = True
+    raise cast(Exception, state.error)
+
+
+def _anonymous(state: UserState) -> Any:
+    state.access()
+    return current_manager().anonymous_user()
+
+
+async def _on_its_loop(state: UserState, load: Coroutine[Any, Any, Any]) -> Any:
     if state.loop is not None and state.loop is not asyncio.get_running_loop():
         # A thread with a loop of its own, as `template.render()` in a `def` view makes one.
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_load(state), state.loop))
-    return await _load(state)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(load, state.loop))
+    return await load
 
 
-def _look(state: UserState) -> None:
-    """Have the answer marked as this visitor's own.
-
-    Raises:
-        UserNotLoadedError: Its headers are sent already, and let caches keep it.
-    """
-    if state.headers_sent and not (state.accessed and state.is_resolved):
-        raise UserNotLoadedError(
-            "current_user is asked for after the headers of this answer were sent, as in a streamed body; they "
-            "let caches keep it: write `await current_user` in the view before the stream starts."
-        )
-    state.accessed = True
+async def _load_or_tell(state: UserState) -> Any:
+    """Load the user for somebody who gets the loader's error, if there is one."""
+    try:
+        return await _load(state)
+    finally:
+        state.error_raised = state.error is not None
 
 
 async def _load(state: UserState) -> Any:
@@ -101,7 +216,7 @@ async def _load(state: UserState) -> Any:
     while not state.is_resolved:
         if state.error is not None:
             raise state.error
-        if _inside_loader.get() is state:
+        if loader_of.get() is state:
             raise UserNotLoadedError(
                 "The user_loader asked for current_user, which is what it is there to find out: "
                 "use the id that it was called with."
@@ -116,19 +231,27 @@ async def _load(state: UserState) -> Any:
 
 async def _run_loader(state: UserState) -> None:
     state.is_loading = True
-    token = _inside_loader.set(state)
+    token = loader_of.set(state)
     try:
         found = await find_user(state)
         if not state.is_resolved:  # a login or logout that came meanwhile has the last word
-            state.set_user(found)
+            state.resolve(found)
     except Exception as error:
         if not state.is_resolved:
             state.error = error
     finally:
-        _inside_loader.reset(token)
+        loader_of.reset(token)
         state.is_loading = False
         if state.loaded is not None:
             state.loaded.set()
             state.loaded = None
     if state.is_resolved:
         await signals.send(signals.user_accessed)
+
+
+def _settle(state: UserState, user: Any) -> None:
+    if user is not None:
+        state.set_user(user)
+        return
+    state.set_user(current_manager().anonymous_user())
+    state.login_id, state.fresh, state.reload_user = None, False, None

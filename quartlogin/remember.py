@@ -45,7 +45,7 @@ def login_remembered() -> bool:
     state = state_of_request()
     if state is None:
         return False
-    state.accessed = True
+    state.access()
     cookie = read_cookie(state) if state.uses_cookies else None
     if cookie is None:
         return False

@@ -5,19 +5,30 @@ it, and a copied context may get a new one.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Any, Final, cast
+from weakref import ref
+
+from quart.typing import ResponseTypes
 
 from . import session, tokens
+from .caching import mark_private, vary_on
 from .clients import is_browser
 from .connection import current_connection
+from .errors import UserNotLoadedError
 
 _ATTRIBUTE: Final = "_quartlogin_state"
 _UNKNOWN: Final[Any] = object()
 
+#: The state whose loader is running in this task, or in a task or thread that the loader started.
+loader_of: Final[ContextVar["UserState | None"]] = ContextVar("quartlogin_loader_of", default=None)
+#: The state whose answer's body is being streamed by this task.
+_body_of: ContextVar["UserState | None"] = ContextVar("quartlogin_body_of", default=None)
+#: The task that serves a request, known to the tasks that it has started, too.
+_serving_task: ContextVar["ref[asyncio.Task[Any]] | None"] = ContextVar("quartlogin_serving_task", default=None)
 #: Whom a job or a shell acts as, outside of any request.
 _acting_as: ContextVar["UserState | None"] = ContextVar("quartlogin_acting_as", default=None)
 
@@ -37,6 +48,7 @@ class UserState:
         "_user",
         "accessed",
         "error",
+        "error_raised",
         "fresh",
         "headers_sent",
         "is_loading",
@@ -47,6 +59,7 @@ class UserState:
         "reload_user",
         "remember_cookie",
         "signs_in",
+        "unmarked_response",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
@@ -54,9 +67,13 @@ class UserState:
         self.loop = loop
         #: The error that the loader raised, if it did.
         self.error: Exception | None = None
+        #: Whether anybody was told of it.
+        self.error_raised = False
         #: Whether anything asked who the user is, so that the answer depends on it.
         self.accessed = False
-        #: Whether the headers of the answer are decided, as while a body is streamed.
+        #: The finished answer, as long as it lets caches keep it.
+        self.unmarked_response: ResponseTypes | None = None
+        #: Whether its headers are on their way, as while a body is streamed.
         self.headers_sent = False
         #: Whether `before_request` functions are running, after which views may have the user loaded for them.
         self.is_preparing = False
@@ -109,9 +126,54 @@ class UserState:
 
     def set_user(self, user: Any) -> None:
         """Settle who the user is, as a login and a logout do; also while a load is running."""
-        self._user = user
-        self.error = None
+        self.resolve(user)
         self.accessed = True
+
+    def resolve(self, user: Any) -> None:
+        """Keep the user that a loader has found."""
+        self._user = user
+        self.error, self.error_raised = None, False
+
+    def access(self) -> None:
+        """Have the answer marked as this visitor's own: it depends on who that is.
+
+        Raises:
+            UserNotLoadedError: This is the body of an answer whose headers let caches keep it.
+        """
+        if loader_of.get() is self:
+            return  # whoever has the user loaded says whether the answer depends on that
+        if self.unmarked_response is not None:
+            self._mark_late(self.unmarked_response)
+        self.accessed = True
+
+    def _mark_late(self, response: ResponseTypes) -> None:
+        """Mark an answer that is finished already, as for a receiver of `request_finished`."""
+        if _body_of.get() is self:
+            raise UserNotLoadedError(
+                "current_user is asked for in a streamed body, after headers that let caches keep this answer: write "
+                "`await current_user` in the view before the stream starts."
+            )
+        if not self.headers_sent:
+            self.unmarked_response = None
+            self.mark(response)
+
+    def mark(self, response: ResponseTypes) -> None:
+        """Tell caches that this answer is for one visitor only."""
+        mark_private(response)
+        if self.bearer is not None:
+            vary_on(response, "Authorization")
+
+    async def watch(self, body: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+        """Give the parts of a streamed body, and know meanwhile that it is one."""
+        self.headers_sent = True
+        _body_of.set(self)
+        try:
+            async for part in body:
+                yield part
+        finally:
+            _body_of.set(None)
+            if isinstance(body, AsyncGenerator):
+                await body.aclose()
 
     @property
     def login_id(self) -> str | None:
@@ -166,6 +228,20 @@ def acting_as(user: Any) -> Iterator[None]:
         _acting_as.reset(token)
 
 
+def begin_request() -> None:
+    """Know which task serves this request, and on which loop: it may start tasks and threads that ask for the user."""
+    state = state_of_request()
+    if state is not None:
+        state.is_preparing = True
+        _serving_task.set(ref(cast("asyncio.Task[Any]", asyncio.current_task())))
+
+
+def is_outside_its_request() -> bool:
+    """Tell whether a request started this task, where there is no request now, as Quart 0.23's background tasks."""
+    serving = _serving_task.get()
+    return serving is not None and running_loop() is not None and serving() is not asyncio.current_task()
+
+
 def login_id() -> str | None:
     """Return the id of the login that this request belongs to, `None` for an anonymous visitor.
 
@@ -175,7 +251,7 @@ def login_id() -> str | None:
     state = state_of_request()
     if state is None:
         return None
-    state.accessed = True
+    state.access()
     return state.login_id
 
 
@@ -189,7 +265,7 @@ def login_secret_hash() -> str | None:
     state = state_of_request()
     if state is None:
         return None
-    state.accessed = True
+    state.access()
     return session.secret_hash() if state.is_sessions_login else None
 
 
@@ -198,7 +274,7 @@ def login_fresh() -> bool:
     state = state_of_request()
     if state is None:
         return False
-    state.accessed = True
+    state.access()
     if state.fresh is not None:
         return state.fresh
     return state.uses_cookies and session.is_fresh()

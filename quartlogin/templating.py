@@ -7,7 +7,6 @@ real user object.
 
 import warnings
 from collections.abc import Mapping
-from contextvars import ContextVar
 from typing import Any, Final, cast
 
 from jinja2 import BytecodeCache, Environment, Template, nodes
@@ -17,15 +16,10 @@ from jinja2.environment import TemplateModule
 from quart import Quart
 
 from .current import CurrentUser, current_user
-from .errors import UserNotLoadedError
-from .loading import user_for_template
-from .state import state_of_request
+from .loading import is_rendering, output_is_kept, user_for_template
 
 NAME: Final = "current_user"
 _RESOLVER: Final = "quartlogin_resolve"  # the name of `resolve` on the environment, for compiled templates
-
-#: Whether the output of the template that is being evaluated will be kept for later requests.
-_output_is_kept: ContextVar[bool] = ContextVar("quartlogin_output_is_kept", default=False)
 
 
 def install(app: Quart) -> None:
@@ -58,17 +52,7 @@ async def resolve(value: Any) -> Any:
     Raises:
         UserNotLoadedError: Jinja is evaluating a template whose output it keeps for every later request.
     """
-    if type(value) is not CurrentUser:
-        return value
-    if _output_is_kept.get():
-        raise UserNotLoadedError(
-            "A template that is imported, or included without context, is evaluated once and kept for everybody: "
-            "name current_user inside a macro there, or write `with context`."
-        )
-    state = state_of_request()
-    if state is not None and state.is_resolved and state.accessed:
-        return state.user  # as for all names but the first
-    return None if state is None else await user_for_template(state)
+    return await user_for_template() if type(value) is CurrentUser else value
 
 
 def _equip(environment: Environment) -> None:
@@ -97,7 +81,14 @@ class _LoginCodeGenerator(CodeGenerator):
 
 
 class _LoginTemplate(Template):
-    """Knows when Jinja evaluates a template without context, whose output it keeps."""
+    """Knows when a template is rendered, and when it is evaluated without context, whose output Jinja keeps."""
+
+    async def render_async(self, *args: Any, **kwargs: Any) -> str:
+        token = is_rendering.set(True)
+        try:
+            return await super().render_async(*args, **kwargs)
+        finally:
+            is_rendering.reset(token)
 
     async def make_module_async(
         self,
@@ -105,11 +96,11 @@ class _LoginTemplate(Template):
         shared: bool = False,
         locals: Mapping[str, Any] | None = None,  # noqa: A002 -- Jinja's name
     ) -> TemplateModule:
-        token = _output_is_kept.set(_output_is_kept.get() or vars is None)
+        token = output_is_kept.set(output_is_kept.get() or vars is None)
         try:
             return await super().make_module_async(vars, shared, locals)
         finally:
-            _output_is_kept.reset(token)
+            output_is_kept.reset(token)
 
 
 class _SaltedBytecodeCache(BytecodeCache):

@@ -8,7 +8,7 @@ from datetime import timedelta
 from logging import getLogger
 from typing import Any, Final, cast
 
-from .connection import current_connection
+from .connection import current_connection, in_own_app_context
 from .state import state_of_request
 from .user import answers
 
@@ -205,7 +205,7 @@ class _OpenSocket:
         if self._state is None or self._state.reload_user is None:
             return True
         try:
-            user = await self._state.reload_user()
+            user = await _look_up(self._state.reload_user)
         except Exception:  # the database is down, say: nobody is signed out by that
             _log.warning("The user of an open websocket could not be looked up again.", exc_info=True)
             return True
@@ -222,3 +222,11 @@ class _OpenSocket:
         among.let_go(self)
         for helper in self._helpers:
             helper.cancel()
+
+
+async def _look_up(user: Callable[[], Awaitable[Any]]) -> Any:
+    """Look a user up again where nothing of the handler's answers from memory, as a database session in `g` would."""
+    try:
+        return await asyncio.create_task(in_own_app_context(user))
+    except AttributeError:  # the loader uses what a `before_websocket` function has put into the handler's `g`
+        return await user()

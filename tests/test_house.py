@@ -17,12 +17,15 @@ PACKAGE = Path(quartlogin.__file__).parent
 
 #: Each module of the extension may import those in the lines above its own.
 LAYERS = [
-    ["errors", "callbacks", "connection", "login_views", "records", "session_cookies", "unread_session"],
+    [
+        *("errors", "caching", "callbacks", "connection", "login_views", "records", "session_cookies"),
+        "unread_session",
+    ],
     ["config", "clients", "extension", "signals", "signing", "user"],
     ["session", "unpacking"],
     ["flask_login", "tokens"],
     ["state"],
-    ["redirects", "origins", "caching", "remember"],
+    ["redirects", "origins", "remember"],
     ["identity", "session_interface", "refusals", "websockets"],
     ["loading"],
     ["current", "guards"],

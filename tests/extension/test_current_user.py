@@ -1,12 +1,13 @@
 """`current_user`: the proxy that stands for the user, and refuses to be read too early."""
 
+import asyncio
 import copy
 import inspect
 import json
 import math
 import operator
 import pickle
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sized
 from functools import singledispatch
 from typing import Any
 
@@ -599,3 +600,70 @@ async def test_two_requests_do_not_share_what_is_loaded(visit: Visit) -> None:
 
 def test_the_proxy_holds_nothing_of_its_own() -> None:
     assert CurrentUser.__slots__ == ()
+
+
+# --- asyncio's own functions ----------------------------------------------------------------------------------
+
+
+async def _ask() -> Any:
+    return await current_user
+
+
+@pytest.mark.parametrize("loaded", [False, True], ids=["not loaded", "loaded"])
+@pytest.mark.parametrize(
+    "wait",
+    [
+        pytest.param(lambda: asyncio.gather(current_user, asyncio.sleep(0, "slept")), id="gather"),
+        pytest.param(lambda: asyncio.gather(current_user, current_user, _ask()), id="gather twice"),
+        pytest.param(lambda: asyncio.wait_for(current_user, 5), id="wait_for"),
+        pytest.param(lambda: asyncio.ensure_future(current_user), id="ensure_future"),
+        pytest.param(lambda: asyncio.shield(current_user), id="shield"),
+        pytest.param(lambda: next(iter(asyncio.as_completed([current_user]))), id="as_completed"),
+    ],
+)
+async def test_asyncio_awaits_the_proxy(visit: Visit, loads: list[str], wait: Callable[[], Any], loaded: bool) -> None:
+    async with visit("1"):
+        if loaded:
+            await current_user
+        result = await wait()
+
+    assert (result[0] if isinstance(result, list) else result) is ADA
+    assert loads == ["1"]
+
+
+@pytest.mark.parametrize("everybody", [[1, 2], {"a": 1}], ids=["a list", "a dictionary"])
+async def test_asyncio_awaits_a_user_without_a_hash(
+    visit: Visit, everybody_is: Callable[[Any], None], everybody: object
+) -> None:
+    everybody_is(everybody)
+
+    async with visit("1"):
+        await current_user
+        (user,) = await asyncio.gather(current_user)
+
+    assert user is everybody
+
+
+async def test_the_proxy_is_awaitable_before_the_user_is_loaded(visit: Visit, loads: list[str]) -> None:
+    async with visit("1"):
+        assert inspect.isawaitable(current_user)
+        assert not asyncio.iscoroutine(current_user)
+        assert not asyncio.isfuture(current_user)
+    assert loads == []
+
+
+async def test_asking_for_any_other_class_too_early_raises(visit: Visit) -> None:
+    async with visit("1"):
+        for kind in (User, UserProtocol, object, Awaitable, Sized):
+            with pytest.raises(UserNotLoadedError):
+                current_user.__class__  # noqa: B018
+            if kind is not object:
+                with pytest.raises(UserNotLoadedError):
+                    isinstance(current_user, kind)
+
+
+async def test_a_task_cannot_be_made_of_the_proxy_and_says_what_to_write(visit: Visit) -> None:
+    """Python makes tasks of coroutines alone: `asyncio.ensure_future(current_user)` works."""
+    async with visit("1"):
+        with pytest.raises(UserNotLoadedError, match="await current_user"):
+            await asyncio.create_task(current_user)  # type: ignore[arg-type]

@@ -7,12 +7,16 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from people import ADA, BY_ID, GRACE, SignIn, User
-from quart import Blueprint, Quart, has_websocket_context, websocket
+from quart import Blueprint, Quart, g, has_websocket_context, session, websocket
 from quart.testing import QuartClient
+from sqlalchemy import delete, insert
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from quartlogin import (
     Login,
@@ -20,6 +24,7 @@ from quartlogin import (
     LoginRefused,
     NoRecords,
     RequestNeededError,
+    UserMixin,
     UserNotLoadedError,
     confirm_login,
     create_bearer_token,
@@ -1401,3 +1406,118 @@ async def test_a_guarded_step_for_each_message_leaves_nothing_behind(
 
     assert tasks[10:] == [tasks[10]] * 40
     assert callbacks[10:] == [callbacks[10]] * 40
+
+
+# --- a recheck in a context of its own ------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def table(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
+    """A table of users in a database, with Ada in it."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/people.sqlite3")
+    async with engine.begin() as connection:
+        await connection.run_sync(Model.metadata.create_all)
+        await connection.execute(insert(Row).values(id="1", name="Ada"))
+    yield engine
+    await engine.dispose()
+
+
+class Model(DeclarativeBase):
+    pass
+
+
+class Row(UserMixin, Model):
+    """A user in a table."""
+
+    __tablename__ = "users"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+
+
+@pytest.fixture
+def opened_sessions(app: Quart, table: AsyncEngine, login_manager: LoginManager[Any]) -> list[str]:
+    """A loader that asks the database session in `g`, as apps with SQLAlchemy have it, and what became of those."""
+    login_manager.websocket_recheck = AT_ONCE
+    log: list[str] = []
+
+    def database() -> AsyncSession:
+        if "database" not in g:
+            g.database = AsyncSession(table)
+            log.append("opened")
+        opened: AsyncSession = g.database
+        return opened
+
+    @app.teardown_appcontext
+    async def close(error: BaseException | None) -> None:
+        opened = g.pop("database", None)
+        if opened is not None:
+            await opened.close()
+            log.append("closed")
+
+    @login_manager.user_loader
+    async def load(user_id: str) -> Row | None:
+        assert (websocket.path, session["_user_id"]) == ("/live", user_id)  # these are there, too
+        return await database().get(Row, user_id)
+
+    return log
+
+
+async def test_a_recheck_is_not_answered_from_an_identity_map(
+    app: Quart, open_socket: Open, browser: QuartClient, table: AsyncEngine, opened_sessions: list[str]
+) -> None:
+    """SQLAlchemy's `session.get` gives what its session has loaded before; the user is deleted by somebody else."""
+    ended: list[str] = []
+
+    @app.teardown_websocket
+    async def note(error: BaseException | None) -> None:
+        ended.append("ended")
+
+    async with open_socket(app, browser) as socket:
+        await socket.hears()
+        async with asyncio.timeout(LONG_ENOUGH):
+            while opened_sessions.count("closed") < 2:
+                await asyncio.sleep(0)
+        ended_while_open = list(ended)
+        async with table.begin() as connection:
+            await connection.execute(delete(Row))
+        code = await socket.code()
+
+    assert code == 1008
+    assert ended_while_open == []
+
+
+async def test_every_session_that_a_recheck_opens_is_closed(
+    app: Quart, open_socket: Open, browser: QuartClient, table: AsyncEngine, opened_sessions: list[str]
+) -> None:
+    async with open_socket(app, browser) as socket:
+        await socket.hears()
+        async with asyncio.timeout(LONG_ENOUGH):
+            while opened_sessions.count("closed") < 3:
+                await asyncio.sleep(0)
+
+    assert opened_sessions.count("opened") - opened_sessions.count("closed") <= 1
+
+
+async def test_a_recheck_whose_loader_uses_what_before_websocket_has_set_up_works(
+    app: Quart, open_socket: Open, browser: QuartClient, login_manager: LoginManager[User]
+) -> None:
+    """As quart-db does, which gives each websocket a connection in `g`."""
+    login_manager.websocket_recheck = AT_ONCE
+    people = dict(BY_ID)
+
+    @app.before_websocket
+    async def connect() -> None:
+        g.people = people
+
+    @login_manager.user_loader
+    async def load(user_id: str) -> User | None:
+        user: User | None = g.people.get(user_id)
+        return user
+
+    async with open_socket(app, browser) as socket:
+        await socket.hears()
+        people.clear()
+        code = await socket.code()
+
+    assert code == 1008
