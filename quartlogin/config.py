@@ -1,11 +1,15 @@
 """Every setting of the extension once: Flask-Login's constants, and the keys of `app.config` with their defaults."""
 
-from collections.abc import Mapping
+import re
+import warnings
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Final
 
 from quart import Quart
+from quart.sessions import SecureCookieSessionInterface
 
 from .connection import running_app
 from .errors import ConfigurationError
@@ -50,9 +54,22 @@ DEFAULTS: Final[Mapping[str, Any]] = {
 }
 
 
+#: The longest time that a login may last: more than any date can be reckoned with.
+LONGEST_DURATION: Final = timedelta(days=36525)  # 100 years
+_COOKIE_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~\w-]+", re.ASCII)  # a token (RFC 9110, 5.6.2)
+_COOKIE_PATH: Final = re.compile(r"/[^;\x00-\x20\x7f-\U0010ffff]*")
+_COOKIE_DOMAIN: Final = re.compile(r"[\w.:-]+", re.ASCII)
+
+
 def option(name: str) -> Any:
-    """Return what the running app has configured under this key, or its default."""
-    return running_app().config.get(name, DEFAULTS[name])
+    """Return what the running app has configured under this key, or its default.
+
+    Raises:
+        ConfigurationError: It is a value that cannot be.
+    """
+    value = running_app().config.get(name, DEFAULTS[name])
+    _check_value(name, value)
+    return value
 
 
 def former_keys(app: Quart) -> list[Any]:
@@ -76,10 +93,16 @@ def session_lifetime(app: Quart) -> int:
 def session_protection(otherwise: str | None) -> str | None:
     """Return the mode of session protection: what the app has configured, or else `LoginManager.session_protection`.
 
+    `True` is for quart-session, which has a setting of the same name: where sessions are not kept in Quart's cookie, it
+    leaves ours as it is.
+
     Raises:
         ConfigurationError: It is none that there is.
     """
-    mode = running_app().config.get("SESSION_PROTECTION", otherwise)
+    app = running_app()
+    mode = app.config.get("SESSION_PROTECTION", otherwise)
+    if mode is True and not isinstance(app.session_interface, SecureCookieSessionInterface):
+        mode = otherwise
     if not mode:
         return None
     if mode not in ("basic", "strong"):  # a tuple: what is configured may not be hashable
@@ -94,20 +117,69 @@ def remember_duration() -> timedelta:
         ConfigurationError: `REMEMBER_COOKIE_DURATION` is neither a timedelta nor whole seconds.
     """
     duration = option("REMEMBER_COOKIE_DURATION")
-    if isinstance(duration, int) and not isinstance(duration, bool):
-        return timedelta(seconds=duration)
-    if isinstance(duration, timedelta):
-        return duration
-    raise ConfigurationError(f"REMEMBER_COOKIE_DURATION has to be a timedelta or seconds, not {duration!r}.")
+    return duration if isinstance(duration, timedelta) else timedelta(seconds=duration)
 
 
-def check_names(app: Quart) -> None:
-    """Refuse a key that looks like one of ours and is not.
+def check(app: Quart) -> None:
+    """Refuse a key that looks like one of ours and is not, and a value that cannot be.
 
     Raises:
-        ConfigurationError: There is such a key.
+        ConfigurationError: There is such a key, or such a value.
     """
-    for name in app.config:
+    for name, value in app.config.items():
         if name.startswith("REMEMBER_") and name not in DEFAULTS:
             close = get_close_matches(name, DEFAULTS, n=1)
             raise ConfigurationError(f"There is no setting {name}: did you mean {(close or list(DEFAULTS))[0]}?")
+        _check_value(name, value)
+    _warn_of_quart_auths_settings(app)
+
+
+def _check_value(name: str, value: Any) -> None:
+    if name in _CHECKS:
+        is_possible, wanted = _CHECKS[name]
+        if not is_possible(value):
+            raise ConfigurationError(f"{name} has to be {wanted}, not {value!r}.")
+
+
+def _is_duration(value: Any) -> bool:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return 0 < value <= LONGEST_DURATION.total_seconds()
+    # Cookies count whole seconds.
+    return isinstance(value, timedelta) and timedelta(seconds=1) <= value <= LONGEST_DURATION
+
+
+def _is_text_of(form: re.Pattern[str], value: Any) -> bool:
+    return isinstance(value, str) and form.fullmatch(value) is not None
+
+
+#: The settings with values that cannot be: what tells, and what the value has to be.
+_CHECKS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
+    "REMEMBER_COOKIE_DURATION": (
+        _is_duration,
+        f"a timedelta or seconds, a whole number, from one second to {LONGEST_DURATION.days} days",
+    ),
+    "REMEMBER_COOKIE_NAME": (partial(_is_text_of, _COOKIE_NAME), "a cookie's name, such as 'remember_token'"),
+    "REMEMBER_COOKIE_PATH": (partial(_is_text_of, _COOKIE_PATH), "a path, such as '/'"),
+    "REMEMBER_COOKIE_DOMAIN": (
+        lambda value: not value or _is_text_of(_COOKIE_DOMAIN, value),
+        "a host name, such as 'example.org', or None",
+    ),
+    "REMEMBER_COOKIE_SAMESITE": (
+        lambda value: value is None or (isinstance(value, str) and value.title() in {"Lax", "Strict", "None"}),
+        "'Lax', 'Strict', 'None', or None for no attribute",
+    ),
+}
+
+
+def _warn_of_quart_auths_settings(app: Quart) -> None:
+    """Warn of settings that nothing reads any more: what they made safe may be so no longer."""
+    if "QUART_AUTH" in app.extensions:
+        return
+    orphans = [name for name in app.config if name.startswith("QUART_AUTH_") and "_BASIC_" not in name]
+    if orphans:
+        warnings.warn(
+            f"{', '.join(sorted(orphans))}: these are quart-auth's settings, which quartlogin does not read. Its "
+            "cookies follow SESSION_COOKIE_SECURE, SESSION_COOKIE_SAMESITE and REMEMBER_COOKIE_*; set those, and "
+            "remove these (or set QuartAuth up before LoginManager, if the app needs both).",
+            stacklevel=5,
+        )

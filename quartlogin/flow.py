@@ -4,11 +4,11 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from . import remember as remember_cookie
 from . import session, signals, tokens
-from .config import remember_duration
+from .config import LONGEST_DURATION, remember_duration
 from .connection import can_set_cookies
 from .current import unwrap
 from .errors import LoginRefused, RequestNeededError
@@ -19,8 +19,6 @@ from .loading import user_of_request
 from .records import Login
 from .state import UserState, state_of_request
 from .user import answers, id_of
-
-_LONGEST_DURATION: Final = timedelta(days=36525)  # 100 years: more than any date can be reckoned with
 
 
 async def login_user(
@@ -159,8 +157,8 @@ def _check_duration(duration: timedelta | None) -> None:
         return
     if not isinstance(duration, timedelta):
         raise TypeError(f"duration has to be a datetime.timedelta, not {duration!r}.")
-    if duration > _LONGEST_DURATION:
-        raise ValueError(f"duration has to be at most {_LONGEST_DURATION.days} days, not {duration.days}.")
+    if duration > LONGEST_DURATION:
+        raise ValueError(f"duration has to be at most {LONGEST_DURATION.days} days, not {duration.days}.")
 
 
 def _end_of(duration: timedelta | None) -> int:

@@ -102,9 +102,9 @@ class LoginManager(Generic[UserT]):
         """Set up sign-in on this app.
 
         Raises:
-            ConfigurationError: The app has a `LoginManager` already, or a setting that does not exist.
+            ConfigurationError: The app has a `LoginManager` already, or a setting that does not exist or cannot be.
         """
-        config.check_names(app)
+        config.check(app)
         extension.install(app, self)
         app.before_request_funcs.setdefault(None, []).insert(0, gate.before_view)
         app.before_websocket_funcs.setdefault(None, []).insert(0, gate.before_websocket)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from inspect import isawaitable
 from secrets import token_urlsafe
 from typing import Any, Final
+from weakref import WeakSet
 
 from quart import session
 from quart.sessions import SessionMixin
@@ -49,6 +50,9 @@ KEPT_AT_LOGIN: Final = frozenset({"_flashes", "_permanent", NEXT})
 _NOBODYS: Final = KEPT_AT_LOGIN | {"_addr"}
 
 _MARK_PURPOSE: Final = b"quartlogin session left by:"
+#: The session interfaces that cannot give a session a new id, once the log has said so.
+_warned_of: Final[WeakSet[Any]] = WeakSet()
+
 _proxy: Any = session
 _ID_BYTES = 24  # 192 bits; ASVS 5.0 7.2.3 asks for at least 128
 
@@ -81,10 +85,25 @@ async def prepare(signs_in: str, fingerprint: str, *, left_by: str | None = None
 
 async def regenerate() -> None:
     """Have an interface that keeps sessions on the server give this one a new id: the old one opens nothing then."""
-    ask = getattr(running_app().session_interface, "regenerate", None)
-    answer = None if ask is None else ask(_contents())
+    interface = running_app().session_interface
+    ask = getattr(interface, "regenerate", None)
+    if ask is None:
+        _warn_of_fixation(interface)
+        return
+    answer = ask(_contents())
     if isawaitable(answer):
         await answer
+
+
+def _warn_of_fixation(interface: Any) -> None:
+    """Say once that sessions that are kept under an id keep it when somebody signs in."""
+    if hasattr(_contents(), "sid") and interface not in _warned_of:
+        _warned_of.add(interface)
+        running_app().logger.warning(
+            "%s keeps sessions on the server and has no regenerate(session): a session has the same id before and "
+            "after a login, so whoever planted the id is signed in, too (session fixation). Give it one.",
+            type(interface).__name__,
+        )
 
 
 def begin(user_id: str, login_id: str, *, fresh: bool) -> None:
