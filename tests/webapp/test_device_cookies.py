@@ -129,6 +129,22 @@ async def test_a_success_ends_the_failures_of_all_device_cookies(app: Quart, ali
     assert run_sql(database, f"SELECT number FROM attempts WHERE name = 'holders:{alice}'") == []
 
 
+@pytest.mark.requirement("6.3.8")
+async def test_a_sign_in_with_a_device_cookie_changes_nothing_that_a_stranger_is_told(
+    app: Quart, alice: str, now: list[float]
+) -> None:
+    """Enumeration: a counter that vanishes tells that its account has an owner; see docs/security/attacks.md, 14."""
+    cookie, waits = await device_cookie(app), {}
+    for name in ("Alice", "Nobody"):
+        for number in range(6):
+            page = await guess(app, name, address=f"192.0.2.{number}")
+        assert (await with_device(app, cookie).sign_in("Alice")).status == 302
+        now[0] += 1
+        waits[name] = [page.headers["Retry-After"], (await guess(app, name)).headers["Retry-After"]]
+
+    assert waits["Alice"] == waits["Nobody"]
+
+
 @pytest.mark.requirement("N13", "6.3.1")
 async def test_wrong_passwords_typed_in_many_logins_add_up_on_the_account_and_a_sign_in_ends_them(
     app: Quart, alice: str, new_visitor: Callable[[], Visitor]

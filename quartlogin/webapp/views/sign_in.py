@@ -3,7 +3,7 @@
 from quart import Blueprint, abort, flash, redirect, render_template, request, url_for
 from quart.typing import ResponseReturnValue
 
-from quartlogin import confirm_login, current_user, login_required, login_user, logout_user
+from quartlogin import confirm_login, current_user, login_required, login_user, logout_user, uses_cookies
 
 from ..accounts import BreachedPassword
 from ..forced_change import must_change
@@ -89,7 +89,9 @@ async def register() -> ResponseReturnValue:
 @blueprint.route("/reauthenticate", methods=["GET", "POST"])
 @login_required
 async def reauthenticate() -> ResponseReturnValue:
-    """Ask for the password again, before what matters most."""
+    """Ask for the password again, before what matters most; a token cannot become fresh, so it need not guess."""
+    if not uses_cookies():
+        return await services().login_manager.needs_refresh()
     form = await ReauthenticationForm.read(next=request.args.get("next"))
     if form.is_complete():
         user = await current_user

@@ -1,0 +1,66 @@
+"""Password oracle: no page looks at a password that comes with a bearer token; the answer is a step-up (RFC 9470)."""
+
+from collections.abc import Callable
+
+import pytest
+
+from browsing import make_token
+from databases import run_sql
+from visitors import PASSWORD, WRONG, Visitor
+
+FIELDS = {"password": PASSWORD, "current_password": PASSWORD, "new_password": "another staple, another horse"}
+STEP_UP = 'Bearer error="insufficient_user_authentication"'
+
+
+@pytest.fixture
+async def token(visitor: Visitor) -> str:
+    await visitor.register("Alice")
+    return await make_token(visitor)
+
+
+PATHS = ["/reauthenticate", "/account/password", "/account/delete"]
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json", "*/*"])
+@pytest.mark.requirement("6.3.1", "7.5.1")
+async def test_no_page_checks_a_password_for_a_bearer_token(
+    visitor: Visitor, new_visitor: Callable[[], Visitor], token: str, database: str, accept: str
+) -> None:
+    headers, pages = {"Authorization": f"Bearer {token}", "Accept": accept}, []
+    for who, shown in (
+        (visitor, "/account"),
+        (new_visitor(), "/login"),
+    ):  # with a session beside the token, and without
+        form = {"csrf_token": (await who.get(shown)).token, **FIELDS}
+        for path in PATHS:
+            pages += [await who.get(path, headers=headers), await who.post(path, form, headers=headers)]
+
+    assert [page.status for page in pages] == [401] * 12
+    assert {page.headers["WWW-Authenticate"] for page in pages} == {STEP_UP}
+    assert run_sql(database, "SELECT name FROM attempts WHERE name LIKE 'login:%' OR name LIKE 'holders:%'") == []
+    assert run_sql(database, "SELECT count(*) FROM users") == [(1,)]
+
+
+async def test_guesses_at_the_login_page_with_a_bearer_token_are_a_strangers(
+    new_visitor: Callable[[], Visitor], token: str
+) -> None:
+    stranger = new_visitor()
+    form_token = (await stranger.get("/login")).token
+    fields = {"csrf_token": form_token, "username": "Alice", "password": WRONG}
+
+    answers = [
+        (await stranger.post("/login", fields, headers={"Authorization": f"Bearer {token}"})).status for _ in range(7)
+    ]
+
+    assert answers == [400] * 5 + [429] * 2
+
+
+async def test_a_token_of_others_beside_the_session_is_no_reason_to_refuse_the_password(
+    visitor: Visitor, token: str
+) -> None:
+    page = await visitor.get("/reauthenticate")
+    headers = {"Authorization": "Bearer of-a-gateway", "Accept": "text/html"}
+
+    answer = await visitor.post("/reauthenticate", {"csrf_token": page.token, "password": PASSWORD}, headers=headers)
+
+    assert answer.status == 302
