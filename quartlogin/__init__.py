@@ -1,5 +1,6 @@
 """Sign-in for Quart: Flask-Login's flow and names, async from end to end."""
 
+from .batching import BatchLoader
 from .clients import prefers_json
 from .config import (
     COOKIE_DURATION,
@@ -69,6 +70,7 @@ __all__ = [
     "SESSION_KEYS",
     "USE_SESSION_FOR_NEXT",
     "AnonymousUserMixin",
+    "BatchLoader",
     "ConfigurationError",
     "Login",
     "LoginManager",

@@ -12,7 +12,7 @@ from .connection import app_of_kept_request, can_set_cookies
 from .errors import UserNotLoadedError
 from .extension import current_manager
 from .identity import find_user
-from .state import UserState, is_outside_its_request, loader_of, running_loop, state_of_request
+from .state import UserState, is_outside_its_request, loader_of, running_loop, state_of_asker, state_of_request
 
 _IN_VIEWS: Final = (
     "current_user is not loaded yet in this request. Write `user = await current_user` before its attributes are used, "
@@ -160,7 +160,7 @@ def _state_of_asker() -> UserState | None:
     """
     if output_is_kept.get():
         raise UserNotLoadedError(_KEPT_OUTPUT)
-    state = state_of_request()
+    state = state_of_asker()
     if state is None and is_outside_its_request():
         raise UserNotLoadedError(_IN_BACKGROUND)
     return state

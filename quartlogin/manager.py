@@ -9,6 +9,7 @@ from quart import Blueprint, Quart
 from quart.typing import ResponseReturnValue
 
 from . import config, extension, gate, signals, templating
+from .batching import as_single_loader
 from .callbacks import as_loader
 from .clients import login_required_error
 from .connection import current_connection, running_app
@@ -94,6 +95,7 @@ class LoginManager(Generic[UserT]):
         #: `await login_manager.current_user` is `current_user` with your user class's type.
         self.current_user: CurrentUser[UserT | AnonymousUserMixin] = CurrentUser()
         self._user_callback: Callable[..., Any] | None = None
+        self._users_callback: Callable[..., Any] | None = None
         self._request_callback: Callable[..., Any] | None = None
         if app is not None:
             self.init_app(app, add_context_processor)
@@ -141,15 +143,39 @@ class LoginManager(Generic[UserT]):
         Args:
             callback: Called with the id, a `str` that came from a cookie with a valid signature but may name
                 nobody; returns the user object or `None`. `async def` or `def`.
+
+        Raises:
+            ConfigurationError: A `users_loader` is registered.
         """
+        self._refuse_second_loader(self._users_callback)
         self._user_callback = callback
         self._load_user = as_loader(callback)
         return callback
 
+    def users_loader(self, callback: CallbackT) -> CallbackT:
+        """Register the function that finds many users by their ids: it is called once for all requests that wait.
+
+        Args:
+            callback: Called with a list of different ids, as `user_loader` is with one; returns a mapping from each id
+                to its user, without those that name nobody. `async def` or `def`. It runs outside of any request.
+
+        Raises:
+            ConfigurationError: A `user_loader` is registered.
+        """
+        self._refuse_second_loader(self._user_callback)
+        self._users_callback = callback
+        self._load_user = as_single_loader(callback)
+        return callback
+
+    @staticmethod
+    def _refuse_second_loader(other: Callable[..., Any] | None) -> None:
+        if other is not None:
+            raise ConfigurationError("Register a user_loader or a users_loader, not both.")
+
     @property
     def user_callback(self) -> Callable[..., Any] | None:
-        """The function that `user_loader` has registered."""
-        return self._user_callback
+        """The function that `user_loader`, or `users_loader`, has registered."""
+        return self._user_callback or self._users_callback
 
     def request_loader(self, callback: CallbackT) -> CallbackT:
         """Register the function that finds a user by anything else in a request.
@@ -171,17 +197,17 @@ class LoginManager(Generic[UserT]):
         """Refuse to work without a loader.
 
         Raises:
-            ConfigurationError: Neither a `user_loader` nor a `request_loader` is registered.
+            ConfigurationError: No `user_loader`, `users_loader` or `request_loader` is registered.
         """
-        if self._user_callback is None and self._request_callback is None:
+        if self.user_callback is None and self._request_callback is None:
             raise ConfigurationError(
                 "No user_loader: write an `async def` that takes a user's id and returns the user or None, and "
                 "put @login_manager.user_loader above it."
             )
 
     async def load_user(self, user_id: str) -> UserT | None:
-        """Find a user by id with the function that `user_loader` has registered; `None` without one."""
-        return None if self._user_callback is None else cast("UserT | None", await self._load_user(user_id))
+        """Find a user by id with the function that `user_loader` or `users_loader` has registered; `None` without."""
+        return None if self.user_callback is None else cast("UserT | None", await self._load_user(user_id))
 
     async def load_user_from_request(self, connection: Any) -> UserT | None:
         """Find a user with the function that `request_loader` has registered; `None` without one."""

@@ -15,6 +15,7 @@ from weakref import ref
 from quart.typing import ResponseTypes
 
 from . import session, tokens
+from .batching import is_inside_lookup
 from .caching import mark_private, vary_on
 from .clients import is_browser
 from .connection import current_connection
@@ -211,6 +212,21 @@ def state_of_request() -> UserState | None:
     return state
 
 
+def state_of_asker() -> UserState | None:
+    """Return what the running request or websocket knows, for those who go by it.
+
+    Raises:
+        UserNotLoadedError: A lookup that many requests wait for asked.
+    """
+    state = state_of_request()
+    if state is None and is_inside_lookup():
+        raise UserNotLoadedError(
+            "A lookup of many keys, as in a users_loader, asked for a request's user or login. It serves many "
+            "requests, and none of them is current: whatever it needs has to be in the keys."
+        )
+    return state
+
+
 @contextmanager
 def acting_as(user: Any) -> Iterator[None]:
     """Let `current_user` be this user within a block, in this task and those that it starts."""
@@ -248,7 +264,7 @@ def login_id() -> str | None:
     It is new at every login and unguessable (192 bits), so an app that keeps its logins in a database can look
     it up in its `user_loader` and refuse the ones that have ended. A bearer token has a login id of its own.
     """
-    state = state_of_request()
+    state = state_of_asker()
     if state is None:
         return None
     state.access()
@@ -262,7 +278,7 @@ def login_secret_hash() -> str | None:
     of two browsers with copies of one cookie goes on. `None` where there is nothing to compare: without a remember
     cookie, with a bearer token, and while a remember cookie itself is looked at.
     """
-    state = state_of_request()
+    state = state_of_asker()
     if state is None:
         return None
     state.access()
@@ -271,7 +287,7 @@ def login_secret_hash() -> str | None:
 
 def login_fresh() -> bool:
     """Tell whether the password was typed in this session, rather than the login restored from a remember cookie."""
-    state = state_of_request()
+    state = state_of_asker()
     if state is None:
         return False
     state.access()

@@ -1,14 +1,12 @@
 """The statement of the user loader: which of some logins count, and whose they are."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from .counting import counts
 from .database import Database, Row
 from .rows import FoundLogin, User
-
-#: The hash of a login's id, the id of its user, and the times that `Logins.find` takes.
-Question = tuple[str, str, int, int]
 
 MOST_QUESTIONS: Final = 64
 #: For how many logins there are statements: few, so that each is prepared once.
@@ -24,7 +22,20 @@ _FIND: Final = {
 }
 
 
-async def find_all(database: Database, questions: Sequence[Question]) -> list[FoundLogin | None]:
+@dataclass(eq=False, slots=True)
+class Question:
+    """What one request asks, with the arguments of `Logins.find`.
+
+    Each is a key of its own, so one statement answers several requests of one login: what they get cannot be changed.
+    """
+
+    id_hash: str
+    user_id: str
+    now: int
+    idle_since: int
+
+
+async def find_all(database: Database, questions: Sequence[Question]) -> dict[Question, FoundLogin]:
     """Find the users of some logins that count: one statement, one trip to the database.
 
     Args:
@@ -32,20 +43,22 @@ async def find_all(database: Database, questions: Sequence[Question]) -> list[Fo
         questions: At most `MOST_QUESTIONS`.
 
     Returns:
-        For each question what was found, `None` for a login that does not count or is another user's.
+        What was found for each question, without those whose login does not count or is another user's.
     """
     size = next(size for size in _SIZES if size >= len(questions))
-    id_hashes, user_ids, times, idle_times = zip(*questions, strict=True)
+    id_hashes = [question.id_hash for question in questions]
     padding = id_hashes[:1] * (size - len(questions))
     # Who asked a second earlier is answered as of now, too.
-    rows = await database.read(_FIND[size], max(times), max(idle_times), *id_hashes, *padding)
-    found = {row[0]: row for row in rows}
-    return [_found(found.get(id_hash), user_id) for id_hash, user_id in zip(id_hashes, user_ids, strict=True)]
+    now = max(question.now for question in questions)
+    idle_since = max(question.idle_since for question in questions)
+    rows = {row[0]: row for row in await database.read(_FIND[size], now, idle_since, *id_hashes, *padding)}
+    return {
+        question: _found(row)
+        for question in questions
+        if (row := rows.get(question.id_hash)) is not None and row[1] == question.user_id
+    }
 
 
-def _found(row: Row | None, user_id: str) -> FoundLogin | None:
-    """Make what was found, if it is this user's."""
-    if row is None or row[1] != user_id:
-        return None
-    _, _, username, epoch, must_change, ref, seen_at, secrets = row
+def _found(row: Row) -> FoundLogin:
+    _, user_id, username, epoch, must_change, ref, seen_at, secrets = row
     return FoundLogin(User(user_id, username, epoch, ref, bool(must_change)), seen_at, secrets)

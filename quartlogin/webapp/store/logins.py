@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Final
 
+from quartlogin import BatchLoader
+
 from .counting import counts, that_count
 from .database import Database, Transaction
 from .errors import Conflict
 from .events import Events
 from .finding import MOST_QUESTIONS, Question, find_all
-from .gathering import Gathering
 from .locking import lock_for, lock_owner, lock_users, of_different_users
 from .rows import (
     NEVER,
@@ -79,8 +80,9 @@ class Logins:
     database: Database
 
     @cached_property
-    def _finding(self) -> Gathering[Question, FoundLogin | None]:
-        return Gathering(partial(find_all, self.database), at_once=self.database.reads_at_once, most=MOST_QUESTIONS)
+    def _finding(self) -> BatchLoader[Question, FoundLogin]:
+        concurrency = self.database.reads_at_once
+        return BatchLoader(partial(find_all, self.database), concurrency=concurrency, max_size=MOST_QUESTIONS)
 
     async def find(self, id_hash: str, user_id: str, now: int, idle_since: int) -> FoundLogin | None:
         """Find a user by a login that counts: one statement, one trip to the database, for all who ask meanwhile.
@@ -91,7 +93,7 @@ class Logins:
             now: A login that expires before counts no more.
             idle_since: A sign-in that was not seen since counts no more.
         """
-        return await self._finding.ask((id_hash, user_id, now, idle_since))
+        return await self._finding.load(Question(id_hash, user_id, now, idle_since))
 
     @staticmethod
     async def insert(transaction: Transaction, login: NewLogin) -> None:

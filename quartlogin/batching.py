@@ -1,0 +1,223 @@
+"""`BatchLoader`: lookups of several requests in one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from contextvars import Context, ContextVar
+from dataclasses import dataclass, field
+from functools import partial
+from types import coroutine
+from typing import Any, Final, Generic, TypeVar, cast
+from weakref import WeakKeyDictionary, ref
+
+from quart import Quart
+
+from .callbacks import AsyncCallable, as_loader
+from .connection import running_app
+from .errors import ConfigurationError
+
+KeyT = TypeVar("KeyT")
+ValueT = TypeVar("ValueT")
+
+_DEFAULT_MAX_SIZE: Final = 100  # few enough for the `IN (...)` of any database
+
+#: The loader whose lookup this task, or one that it started, is part of.
+_inside: ContextVar[Any] = ContextVar("quartlogin_inside_batch", default=None)
+
+
+class BatchLoader(Generic[KeyT, ValueT]):
+    """Loads values by key: at once if no lookup is running, else together with all that are asked for meanwhile.
+
+    A key is only looked up by a batch that begins after it was asked for, so no answer is older than its question. No
+    batch holds a key twice: of two callers with one key, each gets a value of their own, from a batch of their own. A
+    caller that is cancelled neither stops nor delays the others; a batch that nobody waits for any more is cancelled.
+
+    A lookup runs in an empty context, so no request of its callers is current in it. Each event loop has its batches.
+
+    Args:
+        load_many: Called with a list of different keys; returns a mapping from each of them to its value, without those
+            that have none. `async def` or `def`. If it raises, each caller of that batch gets a copy of the error.
+        concurrency: How many lookups may run at a time.
+        max_size: How many keys a batch may hold.
+    """
+
+    def __init__(
+        self,
+        load_many: Callable[[list[KeyT]], Awaitable[Mapping[KeyT, ValueT]] | Mapping[KeyT, ValueT]],
+        *,
+        concurrency: int = 1,
+        max_size: int = _DEFAULT_MAX_SIZE,
+    ) -> None:
+        self._load_many = as_loader(load_many)
+        self._concurrency = concurrency
+        self._max_size = max_size
+        self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue[KeyT]] = WeakKeyDictionary()
+
+    async def load(self, key: KeyT) -> ValueT | None:
+        """Return the value of a key, or `None` if it has none.
+
+        Raises:
+            ConfigurationError: `load_many` itself asked, or returned a key that it was not asked for.
+            TypeError: `load_many` did not return a mapping.
+            Exception: Whatever `load_many` raised.
+        """
+        if _inside.get() is self:
+            raise ConfigurationError("A lookup of many keys asked for one of them, and would wait for itself.")
+        loop = asyncio.get_running_loop()
+        queue = self._queues.get(loop)
+        if queue is None:
+            queue = self._queues[loop] = _Queue(self._look_up, self._concurrency, self._max_size)
+        if not queue.is_free:
+            return cast("ValueT | None", await queue.join(key))
+        queue.running += 1
+        try:  # in the caller's own task, which is quicker: nobody else depends on it
+            return (await _in_empty_context(self._look_up([key]))).get(key)
+        finally:
+            queue.release()
+
+    async def _look_up(self, keys: list[KeyT]) -> Mapping[KeyT, ValueT]:
+        _inside.set(self)
+        values = await self._load_many(keys)
+        if not isinstance(values, Mapping):
+            raise TypeError(f"A lookup of many keys has to return a mapping of them, not {type(values).__name__!r}.")
+        foreign = values.keys() - set(keys)
+        if foreign:
+            raise ConfigurationError(
+                f"A lookup of many keys returned one that it was not asked for: {foreign.pop()!r}. It has to return "
+                f"keys that it was called with, such as {keys[0]!r}, of the same type."
+            )
+        return values
+
+
+def is_inside_lookup() -> bool:
+    """Tell whether this is part of a lookup, which many requests may wait for."""
+    return _inside.get() is not None
+
+
+def as_single_loader(load_users: Callable[..., Any]) -> AsyncCallable:
+    """Return a loader of one user by id that asks a loader of many, in an app context of its own."""
+    load_many = as_loader(load_users)
+    by_app: WeakKeyDictionary[Quart, BatchLoader[str, Any]] = WeakKeyDictionary()
+
+    async def load_in(app: "ref[Quart]", user_ids: list[str]) -> Any:
+        async with cast(Quart, app()).app_context():
+            return await load_many(user_ids)
+
+    async def load(user_id: str) -> Any:
+        app = running_app()
+        if app not in by_app:
+            by_app[app] = BatchLoader(partial(load_in, ref(app)))
+        return await by_app[app].load(user_id)
+
+    return load
+
+
+@dataclass(eq=False)
+class _Batch(Generic[KeyT]):
+    """Keys to be looked up together, each with the future that its caller waits for."""
+
+    answers: dict[KeyT, "asyncio.Future[Any]"] = field(default_factory=dict)
+    task: "asyncio.Task[None] | None" = None
+
+    def has_room(self, key: KeyT, max_size: int) -> bool:
+        answer = self.answers.get(key)
+        return len(self.answers) < max_size if answer is None else answer.done()
+
+    def wanted(self) -> list[KeyT]:
+        return [key for key, answer in self.answers.items() if not answer.done()]
+
+    def settle(self, value_of: Callable[[KeyT], Any]) -> None:
+        for key in self.wanted():
+            self.answers[key].set_result(value_of(key))
+
+
+@dataclass(eq=False)
+class _Queue(Generic[KeyT]):
+    """The lookups of one event loop: those that run, and the batches that wait for one of them to end."""
+
+    look_up: Callable[[list[KeyT]], Coroutine[Any, Any, Mapping[KeyT, Any]]]
+    concurrency: int
+    max_size: int
+    #: How many run, or are about to.
+    running: int = 0
+    #: Batches that have not begun.
+    collecting: list[_Batch[KeyT]] = field(default_factory=list)
+
+    @property
+    def is_free(self) -> bool:
+        return self.running < self.concurrency and not self.collecting
+
+    async def join(self, key: KeyT) -> Any:
+        """Wait for the value of a key with the first batch that has not begun and has room for it."""
+        batch = next((batch for batch in self.collecting if batch.has_room(key, self.max_size)), None)
+        if batch is None:
+            batch = _Batch()
+            self.collecting.append(batch)
+            self._start_next()
+        answer = batch.answers[key] = asyncio.get_running_loop().create_future()
+        try:
+            value = await answer
+        except asyncio.CancelledError:
+            if batch.task is not None and batch not in self.collecting and not batch.wanted():
+                batch.task.cancel()
+            raise
+        if isinstance(value, _Failure):
+            raise value.copy() from value.error
+        return value
+
+    def release(self) -> None:
+        """Let the next batch begin, now that a lookup has ended."""
+        self.running -= 1
+        self._start_next()
+
+    def _start_next(self) -> None:
+        batch = next((batch for batch in self.collecting if batch.task is None), None)
+        if batch is not None and self.running < self.concurrency:
+            self.running += 1
+            batch.task = asyncio.get_running_loop().create_task(self._run(batch), context=Context())
+            batch.task.add_done_callback(partial(self._end, batch))
+
+    async def _run(self, batch: _Batch[KeyT]) -> None:
+        """Look up what was asked for until now: callers who come in the turn in which this was started are in it."""
+        self.collecting.remove(batch)
+        if keys := batch.wanted():
+            batch.settle((await self.look_up(keys)).get)
+
+    def _end(self, batch: _Batch[KeyT], task: "asyncio.Task[None]") -> None:
+        """Tell those who got no value why, and let the next batch begin."""
+        error = None if task.cancelled() else task.exception()
+        failure = _Failure(error or RuntimeError("The lookup of many keys was cancelled."))
+        batch.settle(lambda _: failure)
+        if batch in self.collecting:  # it was cancelled before it began
+            self.collecting.remove(batch)
+        self.release()
+
+
+@dataclass(frozen=True)
+class _Failure:
+    error: BaseException
+
+    def copy(self) -> BaseException:
+        """Copy the error, whose traceback belongs to one caller, without calling a class of unknown signature."""
+        kind = type(self.error)
+        copied = kind.__new__(kind, *self.error.args)
+        copied.args = self.error.args
+        vars(copied).update(vars(self.error))
+        return copied
+
+
+@coroutine
+def _in_empty_context(work: Coroutine[Any, Any, ValueT]) -> Generator[Any, Any, ValueT]:
+    """Run a coroutine in this task, as `await` does, but in a context of its own."""
+    context = Context()
+    step = partial(work.send, None)
+    while True:
+        try:
+            waits_for = context.run(step)
+        except StopIteration as end:
+            return cast(ValueT, end.value)
+        try:
+            yield waits_for
+        except BaseException as error:
+            step = partial(work.throw, error)
+        else:
+            step = partial(work.send, None)
