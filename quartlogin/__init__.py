@@ -31,8 +31,9 @@ from .flow import confirm_login, create_bearer_token, login_user, logout_user
 from .guards import fresh_login_required, login_exempt, login_required
 from .loading import loaded_user, reload_user
 from .manager import LoginManager, set_login_view
+from .next_page import safe_next
 from .records import Login, LoginRecords, NoRecords, hash_of_secret
-from .redirects import login_url, make_next_param, safe_next
+from .redirects import login_url, make_next_param
 from .remember import login_remembered
 from .session import KEPT_AT_LOGIN, SESSION_KEYS
 from .session_interface import SignedSessionInterface

@@ -38,10 +38,14 @@ ID_ATTRIBUTE: Final = "get_id"
 EXEMPT_METHODS: Final = frozenset({"OPTIONS"})
 #: Whether the page to come back to is kept in the session instead of the login page's URL.
 USE_SESSION_FOR_NEXT: Final = False
+#: How many characters a page to come back to may have, percent-encoded: nginx answers 502 to a head of some thousand.
+NEXT_MAX_LENGTH: Final = 2048
 
 #: The keys of `app.config` and what they are without being set. They are read when they are used.
 DEFAULTS: Final[Mapping[str, Any]] = {
     "FORCE_HOST_FOR_REDIRECTS": None,  # host name: of the login page, whatever host the request names
+    "NEXT_MAX_LENGTH": NEXT_MAX_LENGTH,  # characters
+    "NEXT_TRUSTED_HOSTS": None,  # list of hosts; None: those that SESSION_COOKIE_DOMAIN and SERVER_NAME cover
     "REMEMBER_COOKIE_DOMAIN": None,  # host name
     "REMEMBER_COOKIE_DURATION": COOKIE_DURATION,  # timedelta, or seconds
     "REMEMBER_COOKIE_HTTPONLY": COOKIE_HTTPONLY,  # bool
@@ -118,6 +122,35 @@ def remember_duration() -> timedelta:
     """
     duration = option("REMEMBER_COOKIE_DURATION")
     return duration if isinstance(duration, timedelta) else timedelta(seconds=duration)
+
+
+def next_max_length() -> int:
+    """Return how many characters a page to come back to may have, percent-encoded.
+
+    Raises:
+        ConfigurationError: `NEXT_MAX_LENGTH` is not a whole number above 0.
+    """
+    longest = option("NEXT_MAX_LENGTH")
+    if not isinstance(longest, int) or isinstance(longest, bool) or longest < 1:
+        raise ConfigurationError(f"NEXT_MAX_LENGTH has to be a whole number above 0, not {longest!r}.")
+    return longest
+
+
+def next_trusted_hosts() -> list[str]:
+    """Return the hosts that a page to come back to may be on; `.example` stands for `example` and what is below it.
+
+    Raises:
+        ConfigurationError: `NEXT_TRUSTED_HOSTS` is not a list of hosts.
+    """
+    app, configured = running_app(), option("NEXT_TRUSTED_HOSTS")
+    if configured is not None:
+        if isinstance(configured, str) or not all(isinstance(host, str) and "/" not in host for host in configured):
+            raise ConfigurationError("NEXT_TRUSTED_HOSTS is a list of hosts: write ['app.example', '.shops.example'].")
+        return list(configured)
+    domain, server_name = app.config["SESSION_COOKIE_DOMAIN"], app.config["SERVER_NAME"]
+    # A cookie's domain covers what is below it, on every port (RFC 6265, 5.1.3).
+    hosts = [f".{domain.removeprefix('.')}"] if domain else []
+    return [*hosts, f".{server_name}" if app.subdomain_matching else server_name] if server_name else hosts
 
 
 def check(app: Quart) -> None:

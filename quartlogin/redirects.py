@@ -1,46 +1,15 @@
-"""Where a browser may be sent: the login page's URL, and the page to come back to."""
+"""The login page's URL, and the view that a URL leads to."""
 
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
-from string import punctuation
-from typing import Final
-from unicodedata import category
-from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit, urlunsplit
 
-from quart import request, url_for
+from quart import url_for
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, MapAdapter
 
 from .config import option
-
-LONGEST_NEXT: Final = 512  # characters, percent-encoded; nginx answers 502 to a Location of some thousand
-_UNSAFE_CATEGORIES: Final = "CZ"  # Unicode's controls, surrogates and separators: browsers drop some of them
-
-
-def safe_next(target: str | None) -> str | None:
-    """Return the page to come back to if it is one of this site, `None` if it is not.
-
-    Only a path on this site counts, such as `/account?tab=2`. A browser reads more spellings as another site
-    than Python does (`//host`, a backslash for a slash, tabs and line ends that it drops: WHATWG URL standard), so
-    all of those are refused rather than repaired.
-
-    Args:
-        target: What the visitor sent as `next`: not trusted at all.
-    """
-    if target is None or not 1 <= len(target) <= LONGEST_NEXT:
-        return None
-    if not target.startswith("/") or target.startswith("//") or "\\" in target:
-        return None
-    if any(category(character)[0] in _UNSAFE_CATEGORIES for character in target):
-        return None
-    if len(quote(target, safe=punctuation)) > LONGEST_NEXT:
-        return None
-    try:
-        parts = urlsplit(target)
-    except ValueError:  # such as an unclosed bracket
-        return None
-    return None if parts.scheme or parts.netloc else target
 
 
 def make_next_param(login_url: str, current_url: str) -> str:
@@ -51,18 +20,6 @@ def make_next_param(login_url: str, current_url: str) -> str:
     if same_scheme and same_host:
         return urlunsplit(("", "", current.path, current.query, ""))
     return current_url
-
-
-def this_address(login_url: str) -> str:
-    """Return the address of the running request: with its host only if the login page is on another one.
-
-    The host is what the client says it is, and may be no host at all.
-    """
-    if urlsplit(login_url).netloc:
-        return request.url
-    path = quote(request.root_path + request.path, safe="/:@!$&'()*+,;=~-._")
-    query = request.query_string.decode("ascii", "replace")
-    return f"{path}?{query}" if query else path
 
 
 def expand_login_view(login_view: str) -> str:

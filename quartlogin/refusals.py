@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from logging import getLogger
+from typing import Any, Final, cast
 
 from quart import flash, redirect, session
 from quart.typing import ResponseReturnValue
@@ -10,9 +11,19 @@ from quart.typing import ResponseReturnValue
 from .callbacks import as_coroutine_function
 from .clients import is_websocket, login_required_error, prefers_json
 from .config import option
+from .connection import running_app
 from .flask_login import fingerprint
-from .redirects import LONGEST_NEXT, expand_login_view, login_url, make_next_param, this_address
-from .session import keep_next
+from .next_page import is_navigation, longest_next, page_to_come_back_to
+from .redirects import expand_login_view, login_url, make_next_param
+from .session import forget_next, keep_next, with_next
+
+#: How many times as long a `next` of the greatest length may be in a query, where `/` has 3 characters: nginx answers
+#: 502 where the whole head of an answer, with its cookies, has more than 4096.
+_WIDEST: Final = 1.5
+_LONGEST_COOKIE: Final = 4096  # characters; no browser keeps a longer one (RFC 6265bis, 5.6)
+_ROOM_FOR_LOGIN: Final = 1024  # characters of it: ids, hashes, and what the login page itself keeps
+
+_log = getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,10 +78,45 @@ async def _flash(message: str, category: str, localize: Callable[..., Any] | Non
 def _page_with_next(view: str) -> str:
     """Return the page's URL with the address to come back to, unless that is too long to be of use."""
     page = expand_login_view(view)
-    here = make_next_param(page, this_address(page))
-    if len(here) > LONGEST_NEXT:
-        return page
+    here = _address_to_come_back_to(page)
     if option("USE_SESSION_FOR_NEXT"):
-        keep_next(here, fingerprint())
+        _keep_in_session(here)
         return page
-    return login_url(page, next_url=here)
+    if here is None:
+        return page
+    with_next = login_url(page, next_url=here)
+    if len(with_next) - len(page) <= longest_next() * _WIDEST:
+        return with_next
+    _log.debug("A `next` was dropped that has %d characters in a query.", len(with_next))
+    return page
+
+
+def _address_to_come_back_to(page: str) -> str | None:
+    address = page_to_come_back_to(page)
+    if address is None:
+        return None
+    here = make_next_param(page, address)
+    if len(here) <= longest_next():
+        return here
+    _log.debug("A `next` of %d characters was dropped: NEXT_MAX_LENGTH is %d.", len(here), longest_next())
+    return None
+
+
+def _keep_in_session(here: str | None) -> None:
+    """Keep the page that a person has gone to; what a page fetches meanwhile does not take its place."""
+    if not is_navigation():
+        return
+    if here is None or not _fits_into_cookie(with_next(here)):
+        forget_next()
+    else:
+        keep_next(here, fingerprint())
+
+
+def _fits_into_cookie(contents: dict[str, Any]) -> bool:
+    """Tell whether a session kept in a cookie has room for a login as well: browsers drop a cookie that is too long."""
+    interface: Any = running_app().session_interface
+    serializer = getattr(interface, "get_signing_serializer", lambda _: None)(running_app())
+    if serializer is None or len(serializer.dumps(contents)) <= _LONGEST_COOKIE - _ROOM_FOR_LOGIN:
+        return True
+    _log.debug("A `next` was dropped that leaves no room for a login in the session cookie.")
+    return False

@@ -245,6 +245,16 @@ def keep_next(url: str, fingerprint: str) -> None:
     _contents()[NEXT] = url
 
 
+def forget_next() -> None:
+    """Keep no page to come back to."""
+    _contents().pop(NEXT, None)
+
+
+def with_next(url: str) -> dict[str, Any]:
+    """Return what the session would hold with a page to come back to."""
+    return {**_contents(), NEXT: url}
+
+
 def _is_of_another(signs_in: str) -> bool:
     """Tell whether this session is, or was before a logout, another user's than the one with this id."""
     contents = _contents()

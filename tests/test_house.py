@@ -25,7 +25,7 @@ LAYERS = [
     ["session", "unpacking"],
     ["flask_login", "tokens"],
     ["state"],
-    ["redirects", "origins", "remember"],
+    ["next_page", "redirects", "origins", "remember"],
     ["identity", "session_interface", "refusals", "websockets"],
     ["loading"],
     ["current", "guards"],
@@ -165,7 +165,8 @@ async def test_every_page_is_guarded_or_listed_as_public(app: Quart, visitor: Vi
 
     assert guarded
     assert {where: (page.status, page.location) for where, page in answers.items()} == {
-        where: (302, f"/login?next={where[0].replace('/', '%2F')}") for where in guarded
+        where: (302, "/login" if where[1] == "POST" else f"/login?next={where[0].replace('/', '%2F')}")
+        for where in guarded
     }
 
 

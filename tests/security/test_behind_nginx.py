@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -295,6 +296,25 @@ AMBIGUOUS = [
 
 
 @pytest.mark.requirement("4.2.1")
+@pytest.mark.parametrize("unit", ["s", "&a=b", "%2F", "%25", "%C3%A9", "/"])
+def test_the_longest_next_gets_through_to_the_login_page(client: httpx.Client, unit: str) -> None:
+    """nginx answers 502 where the head of an answer has more than 4096 characters."""
+    asked = "/account?" + (unit * 2048)[: 2034 // len(unit) * len(unit)]
+
+    sent = client.get(asked)
+    login_page = client.get(sent.headers["Location"])
+
+    assert len(asked) > 2030
+    assert (sent.status_code, login_page.status_code) == (302, 200)
+
+
+def test_an_ordinary_request_of_openid_connect_comes_back_through_nginx(client: httpx.Client) -> None:
+    asked = "/account?redirect_uri=https%3A%2F%2Fclient.example%2Fback&scope=openid+profile&state=" + "s" * 1900
+    sent = client.get(asked)
+
+    assert parse_qs(urlsplit(sent.headers["Location"]).query)["next"] == [asked]
+
+
 @pytest.mark.parametrize("is_direct", [False, True], ids=["through nginx", "direct"])
 @pytest.mark.parametrize("rest", AMBIGUOUS, ids=range(len(AMBIGUOUS)))
 def test_a_request_that_ends_in_two_places_gets_one_answer_and_the_connection_is_closed(

@@ -465,7 +465,7 @@ def test_the_table_of_fields_says_what_the_code_asks_for() -> None:
     assert in_page["username"].startswith(usernames.RULE.removeprefix("Use ").removesuffix("."))
     assert f"{default} to {passwords.LONGEST_PASSWORD} characters" in in_page["new_password"]
     assert f"up to {passwords.LONGEST_PASSWORD} characters" in in_page["password"]
-    assert f"up to {quartlogin.redirects.LONGEST_NEXT} characters" in in_page["next"]
+    assert f"up to {quartlogin.config.NEXT_MAX_LENGTH} characters" in in_page["next"]
     assert f"1 to {forms.LONGEST_TOKEN_NAME} characters" in in_page["name"]
     assert f"1 to {forms.MOST_TOKEN_DAYS}" in in_page["days"]
     assert f"at most {forms._MOST_FIELDS} fields" in FIELDS
