@@ -3,6 +3,9 @@
 Templates of an async environment are compiled to coroutines, so the name `current_user` can be compiled to an
 `await`. A template that does not name it costs nothing, and what filters, tests, macros and calls get is the
 real user object.
+
+The app's own globals, filters, tests and functions may read it, too, and are called in the event loop's thread, where
+nothing can be loaded any more: the user is loaded before they are called. That alone does not mark the answer.
 """
 
 import warnings
@@ -13,13 +16,23 @@ from jinja2 import BytecodeCache, Environment, Template, nodes
 from jinja2.bccache import Bucket
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.environment import TemplateModule
+from jinja2.idtracking import VAR_LOAD_PARAMETER, VAR_LOAD_UNDEFINED
 from quart import Quart
 
 from .current import CurrentUser, current_user
-from .loading import is_rendering, output_is_kept, user_for_template
+from .loading import is_rendering, load_ahead, output_is_kept, user_for_template
+from .template_helpers import calls_the_app, is_of_library
 
 NAME: Final = "current_user"
-_RESOLVER: Final = "quartlogin_resolve"  # the name of `resolve` on the environment, for compiled templates
+#: What compiled templates find on the environment.
+_RESOLVER: Final = "quartlogin_resolve"
+_AHEAD: Final = "quartlogin_load_ahead"
+_OF_LIBRARY: Final = "quartlogin_is_of_library"
+_OF_APP: Final = "quartlogin_is_of_app"
+#: What Quart gives each template.
+_FROM_QUART: Final = ("g", "request", "session")
+#: Changed with the code that templates are compiled to: a cache may hold an earlier release's.
+_SALT: Final = "quartlogin 2"
 
 
 def install(app: Quart) -> None:
@@ -30,8 +43,9 @@ def install(app: Quart) -> None:
             "write QuartAuth(app, singleton=False), or LoginManager(app, add_context_processor=False).",
             stacklevel=4,
         )
+    names = _names_from_processors(app)
     if "jinja_env" in vars(app):  # a cached property: building it here would freeze app.jinja_options
-        _equip(app.jinja_env)
+        _equip(app.jinja_env, names)
         return
 
     chosen: Any = app.jinja_environment  # the app may have a class of its own
@@ -39,7 +53,7 @@ def install(app: Quart) -> None:
     class LoginEnvironment(chosen):  # type: ignore[misc]  # known only now
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
-            _equip(self)
+            _equip(self, names)
 
     app.jinja_environment = LoginEnvironment
 
@@ -55,29 +69,112 @@ async def resolve(value: Any) -> Any:
     return await user_for_template() if type(value) is CurrentUser else value
 
 
-def _equip(environment: Environment) -> None:
+def _equip(environment: Environment, names: set[str]) -> None:
     generator = environment.code_generator_class
     template = environment.template_class
+
+    def is_of_app(name: str, value: Any) -> bool:
+        """Tell whether an object is a global of the app's, or a context processor's."""
+        return (name in names or environment.globals.get(name) is value) and not is_of_library(value)
+
     environment.code_generator_class = type("LoginCodeGenerator", (_LoginCodeGenerator, generator), {})
     environment.template_class = type("LoginTemplate", (_LoginTemplate, template), {})
     environment.globals[NAME] = current_user
     setattr(environment, _RESOLVER, resolve)
+    setattr(environment, _AHEAD, _load_ahead)
+    setattr(environment, _OF_LIBRARY, is_of_library)
+    setattr(environment, _OF_APP, is_of_app)
     if environment.bytecode_cache is not None:
         environment.bytecode_cache = _SaltedBytecodeCache(environment.bytecode_cache)
     if environment.cache is not None:
         environment.cache.clear()  # whatever was compiled before would not await
 
 
-class _LoginCodeGenerator(CodeGenerator):
-    """Compiles a read of `current_user` to an `await` of `resolve`."""
+def _names_from_processors(app: Quart) -> set[str]:
+    """Return a set that comes to hold the names that context processors, the blueprints' too, have given templates."""
+    names: set[str] = set()
+    update: Any = app.update_template_context
 
-    def visit_Name(self, node: nodes.Name, frame: Frame) -> None:  # noqa: N802 -- Jinja's name
-        if node.name != NAME or node.ctx != "load":
+    async def update_with_names(*args: Any) -> None:  # on Quart 0.23 with its context first
+        context = args[-1]
+        given = {*context, *_FROM_QUART}
+        await update(*args)
+        names.update(context.keys() - given)
+
+    app.update_template_context = cast(Any, update_with_names)  # type: ignore[method-assign]
+    return names
+
+
+class _LoginCodeGenerator(CodeGenerator):
+    """Compiles a read of `current_user` to an `await`, and has the user loaded before the app's helpers are called."""
+
+    def visit_Template(self, node: nodes.Template, frame: Frame | None = None) -> None:  # noqa: N802 -- Jinja's name
+        token = output_is_kept.set(True)  # a filter of something constant is called now, and its result is compiled
+        try:
+            super().visit_Template(node, frame)
+        finally:
+            output_is_kept.reset(token)
+
+    def visit_Name(self, node: nodes.Name, frame: Frame) -> None:  # noqa: N802
+        if node.ctx == "load" and node.name == NAME:
+            self.write(f"(await environment.{_RESOLVER}(")
             super().visit_Name(node, frame)
+            self.write("))")
+        elif node.ctx == "load" and _is_from_outside(node, frame):
+            self.write("(")
+            super().visit_Name(node, frame)
+            value = frame.symbols.ref(node.name)
+            no_helper = f"not callable({value}) or environment.{_OF_LIBRARY}({value})"
+            self.write(f" if {no_helper} or await environment.{_AHEAD}() else None)")
+        else:
+            super().visit_Name(node, frame)
+
+    # Jinja wraps its own in a decorator that passes keywords on, and nothing else.
+    def visit_Call(self, node: nodes.Call, frame: Frame, **options: Any) -> None:  # type: ignore[override]  # noqa: N802
+        owner = _owner_of_method(node.node)
+        if owner is None or not _is_from_outside(owner, frame):
+            super().visit_Call(node, frame, **options)
             return
-        self.write(f"(await environment.{_RESOLVER}(")
-        super().visit_Name(node, frame)
-        self.write("))")
+        self.write("(")
+        super().visit_Call(node, frame, **options)
+        no_helper = f"not environment.{_OF_APP}({owner.name!r}, {frame.symbols.ref(owner.name)})"
+        self.write(f" if {no_helper} or await environment.{_AHEAD}() else None)")
+
+    def visit_Filter(self, node: nodes.Filter, frame: Frame) -> None:  # noqa: N802
+        if not calls_the_app(node, self.environment):
+            super().visit_Filter(node, frame)
+            return
+        self.write(f"(await environment.{_AHEAD}() and ")
+        super().visit_Filter(node, frame)
+        self.write(")")
+
+    def visit_Test(self, node: nodes.Test, frame: Frame) -> None:  # noqa: N802
+        if not calls_the_app(node, self.environment):
+            super().visit_Test(node, frame)
+            return
+        self.write(f"(await environment.{_AHEAD}() and ")
+        super().visit_Test(node, frame)
+        self.write(")")
+
+
+def _is_from_outside(node: nodes.Name, frame: Frame) -> bool:
+    """Tell whether a name is none of the template's own variables, loops, macros and imports."""
+    load = frame.symbols.find_load(frame.symbols.ref(node.name))
+    return node.name != NAME and load is not None and load[0] not in {VAR_LOAD_PARAMETER, VAR_LOAD_UNDEFINED}
+
+
+def _owner_of_method(called: nodes.Expr) -> nodes.Name | None:
+    """Return the name before the first dot of what is called, `None` if there is no dot, or no name before it."""
+    owner = called
+    while isinstance(owner, nodes.Getattr | nodes.Getitem):
+        owner = owner.node
+    return owner if owner is not called and isinstance(owner, nodes.Name) else None
+
+
+async def _load_ahead() -> bool:
+    """Load the user for a helper; always true, so that it can stand in a condition."""
+    await load_ahead()
+    return True
 
 
 class _LoginTemplate(Template):
@@ -110,7 +207,7 @@ class _SaltedBytecodeCache(BytecodeCache):
         self._cache = cache
 
     def get_cache_key(self, name: str, filename: str | None = None) -> str:
-        return self._cache.get_cache_key(f"quartlogin:{name}", cast(str, filename))
+        return self._cache.get_cache_key(f"{_SALT}:{name}", cast(str, filename))
 
     def load_bytecode(self, bucket: Bucket) -> None:
         self._cache.load_bytecode(bucket)

@@ -29,7 +29,8 @@ LAYERS = [
     ["identity", "session_interface", "refusals", "websockets"],
     ["loading"],
     ["current", "guards"],
-    ["templating", "flow", "gate"],
+    ["template_helpers", "flow", "gate"],
+    ["templating"],
     ["testing", "manager"],
     ["__init__"],
 ]
