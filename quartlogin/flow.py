@@ -117,7 +117,7 @@ async def confirm_login() -> None:
         login = replace(_new_login(user_id, None if token is None else token.expires_at), user=user)
         await session.regenerate()  # first: what it raises changes nothing
         await current_manager().records.login_renewed(old_id or "", login)
-        current_manager().sockets.rename(old_id, login.id)
+        current_manager().sockets.rename(old_id, login, session.secret_hash())
         session.renew(login.id, fingerprint())
         session.belong_to(login.secret)
         if token is not None:

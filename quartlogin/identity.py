@@ -20,7 +20,7 @@ from .errors import LoginRefused
 from .extension import current_manager
 from .flask_login import fingerprint, older_fingerprints
 from .origins import is_foreign_websocket
-from .records import Login
+from .records import Login, hash_of_secret
 from .state import UserState
 
 if TYPE_CHECKING:
@@ -205,6 +205,8 @@ async def _resume(state: UserState, cookie: remember.RememberCookie) -> Any:
         session.belong_to(new_secret if is_renewed else token.secret)
         if is_renewed:
             state.remember_cookie = replace(token, secret=new_secret)
+    elif token.secret is not None:
+        state.secret_hash = hash_of_secret(token.secret)  # which cannot be replaced here, so it is compared again
     return user
 
 

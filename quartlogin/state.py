@@ -46,6 +46,7 @@ class UserState:
     __slots__ = (
         "_bearer",
         "_login_id",
+        "_secret_hash",
         "_user",
         "accessed",
         "error",
@@ -95,6 +96,7 @@ class UserState:
         self.reload_user: Callable[[], Awaitable[Any]] | None = None
         self._user: Any = _UNKNOWN
         self._login_id: Any = _UNKNOWN
+        self._secret_hash: Any = _UNKNOWN
         self._bearer: Any = _UNKNOWN
 
     @property
@@ -192,6 +194,21 @@ class UserState:
         self._login_id = login_id
 
     @property
+    def secret_hash(self) -> str | None:
+        """The hash of the secret of the remember cookie that this came with, `None` where there is nothing to compare.
+
+        That is the session's, unless a websocket came with the cookie itself.
+        """
+        if self._secret_hash is not _UNKNOWN:
+            kept: str | None = self._secret_hash
+            return kept
+        return session.secret_hash() if self.is_sessions_login else None
+
+    @secret_hash.setter
+    def secret_hash(self, secret_hash: str | None) -> None:
+        self._secret_hash = secret_hash
+
+    @property
     def is_sessions_login(self) -> bool:
         """Whether the login is the one that the session names, as far as is known."""
         return self._login_id is _UNKNOWN and self.uses_cookies
@@ -275,14 +292,15 @@ def login_secret_hash() -> str | None:
     """Return which remember cookie of its login this session came with: the SHA-256 of its secret, in hex.
 
     An app whose `LoginRecords` renew secrets can refuse the sessions of former ones in its `user_loader`: then only one
-    of two browsers with copies of one cookie goes on. `None` where there is nothing to compare: without a remember
+    of two browsers with copies of one cookie goes on. A websocket that a remember cookie has opened came with that
+    cookie, each time that its user is looked up again. `None` where there is nothing to compare: without a remember
     cookie, with a bearer token, and while a remember cookie itself is looked at.
     """
     state = state_of_asker()
     if state is None:
         return None
     state.access()
-    return session.secret_hash() if state.is_sessions_login else None
+    return state.secret_hash
 
 
 def login_fresh() -> bool:

@@ -9,6 +9,7 @@ from logging import getLogger
 from typing import Any, Final, cast
 
 from .connection import current_connection, in_own_app_context
+from .records import Login, hash_of_secret
 from .state import state_of_request
 from .user import answers
 
@@ -107,11 +108,22 @@ class OpenSockets:
             for socket in list(sockets):
                 socket.end(_GOING_AWAY)
 
-    def rename(self, old: str | None, new: str) -> None:
-        """Keep the websockets of a login that goes on under a new id."""
+    def rename(self, old: str | None, new: Login, came_with: str | None) -> None:
+        """Keep the websockets of a login that goes on under a new id, with a new secret.
+
+        Args:
+            old: Its old id.
+            new: The login under its new id.
+            came_with: The hash of the secret of the session that goes on. A websocket that came with another one may be
+                another browser's, which has a copy of a former cookie: it ends.
+        """
+        secret_hash = None if new.secret is None else hash_of_secret(new.secret)
         for socket in self._by_login.pop(old or "", ()):
-            self._by_login[new].add(socket)
-            socket.go_on_as(new)
+            self._by_login[new.id].add(socket)
+            is_sessions = socket.came_with == came_with
+            socket.go_on_as(new.id, secret_hash)
+            if not is_sessions:
+                socket.end()
 
     def forget_task(self, task: asyncio.Task[Any]) -> None:
         """Forget a task that has ended."""
@@ -132,6 +144,8 @@ class _OpenSocket:
     def __init__(self, among: OpenSockets, *, is_wrapped: bool) -> None:
         self._state = state_of_request()
         self.login = None if self._state is None else self._state.login_id
+        #: The hash of the secret of the remember cookie that it came with, `None` without one.
+        self.came_with = None if self._state is None else self._state.secret_hash
         self.is_ended = False
         self.is_wrapped = is_wrapped
         self._closing: asyncio.Task[None] | None = None
@@ -144,11 +158,11 @@ class _OpenSocket:
         self._forget_when_done = lambda _: self._forget(among)
         self.task.add_done_callback(self._forget_when_done)
 
-    def go_on_as(self, login: str) -> None:
-        """Belong to the same login under its new id."""
-        self.login = login
+    def go_on_as(self, login: str, secret_hash: str | None) -> None:
+        """Belong to the same login under its new id, and to its new remember cookie."""
+        self.login, self.came_with = login, secret_hash
         if self._state is not None:
-            self._state.login_id = login
+            self._state.login_id, self._state.secret_hash = login, secret_hash
 
     def watch(self, every: timedelta) -> None:
         """Have the user looked up again and again, and the socket ended when the login counts no more."""

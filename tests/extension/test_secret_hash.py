@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from browsers import contents_of, restart, set_by
 from people import ADA, User
-from quart import Quart, Response, session
+from quart import Quart, Response, session, websocket
 
 from quartlogin import (
     Login,
@@ -65,6 +65,11 @@ def site(bare_app: Quart, seen_by_loader: list[str | None]) -> Quart:
         await logout_user()
         return ""
 
+    @bare_app.websocket("/live")
+    async def live() -> None:
+        await current_user
+        await websocket.send(login_secret_hash() or "nothing")
+
     @bare_app.get("/token")
     async def token() -> str:
         return await create_bearer_token(ADA, duration=timedelta(hours=1), name="a program")
@@ -109,6 +114,19 @@ async def test_while_the_cookie_itself_is_looked_at_there_is_nothing_to_compare(
 
     assert seen_by_loader == [None, hash_in(restored)]
     assert page["hash"] == hash_in(restored)
+
+
+async def test_a_websocket_that_the_cookie_itself_has_opened_came_with_it(
+    site: Quart, seen_by_loader: list[str | None]
+) -> None:
+    browser = site.test_client()
+    answer = await browser.post("/login/remember")
+    restart(browser)
+
+    async with browser.websocket("/live") as socket:
+        assert await socket.receive() == hash_in(answer)
+
+    assert seen_by_loader == [None]  # while the cookie itself was looked at
 
 
 async def test_a_confirmed_login_comes_with_its_new_cookie(site: Quart, seen_by_loader: list[str | None]) -> None:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.cookies import SimpleCookie
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +20,9 @@ from quart import Quart
 
 from quartlogin.webapp import create_app
 from quartlogin.webapp.remember_secrets import GRACE
+from quartlogin.webapp.services import services_of
+from quartlogin.webapp.store import Logins
+from sockets import Socket, open_socket
 from visitors import KEY, PASSWORD, add_user, with_cheap_hashes
 
 SESSION, REMEMBER = "quartlogin", "quartlogin_remember"
@@ -392,3 +396,131 @@ def assert_that_one_stopped(seen: list[tuple[str, float]]) -> None:
     later = [(who, at) for who, at in seen if at > stolen_at + GRACE]
     for stays, since in later[:1]:
         assert all(at <= since + GRACE for who, at in later if who != stays), json.dumps(seen)
+
+
+# --- on a websocket, which cannot replace a cookie
+
+
+@asynccontextmanager
+async def a_page_left_open(
+    site: Site, jar: Jar, every: timedelta | None = timedelta(milliseconds=20)
+) -> AsyncIterator[Socket]:
+    """A page that was opened with these cookies, and whose user is looked up again so often."""
+    services_of(site.app).login_manager.websocket_recheck = every
+    cookies = "; ".join(f"{name}={value}" for name, value in jar.items())
+    async with open_socket(site.app, "/account/live", Cookie=cookies) as socket:
+        yield socket
+
+
+async def looked_up_again() -> None:
+    """Wait until the user of the open page was looked up, from the begin to the end."""
+    looked_up = asyncio.Event()
+    find = Logins.find
+
+    async def telling(logins: Logins, *args: Any) -> Any:
+        found = await find(logins, *args)
+        looked_up.set()
+        return found
+
+    with mock.patch.object(Logins, "find", telling):
+        for _ in range(2):
+            looked_up.clear()
+            await looked_up.wait()
+
+
+async def test_a_socket_of_a_copied_cookie_ends_a_grace_after_the_owner_has_used_it(site: Site) -> None:
+    jar = await site.sign_in()
+    del jar[SESSION]
+
+    async with a_page_left_open(site, {REMEMBER: jar[REMEMBER]}) as thief:
+        await thief.accepted()
+        await visit(site, jar)
+        site.clock.now += GRACE + 1
+
+        assert await thief.code() == 1008
+
+    assert await visit(site, jar)  # it may have been the owner's own page
+    assert site.events("login_copied") == 0
+
+
+async def test_a_socket_that_is_told_of_an_event_compares_its_secret_first(site: Site) -> None:
+    jar = await site.sign_in()
+    del jar[SESSION]
+
+    async with a_page_left_open(site, {REMEMBER: jar[REMEMBER]}, every=None) as thief:
+        await thief.accepted()
+        await visit(site, jar)
+        site.clock.now += GRACE + 1
+        await site.sign_in()
+
+        assert await thief.code() == 1008
+
+
+async def test_a_socket_whose_cookie_still_counts_stays_open_and_leaves_it_as_it_is(site: Site) -> None:
+    jar = await site.sign_in()
+    del jar[SESSION]
+
+    async with a_page_left_open(site, jar) as socket:
+        await socket.accepted()
+        for _ in range(3):
+            site.clock.now += GRACE + 1
+            await looked_up_again()
+        await site.sign_in()
+
+        assert (await socket.hear())["event"] == "signed_in"
+
+    before = jar[REMEMBER]
+    assert await visit(site, jar)
+    assert jar[REMEMBER] != before
+
+
+async def test_a_socket_that_comes_with_a_used_up_secret_ends_the_login_and_the_user_is_told(site: Site) -> None:
+    jar = await site.sign_in()
+    thief = {REMEMBER: jar[REMEMBER]}
+    del jar[SESSION]
+    await visit(site, jar)
+    site.clock.now += GRACE + 1
+
+    async with a_page_left_open(site, thief) as socket:
+        assert await socket.status() == 401
+
+    assert not await visit(site, jar)
+    assert site.events("login_copied") == 1
+    assert "A copy of one of your sign-ins was used" in await news_at_sign_in(site)
+
+
+async def test_a_socket_of_a_former_cookie_does_not_go_on_when_the_owner_confirms_the_password(site: Site) -> None:
+    jar = await site.sign_in()
+    copy = {REMEMBER: jar.pop(REMEMBER)}
+    jar = dict(copy)
+
+    async with a_page_left_open(site, copy) as thief:
+        await thief.accepted()
+        await visit(site, jar)
+        await confirm(site, jar)
+
+        assert await thief.code() == 1008
+
+
+async def test_a_page_of_the_same_session_goes_on_when_the_password_is_confirmed(site: Site) -> None:
+    jar = await site.sign_in()
+
+    async with a_page_left_open(site, jar) as page:
+        await page.accepted()
+        await confirm(site, jar)
+        site.clock.now += GRACE + 1
+        await looked_up_again()
+        await site.sign_in()
+
+        assert (await page.hear())["event"] == "reauthenticated"
+
+
+async def confirm(site: Site, jar: Jar) -> None:
+    """Type the password again, in a browser with these cookies."""
+    client = site.app.test_client(use_cookies=False)
+    cookies = {"Cookie": "; ".join(f"{name}={value}" for name, value in jar.items())}
+    page = await (await client.get("/reauthenticate", headers=cookies)).get_data(as_text=True)
+    token = page.partition('name="csrf_token" value="')[2][:64]
+    answer = await client.post("/reauthenticate", headers=cookies, form={"csrf_token": token, "password": PASSWORD})
+    assert answer.status_code == 302
+    put_into(jar, set_by(answer.headers.getlist("Set-Cookie")))
