@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from quart import Quart
 
 from databases import both_databases
+from quartlogin.webapp.passwords import Passwords
+from quartlogin.webapp.services import services_of
 from quartlogin.webapp.store import Logins, StoreUnavailable
 from quartlogin.webapp.store.events import Events
 from quartlogin.webapp.store.users import Users
@@ -147,3 +151,53 @@ async def test_a_database_that_fails_on_the_way_changes_nothing(
     assert answer.status == 503
     assert await who_has(app, before) == 200
     assert await is_password(new_visitor, PASSWORD)
+
+
+# --- a hash that is renewed with today's parameters while it is checked (rehash)
+
+
+STRONGER = PasswordHasher(time_cost=2, memory_cost=8, parallelism=1)
+
+
+@pytest.fixture
+async def raised(alice: Visitor, app: Quart) -> Quart:
+    """The application after the parameters of argon2 rose: Alice's hash is outdated."""
+    parts = services_of(app)
+    parts.accounts.passwords.close()
+    parts.accounts = replace(parts.accounts, passwords=Passwords(STRONGER))
+    return app
+
+
+FORMS = {
+    "/account/password": ({"current_password": PASSWORD, "new_password": NEW_PASSWORD}, "/account"),
+    "/reauthenticate": ({"password": PASSWORD}, "/account"),
+    "/account/delete": ({"password": PASSWORD}, "/"),
+}
+
+
+@pytest.mark.usefixtures("raised")
+@both_databases
+@pytest.mark.requirement("N12")
+@pytest.mark.parametrize("path", FORMS)
+async def test_a_password_whose_hash_is_renewed_by_the_check_itself_is_the_right_one(alice: Visitor, path: str) -> None:
+    fields, leads_to = FORMS[path]
+
+    assert (await alice.fill_in(path, **fields)).location == leads_to
+
+
+@both_databases
+@pytest.mark.parametrize("path", FORMS)
+async def test_a_hash_that_another_request_renews_meanwhile_is_no_change_of_the_password(
+    alice: Visitor, raised: Quart, new_visitor: Callable[[], Visitor], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    fields, leads_to = FORMS[path]
+    find, phone = Users.find_credentials_of, new_visitor()
+
+    async def find_and_be_overtaken(users: Users, by: Any) -> Any:
+        found = await find(users, by)
+        assert (await phone.sign_in("Alice")).status == 302  # which renews the hash
+        return found
+
+    monkeypatch.setattr(Users, "find_credentials_of", find_and_be_overtaken)
+
+    assert (await alice.fill_in(path, **fields)).location == leads_to
