@@ -13,6 +13,8 @@
 * `<!-- needs: quart_wtf, flask_sqlalchemy -->` names modules that are not installed everywhere. Without them the page's
   test is skipped, loudly; in CI, which has them all, that is a failure.
 * `<!-- process: its own -->` is for pages that change Python itself, as `import quart_flask_patch` does.
+* `<!-- only with: quart<0.23 -->` is for pages that say so themselves. With another version the test sees to it that the
+  page does fail: a limit that has gone must go from the page.
 
 `SECRET_KEY` and `QUARTLOGIN_SECRET_KEY` are set, and the current folder is an empty one. A page may leave nothing
 running: it closes what it has opened, in a hidden block if need be.
@@ -22,17 +24,21 @@ import ast
 import asyncio
 import re
 import sys
+from importlib.metadata import version
 from importlib.util import find_spec
 from inspect import CO_COROUTINE
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
+from packaging.requirements import Requirement
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 
 _PYTHON = re.compile(r"^(?:```python\n(.*?)^```|<!-- python\n(.*?)^-->)", re.DOTALL | re.MULTILINE)
+_ONLY_WITH = re.compile(r"^<!-- only with: (.*?) -->$", re.MULTILINE)
 _NEEDS = re.compile(r"^<!-- needs: (.*?) -->$", re.MULTILINE)
 
 
@@ -50,6 +56,12 @@ def missing_modules(page: Path) -> list[str]:
 def needs_own_process(page: Path) -> bool:
     """Tell whether a page changes Python itself."""
     return "<!-- process: its own -->\n" in page.read_text(encoding="utf-8")
+
+
+def has_to_fail(page: Path) -> bool:
+    """Tell whether a page says that it works with other versions only."""
+    limits = map(Requirement, _ONLY_WITH.findall(page.read_text(encoding="utf-8")))
+    return not all(limit.specifier.contains(version(limit.name)) for limit in limits)
 
 
 async def run(page: Path) -> dict[str, Any]:

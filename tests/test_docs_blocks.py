@@ -26,6 +26,9 @@ async def test_every_python_block_of_a_page_runs(page: Path, missing: Callable[[
     lacking = doc_pages.missing_modules(page)
     if lacking:
         missing(", ".join(lacking))
+    elif doc_pages.has_to_fail(page):
+        with pytest.raises(AssertionError, match="Error"):
+            run_in_own_process(page)
     elif doc_pages.needs_own_process(page):
         run_in_own_process(page)
     else:
@@ -65,6 +68,14 @@ def test_a_page_names_what_it_needs(page: Path) -> None:
 
     assert doc_pages.missing_modules(page) == ["no_such_module"]
     assert doc_pages.needs_own_process(page)
+
+
+def test_a_page_names_the_versions_that_it_holds_for(page: Path) -> None:
+    page.write_text("<!-- only with: quart<0.1 -->\n")
+    other = page.with_name("other.md")
+    other.write_text("<!-- only with: quart>=0.1 -->\n")
+
+    assert [doc_pages.has_to_fail(page), doc_pages.has_to_fail(other)] == [True, False]
 
 
 def test_a_page_in_a_process_of_its_own_fails_as_loudly(page: Path) -> None:
