@@ -13,8 +13,8 @@
 * `<!-- needs: quart_wtf, flask_sqlalchemy -->` names modules that are not installed everywhere. Without them the page's
   test is skipped, loudly; in CI, which has them all, that is a failure.
 * `<!-- process: its own -->` is for pages that change Python itself, as `import quart_flask_patch` does.
-* `<!-- only with: quart<0.23 -->` is for pages that say so themselves. With another version the test sees to it that the
-  page does fail: a limit that has gone must go from the page.
+* `<!-- only with: quart<0.23 -->` is for pages that say so themselves. With another version, the test makes sure that
+  the page fails: a limit that has gone must go from the page.
 
 `SECRET_KEY` and `QUARTLOGIN_SECRET_KEY` are set, and the current folder is an empty one. A page may leave nothing
 running: it closes what it has opened, in a hidden block if need be.
