@@ -40,7 +40,9 @@ def safe_next(target: str | None) -> str | None:
     Args:
         target: What the visitor sent as `next`: not trusted at all.
     """
-    if not target or "\\" in target or not _is_short(target):
+    if not isinstance(target, str) or not target:  # a session may hold anything
+        return None
+    if "\\" in target or not _is_short(target):
         return None
     if any(category(character)[0] in _UNSAFE_CATEGORIES for character in target):
         return None

@@ -71,7 +71,10 @@ async def answer(refusal: Refusal, *, is_by_token: bool) -> ResponseReturnValue:
 async def _flash(message: str, category: str, localize: Callable[..., Any] | None) -> None:
     """Flash a message unless it waits already: a client that never looks must not grow the cookie."""
     text = message if localize is None else await as_coroutine_function(localize)(message)
-    if (category, text) not in session.get("_flashes", []):
+    waiting = session.get("_flashes", [])
+    if not isinstance(waiting, list):  # Quart would fail on it
+        session["_flashes"] = waiting = []
+    if (category, text) not in waiting:
         await flash(text, category)
 
 

@@ -1,6 +1,7 @@
 """The only module that knows what quartlogin keeps in the session cookie."""
 
 import hmac
+import re
 import time
 from collections.abc import Collection
 from datetime import timedelta
@@ -54,6 +55,9 @@ _MARK_PURPOSE: Final = b"quartlogin session left by:"
 _warned_of: Final[WeakSet[Any]] = WeakSet()
 
 _proxy: Any = session
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+#: Seconds: 317 years. What claims to be more has not been written by us, and dates and durations overflow.
+_LONGEST: Final = 10**10
 _ID_BYTES = 24  # 192 bits; ASVS 5.0 7.2.3 asks for at least 128
 
 
@@ -138,7 +142,7 @@ def belong_to(secret: str | None) -> None:
 
 def secret_hash() -> str | None:
     """Return the hash of the remember cookie's secret that this session came with."""
-    return _text(_contents().get(SECRET_HASH))
+    return text_of(_contents().get(SECRET_HASH))
 
 
 def adopt(user_id: str, login_id: str, fingerprint: str) -> None:
@@ -166,7 +170,7 @@ async def login_id_as_sent() -> str | None:
         return None
     app = running_app()
     sent = await app.session_interface.open_session(app, current_connection())
-    return None if sent is None else _text(sent.get(LOGIN_ID))
+    return None if sent is None else text_of(sent.get(LOGIN_ID))
 
 
 def user_id(*, also_numbers: bool = False) -> str | None:
@@ -178,12 +182,12 @@ def user_id(*, also_numbers: bool = False) -> str | None:
     value = _contents().get(USER_ID)
     if also_numbers and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    return _text(value)
+    return text_of(value)
 
 
 def login_id() -> str | None:
     """Return the id of the login in this session, `None` for an anonymous visitor."""
-    return _text(_contents().get(LOGIN_ID))
+    return text_of(_contents().get(LOGIN_ID))
 
 
 def is_fresh() -> bool:
@@ -194,7 +198,7 @@ def is_fresh() -> bool:
 def age_of_freshness() -> timedelta | None:
     """Return how long ago the password was typed in this session, `None` if it is not known."""
     at = _contents().get(FRESH_AT)
-    if isinstance(at, bool) or not isinstance(at, int):
+    if isinstance(at, bool) or not isinstance(at, int) or abs(at) > _LONGEST:
         return None
     return timedelta(seconds=max(time.time() - at, 0))
 
@@ -225,13 +229,15 @@ def remember_seconds() -> int | None:
     """Return for how long this login is to be remembered, `None` for what is configured."""
     seconds = _contents().get(REMEMBER_SECONDS)
     # Flask-Login writes a fraction.
-    return int(seconds) if isinstance(seconds, int | float) and not isinstance(seconds, bool) else None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not abs(seconds) <= _LONGEST:  # NaN
+        return None
+    return int(seconds)
 
 
 def take_remember_request() -> str | None:
     """Return what an app has asked to be done with the remember cookie, once: "set", "clear" or nothing."""
     contents = _contents()
-    return _text(contents.pop(REMEMBER)) if REMEMBER in contents else None
+    return text_of(contents.pop(REMEMBER)) if REMEMBER in contents else None
 
 
 def is_to_be_forgotten() -> bool:
@@ -274,9 +280,15 @@ def _marks_of(user_id: str) -> list[str]:
     return [hmac.new(key.encode() if isinstance(key, str) else key, text, "sha256").hexdigest() for key in keys]
 
 
-def _text(value: Any) -> str | None:
-    """Take text, and treat everything else as absent: a driver may read `True` or `1.5` as the id 1."""
-    return value if isinstance(value, str) else None
+def text_of(value: Any) -> str | None:
+    """Take text that loaders, databases and answers take, and treat everything else as absent.
+
+    What is signed may still be of any type and text. A driver may read `True` or `1.5` as the id 1, and drivers raise
+    on NUL and on lone surrogates, which UTF-8 cannot write.
+    """
+    if not isinstance(value, str) or "\0" in value:
+        return None
+    return value if value.isascii() or not _SURROGATE.search(value) else None
 
 
 def _contents() -> SessionMixin:

@@ -19,10 +19,13 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from .caching import mark_private, vary_on
 from .config import former_keys, session_lifetime
 from .connection import current_connection
+from .session import text_of
 from .session_cookies import SessionCookies
 from .unpacking import SparingSerializer
 from .unread_session import Cookie, is_unread, unread
 
+_FLASHES: Final = "_flashes"
+_PAIR: Final = 2  # a category and a message
 _HOST_PREFIX: Final = "__Host-"
 _LONGEST_COOKIE: Final = 4096  # characters; no browser keeps a longer one (RFC 6265bis, 5.6)
 
@@ -126,13 +129,13 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         text = request.cookies.get(self.get_cookie_name(app))
         found = _NOTHING if text is None else _read(app, self._cookies_of(app), text)
         if found.contents is not None:
-            return Cookie(found.contents, is_outdated=False)
+            return Cookie(_with_sound_flashes(found.contents), is_outdated=False)
         contents = self._read_flask_cookie(app, request) if self._reads_flask_cookie else None
         complaints = [*found.complaints]
         if text is not None and contents is None and self._on_refused is not None:
             complaints.append(self._on_refused)
         is_outdated = has_answer and (found.is_ours or contents is not None)
-        return Cookie(contents or {}, is_outdated, complaints)
+        return Cookie(_with_sound_flashes(contents or {}), is_outdated, complaints)
 
     def _is_foreign(self, app: Quart, request: Any) -> bool:
         """Tell whether the request has a cookie of our name that we have not signed."""
@@ -159,6 +162,20 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         cookie = request.cookies.get(super().get_cookie_name(app))
         serializer = SecureCookieSessionInterface().get_signing_serializer(app)
         return None if cookie is None or serializer is None else _read(app, SessionCookies(serializer), cookie).contents
+
+
+def _with_sound_flashes(contents: dict[str, Any]) -> dict[str, Any]:
+    """Leave out flashed messages that are none: Quart takes them for pairs, and no page can be written with others."""
+    if _FLASHES not in contents:
+        return contents
+    kept = contents[_FLASHES] if isinstance(contents[_FLASHES], list) else []
+    return {**contents, _FLASHES: [one for one in kept if _is_flash(one)]}
+
+
+def _is_flash(one: Any) -> bool:
+    if not isinstance(one, list | tuple) or len(one) != _PAIR:
+        return False
+    return all(not isinstance(part, str) or text_of(part) is not None for part in one)
 
 
 class _Found(NamedTuple):

@@ -11,11 +11,14 @@ from quart_auth import QuartAuth
 from .config import former_keys
 from .connection import current_connection, running_app
 from .errors import ConfigurationError
+from .session import text_of
 from .unpacking import SparingSerializer
 
 Purpose = Literal["remember", "bearer"]
 
 _LONGEST: Final = 4096  # characters; no browser keeps a longer cookie
+_LATEST: Final = 10**11  # seconds since 1970: the year 5138; from 10,000 on there are no dates
+_ANY_AGE: Final = 10**10  # seconds: the token says itself when it expires, but one from the future is refused
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,16 @@ def _parse(serializer: Any, payload: bytes) -> Token | None:
         return None
     match contents:
         case [str(user_id), str(login_id), int(expires_at), str() | None as secret, int() | None as seconds]:
-            return Token(user_id, login_id, expires_at, secret, seconds)
+            token = Token(user_id, login_id, expires_at, secret, seconds)
+            return token if _can_be(token) else None
     return None
+
+
+def _can_be(token: Token) -> bool:
+    """Tell whether a token of ours may say this: what is signed may still be any text and any number."""
+    texts = [text for text in (token.user_id, token.login_id, token.secret) if text is not None]
+    numbers = [number for number in (token.expires_at, token.seconds) if number is not None]
+    return all(text_of(text) is not None for text in texts) and all(abs(number) <= _LATEST for number in numbers)
 
 
 def _serializer(purpose: Purpose) -> Any:

@@ -29,6 +29,11 @@ class Socket:
                 pass
         return message
 
+    async def first(self) -> Any:
+        """What the application answers first, whatever it is."""
+        async with asyncio.timeout(PATIENCE):
+            return await self._from_app.get()
+
     async def accepted(self) -> None:
         """Wait until the application has accepted it."""
         await self._next("websocket.accept")

@@ -84,4 +84,4 @@ def _binding() -> str | None:
 
 def _sign(key: Any, binding: str) -> str:
     secret = key.encode() if isinstance(key, str) else key
-    return hmac.new(secret, _PURPOSE + binding.encode(), "sha256").hexdigest()
+    return hmac.new(secret, _PURPOSE + binding.encode("utf-8", "surrogatepass"), "sha256").hexdigest()

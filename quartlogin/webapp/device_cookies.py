@@ -96,7 +96,9 @@ class DeviceCookies:
         except (BadData, ValueError, RecursionError):
             payload = None
         match payload:
-            case [str(device), dict(known)] if all(isinstance(then, str) and then.isascii() for then in known.values()):
+            case [str(device), dict(known)] if device.isascii() and all(
+                isinstance(then, str) and then.isascii() for then in known.values()
+            ):
                 return device, known
         return token_urlsafe(_ID_BYTES), {}
 
