@@ -124,18 +124,6 @@ def remember_duration() -> timedelta:
     return duration if isinstance(duration, timedelta) else timedelta(seconds=duration)
 
 
-def next_max_length() -> int:
-    """Return how many characters a page to come back to may have, percent-encoded.
-
-    Raises:
-        ConfigurationError: `NEXT_MAX_LENGTH` is not a whole number above 0.
-    """
-    longest = option("NEXT_MAX_LENGTH")
-    if not isinstance(longest, int) or isinstance(longest, bool) or longest < 1:
-        raise ConfigurationError(f"NEXT_MAX_LENGTH has to be a whole number above 0, not {longest!r}.")
-    return longest
-
-
 def next_trusted_hosts() -> list[str]:
     """Return the hosts that a page to come back to may be on; `.example` stands for `example` and what is below it.
 
@@ -144,8 +132,6 @@ def next_trusted_hosts() -> list[str]:
     """
     app, configured = running_app(), option("NEXT_TRUSTED_HOSTS")
     if configured is not None:
-        if isinstance(configured, str) or not all(isinstance(host, str) and "/" not in host for host in configured):
-            raise ConfigurationError("NEXT_TRUSTED_HOSTS is a list of hosts: write ['app.example', '.shops.example'].")
         return list(configured)
     domain, server_name = app.config["SESSION_COOKIE_DOMAIN"], app.config["SERVER_NAME"]
     # A cookie's domain covers what is below it, on every port (RFC 6265, 5.1.3).
@@ -181,12 +167,27 @@ def _is_duration(value: Any) -> bool:
     return isinstance(value, timedelta) and timedelta(seconds=1) <= value <= LONGEST_DURATION
 
 
+def _is_list_of_hosts(value: Any) -> bool:
+    """Tell a list of hosts from a text, whose letters would be taken for hosts, and from URLs."""
+    return isinstance(value, list | tuple | set | frozenset) and all(
+        isinstance(host, str) and "/" not in host for host in value
+    )
+
+
 def _is_text_of(form: re.Pattern[str], value: Any) -> bool:
     return isinstance(value, str) and form.fullmatch(value) is not None
 
 
 #: The settings with values that cannot be: what tells, and what the value has to be.
 _CHECKS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
+    "NEXT_MAX_LENGTH": (
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
+        "a whole number above 0",
+    ),
+    "NEXT_TRUSTED_HOSTS": (
+        lambda value: value is None or _is_list_of_hosts(value),
+        "a list of hosts, such as ['app.example', '.shops.example'], or None",
+    ),
     "REMEMBER_COOKIE_DURATION": (
         _is_duration,
         f"a timedelta or seconds, a whole number, from one second to {LONGEST_DURATION.days} days",

@@ -11,7 +11,7 @@ from quart import current_app, has_app_context, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import WebsocketMismatch
 
-from .config import NEXT_MAX_LENGTH, next_max_length, next_trusted_hosts
+from .config import NEXT_MAX_LENGTH, next_trusted_hosts, option
 from .connection import current_connection, running_app
 
 _UNSAFE_CATEGORIES: Final = "CZ"  # Unicode's controls, surrogates and separators: browsers drop some of them
@@ -25,7 +25,7 @@ _log = getLogger(__name__)
 
 def longest_next() -> int:
     """Return how many characters a page to come back to may have, percent-encoded: `NEXT_MAX_LENGTH`."""
-    return next_max_length() if has_app_context() else NEXT_MAX_LENGTH
+    return int(option("NEXT_MAX_LENGTH")) if has_app_context() else NEXT_MAX_LENGTH
 
 
 def safe_next(target: str | None) -> str | None:

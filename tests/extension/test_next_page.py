@@ -84,6 +84,12 @@ async def offered(client: QuartClient, path: str, method: str = "GET", **headers
     return next(iter(ada_url.parse_search_params(found).get("next", [])), None)
 
 
+def with_config(**config: Any) -> Quart:
+    app = Quart("another")
+    app.config.update(config)
+    return app
+
+
 # --- how long it may be -----------------------------------------------------------------------------------------
 
 
@@ -154,6 +160,8 @@ async def test_a_limit_that_is_none_is_refused(site: Quart, value: Any) -> None:
     async with site.app_context():
         with pytest.raises(ConfigurationError, match="NEXT_MAX_LENGTH"):
             safe_next("/")
+    with pytest.raises(ConfigurationError, match="NEXT_MAX_LENGTH"):
+        LoginManager[User](with_config(NEXT_MAX_LENGTH=value))
 
 
 # --- the session cookie has 4096 characters ---------------------------------------------------------------------
@@ -518,6 +526,8 @@ async def test_an_app_may_trust_none(trusting: Trusting) -> None:
 async def test_trusted_hosts_that_are_none_are_refused(trusting: Trusting, value: Any) -> None:
     with pytest.raises(ConfigurationError, match="NEXT_TRUSTED_HOSTS"):
         await trusting("https://app.example/", NEXT_TRUSTED_HOSTS=value)
+    with pytest.raises(ConfigurationError, match="NEXT_TRUSTED_HOSTS"):
+        LoginManager[User](with_config(NEXT_TRUSTED_HOSTS=value))
 
 
 async def test_a_login_page_on_another_subdomain_leads_back(site: Quart, login_manager: LoginManager[User]) -> None:
