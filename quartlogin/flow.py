@@ -18,9 +18,11 @@ from .identity import logins_in_cookies, logins_of_request
 from .loading import user_of_request
 from .records import Login
 from .state import UserState, state_of_request
+from .unawaited import must_be_awaited
 from .user import answers, id_of
 
 
+@must_be_awaited
 async def login_user(
     user: Any, remember: bool = False, duration: timedelta | None = None, force: bool = False, fresh: bool = True
 ) -> bool:
@@ -72,6 +74,7 @@ async def login_user(
     return True
 
 
+@must_be_awaited
 async def logout_user() -> bool:
     """Sign the user out: delete the user's id from the session, and the remember cookie. Always returns True.
 
@@ -92,6 +95,7 @@ async def logout_user() -> bool:
     return True
 
 
+@must_be_awaited
 async def confirm_login() -> None:
     """Make this login fresh again: the password was checked just now. It goes on under a new id.
 

@@ -21,6 +21,7 @@ from .redirects import is_url, view_at
 from .remember import update_cookie
 from .session import mark_left_by
 from .state import UserState, begin_request, state_of_request
+from .unawaited import check_awaited
 
 
 async def before_websocket() -> None:
@@ -74,7 +75,12 @@ async def _before_dispatch() -> Any:
 
 
 async def after_view(response: ResponseTypes) -> ResponseTypes:
-    """Set the remember cookie and tell caches what they may keep, as the last of all `after_request` functions."""
+    """Set the remember cookie and tell caches what they may keep, as the last of all `after_request` functions.
+
+    Raises:
+        ConfigurationError: A login or a logout was never awaited.
+    """
+    check_awaited()
     state = state_of_request()
     if state is not None:
         if state.accessed:

@@ -21,7 +21,7 @@ LAYERS = [
         *("errors", "caching", "callbacks", "connection", "login_views", "records", "session_cookies"),
         "unread_session",
     ],
-    ["batching", "config", "clients", "extension", "signals", "signing", "user"],
+    ["batching", "config", "clients", "extension", "signals", "signing", "unawaited", "user"],
     ["session", "unpacking"],
     ["flask_login", "tokens"],
     ["state"],

@@ -1,0 +1,79 @@
+"""Notice a login or a logout that was called and never awaited, so that it never happened.
+
+Python only warns ("coroutine was never awaited"), and only where somebody reads warnings: the page says "signed out",
+and the user is not. So the answer to such a request is an error.
+"""
+
+from collections.abc import Callable, Coroutine
+from functools import update_wrapper
+from inspect import CORO_CREATED, currentframe, getcoroutinestate
+from types import FrameType
+from typing import Any, Final, Generic, NamedTuple, ParamSpec, TypeVar, cast
+
+from .connection import current_connection
+from .errors import ConfigurationError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_ATTRIBUTE: Final = "_quartlogin_calls"
+
+
+class _Call(NamedTuple):
+    coroutine: Coroutine[Any, Any, Any]
+    name: str
+    where: str
+
+
+class _NoticedFunction(Generic[P, T]):
+    """A coroutine function whose calls are written down with the request.
+
+    It gives the coroutine itself, which goes wherever a coroutine goes. `inspect.iscoroutinefunction` is right about
+    it, since it takes what has a function's attributes for a function; Python 3.11 has no other way to tell it so.
+    """
+
+    def __init__(self, function: Callable[P, Coroutine[Any, Any, T]]) -> None:
+        update_wrapper(self, function)
+        made: Any = function
+        self._function = function
+        self.__code__, self.__defaults__, self.__kwdefaults__ = made.__code__, made.__defaults__, made.__kwdefaults__
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        coroutine = self._function(*args, **kwargs)
+        connection = current_connection()
+        if connection is not None:
+            call = _Call(coroutine, self._function.__name__, _where(currentframe()))
+            vars(connection).setdefault(_ATTRIBUTE, []).append(call)
+        return coroutine
+
+    def __repr__(self) -> str:
+        return repr(self._function)
+
+
+def must_be_awaited(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Have requests fail that call this coroutine function and do not await it."""
+    return _NoticedFunction(function)
+
+
+def check_awaited() -> None:
+    """Refuse to finish a request that has forgotten an `await`.
+
+    Raises:
+        ConfigurationError: It has; the message says where.
+    """
+    calls: list[_Call] = vars(current_connection()).pop(_ATTRIBUTE, [])
+    forgotten = [call for call in calls if getcoroutinestate(cast(Any, call.coroutine)) == CORO_CREATED]
+    for call in forgotten:
+        call.coroutine.close()  # or Python warns as well
+    if forgotten:
+        name, where = forgotten[0].name, forgotten[0].where
+        raise ConfigurationError(
+            f"{name}() was called in {where} and never awaited, so it did nothing: write `await {name}(...)`, in a "
+            "view that is `async def`."
+        )
+
+
+def _where(frame: FrameType | None) -> str:
+    """Return the place in the app's code that made a call."""
+    caller = None if frame is None else frame.f_back
+    return "this request" if caller is None else f"{caller.f_code.co_filename}, line {caller.f_lineno},"
