@@ -4,7 +4,6 @@ from datetime import timedelta
 from http.cookiejar import Cookie
 from typing import Any
 
-import flask
 import flask_login
 import pytest
 from browsers import KEY, Clock, is_deletion, restart, see, serializer, set_by, sign_in_ada
@@ -106,19 +105,6 @@ async def test_a_visit_leaves_the_login_of_another_app_alone(sessions: str) -> N
     restart(browser)  # else the session alone would do
 
     assert (await see(browser))["name"] == "Ada"
-
-
-async def test_a_visit_leaves_flask_logins_cookie_of_another_app_alone() -> None:
-    them = flask.Flask("them")
-    them.secret_key = "their key"
-    flask_login.LoginManager(them).user_loader(BY_ID.get)
-    them.add_url_rule("/login", view_func=lambda: str(flask_login.login_user(ADA, remember=True)))
-    theirs = them.test_client()
-    theirs.get("/login")
-    value = theirs.get_cookie("remember_token").value  # type: ignore[union-attr]
-
-    for path, method in (("/", "GET"), ("/logout", "POST")):
-        assert await go(make_app("ours", KEY), path, {"remember_token": value}, method) == {}
 
 
 @pytest.mark.parametrize("value", ["broken", "a.b.c", SignedSessionInterface.__name__])
