@@ -85,6 +85,12 @@ async def answers(guard: Any) -> dict[str, str]:
         "a good bearer token": told(await visitor.get("/page", headers=bearer)),
         "a good bearer token, and a fresh session": told(await fresh.get("/page", headers=bearer)),
         "a bad bearer token, and a fresh session": told(await fresh.get("/page", headers=wrong)),
+        "a browser with a gateway's bearer token, not signed in": told(
+            await visitor.get("/page", headers={**BROWSER, **wrong})
+        ),
+        "a browser with a gateway's bearer token, and a fresh session": told(
+            await fresh.get("/page", headers={**BROWSER, **wrong})
+        ),
         "`OPTIONS`, not signed in": told(await visitor.options("/page")),
         "a websocket, not signed in": await told_by_websocket(visitor),
         "a websocket, signed in, not fresh": await told_by_websocket(stale),
