@@ -3,6 +3,9 @@
 A cookie that was copied before a logout is worth nothing after it: the login's row is gone, and `load_user` asks for
 the user and the login in one query.
 
+The loader and the views share the request's session, so that a view may change `current_user` and commit. Only the
+record of logins has sessions of its own: whatever becomes of the view's, a login begins and ends at once.
+
 Start it with `hypercorn 'examples.sqlalchemy_app:create_app()'` and open http://127.0.0.1:8000.
 """
 
@@ -16,7 +19,7 @@ from datetime import timedelta
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
-from quart import Quart, redirect, render_template_string, request
+from quart import Quart, current_app, g, redirect, render_template_string, request
 from quart.typing import ResponseReturnValue
 from sqlalchemy import ForeignKey, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -41,6 +44,7 @@ GRACE = timedelta(seconds=30)
 
 PAGE = """
 <p>Hello, {{ current_user.name }}. You are signed in in {{ places }} places.</p>
+<form method="post" action="/name"><input name="name"> <button>Change my name</button></form>
 <form method="post" action="/logout"><button>Sign out</button></form>
 """
 FORM = """
@@ -135,7 +139,8 @@ def create_app(url: str = "sqlite+aiosqlite:///people.sqlite3") -> Quart:
     app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_urlsafe()  # a new one signs everybody out
     app.config["REMEMBER_COOKIE_DURATION"] = REMEMBERED
     engine = create_async_engine(url)
-    sessions: Sessions = async_sessionmaker(engine, expire_on_commit=False)
+    sessions: Sessions = async_sessionmaker(engine, expire_on_commit=False)  # or templates could not show who signed in
+    app.extensions["sessions"] = sessions
     login_manager: LoginManager[User] = LoginManager(app)
     login_manager.login_view = "login"
     login_manager.records = Records(sessions)
@@ -149,25 +154,44 @@ def create_app(url: str = "sqlite+aiosqlite:///people.sqlite3") -> Quart:
     async def close_connections() -> None:
         await engine.dispose()
 
+    @app.teardown_appcontext
+    async def close_session(_: BaseException | None) -> None:
+        session = g.pop("database", None)
+        if session is not None:
+            await session.close()
+
     @login_manager.user_loader
     async def load_user(user_id: str) -> User | None:
         query = select(User).join(SignIn, SignIn.user_id == User.id)
-        async with sessions() as database:
-            return await database.scalar(query.where(User.id == user_id, SignIn.id_hash == digest(login_id() or "")))
+        return await database().scalar(query.where(User.id == user_id, SignIn.id_hash == digest(login_id() or "")))
 
     @app.get("/")
     @login_required
     async def home() -> str:
-        async with sessions() as database:
-            places = await database.scalars(select(SignIn).where(SignIn.user_id == login_manager.user.id))
-            return await render_template_string(PAGE, places=len(places.all()))
+        places = await database().scalars(select(SignIn).where(SignIn.user_id == login_manager.user.id))
+        return await render_template_string(PAGE, places=len(places.all()))
 
-    add_registration(app, sessions)
-    add_sign_in(app, sessions)
+    @app.post("/name")
+    @login_required
+    async def rename() -> ResponseReturnValue:
+        login_manager.user.name = (await request.form)["name"]
+        await database().commit()
+        return redirect("/")
+
+    add_registration(app)
+    add_sign_in(app)
     return app
 
 
-def add_registration(app: Quart, sessions: Sessions) -> None:
+def database() -> AsyncSession:
+    """Return the session of this request; it is opened when somebody first asks, and closed when the request ends."""
+    if "database" not in g:
+        g.database = current_app.extensions["sessions"]()
+    session: AsyncSession = g.database
+    return session
+
+
+def add_registration(app: Quart) -> None:
     """Add the page on which people make an account."""
 
     @app.get("/register")
@@ -178,16 +202,17 @@ def add_registration(app: Quart, sessions: Sessions) -> None:
     async def add_user() -> ResponseReturnValue:
         form = await request.form
         user = User(name=form["name"], password_hash=await asyncio.to_thread(hasher.hash, form["password"]))
+        database().add(user)
         try:
-            async with sessions.begin() as database:
-                database.add(user)
+            await database().commit()
         except IntegrityError:
+            await database().rollback()
             return await render_template_string(FORM, message="That name is taken.", button="Register"), 422
         await login_user(user)
         return redirect("/")
 
 
-def add_sign_in(app: Quart, sessions: Sessions) -> None:
+def add_sign_in(app: Quart) -> None:
     """Add the pages on which people sign in and out."""
 
     @app.get("/login")
@@ -197,8 +222,7 @@ def add_sign_in(app: Quart, sessions: Sessions) -> None:
     @app.post("/login")
     async def sign_in() -> ResponseReturnValue:
         form = await request.form
-        async with sessions() as database:
-            user = await database.scalar(select(User).where(User.name == form["name"]))
+        user = await database().scalar(select(User).where(User.name == form["name"]))
         if not await is_right(user, form["password"]) or user is None:
             return await render_template_string(FORM, message="That is not right.", button="Sign in"), 422
         await login_user(user, remember="remember" in form)

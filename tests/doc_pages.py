@@ -22,6 +22,7 @@ running: it closes what it has opened, in a hidden block if need be.
 
 import ast
 import asyncio
+import builtins
 import re
 import sys
 from importlib.metadata import version
@@ -72,6 +73,7 @@ async def run(page: Path) -> dict[str, Any]:
     """
     module = ModuleType(f"page_{page.stem.replace('-', '_')}")
     sys.modules[module.__name__] = module  # dataclasses and SQLAlchemy look annotations up there
+    vars(module)["__builtins__"] = builtins  # as in every module that is imported; SQLAlchemy looks there, too
     text = page.read_text(encoding="utf-8")
     for found in _PYTHON.finditer(text):
         lines_before = text[: found.start()].count("\n") + 1

@@ -188,6 +188,17 @@ async def test_the_app_with_its_own_models_registers_and_signs_in(site: Quart) -
     assert (await visitor(site).get("/")).location == "/login?next=%2F"
 
 
+async def test_what_it_changes_of_the_user_is_kept(site: Quart) -> None:
+    ada = await registered(site)
+    await ada.post("/name", {"name": "Ada Lovelace"})
+
+    again = visitor(site)
+    await again.post("/login", {"name": "Ada Lovelace", "password": PASSWORD})
+
+    assert "Hello, Ada Lovelace." in (await ada.get("/")).text
+    assert "Hello, Ada Lovelace." in (await again.get("/")).text
+
+
 async def test_its_cookies_are_worthless_after_a_logout(site: Quart) -> None:
     ada = await registered(site, remember="on")
     copies = ada.cookies
