@@ -279,3 +279,32 @@ async def test_an_account_that_has_changed_meanwhile_takes_neither_a_login_nor_a
 
     assert changed is None
     assert run_sql(database, "SELECT password_hash FROM users") == [("hash",)]
+
+
+@both_databases
+async def test_an_account_is_deleted_only_with_the_password_that_was_checked(
+    store: Store, database: str, login: NewLogin
+) -> None:
+    run_sql(database, REASONS["another epoch"])
+
+    assert await store.users.delete(ADA.id, 0) is None
+    assert run_sql(database, "SELECT id FROM users") == [(ADA.id,)]
+
+
+@both_databases
+async def test_a_login_is_renewed_only_for_its_own_user(store: Store, login: NewLogin) -> None:
+    of_grace = replace(login, id_hash="new", user_id="G" * 22)
+    at = Moment.present(IDLE)
+
+    assert not await in_transaction(
+        store, lambda transaction: store.logins.renew(transaction, login.id_hash, of_grace, at)
+    )
+
+
+@both_databases
+async def test_only_logins_of_the_epoch_before_are_carried_over(store: Store, database: str, login: NewLogin) -> None:
+    run_sql(database, "UPDATE logins SET epoch = 3")
+
+    await in_transaction(store, lambda transaction: store.logins.carry_over(transaction, ADA.id, 4, 5))
+
+    assert run_sql(database, "SELECT epoch FROM logins") == [(3,)]
