@@ -1,24 +1,34 @@
 """A test client that comes signed in."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from email.message import Message
+from typing import Any, Final
+from urllib.request import Request
 
-from quart import Quart
+from quart import Quart, request
 from quart.testing import QuartClient
+from quart.typing import ResponseTypes
+from werkzeug.datastructures import Headers
 
 from . import session
+from .connection import current_connection
+from .errors import ConfigurationError
 from .extension import manager_of
+from .flask_login import fingerprint
 from .records import Login
 from .user import id_of
+
+#: The options of a request that decide where its cookies belong, and which browser sends it.
+_OF_BROWSER: Final = {"query_string", "root_path", "http_version", "scope_base", "auth", "subdomain"}
 
 
 class QuartLoginClient(QuartClient):
     """Quart's test client with a user who is signed in from the first request on.
 
     Set it as `app.test_client_class`; then `app.test_client(user=user)`. The login is a real one: it has a login id,
-    and the app's `LoginRecords` are told. Only the browser's fingerprint is not written, as in Flask-Login, so with
-    session protection on the login is not fresh for long.
+    the app's `LoginRecords` are told, and it begins in the browser that sends the first request, as that is sent: to
+    which host, by http or https, with which headers.
 
     Args:
         app: The app.
@@ -31,31 +41,74 @@ class QuartLoginClient(QuartClient):
         self._user = user
         self._fresh_login = fresh_login
 
-    async def _make_request(self, *args: Any, **kwargs: Any) -> Any:
-        await self._sign_in()
-        return await super()._make_request(*args, **kwargs)
+    async def open(self, path: str, **options: Any) -> Any:
+        """Send a request, signed in; takes what Quart's own test client takes."""
+        await self._sign_in(path, options)
+        return await super().open(path, **options)
 
     @asynccontextmanager
-    async def websocket(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:  # type: ignore[override]  # signs in first
+    async def websocket(self, path: str, **options: Any) -> AsyncIterator[Any]:  # type: ignore[override]  # signs in first
         """Open a websocket, signed in; takes what Quart's own test client takes."""
-        await self._sign_in()
-        async with super().websocket(*args, **kwargs) as connection:
+        await self._sign_in(path, options)
+        async with super().websocket(path, **options) as connection:
             yield connection
 
     @asynccontextmanager
-    async def request(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:  # type: ignore[override]  # signs in first
+    async def request(self, path: str, **options: Any) -> AsyncIterator[Any]:  # type: ignore[override]  # signs in first
         """Open a connection for a streamed request, signed in; takes what Quart's own test client takes."""
-        await self._sign_in()
-        async with super().request(*args, **kwargs) as connection:
+        await self._sign_in(path, options)
+        async with super().request(path, **options) as connection:
             yield connection
 
-    async def _sign_in(self) -> None:
+    async def _sign_in(self, path: str, options: Mapping[str, Any]) -> None:
+        """Begin the login in a request like the one that is about to be sent, so that its cookie counts there."""
         user, self._user = self._user, None
         if user is None:
             return
+        if self.cookie_jar is None:
+            raise ConfigurationError("A test client without cookies cannot be signed in: leave use_cookies=False out.")
         manager = manager_of(self.app)
-        login = Login(session.new_id(), id_of(user, manager.id_attribute), user=user)
-        async with self.app.app_context():
+        async with self.app.test_request_context(path, **self._alike(options)):
+            login = Login(session.new_id(), id_of(user, manager.id_attribute), user=user)
             await manager.records.login_began(login)
-        async with self.session_transaction() as contents:
-            contents.update(session.contents_of(login.user_id, login.id, fresh=self._fresh_login))
+            contents = session.contents_of(login.user_id, login.id, fresh=self._fresh_login)
+            response = await _response_with(self.app, {**contents, session.FINGERPRINT: fingerprint()})
+            self._take_cookies(response, request.url)
+
+    def _alike(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options that make a request come from the same browser, on the same host, with its cookies."""
+        headers = Headers(options.get("headers") or {})
+        for cookie in self.cookie_jar or ():
+            headers.add("cookie", f"{cookie.name}={cookie.value}")
+        client = (options.get("scope_base") or {}).get("client") or ("<local>", None)
+        headers["Remote-Addr"] = client[0]  # where Quart keeps the address; a request made for a test has none
+        scheme = options.get("scheme", "http")
+        alike = {name: options[name] for name in _OF_BROWSER & options.keys()}
+        return {**alike, "headers": headers, "scheme": {"ws": "http", "wss": "https"}.get(scheme, scheme)}
+
+    def _take_cookies(self, response: ResponseTypes, url: str) -> None:
+        """Take the session's cookie as a browser does that has this URL's answer."""
+        message = Message()
+        for cookie in response.headers.getlist("Set-Cookie"):
+            message.add_header("Set-Cookie", cookie)
+        answer: Any = type("Answer", (), {"info": lambda _: message})()
+        jar: Any = self.cookie_jar
+        known = list(jar)
+        jar.extract_cookies(answer, Request(url))  # noqa: S310 -- nothing is opened
+        if message and list(jar) == known:
+            domain = self.app.config["SESSION_COOKIE_DOMAIN"]
+            raise ConfigurationError(
+                f"The session's cookie is not for {url}, so nobody is signed in there. Its domain is {domain!r}: send "
+                "the first request there, with headers={'Host': ...}."
+            )
+
+
+async def _response_with(app: Quart, contents: Mapping[str, Any]) -> ResponseTypes:
+    """Make an answer that carries this session's cookie, besides what it held before."""
+    interface, response = app.session_interface, app.response_class(b"")
+    opened = await interface.open_session(app, current_connection())
+    if opened is None:
+        raise ConfigurationError("A test client needs a SECRET_KEY to be signed in.")
+    opened.update(contents)
+    await interface.save_session(app, opened, response)
+    return response

@@ -6,13 +6,16 @@ import pytest
 from people import ADA, GRACE, User
 from quart import Quart, current_app, session, websocket
 from quart.testing.connections import WebsocketResponseError
+from werkzeug.datastructures import Headers
 
 from quartlogin import (
+    ConfigurationError,
     Login,
     LoginManager,
     LoginRefused,
     NoRecords,
     QuartLoginClient,
+    SignedSessionInterface,
     current_user,
     fresh_login_required,
     login_fresh,
@@ -145,7 +148,7 @@ async def test_the_login_is_a_real_one_that_the_record_is_told_of_once(app: Quar
     first, second = await page(client), await page(client)
 
     (login,) = notes.began
-    assert login == Login(login.id, "1", "session")
+    assert login == Login(login.id, "1", "session", user=ADA)
     assert first["login"] == second["login"] == login.id
     assert len(login.id) == 32
 
@@ -181,18 +184,23 @@ async def test_a_record_that_refuses_fails_the_test(app: Quart, login_manager: L
         await QuartLoginClient(app, user=ADA).get("/")
 
 
-async def test_the_browsers_fingerprint_is_not_written(app: Quart) -> None:
-    contents = (await page(QuartLoginClient(app, user=ADA)))["session"]
+async def test_the_login_begins_in_the_browser_that_sends_the_first_request(app: Quart) -> None:
+    headers = {"User-Agent": "Somebody's browser"}
+    client = QuartLoginClient(app, user=ADA)
 
-    assert "_id" not in contents
-    assert contents["_user_id"] == "1"
+    first = await (await client.get("/", headers=headers)).get_json()
+    of_another_browser = await page(client)
+
+    assert first["session"]["_user_id"] == "1"
+    assert (first["fresh"], of_another_browser["fresh"]) == (True, False)
 
 
+@pytest.mark.parametrize("protection", [None, "basic", "strong"])
 @pytest.mark.parametrize(("fresh_login", "status"), [(True, 200), (False, 401)])
-async def test_the_login_is_as_fresh_as_was_said(
-    app: Quart, login_manager: LoginManager[User], status: int, *, fresh_login: bool
+async def test_the_login_is_as_fresh_as_was_said_in_every_mode_of_protection(
+    app: Quart, login_manager: LoginManager[User], protection: str | None, status: int, *, fresh_login: bool
 ) -> None:
-    login_manager.session_protection = None
+    login_manager.session_protection = protection
     client = QuartLoginClient(app, user=ADA, fresh_login=fresh_login)
 
     response = await client.get("/password")
@@ -251,3 +259,104 @@ async def test_another_id_method_is_used(app: Quart, login_manager: LoginManager
     contents = (await page(QuartLoginClient(app, user=ada)))["session"]
 
     assert contents["_user_id"] == "1"
+
+
+# --- where and how the first request is sent --------------------------------------------------------------------
+
+INTERFACES = pytest.mark.parametrize("interface", [None, SignedSessionInterface()], ids=["Quart's", "ours"])
+
+
+@INTERFACES
+@pytest.mark.parametrize("protection", ["basic", "strong"])
+@pytest.mark.parametrize(
+    ("config", "options"),
+    [
+        ({}, {"scheme": "https"}),
+        ({}, {"scheme": "https", "headers": {"Host": "shop.site.example"}}),
+        ({"SESSION_COOKIE_SECURE": True}, {"scheme": "https"}),
+        ({"SESSION_COOKIE_SECURE": True, "SESSION_COOKIE_SAMESITE": "Strict"}, {}),
+        ({"SESSION_COOKIE_DOMAIN": ".site.example"}, {"headers": {"Host": "shop.site.example"}}),
+        ({"SESSION_COOKIE_DOMAIN": "site.example"}, {"scheme": "https", "headers": {"Host": "site.example"}}),
+        ({"SERVER_NAME": "site.example"}, {}),
+        ({"SERVER_NAME": "site.example", "SESSION_COOKIE_DOMAIN": "site.example"}, {"scheme": "https"}),
+        ({"SESSION_COOKIE_PATH": "/", "SESSION_COOKIE_NAME": "crumb"}, {}),
+        ({}, {"headers": {"User-Agent": "a browser"}}),
+        ({}, {"headers": {"X-Number": 1}, "query_string": {"a": "b"}, "http_version": "2"}),
+        ({}, {"scope_base": {"client": ("192.0.2.1", 5000)}}),
+        ({}, {"root_path": "/mount", "path": "/mount/"}),
+    ],
+    ids=str,
+)
+async def test_the_client_signs_in_as_its_first_request_is_sent(
+    app: Quart, login_manager: LoginManager[User], interface: Any, protection: str, config: Any, options: Any
+) -> None:
+    app.config.update(config)
+    app.session_interface = interface or app.session_interface
+    login_manager.session_protection = protection
+    options = {"path": "/", **options}
+
+    found = await (await QuartLoginClient(app, user=ADA).get(**options)).get_json()
+
+    assert (found["name"], found["fresh"]) == ("Ada", True)
+
+
+@INTERFACES
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+@pytest.mark.parametrize("domain", [None, "site.example"])
+async def test_a_websocket_signs_in_as_it_is_opened(
+    app: Quart, login_manager: LoginManager[User], interface: Any, scheme: str, domain: str | None
+) -> None:
+    app.config["SESSION_COOKIE_DOMAIN"] = domain
+    app.session_interface = interface or app.session_interface
+    login_manager.session_protection = "strong"
+    headers = {"Host": "chat.site.example", "User-Agent": "a browser"}
+    client = QuartLoginClient(app, user=ADA)
+
+    async with client.websocket("/live", scheme=scheme, headers=headers) as connection:
+        heard = await connection.receive()
+
+    assert heard.startswith("Ada ")
+
+
+async def test_a_streamed_request_signs_in_as_it_is_sent(app: Quart, login_manager: LoginManager[User]) -> None:
+    login_manager.session_protection = "strong"
+    app.session_interface = SignedSessionInterface()
+    client = QuartLoginClient(app, user=ADA)
+
+    async with client.request("/", scheme="https", headers={"User-Agent": "a browser"}) as connection:
+        await connection.send_complete()
+    response = await connection.as_response()
+
+    assert response.status_code == 200
+
+
+async def test_the_clients_own_headers_stay_as_they_were_given(app: Quart) -> None:
+    headers = Headers({"X-Header": "1"})
+    client = QuartLoginClient(app, user=ADA)
+    async with client.session_transaction() as contents:
+        contents["basket"] = "full"
+
+    async with client.websocket("/live", headers={"X-Header": "1"}) as connection:
+        await connection.receive()
+    await client.get("/", headers=headers)
+
+    assert headers.getlist("cookie") == [f"{cookie.name}={cookie.value}" for cookie in client.cookie_jar or []]
+
+
+async def test_a_cookie_that_is_not_for_this_host_fails_the_test_with_what_to_write(app: Quart) -> None:
+    app.config["SESSION_COOKIE_DOMAIN"] = ".site.example"
+
+    with pytest.raises(ConfigurationError, match=r"'\.site\.example'.*headers=\{'Host'"):
+        await QuartLoginClient(app, user=ADA).get("/")
+
+
+async def test_a_client_without_cookies_cannot_be_signed_in(app: Quart) -> None:
+    with pytest.raises(ConfigurationError, match="use_cookies"):
+        await QuartLoginClient(app, use_cookies=False, user=ADA).get("/")
+
+
+async def test_an_app_without_a_key_cannot_sign_anybody_in(app: Quart) -> None:
+    app.secret_key = None
+
+    with pytest.raises(ConfigurationError, match="SECRET_KEY"):
+        await QuartLoginClient(app, user=ADA).get("/")
