@@ -17,12 +17,17 @@ class Slots:
     Who came first is first, also if others would fit in before: or work of many slots would never have its turn. Work
     takes all of its slots at once, and waits for no others while it has them, so there is no deadlock.
 
+    Work of one slot is handed to the threads in advance, so that each takes up the next by itself; there is one thread
+    for each slot, so no more of it runs at a time. Only work of more slots is waited for, and waits, here.
+
     Args:
-        count: How many slots there are.
+        count: How many slots there are, and threads.
     """
 
     def __init__(self, count: int) -> None:
+        #: Less than none, if work of one slot waits for a thread.
         self._free = count
+        self._running_wide = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     async def run(self, slots: int, threads: Executor, work: Callable[[], T]) -> T:
@@ -30,7 +35,7 @@ class Slots:
 
         Args:
             slots: How many, at most as many as there are.
-            threads: Where it runs.
+            threads: Where it runs: one thread for each slot.
             work: What is called.
         """
         await self._acquire(slots)
@@ -60,15 +65,19 @@ class Slots:
         while self._waiting:
             slots, turn = self._waiting[0]
             if not turn.cancelled():
-                if slots > self._free:
+                if slots > self._free and (slots > 1 or self._running_wide):
                     return
-                self._free -= slots
+                self._take(slots, 1)
                 turn.set_result(None)
             self._waiting.popleft()
 
     def _release(self, slots: int) -> None:
-        self._free += slots
+        self._take(-slots, -1)
         self._serve_next()
+
+    def _take(self, slots: int, pieces: int) -> None:
+        self._free -= slots
+        self._running_wide += pieces if abs(slots) > 1 else 0
 
     def _release_from_thread(self, loop: asyncio.AbstractEventLoop, slots: int, _: "Future[Any]") -> None:
         with suppress(RuntimeError):  # the loop has ended, and with it all who waited

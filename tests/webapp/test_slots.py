@@ -72,7 +72,7 @@ async def test_whoever_hangs_up_the_slots_come_back_and_no_deadlock(threads: Thr
 
 
 async def test_work_goes_on_in_its_slots_when_nobody_waits_for_it_any_more(threads: ThreadPoolExecutor) -> None:
-    slots, go_on, begun = Slots(1), threading.Event(), threading.Event()
+    slots, go_on, begun = Slots(4), threading.Event(), threading.Event()
 
     def work() -> None:
         begun.set()
@@ -82,7 +82,7 @@ async def test_work_goes_on_in_its_slots_when_nobody_waits_for_it_any_more(threa
     await asyncio.to_thread(begun.wait, 10)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
-    second = asyncio.create_task(slots.run(1, threads, lambda: "done"))
+    second = asyncio.create_task(slots.run(4, threads, lambda: "done"))
     for _ in range(10):
         await asyncio.sleep(0)
 
@@ -92,11 +92,11 @@ async def test_work_goes_on_in_its_slots_when_nobody_waits_for_it_any_more(threa
 
 
 async def test_who_takes_many_is_not_overtaken_for_ever(threads: ThreadPoolExecutor) -> None:
-    slots, order = Slots(2), list[str]()
+    slots, order = Slots(4), list[str]()
     go_on = threading.Event()
     first = asyncio.create_task(slots.run(1, threads, lambda: go_on.wait(10)))
     await asyncio.sleep(0)
-    wide = asyncio.create_task(slots.run(2, threads, lambda: order.append("wide")))
+    wide = asyncio.create_task(slots.run(4, threads, lambda: order.append("wide")))
     await asyncio.sleep(0)
     narrow = [asyncio.create_task(slots.run(1, threads, lambda: order.append("narrow"))) for _ in range(20)]
     await asyncio.sleep(0)
@@ -108,11 +108,30 @@ async def test_who_takes_many_is_not_overtaken_for_ever(threads: ThreadPoolExecu
 
 
 async def test_an_error_is_the_callers_and_the_slots_come_back(threads: ThreadPoolExecutor) -> None:
-    slots = Slots(1)
+    slots = Slots(4)
 
     with pytest.raises(ZeroDivisionError):
         await slots.run(1, threads, lambda: 1 // 0)
     threads.shutdown()
-    for _ in range(2):
+    for size in (1, 4, 4, 1):
         with pytest.raises(RuntimeError):
-            await slots.run(1, threads, lambda: None)
+            await slots.run(size, threads, lambda: None)
+
+
+async def test_work_of_one_slot_waits_for_a_thread_and_not_for_the_event_loop(threads: ThreadPoolExecutor) -> None:
+    """Or each hash would begin only when the loop, which has pages to serve, has heard of the end of another."""
+    slots, go_on, done = Slots(4), threading.Event(), threading.Event()
+    left = iter(range(8))
+
+    def work() -> None:
+        go_on.wait(10)
+        if next(left) == 7:
+            done.set()
+
+    tasks = [asyncio.create_task(slots.run(1, threads, work)) for _ in range(8)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    go_on.set()
+
+    assert done.wait(10)  # while the loop stands still
+    await asyncio.gather(*tasks)
