@@ -6,7 +6,8 @@ from typing import Any, Final
 import quart.globals
 from quart import Quart, current_app, has_app_context, has_request_context, has_websocket_context, request, websocket
 
-_ANSWERED: Final = "_quartlogin_answered"
+#: Where a request or websocket object keeps what is known about its user.
+STATE: Final = "_quartlogin_state"
 
 _app: Any = current_app
 _request: Any = request
@@ -40,12 +41,10 @@ def app_of_kept_request() -> Quart | None:
 
 def can_set_cookies() -> bool:
     """Tell whether an answer will carry cookies: a request's does until it is finished, a websocket's does not."""
-    return has_request_context() and _ANSWERED not in vars(_request._get_current_object())
-
-
-def close_cookies() -> None:
-    """Know from now on that the answer of this request is finished: its cookies are written."""
-    vars(_request._get_current_object())[_ANSWERED] = True
+    if not has_request_context():
+        return False
+    state = vars(_request._get_current_object()).get(STATE)
+    return state is None or not state.is_answered
 
 
 async def in_own_app_context(ask: Callable[[], Awaitable[Any]]) -> Any:

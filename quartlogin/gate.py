@@ -4,13 +4,13 @@ from functools import wraps
 from inspect import ismethod
 from typing import Any
 
-from quart import Quart, Response, current_app, request
+from quart import Quart, current_app, request
 from quart.typing import ResponseTypes
-from quart.wrappers.response import IterableBody
+from quart.wrappers.response import DataBody, IterableBody
 
 from .clients import is_websocket
 from .config import EXEMPT_METHODS
-from .connection import close_cookies, current_connection, running_app
+from .connection import current_connection, running_app
 from .errors import ConfigurationError
 from .extension import current_manager
 from .guards import LET_THROUGH, is_exempt, turn_away_visitors
@@ -20,7 +20,7 @@ from .origins import is_foreign_websocket
 from .redirects import is_url, view_at
 from .remember import update_cookie
 from .session import mark_left_by
-from .state import UserState, begin_request, state_of_request
+from .state import UserState, begin_request, end_preparing, state_of_request
 from .unawaited import check_awaited
 
 
@@ -57,9 +57,7 @@ def _after_preparing(dispatch: Any) -> Any:
 
 async def _before_dispatch() -> Any:
     """Return the answer for somebody who may not see this view, `LET_THROUGH` for everybody else."""
-    state = state_of_request()
-    if state is not None:
-        state.is_preparing = False
+    end_preparing()
     manager = current_manager()
     if manager.require_login and _is_guarded():
         answer = await turn_away_visitors()
@@ -90,15 +88,16 @@ async def after_view(response: ResponseTypes) -> ResponseTypes:
             state.mark(response)
         else:
             _look_out(state, response)
-        close_cookies()
+        state.is_answered = True
     return response
 
 
 def _look_out(state: UserState, response: ResponseTypes) -> None:
     """Mark this answer later if somebody asks for the user then, and see to it that its body does not."""
     state.unmarked_response = response
-    if isinstance(response, Response) and isinstance(response.response, IterableBody):
-        response.response.iter = state.watch(response.response.iter)
+    body = response.response
+    if type(body) is not DataBody and isinstance(body, IterableBody):
+        body.iter = state.watch(body.iter)
 
 
 def _is_guarded() -> bool:

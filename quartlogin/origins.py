@@ -7,7 +7,8 @@ then reads what comes back (cross-site websocket hijacking, ASVS 5.0 4.4.2).
 from typing import Final
 from urllib.parse import urlsplit
 
-from .connection import can_set_cookies, current_connection
+from .clients import is_websocket
+from .connection import current_connection
 from .extension import current_manager
 
 _SCHEMES: Final = {"ws": {"http", "https"}, "wss": {"https"}}
@@ -15,7 +16,7 @@ _SCHEMES: Final = {"ws": {"http", "https"}, "wss": {"https"}}
 
 def is_foreign_websocket() -> bool:
     """Tell whether this is a websocket that a page of another site has opened."""
-    return not can_set_cookies() and not is_own_origin()
+    return is_websocket() and not is_own_origin()
 
 
 def is_own_origin() -> bool:

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import Enum, auto
-from typing import Any, Final, cast
+from typing import Any, Final
 from weakref import ref
 
 from quart.typing import ResponseTypes
@@ -18,18 +18,17 @@ from . import session, tokens
 from .batching import is_inside_lookup
 from .caching import mark_private, vary_on
 from .clients import is_browser
-from .connection import current_connection
+from .connection import STATE, current_connection
 from .errors import UserNotLoadedError
 
-_ATTRIBUTE: Final = "_quartlogin_state"
 _UNKNOWN: Final[Any] = object()
 
 #: The state whose loader is running in this task, or in a task or thread that the loader started.
 loader_of: Final[ContextVar["UserState | None"]] = ContextVar("quartlogin_loader_of", default=None)
 #: The state whose answer's body is being streamed by this task.
 _body_of: ContextVar["UserState | None"] = ContextVar("quartlogin_body_of", default=None)
-#: The task that serves a request, known to the tasks that it has started, too.
-_serving_task: ContextVar["ref[asyncio.Task[Any]] | None"] = ContextVar("quartlogin_serving_task", default=None)
+#: The task that serves a request, and what that request knows; the tasks that it has started see it, too.
+_serving: ContextVar["tuple[ref[asyncio.Task[Any]], UserState] | None"] = ContextVar("quartlogin_serving", default=None)
 #: Whom a job or a shell acts as, outside of any request.
 _acting_as: ContextVar["UserState | None"] = ContextVar("quartlogin_acting_as", default=None)
 
@@ -53,6 +52,7 @@ class UserState:
         "error_raised",
         "fresh",
         "headers_sent",
+        "is_answered",
         "is_loading",
         "is_preparing",
         "left_by",
@@ -75,6 +75,8 @@ class UserState:
         self.accessed = False
         #: The finished answer, as long as it lets caches keep it.
         self.unmarked_response: ResponseTypes | None = None
+        #: Whether the answer is finished: its cookies are written.
+        self.is_answered = False
         #: Whether its headers are on their way, as while a body is streamed.
         self.headers_sent = False
         #: Whether `before_request` functions are running, after which views may have the user loaded for them.
@@ -223,9 +225,9 @@ def state_of_request() -> UserState | None:
     if connection is None:
         return None
     attributes = vars(connection)
-    state: UserState | None = attributes.get(_ATTRIBUTE)
+    state: UserState | None = attributes.get(STATE)
     if state is None:
-        state = attributes[_ATTRIBUTE] = UserState(running_loop())
+        state = attributes[STATE] = UserState(running_loop())
     return state
 
 
@@ -266,13 +268,21 @@ def begin_request() -> None:
     state = state_of_request()
     if state is not None:
         state.is_preparing = True
-        _serving_task.set(ref(cast("asyncio.Task[Any]", asyncio.current_task())))
+        task: Any = asyncio.current_task()
+        _serving.set((ref(task), state))
+
+
+def end_preparing() -> None:
+    """Know that all `before_request` functions have run."""
+    serving = _serving.get()
+    if serving is not None:
+        serving[1].is_preparing = False
 
 
 def is_outside_its_request() -> bool:
     """Tell whether a request started this task, where there is no request now, as Quart 0.23's background tasks."""
-    serving = _serving_task.get()
-    return serving is not None and running_loop() is not None and serving() is not asyncio.current_task()
+    serving = _serving.get()
+    return serving is not None and running_loop() is not None and serving[0]() is not asyncio.current_task()
 
 
 def login_id() -> str | None:

@@ -28,6 +28,7 @@ NAME: Final = "current_user"
 _RESOLVER: Final = "quartlogin_resolve"
 _AHEAD: Final = "quartlogin_load_ahead"
 _OF_LIBRARY: Final = "quartlogin_is_of_library"
+_KNOWN: Final = "quartlogin_known"
 _OF_APP: Final = "quartlogin_is_of_app"
 #: What Quart gives each template.
 _FROM_QUART: Final = ("g", "request", "session")
@@ -77,12 +78,22 @@ def _equip(environment: Environment, names: set[str]) -> None:
         """Tell whether an object is a global of the app's, or a context processor's."""
         return (name in names or environment.globals.get(name) is value) and not is_of_library(value)
 
+    known: dict[int, Any] = {}  # of Quart's and Jinja's globals, each of which pages call several times
+
+    def is_known_or_of_library(value: Any) -> bool:
+        if not is_of_library(value):
+            return False
+        if any(value is of_environment for of_environment in environment.globals.values()):
+            known[id(value)] = value  # held, so that no other thing comes to have its id
+        return True
+
     environment.code_generator_class = type("LoginCodeGenerator", (_LoginCodeGenerator, generator), {})
     environment.template_class = type("LoginTemplate", (_LoginTemplate, template), {})
     environment.globals[NAME] = current_user
     setattr(environment, _RESOLVER, resolve)
     setattr(environment, _AHEAD, _load_ahead)
-    setattr(environment, _OF_LIBRARY, is_of_library)
+    setattr(environment, _OF_LIBRARY, is_known_or_of_library)
+    setattr(environment, _KNOWN, known)
     setattr(environment, _OF_APP, is_of_app)
     if environment.bytecode_cache is not None:
         environment.bytecode_cache = _SaltedBytecodeCache(environment.bytecode_cache)
@@ -124,7 +135,9 @@ class _LoginCodeGenerator(CodeGenerator):
             self.write("(")
             super().visit_Name(node, frame)
             value = frame.symbols.ref(node.name)
-            no_helper = f"not callable({value}) or environment.{_OF_LIBRARY}({value})"
+            no_helper = (
+                f"not callable({value}) or id({value}) in environment.{_KNOWN} or environment.{_OF_LIBRARY}({value})"
+            )
             self.write(f" if {no_helper} or await environment.{_AHEAD}() else None)")
         else:
             super().visit_Name(node, frame)

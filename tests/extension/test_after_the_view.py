@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from people import ADA, GRACE, SignIn, User
-from quart import Quart, copy_current_request_context, has_request_context, request_finished, stream_with_context
+from quart import Quart, has_request_context, request_finished, stream_with_context
 
 from quartlogin import (
+    Login,
     LoginManager,
+    NoRecords,
     RequestNeededError,
     UserNotLoadedError,
     current_user,
@@ -73,6 +75,52 @@ async def test_an_answer_is_private_if_a_receiver_of_request_finished_has_looked
 
     assert response.headers["Cache-Control"] == "private, no-store"
     assert "Cookie" in response.vary
+
+
+async def test_a_receiver_finds_the_user_of_a_request_that_names_another_origin(
+    with_home: Quart, sign_in: SignIn, noted: Noted
+) -> None:
+    """Only for websockets is that a reason to leave the cookies out."""
+
+    async def receive(sender: Quart, **_: Any) -> None:
+        await noted.ask()
+
+    with request_finished.connected_to(receive, with_home):
+        await (await sign_in(with_home)).get("/", headers={"Origin": "https://elsewhere.example"})
+
+    assert noted.users == [ADA]
+
+
+async def test_a_login_that_comes_back_after_the_view_keeps_its_remember_cookie(
+    with_home: Quart, login_manager: LoginManager[User], noted: Noted
+) -> None:
+    """A new secret would never reach the browser, whose cookie would then count as stolen."""
+    restored: list[str | None] = []
+
+    class Records(NoRecords):
+        async def login_restored(self, login: Login, new_secret: str | None) -> bool:
+            restored.append(new_secret)
+            return False
+
+    login_manager.records = Records()
+
+    @with_home.post("/login")
+    async def login() -> str:
+        await login_user(ADA, remember=True)
+        return ""
+
+    async def receive(sender: Quart, **_: Any) -> None:
+        await noted.ask()
+
+    client = with_home.test_client()
+    await client.post("/login")
+    assert client.cookie_jar is not None
+    client.cookie_jar.clear_session_cookies()
+    with request_finished.connected_to(receive, with_home):
+        response = await client.get("/")
+
+    assert (noted.users, restored) == ([ADA], [None])
+    assert "Set-Cookie" not in response.headers
 
 
 @pytest.mark.parametrize("kind", ["async def", "def"])
@@ -167,15 +215,26 @@ async def test_a_streamed_body_whose_headers_let_caches_keep_it_is_refused_the_u
     assert ["before the stream starts" in str(error) for error in errors] == [True]
 
 
-async def test_a_background_task_that_has_looked_opens_no_streamed_body(app: Quart, sign_in: SignIn) -> None:
-    """Its headers are sent by then, whoever looks."""
+async def test_a_task_that_looks_meanwhile_opens_no_streamed_body(app: Quart, sign_in: SignIn, noted: Noted) -> None:
+    """The headers are sent by then, whoever looks."""
+    begun = asyncio.Event()
+
+    async def look_when_begun() -> None:
+        await begun.wait()
+        await noted.ask()
+
+    async def start() -> None:
+        app.background_tasks.add(asyncio.create_task(look_when_begun()))
 
     async def ask() -> Any:
-        await copy_current_request_context(asyncio.sleep)(0)
+        begun.set()
+        await noted.done.wait()
         return await current_user
 
-    seen, errors = await streamed(app, await sign_in(app), ask)
+    async with asyncio.timeout(LONG_ENOUGH):
+        seen, errors = await streamed(app, await sign_in(app), ask, before=start)
 
+    assert noted.users == [ADA]
     assert (seen, len(errors)) == ([], 1)
 
 
