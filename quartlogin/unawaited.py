@@ -61,7 +61,9 @@ def check_awaited() -> None:
     Raises:
         ConfigurationError: It has; the message says where.
     """
-    calls: list[_Call] = vars(current_connection()).pop(_ATTRIBUTE, [])
+    calls: list[_Call] | None = vars(current_connection()).pop(_ATTRIBUTE, None)
+    if calls is None:  # as in nearly every request
+        return
     forgotten = [call for call in calls if getcoroutinestate(cast(Any, call.coroutine)) == CORO_CREATED]
     for call in forgotten:
         call.coroutine.close()  # or Python warns as well
