@@ -35,6 +35,7 @@ from .next_page import safe_next
 from .records import Login, LoginRecords, NoRecords, hash_of_secret
 from .redirects import login_url, make_next_param
 from .remember import login_remembered
+from .secret_key import secret_key_weakness
 from .session import KEPT_AT_LOGIN, SESSION_KEYS
 from .session_interface import SignedSessionInterface
 from .signals import (
@@ -110,6 +111,7 @@ __all__ = [
     "prefers_json",
     "reload_user",
     "safe_next",
+    "secret_key_weakness",
     "session_protected",
     "set_login_view",
     "user_accessed",

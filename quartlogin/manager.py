@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 from quart import Blueprint, Quart
 from quart.typing import ResponseReturnValue
 
-from . import config, extension, gate, signals, templating
+from . import config, extension, gate, secret_key, signals, templating
 from .batching import as_single_loader
 from .callbacks import as_loader
 from .clients import login_required_error
@@ -114,6 +114,11 @@ class LoginManager(Generic[UserT]):
         # the user in one of its own.
         app.after_request_funcs.setdefault(None, []).insert(0, gate.after_view)
         gate.wrap_dispatching(app)
+
+        async def check_keys() -> None:
+            secret_key.warn_of_weak_keys(app)
+
+        app.before_serving(check_keys)  # only then does every app have its key
         if add_context_processor:
             templating.install(app)
 

@@ -55,7 +55,7 @@ _MARK_PURPOSE: Final = b"quartlogin session left by:"
 _warned_of: Final[WeakSet[Any]] = WeakSet()
 
 _proxy: Any = session
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 #: Seconds: 317 years. What claims to be more has not been written by us, and dates and durations overflow.
 _LONGEST: Final = 10**10
 _ID_BYTES = 24  # 192 bits; ASVS 5.0 7.2.3 asks for at least 128

@@ -1,4 +1,9 @@
-"""A session whose cookie is read, and its signature verified, when somebody first looks at what is in it."""
+"""A session whose cookie is read, and its signature verified, when somebody first looks at what is in it.
+
+`session[...]`, `dict(session)`, `{**session}`, `json.dumps(session)` and whatever else asks the session itself read it.
+What goes past its methods cannot: `dict.get(session, "key")`, or a library written in C that looks into the dictionary.
+Give those `dict(session)`.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -13,6 +18,8 @@ _METHODS: Final = (
     *("__reduce_ex__", "__repr__", "__reversed__", "__ror__", "__setitem__", "clear", "copy", "get", "items", "keys"),
     *("pop", "popitem", "setdefault", "update", "values"),
 )
+#: What an unread session holds: of a dictionary that is empty in C, `json.dumps` asks nothing more, and writes "{}".
+_PLACEHOLDER: Final = ("_quartlogin", "This session has not been read yet: ask it, not `dict`.")
 _READER: Final = "_quartlogin_reader"
 #: Held while a cookie is read: `def` views run in threads.
 _reading: Final = RLock()
@@ -37,6 +44,7 @@ def unread(session_class: type[SecureCookieSession], read: Callable[[], Cookie])
     """
     session = _unread_class(session_class)()
     vars(session)[_READER] = read
+    dict.__setitem__(session, *_PLACEHOLDER)
     return session
 
 
@@ -65,6 +73,7 @@ def _read(session: Any) -> None:
         if reader is None:  # another thread was quicker
             return
         cookie: Cookie = reader()
+        dict.clear(session)
         dict.update(session, cookie.contents)
         session.modified = session.modified or cookie.is_outdated
         session.__class__ = type(session).__base__  # last: from here on no other thread waits

@@ -19,7 +19,7 @@ PACKAGE = Path(quartlogin.__file__).parent
 LAYERS = [
     [
         *("errors", "caching", "callbacks", "connection", "login_views", "records", "session_cookies"),
-        "unread_session",
+        *("secret_key", "unread_session"),
     ],
     ["batching", "config", "clients", "extension", "signals", "signing", "unawaited", "user"],
     ["session", "unpacking"],

@@ -1,4 +1,4 @@
-"""The secret key: where it comes from when nobody brings one, and which are too weak to be one."""
+"""The secret key: where it comes from when nobody brings one, and how it is replaced."""
 
 import os
 import stat
@@ -6,21 +6,12 @@ from pathlib import Path
 from secrets import token_hex, token_urlsafe
 from typing import Final
 
-_MIN_LENGTH: Final = 32  # characters
-_MIN_DIFFERENT: Final = 10  # characters; a key of one letter is long, too
+from quartlogin import secret_key_weakness
+
 _NEW_KEY_BYTES: Final = 48
 _LONGEST_FILE: Final = 4096  # bytes
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _HOW_TO_MAKE_ONE: Final = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
-
-#: Keys that stand in the documentation of Flask, so in many programs.
-_PUBLISHED: Final = frozenset(
-    {
-        "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
-        "5f352379324c22463451387a0aec5d2f",
-    }
-)
-_OF_EXAMPLES: Final = ("changeme", "change-me", "change_me", "insecure", "your-secret", "your_secret", "yoursecret")
 
 NO_KEY: Final = f"There is no SECRET_KEY: set QUARTLOGIN_SECRET_KEY; {_HOW_TO_MAKE_ONE}"
 
@@ -28,17 +19,6 @@ NO_KEY: Final = f"There is no SECRET_KEY: set QUARTLOGIN_SECRET_KEY; {_HOW_TO_MA
 def new_key() -> str:
     """Make a strong key."""
     return token_urlsafe(_NEW_KEY_BYTES)
-
-
-def weakness(key: str) -> str | None:
-    """Say what is wrong with a secret key, as the end of a sentence; `None` if it is strong (ASVS 5.0 11.2.3)."""
-    if key in _PUBLISHED or any(word in key.lower() for word in _OF_EXAMPLES):
-        return f"is one from an example, which everybody knows; {_HOW_TO_MAKE_ONE}"
-    if len(key) < _MIN_LENGTH:
-        return f"is too short: it has {len(key)} characters and needs at least {_MIN_LENGTH}; {_HOW_TO_MAKE_ONE}"
-    if len(set(key)) < _MIN_DIFFERENT:
-        return f"is too simple: it needs at least {_MIN_DIFFERENT} different characters; {_HOW_TO_MAKE_ONE}"
-    return None
 
 
 def key_file(database: str) -> Path:
@@ -113,6 +93,6 @@ def _read(path: Path) -> tuple[str, ...]:
             )
         kept = tuple(file.read(_LONGEST_FILE).decode("ascii", "replace").split()) or ("",)
     for key in kept:
-        if complaint := weakness(key):
+        if complaint := secret_key_weakness(key):
             raise ValueError(f"The secret key in {path} {complaint}")
     return kept

@@ -8,7 +8,8 @@ from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any, Final
 
-from .keys import weakness
+from quartlogin import secret_key_weakness
+
 from .passwords import LONGEST_PASSWORD
 from .well_formed import is_host
 
@@ -163,7 +164,7 @@ class Settings:
         if not self.database or self.database.startswith((":", "file:")):
             raise SettingsError("DATABASE has to be the path of a file, or an address such as postgresql://host/name.")
         for key in (*([] if self.secret_key is None else [self.secret_key]), *self.secret_key_fallbacks):
-            if complaint := weakness(key):
+            if complaint := secret_key_weakness(key):
                 raise SettingsError(f"{'SECRET_KEY' if key == self.secret_key else 'SECRET_KEY_FALLBACKS'} {complaint}")
         if not 1 <= len(self.site_name) <= _LONGEST_SITE_NAME:
             raise SettingsError(f"SITE_NAME has to have 1 to {_LONGEST_SITE_NAME} characters.")

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 from .store import Change, Store, Tally, name_of_holders, name_of_user
@@ -32,7 +32,16 @@ MOST_FAILURES: Final = 100
 #: What an attempt at a time makes of a tally; it raises `TooManyAttempts` if it is too early.
 _Count = Callable[[Tally, int], Tally]
 
-_NETWORK_BITS: Final = 64  # what one subscriber has of an IPv6 address (RFC 6177, 2)
+#: What a home has of IPv6: a /56 (RIPE-690, 4.2), 256 networks to guess from. Some providers give a /64, so that up to
+#: 256 of their subscribers share a counter, as many share an address of IPv4.
+_NETWORK: Final = 56
+#: Networks whose last 32 bits are an address of IPv4: NAT64 (RFC 6052, RFC 8215), stateless translation (RFC 7915) and
+#: what RFC 4291 (2.5.5.1) calls compatible. One subscriber has them all.
+_WITH_IPV4_AT_THE_END: Final = [
+    IPv6Network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")
+]
+_LAST_32_BITS: Final = 2**32 - 1
+_NO_ADDRESS: Final = 2**16  # below, `::1` is no address of IPv4
 _MOST_DOUBLINGS: Final = 20
 
 
@@ -216,7 +225,7 @@ def network_of(address: str) -> str:
     """Return what all addresses of one subscriber have in common, written in one way.
 
     Args:
-        address: IPv4, IPv6, IPv4 mapped into IPv6; what is none of these is returned as it is, as `<local>`.
+        address: IPv4, IPv6, IPv4 inside of IPv6; what is none of these is returned as it is, as `<local>`.
     """
     try:
         found = ip_address(address.partition("%")[0])
@@ -224,9 +233,17 @@ def network_of(address: str) -> str:
         return address
     if not isinstance(found, IPv6Address):
         return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return f"{IPv6Address(int(found) >> _NETWORK_BITS << _NETWORK_BITS)}/{_NETWORK_BITS}"
+    inside = _ipv4_inside(found)
+    return str(IPv6Network((found, _NETWORK), strict=False)) if inside is None else str(inside)
+
+
+def _ipv4_inside(address: IPv6Address) -> IPv4Address | None:
+    """Return the address of IPv4 that its owner has this address of IPv6 for, if there is one."""
+    known = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+    last = int(address) & _LAST_32_BITS
+    if known is None and last >= _NO_ADDRESS and any(address in network for network in _WITH_IPV4_AT_THE_END):
+        return IPv4Address(last)
+    return known
 
 
 def _wait_until(free_at: int, now: int) -> None:

@@ -1,6 +1,7 @@
 """A session that is read when somebody first looks at it: whatever the look is, it finds what is there."""
 
 import asyncio
+import json
 import logging
 import operator
 import time
@@ -47,6 +48,10 @@ LOOKS: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "pop": (lambda s: s.pop("colour"), "green"),
     "popitem": (lambda s: s.popitem(), ("number", 1)),
     "setdefault": (lambda s: s.setdefault("colour", "red"), "green"),
+    "as JSON": (json.dumps, '{"colour": "green", "number": 1}'),
+    "as JSON, sorted": (lambda s: json.dumps(s, sort_keys=True), '{"colour": "green", "number": 1}'),
+    "as JSON, indented": (lambda s: json.loads(json.dumps(s, indent=1)), CONTENTS),
+    "as JSON, inside": (lambda s: json.dumps([s]), '[{"colour": "green", "number": 1}]'),
     "permanent": (lambda s: s.permanent, False),
 }
 
@@ -358,3 +363,19 @@ async def test_whoever_asked_for_it_is_told_of_a_cookie_that_does_not_count(app:
 
     assert untold == []
     assert told == ["refused"]
+
+
+def test_what_goes_past_the_session_is_told_that_it_is_not_read_yet() -> None:
+    """`dict.get` is no question to the session; nothing can be done about it, but an empty session it is not."""
+    unseen = unread(SecureCookieSession, lambda: Cookie(dict(CONTENTS), is_outdated=False))
+
+    past = [*dict.items(unseen)]
+
+    assert is_unread(unseen)
+    assert "has not been read yet" in str(past)
+    assert (dict.get(unseen, "colour"), unseen["colour"], dict.get(unseen, "colour")) == (None, "green", "green")
+    assert [*dict.items(unseen)] == [*CONTENTS.items()]
+
+
+def test_an_empty_session_is_empty_as_json() -> None:
+    assert json.dumps(unread(SecureCookieSession, lambda: Cookie({}, is_outdated=False))) == "{}"

@@ -15,10 +15,10 @@ from argon2.low_level import Type
 from quart import Quart
 
 from databases import run_sql
+from quartlogin import secret_key_weakness, tokens
 from quartlogin import session as login_session
-from quartlogin import tokens
 from quartlogin.webapp import create_app, csrf
-from quartlogin.webapp.keys import new_key, weakness
+from quartlogin.webapp.keys import new_key
 from quartlogin.webapp.services import services_of
 from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
 
@@ -166,7 +166,7 @@ async def test_every_signature_has_256_bits(app: Quart, visitor: Visitor) -> Non
 @pytest.mark.requirement("11.2.3")
 @pytest.mark.parametrize("key", ["x" * 31, "ab" * 40, "a" * 1000, "changeme" * 8, "0123456789" * 3])
 def test_a_key_that_could_be_guessed_is_none(key: str) -> None:
-    assert weakness(key) is not None
+    assert secret_key_weakness(key) is not None
 
 
 # --- the inventory
@@ -303,7 +303,7 @@ def test_no_file_of_the_package_is_a_key_a_certificate_or_a_database() -> None:
 def test_the_key_of_an_example_is_refused_by_the_application(path: Path) -> None:
     keys = re.findall(r"(?:secret_key|SECRET_KEY)\"?\]?\s*[=:]\s*\"([^\"]+)\"", path.read_text("utf-8"))
 
-    assert [key for key in keys if weakness(key) is None] == []
+    assert [key for key in keys if secret_key_weakness(key) is None] == []
 
 
 @pytest.mark.requirement("1.3.2", "1.5.2", "1.3.7")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from quartlogin.webapp.keys import read_or_make, weakness
+from quartlogin import secret_key_weakness
+from quartlogin.webapp.keys import read_or_make
 
 
 def test_a_key_is_made_once_and_read_afterwards(tmp_path: Path) -> None:
@@ -18,7 +19,7 @@ def test_a_key_is_made_once_and_read_afterwards(tmp_path: Path) -> None:
 
     assert first == second
     assert (is_new, is_new_again) == (True, False)
-    assert weakness(first[0]) is None
+    assert secret_key_weakness(first[0]) is None
 
 
 @pytest.mark.requirement("13.3.1")
@@ -51,7 +52,7 @@ def test_a_weak_key_in_the_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.requirement("11.2.3")
 @pytest.mark.parametrize("key", ["", "x" * 31, "x" * 100, "123456789" * 5])
 def test_a_guessable_key_is_weak(key: str) -> None:
-    assert weakness(key)
+    assert secret_key_weakness(key)
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o666])
@@ -87,4 +88,4 @@ def test_a_key_that_is_no_file_of_its_own_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_key_from_an_example_is_refused(key: str) -> None:
-    assert "example" in (weakness(key) or "")
+    assert "example" in (secret_key_weakness(key) or "")

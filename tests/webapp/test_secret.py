@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from quartlogin import secret_key_weakness
 from quartlogin.webapp import create_app
 from quartlogin.webapp.cli import main
-from quartlogin.webapp.keys import key_file, read_or_make, rotate, weakness
+from quartlogin.webapp.keys import key_file, read_or_make, rotate
 from visitors import Visitor, with_cheap_hashes
 
 OLD = "an old key, which also has more than 32 characters"
@@ -96,7 +97,7 @@ def test_a_key_of_the_environment_is_not_replaced_but_printed(
     done = run("secret", "rotate", "--database", str(tmp_path / "people.sqlite3"), *options, **environment)
 
     key, former = (shlex.split(line)[0] for line in done.stdout.splitlines())
-    assert weakness(key.removeprefix("QUARTLOGIN_SECRET_KEY=")) is None
+    assert secret_key_weakness(key.removeprefix("QUARTLOGIN_SECRET_KEY=")) is None
     assert json.loads(former.removeprefix("QUARTLOGIN_SECRET_KEY_FALLBACKS=")) == fallbacks
     assert list(tmp_path.iterdir()) == []
 

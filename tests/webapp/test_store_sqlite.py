@@ -104,6 +104,33 @@ async def test_the_file_behind_a_link_is_its_owners_only_too(tmp_path: Path) -> 
     await database.close()
 
 
+@pytest.mark.requirement("13.3.1")
+@pytest.mark.parametrize("mode", [0o666, 0o660, 0o620, 0o602, 0o604, 0o644, 0o664, 0o777, 0o601])
+@pytest.mark.parametrize("ending", ["", "-wal"])
+async def test_a_database_that_others_can_read_or_write_is_refused_and_left_as_it_is(
+    store: Store, database: str, ending: str, mode: int
+) -> None:
+    await store.database.close()
+    path = Path(f"{database}{ending}")
+    path.touch()
+    path.chmod(mode)
+
+    said = await refusal(Path(database))
+
+    assert f"chmod 600 {path} (640 if its group has to read it)." in said
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640])
+async def test_a_database_may_be_read_by_its_group_as_for_backups(store: Store, database: str, mode: int) -> None:
+    await store.database.close()
+    Path(database).chmod(mode)
+
+    await store.database.open()
+
+    assert await store.database.read("SELECT 1")
+
+
 @pytest.fixture
 def trips(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What was handed to the database threads, one entry a trip."""

@@ -97,8 +97,13 @@ def test_an_attempt_that_succeeded_is_taken_back_alone() -> None:
     ("addresses", "network"),
     [
         (["192.0.2.1", "::ffff:192.0.2.1", "::FFFF:c000:201"], "192.0.2.1"),
-        (["2001:db8:0:1::1", "2001:DB8::1:ffff:ffff:ffff:ffff", "2001:0db8:0000:0001::7%eth0"], "2001:db8:0:1::/64"),
-        (["2001:db8:0:2::1"], "2001:db8:0:2::/64"),
+        (["2001:db8:0:1::1", "2001:DB8::ff:ffff:ffff:ffff:ffff", "2001:0db8:0000:0001::7%eth0"], "2001:db8::/56"),
+        (["2001:db8:0:100::1"], "2001:db8:0:100::/56"),
+        (["192.0.2.1", "64:ff9b::192.0.2.1", "64:FF9B::c000:201", "64:ff9b:1::192.0.2.1"], "192.0.2.1"),
+        (["64:ff9b:1:fffe::192.0.2.1", "::ffff:0:192.0.2.1", "::192.0.2.1"], "192.0.2.1"),
+        (["2002:c000:201::1", "2002:c000:201:ffff::7"], "192.0.2.1"),  # 6to4
+        (["2001:0:4136:e378:8000:63bf:3fff:fdfe", "2001:0:1:2:3:4:3fff:fdfe"], "192.0.2.1"),  # Teredo
+        (["::1", "::"], "::/56"),
         (["<local>"], "<local>"),
         ([""], ""),
     ],
@@ -261,10 +266,10 @@ async def test_an_address_that_tries_many_names_is_stopped_and_a_success_of_its_
 
 @pytest.mark.requirement("V15")
 async def test_all_addresses_of_one_network_are_one(app: Quart) -> None:
-    pages = [await guess(app, f"name {number}", address=f"2001:db8::{number:x}") for number in range(51)]
+    pages = [await guess(app, f"name {number}", address=f"2001:db8:0:{number:x}::1") for number in range(51)]
 
     assert [page.status for page in pages] == [400] * 50 + [429]
-    assert (await guess(app, "one more", address="2001:db8:0:1::1")).status == 400
+    assert (await guess(app, "one more", address="2001:db8:0:100::1")).status == 400
 
 
 @pytest.mark.requirement("V14")

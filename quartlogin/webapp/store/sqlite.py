@@ -27,6 +27,7 @@ _BUSY_TIMEOUT: Final = 5000  # milliseconds to wait for another process that is 
 
 #: A value in a statement, by its number from 1.
 _VALUE: Final = re.compile(r"\$([0-9]+)")
+_OTHERS: Final = stat.S_IWGRP | stat.S_IRWXO
 _STATEMENTS: Final = 256  # more than there are
 
 #: What the driver raises; the last two for what no row could hold.
@@ -105,6 +106,7 @@ class SQLiteDatabase:
         tables = await _table_names(connection)
         if tables and "quartlogin_schema" not in tables:
             raise DatabaseRefused(f"The database {self._path} belongs to another program: give a new file's path.")
+        _check_mode(self._path)
         await _configure(connection)
 
         async def work(transaction: Transaction) -> None:
@@ -168,7 +170,21 @@ def _check_file(path: str) -> None:
         raise OSError(errno.EINVAL, "It is not a file")
     if 0 < status.st_size < _SMALLEST_DATABASE:  # SQLite would take it for an empty one, and overwrite it
         raise sqlite3.DatabaseError("file is not a database")
+    for ending in ("-wal", "-shm", "-journal"):  # SQLite's own, which it makes anew when it opens the file
+        _check_mode(f"{path}{ending}")
     sqlite3.connect(path).close()
+
+
+def _check_mode(path: str) -> None:
+    """Refuse a file that others can read or that its group can write: all passwords' hashes and logins are in it.
+
+    The group may read it, as for backups.
+    """
+    if os.name == "posix" and os.path.exists(path) and os.stat(path).st_mode & _OTHERS:  # noqa: PTH110, PTH116
+        raise DatabaseRefused(
+            f"The database {path} cannot be used: accounts other than its owner's can write it, or any account can "
+            f"read it. Find out who has, and close it: chmod 600 {path} (640 if its group has to read it)."
+        )
 
 
 async def _configure(connection: aiosqlite.Connection) -> None:
