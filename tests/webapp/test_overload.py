@@ -140,6 +140,19 @@ async def test_an_attempt_that_finds_no_place_is_not_counted_and_costs_no_wait(
     assert (await guess(app, password=PASSWORD)).status == 302
 
 
+async def test_a_registration_that_finds_no_place_is_not_counted_and_tells_of_no_name(
+    app: Quart, new_visitor: Callable[[], Visitor], database: str
+) -> None:
+    await add_user(app, "Alice")
+    passwords = services_of(app).accounts.passwords
+    passwords._taken = 10_000
+
+    answers = [(await new_visitor().register(name)).status for name in ("Alice", "Bob")]
+
+    assert answers == [503, 503]
+    assert run_sql(database, "SELECT * FROM attempts") == []
+
+
 @pytest.mark.requirement("V18")
 async def test_other_pages_go_on_and_afterwards_so_does_everything(app: Quart, slow: Slow) -> None:
     signed_in = Visitor(app.test_client())
