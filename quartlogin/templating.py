@@ -33,7 +33,7 @@ _OF_APP: Final = "quartlogin_is_of_app"
 #: What Quart gives each template.
 _FROM_QUART: Final = ("g", "request", "session")
 #: Changed with the code that templates are compiled to: a cache may hold an earlier release's.
-_SALT: Final = "quartlogin 2"
+_SALT: Final = "quartlogin-2"
 
 
 def install(app: Quart) -> None:
