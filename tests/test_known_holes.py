@@ -254,9 +254,23 @@ def test_v26_a_weak_secret_key_stops_the_start(key: str | None) -> None:
 
 
 @pytest.mark.requirement("V29")
-async def test_v29_what_somebody_planted_before_the_login_is_gone(app: Quart, visitor: Visitor) -> None:
+async def test_v29_what_somebody_planted_before_the_login_opens_nothing_after_it(app: Quart, visitor: Visitor) -> None:
+    """A cart may stay, as in Django and Flask-Login; a login's id and a form's token are new (session fixation)."""
     serializer = app.session_interface.get_signing_serializer(app)
-    planted = serializer.dumps({"_login_id": "planted", "_csrf": "planted", "is_admin": True})
+    planted = serializer.dumps({"_login_id": "planted", "_csrf": "planted", "cart": ["book"]})
+    visitor.client.set_cookie("localhost", "quartlogin", planted)
+
+    await visitor.register()
+
+    session = serializer.loads(visitor.cookies["quartlogin"])
+    assert "planted" not in session.values()
+    assert session["cart"] == ["book"]
+
+
+@pytest.mark.requirement("V29")
+async def test_v29_what_another_users_session_held_is_gone(app: Quart, visitor: Visitor) -> None:
+    serializer = app.session_interface.get_signing_serializer(app)
+    planted = serializer.dumps({"_user_id": "somebody else", "_login_id": "planted", "is_admin": True})
     visitor.client.set_cookie("localhost", "quartlogin", planted)
 
     await visitor.register()

@@ -19,14 +19,12 @@ MOST_USERS: Final = 50
 MOST_EVENTS: Final = 100
 
 #: Each part reads as many rows of an index as it gives: a window function would read all events since then.
-_LIST_SINCE: Final = (
-    " UNION ALL ".join(  # noqa: S608 -- numbers only
-        "SELECT * FROM (SELECT id, kind, user_id, happened_at, address, browser, subject FROM events"  # noqa: S608 -- as above
-        f" WHERE user_id = ${number} AND happened_at >= $1 ORDER BY happened_at DESC, id DESC LIMIT $2) AS of_{number}"
-        for number in range(3, 3 + MOST_USERS)
-    )
-    + " ORDER BY happened_at, id"
+_SINCE: Final = " UNION ALL ".join(
+    "SELECT * FROM (SELECT id, kind, user_id, happened_at, address, browser, subject FROM events"  # noqa: S608 -- numbers only
+    f" WHERE user_id = ${number + 3} AND happened_at >= $1 ORDER BY happened_at DESC, id DESC LIMIT $2) AS part"
+    for number in range(MOST_USERS)
 )
+_LIST_SINCE: Final = f"{_SINCE} ORDER BY happened_at, id"
 
 
 @dataclass(frozen=True)
