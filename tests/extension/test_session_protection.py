@@ -466,12 +466,14 @@ async def test_a_session_ended_by_protection_can_be_left(site: Quart, browser: Q
     assert (await see(browser))["session"].keys() & SESSION_KEYS == set()
 
 
-async def test_a_client_that_comes_signed_in_is_not_fresh_for_long(site: Quart) -> None:
+async def test_a_client_that_comes_signed_in_is_fresh_in_its_own_browser_only(site: Quart) -> None:
     site.test_client_class = QuartLoginClient
+    client = site.test_client(user=ADA)
 
-    page = await see(site.test_client(user=ADA))
+    here = await see(client)
+    elsewhere = await see(client, headers={"User-Agent": "another browser"})
 
-    assert (page["name"], page["fresh"]) == ("Ada", False)
+    assert [(page["name"], page["fresh"]) for page in (here, elsewhere)] == [("Ada", True), ("Ada", False)]
 
 
 # --- websockets -----------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """A database of another version: upgraded, or left as it is."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,6 +40,8 @@ def columns(database: str) -> set[Any]:
 
 
 def make_version_1(database: str) -> None:
+    if not database.startswith("postgresql://"):
+        Path(database).touch(0o600)  # as every release makes it
     for statement in VERSION_1:
         run_sql(database, statement)
 
