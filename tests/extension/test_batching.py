@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from quartlogin import ConfigurationError
 from quartlogin.batching import BatchLoader
 
+LONG_ENOUGH = 10  # seconds until a test gives up on what hangs
+
 REQUEST: ContextVar[str] = ContextVar("REQUEST", default="none")
 
 
@@ -190,11 +192,13 @@ async def test_two_callers_of_one_key_get_a_value_of_their_own_each() -> None:
 
     async def find(keys: list[int]) -> dict[int, User]:
         assert len(keys) == len(set(keys))
+        await settle()
         return {key: User() for key in keys}
 
     loader: BatchLoader[int, User] = BatchLoader(find)
 
-    users = await asyncio.gather(*(loader.load(key) for key in (1, 1, 2, 1, 2)))
+    async with asyncio.timeout(LONG_ENOUGH):
+        users = await asyncio.gather(*(loader.load(key) for key in (1, 1, 2, 1, 2)))
 
     assert len({id(user) for user in users}) == 5
 
@@ -409,8 +413,9 @@ async def test_a_lookup_that_asks_its_own_loader_raises_instead_of_waiting_for_i
 
     loader: BatchLoader[int, str] = BatchLoader(find)
 
-    with pytest.raises(ConfigurationError, match="wait for itself"):
-        await loader.load(1)
+    async with asyncio.timeout(LONG_ENOUGH):
+        with pytest.raises(ConfigurationError, match="wait for itself"):
+            await loader.load(1)
 
 
 # --- contexts, threads and event loops ------------------------------------------------------------------------
