@@ -25,7 +25,7 @@ _inside: ContextVar[Any] = ContextVar("quartlogin_inside_batch", default=None)
 
 
 class BatchLoader(Generic[KeyT, ValueT]):
-    """Loads values by key: at once if no lookup is running, else together with all that are asked for meanwhile.
+    """Loads values by key: those that are asked for in the same turn of the event loop, or during a lookup, together.
 
     A key is only looked up by a batch that begins after it was asked for, so no answer is older than its question. No
     batch holds a key twice: of two callers with one key, each gets a value of their own, from a batch of their own. A
@@ -66,10 +66,26 @@ class BatchLoader(Generic[KeyT, ValueT]):
         queue = self._queues.get(loop)
         if queue is None:
             queue = self._queues[loop] = _Queue(self._look_up, self._concurrency, self._max_size)
-        if not queue.is_free:
-            return cast("ValueT | None", await queue.join(key))
-        queue.running += 1
-        try:  # in the caller's own task, which is quicker: nobody else depends on it
+        batch = queue.batch_for(key)
+        answer = batch.answers[key] = loop.create_future()
+        try:
+            if queue.reserve(batch):
+                await asyncio.sleep(0)  # all who come in this turn of the event loop are in this batch
+                if batch.wanted() == [key]:
+                    return await self._load_alone(queue, batch, key)
+                queue.start(batch)
+            value = await answer
+        except asyncio.CancelledError:
+            queue.leave(batch, answer)
+            raise
+        if isinstance(value, _Failure):
+            raise value.copy() from value.error
+        return cast("ValueT | None", value)
+
+    async def _load_alone(self, queue: "_Queue[KeyT]", batch: "_Batch[KeyT]", key: KeyT) -> ValueT | None:
+        """Look a key up in the caller's own task, which takes less than one for a batch: nobody else depends on it."""
+        queue.collecting.remove(batch)
+        try:
             return (await _in_empty_context(self._look_up([key]))).get(key)
         finally:
             queue.release()
@@ -116,6 +132,8 @@ class _Batch(Generic[KeyT]):
     """Keys to be looked up together, each with the future that its caller waits for."""
 
     answers: dict[KeyT, "asyncio.Future[Any]"] = field(default_factory=dict)
+    #: Whether it is one of those that run, or are about to.
+    is_reserved: bool = False
     task: "asyncio.Task[None] | None" = None
 
     def has_room(self, key: KeyT, max_size: int) -> bool:
@@ -142,39 +160,41 @@ class _Queue(Generic[KeyT]):
     #: Batches that have not begun.
     collecting: list[_Batch[KeyT]] = field(default_factory=list)
 
-    @property
-    def is_free(self) -> bool:
-        return self.running < self.concurrency and not self.collecting
+    def batch_for(self, key: KeyT) -> _Batch[KeyT]:
+        """Return the first batch that has not begun and has room for a key."""
+        for batch in self.collecting:
+            if batch.has_room(key, self.max_size):
+                return batch
+        self.collecting.append(_Batch())
+        return self.collecting[-1]
 
-    async def join(self, key: KeyT) -> Any:
-        """Wait for the value of a key with the first batch that has not begun and has room for it."""
-        batch = next((batch for batch in self.collecting if batch.has_room(key, self.max_size)), None)
-        if batch is None:
-            batch = _Batch()
-            self.collecting.append(batch)
-            self._start_next()
-        answer = batch.answers[key] = asyncio.get_running_loop().create_future()
-        try:
-            value = await answer
-        except asyncio.CancelledError:
-            if batch.task is not None and batch not in self.collecting and not batch.wanted():
-                batch.task.cancel()
-            raise
-        if isinstance(value, _Failure):
-            raise value.copy() from value.error
-        return value
+    def reserve(self, batch: _Batch[KeyT]) -> bool:
+        """Make a batch one of those that run; returns whether it has become one of them now."""
+        if batch.is_reserved or self.running >= self.concurrency:
+            return False
+        self.running += 1
+        batch.is_reserved = True
+        return True
+
+    def start(self, batch: _Batch[KeyT]) -> None:
+        """Run a batch, with all who come until its task takes its first step."""
+        batch.task = asyncio.get_running_loop().create_task(self._run(batch), context=Context())
+        batch.task.add_done_callback(partial(self._end, batch))
+
+    def leave(self, batch: _Batch[KeyT], answer: "asyncio.Future[Any]") -> None:
+        """Go on without a caller who is cancelled."""
+        answer.cancel()
+        if batch.is_reserved and batch.task is None and batch in self.collecting:
+            self.start(batch)  # this was the caller who would have done so: no other can leave within that one turn
+        elif batch.task is not None and batch not in self.collecting and not batch.wanted():
+            batch.task.cancel()
 
     def release(self) -> None:
         """Let the next batch begin, now that a lookup has ended."""
         self.running -= 1
-        self._start_next()
-
-    def _start_next(self) -> None:
-        batch = next((batch for batch in self.collecting if batch.task is None), None)
-        if batch is not None and self.running < self.concurrency:
-            self.running += 1
-            batch.task = asyncio.get_running_loop().create_task(self._run(batch), context=Context())
-            batch.task.add_done_callback(partial(self._end, batch))
+        waiting = [batch for batch in self.collecting if not batch.is_reserved]
+        if waiting and self.reserve(waiting[0]):
+            self.start(waiting[0])
 
     async def _run(self, batch: _Batch[KeyT]) -> None:
         """Look up what was asked for until now: callers who come in the turn in which this was started are in it."""

@@ -100,13 +100,13 @@ async def test_a_single_caller_is_looked_up_at_once() -> None:
     assert one.result() == "1 in lookup 1"
 
 
-async def test_a_caller_does_not_wait_for_what_else_may_come() -> None:
+async def test_callers_of_one_turn_of_the_event_loop_share_a_lookup() -> None:
     database = Database()
 
     tasks = await database.ask(1, 2, 3)
-    await database.end_all()
+    await database.end()
 
-    assert results(tasks) == ["1 in lookup 1", "2 in lookup 2", "3 in lookup 2"]
+    assert results(tasks) == ["1 in lookup 1", "2 in lookup 1", "3 in lookup 1"]
 
 
 async def test_callers_that_come_during_a_lookup_share_the_next_one() -> None:
@@ -134,7 +134,7 @@ async def test_callers_who_ask_again_as_soon_as_they_are_answered_stay_together(
     await database.end_all()
     await crowd
 
-    assert [len(keys) for keys in database.lookups] == [1, 31 + 1, 32, 32, 32, 31]
+    assert [len(keys) for keys in database.lookups] == [32] * 5
 
 
 async def test_no_lookup_holds_more_keys_than_allowed() -> None:
@@ -143,7 +143,7 @@ async def test_no_lookup_holds_more_keys_than_allowed() -> None:
     tasks = await database.ask(*range(8))
     await database.end_all()
 
-    assert database.lookups == [[0], [1, 2, 3], [4, 5, 6], [7]]
+    assert database.lookups == [[0, 1, 2], [3, 4, 5], [6, 7]]
     assert [value and value.split()[0] for value in results(tasks)] == [str(key) for key in range(8)]
 
 
@@ -165,7 +165,7 @@ async def test_a_key_without_a_value_is_none() -> None:
     tasks = await database.ask(-1, -2, 1)
     await database.end_all()
 
-    assert results(tasks) == [None, None, "1 in lookup 2"]
+    assert results(tasks) == [None, None, "1 in lookup 1"]
 
 
 # --- no stale answer, no shared object ------------------------------------------------------------------------
@@ -253,6 +253,34 @@ async def test_a_lookup_that_every_caller_has_left_is_cancelled_and_leaves_the_w
     assert database.cancelled == 1
     assert database.lookups == [[0], [1, 2], [3]]
     assert waiting.result() == "3 in lookup 3"
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+async def test_a_caller_cancelled_in_the_turn_before_its_lookup_leaves_it_to_the_others(gone: int) -> None:
+    database = Database()
+    tasks = [asyncio.create_task(database.loader.load(key)) for key in range(3)]
+    await asyncio.sleep(0)
+
+    tasks.pop(gone).cancel()
+    await settle()
+    await database.end()
+
+    assert database.lookups == [[key for key in range(3) if key != gone]]
+    assert [value and value[1:] for value in results(tasks)] == [" in lookup 1"] * 2
+
+
+async def test_a_caller_cancelled_in_the_turn_before_its_lookup_leaves_the_way_free() -> None:
+    database = Database()
+    for _ in range(3):
+        gone = asyncio.create_task(database.loader.load(1))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await settle()
+
+    [next_one] = await database.ask(2)
+    await database.end()
+
+    assert next_one.result() == "2 in lookup 1"
 
 
 async def test_a_caller_cancelled_while_it_waits_is_not_looked_up() -> None:
@@ -434,7 +462,8 @@ async def test_a_lookup_runs_in_an_empty_context_and_not_in_that_of_one_caller()
 
     loader: BatchLoader[int, str] = BatchLoader(find)
     REQUEST.set("of the caller")
-    await asyncio.gather(*(loader.load(key) for key in range(3)))
+    await loader.load(1)
+    await asyncio.gather(loader.load(2), loader.load(3))
 
     assert seen == ["none", "none"]
     assert REQUEST.get() == "of the caller"
@@ -449,7 +478,8 @@ async def test_a_def_lookup_runs_in_a_thread() -> None:
 
     loader: BatchLoader[int, str] = BatchLoader(find)
 
-    assert await asyncio.gather(*(loader.load(key) for key in range(3))) == ["0", "1", "2"]
+    assert await loader.load(0) == "0"
+    assert await asyncio.gather(loader.load(1), loader.load(2)) == ["1", "2"]
     assert len(threads) == 2
     assert threading.current_thread() not in threads
 
