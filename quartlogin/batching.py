@@ -25,7 +25,10 @@ _inside: ContextVar[Any] = ContextVar("quartlogin_inside_batch", default=None)
 
 
 class BatchLoader(Generic[KeyT, ValueT]):
-    """Loads values by key: those that are asked for in the same turn of the event loop, or during a lookup, together.
+    """Loads values by key: those that are asked for in one turn of the event loop, or during a lookup, together.
+
+    A key that comes alone after one that came alone waits for no others.
+
 
     A key is only looked up by a batch that begins after it was asked for, so no answer is older than its question. No
     batch holds a key twice: of two callers with one key, each gets a value of their own, from a batch of their own. A
@@ -70,7 +73,8 @@ class BatchLoader(Generic[KeyT, ValueT]):
         answer = batch.answers[key] = loop.create_future()
         try:
             if queue.reserve(batch):
-                await asyncio.sleep(0)  # all who come in this turn of the event loop are in this batch
+                if queue.waits_for_more:
+                    await asyncio.sleep(0)  # all who come in this turn of the event loop are in this batch
                 if batch.wanted() == [key]:
                     return await self._load_alone(queue, batch, key)
                 queue.start(batch)
@@ -85,6 +89,7 @@ class BatchLoader(Generic[KeyT, ValueT]):
     async def _load_alone(self, queue: "_Queue[KeyT]", batch: "_Batch[KeyT]", key: KeyT) -> ValueT | None:
         """Look a key up in the caller's own task, which takes less than one for a batch: nobody else depends on it."""
         queue.collecting.remove(batch)
+        queue.waits_for_more = False
         try:
             return (await _in_empty_context(self._look_up([key]))).get(key)
         finally:
@@ -157,6 +162,9 @@ class _Queue(Generic[KeyT]):
     max_size: int
     #: How many run, or are about to.
     running: int = 0
+    #: Whether a lookup waits a turn of the event loop for more keys. Not after one that was of a single key: where keys
+    #: come alone, they would wait for nothing.
+    waits_for_more: bool = True
     #: Batches that have not begun.
     collecting: list[_Batch[KeyT]] = field(default_factory=list)
 
@@ -200,6 +208,7 @@ class _Queue(Generic[KeyT]):
         """Look up what was asked for until now: callers who come in the turn in which this was started are in it."""
         self.collecting.remove(batch)
         if keys := batch.wanted():
+            self.waits_for_more = len(keys) > 1
             batch.settle((await self.look_up(keys)).get)
 
     def _end(self, batch: _Batch[KeyT], task: "asyncio.Task[None]") -> None:

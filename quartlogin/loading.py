@@ -34,7 +34,7 @@ _KEPT_OUTPUT: Final = (
 
 #: Whether the output of the template that is being evaluated will be kept for later requests.
 output_is_kept: Final[ContextVar[bool]] = ContextVar("quartlogin_output_is_kept", default=False)
-#: Whether a template is being rendered.
+#: Whether a template is being rendered after the loader has failed.
 is_rendering: Final[ContextVar[bool]] = ContextVar("quartlogin_is_rendering", default=False)
 
 
@@ -131,6 +131,12 @@ async def user_for_template() -> Any:
         state.access()
         return state.user
     return _anonymous(state) if state.error_raised else await _user_of(state)
+
+
+def is_after_failure() -> bool:
+    """Tell whether the loader has failed in this request."""
+    state = state_of_request()
+    return state is not None and state.error is not None
 
 
 async def load_ahead() -> None:

@@ -9,7 +9,7 @@ nothing can be loaded any more: the user is loaded before they are called. That 
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, Final, cast
 
 from jinja2 import BytecodeCache, Environment, Template, nodes
@@ -20,7 +20,7 @@ from jinja2.idtracking import VAR_LOAD_PARAMETER, VAR_LOAD_UNDEFINED
 from quart import Quart
 
 from .current import CurrentUser, current_user
-from .loading import is_rendering, load_ahead, output_is_kept, user_for_template
+from .loading import is_after_failure, is_rendering, load_ahead, output_is_kept, user_for_template
 from .template_helpers import calls_the_app, is_of_library
 
 NAME: Final = "current_user"
@@ -106,11 +106,15 @@ def _names_from_processors(app: Quart) -> set[str]:
     names: set[str] = set()
     update: Any = app.update_template_context
 
+    known = {*_FROM_QUART}
+
     async def update_with_names(*args: Any) -> None:  # on Quart 0.23 with its context first
         context = args[-1]
-        given = {*context, *_FROM_QUART}
+        given = {*context}
         await update(*args)
-        names.update(context.keys() - given)
+        if not context.keys() <= known:
+            names.update(context.keys() - given - known)
+            known.update(names)
 
     app.update_template_context = cast(Any, update_with_names)  # type: ignore[method-assign]
     return names
@@ -184,6 +188,15 @@ def _owner_of_method(called: nodes.Expr) -> nodes.Name | None:
     return owner if owner is not called and isinstance(owner, nodes.Name) else None
 
 
+async def _as_error_page(rendering: Coroutine[Any, Any, str]) -> str:
+    """Render a template that comes after a loader's error: who reads the user there gets the anonymous one."""
+    token = is_rendering.set(True)
+    try:
+        return await rendering
+    finally:
+        is_rendering.reset(token)
+
+
 async def _load_ahead() -> bool:
     """Load the user for a helper; always true, so that it can stand in a condition."""
     await load_ahead()
@@ -193,12 +206,9 @@ async def _load_ahead() -> bool:
 class _LoginTemplate(Template):
     """Knows when a template is rendered, and when it is evaluated without context, whose output Jinja keeps."""
 
-    async def render_async(self, *args: Any, **kwargs: Any) -> str:
-        token = is_rendering.set(True)
-        try:
-            return await super().render_async(*args, **kwargs)
-        finally:
-            is_rendering.reset(token)
+    def render_async(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, str]:
+        rendering = super().render_async(*args, **kwargs)
+        return _as_error_page(rendering) if is_after_failure() else rendering
 
     async def make_module_async(
         self,

@@ -109,6 +109,22 @@ async def test_callers_of_one_turn_of_the_event_loop_share_a_lookup() -> None:
     assert results(tasks) == ["1 in lookup 1", "2 in lookup 1", "3 in lookup 1"]
 
 
+async def test_a_key_that_comes_alone_after_one_that_came_alone_waits_no_turn_for_others() -> None:
+    """Nobody came then, so that waiting would only cost: the next crowd is together from its second lookup on."""
+    database = Database()
+    await database.ask(1)
+    await database.end()
+
+    tasks = [asyncio.create_task(database.loader.load(key)) for key in (2, 3, 4)]
+    await asyncio.sleep(0)
+    assert database.lookups == [[1], [2]]
+    await settle()
+    await database.end_all()
+
+    assert database.lookups == [[1], [2], [3, 4]]
+    assert results(tasks) == ["2 in lookup 2", "3 in lookup 3", "4 in lookup 3"]
+
+
 async def test_callers_that_come_during_a_lookup_share_the_next_one() -> None:
     database = Database()
 
@@ -462,8 +478,8 @@ async def test_a_lookup_runs_in_an_empty_context_and_not_in_that_of_one_caller()
 
     loader: BatchLoader[int, str] = BatchLoader(find)
     REQUEST.set("of the caller")
-    await loader.load(1)
-    await asyncio.gather(loader.load(2), loader.load(3))
+    await asyncio.gather(loader.load(1), loader.load(2))
+    await loader.load(3)
 
     assert seen == ["none", "none"]
     assert REQUEST.get() == "of the caller"
@@ -478,8 +494,8 @@ async def test_a_def_lookup_runs_in_a_thread() -> None:
 
     loader: BatchLoader[int, str] = BatchLoader(find)
 
-    assert await loader.load(0) == "0"
     assert await asyncio.gather(loader.load(1), loader.load(2)) == ["1", "2"]
+    assert await loader.load(0) == "0"
     assert len(threads) == 2
     assert threading.current_thread() not in threads
 
