@@ -206,7 +206,7 @@ async def _load_ahead() -> bool:
 class _LoginTemplate(Template):
     """Knows when a template is rendered, and when it is evaluated without context, whose output Jinja keeps."""
 
-    def render_async(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, str]:
+    def render_async(self, *args: Any, **kwargs: Any) -> Any:  # as its base, a function that gives a coroutine
         rendering = super().render_async(*args, **kwargs)
         return _as_error_page(rendering) if is_after_failure() else rendering
 
