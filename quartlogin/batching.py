@@ -69,14 +69,18 @@ class BatchLoader(Generic[KeyT, ValueT]):
         queue = self._queues.get(loop)
         if queue is None:
             queue = self._queues[loop] = _Queue(self._look_up, self._concurrency, self._max_size)
+        if queue.is_free and not queue.waits_for_more:
+            queue.running += 1
+            return await self._load_alone(queue, key)
         batch = queue.batch_for(key)
         answer = batch.answers[key] = loop.create_future()
         try:
             if queue.reserve(batch):
-                if queue.waits_for_more:
-                    await asyncio.sleep(0)  # all who come in this turn of the event loop are in this batch
+                await asyncio.sleep(0)  # all who come in this turn of the event loop are in this batch
                 if batch.wanted() == [key]:
-                    return await self._load_alone(queue, batch, key)
+                    queue.collecting.remove(batch)
+                    queue.waits_for_more = False
+                    return await self._load_alone(queue, key)
                 queue.start(batch)
             value = await answer
         except asyncio.CancelledError:
@@ -86,10 +90,8 @@ class BatchLoader(Generic[KeyT, ValueT]):
             raise value.copy() from value.error
         return cast("ValueT | None", value)
 
-    async def _load_alone(self, queue: "_Queue[KeyT]", batch: "_Batch[KeyT]", key: KeyT) -> ValueT | None:
+    async def _load_alone(self, queue: "_Queue[KeyT]", key: KeyT) -> ValueT | None:
         """Look a key up in the caller's own task, which takes less than one for a batch: nobody else depends on it."""
-        queue.collecting.remove(batch)
-        queue.waits_for_more = False
         try:
             return (await _in_empty_context(self._look_up([key]))).get(key)
         finally:
@@ -167,6 +169,11 @@ class _Queue(Generic[KeyT]):
     waits_for_more: bool = True
     #: Batches that have not begun.
     collecting: list[_Batch[KeyT]] = field(default_factory=list)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a lookup may begin now, and no key waits for one."""
+        return self.running < self.concurrency and not self.collecting
 
     def batch_for(self, key: KeyT) -> _Batch[KeyT]:
         """Return the first batch that has not begun and has room for a key."""

@@ -48,10 +48,8 @@ async def find_all(database: Database, questions: Sequence[Question]) -> dict[Qu
     size = next(size for size in _SIZES if size >= len(questions))
     id_hashes = [question.id_hash for question in questions]
     padding = id_hashes[:1] * (size - len(questions))
-    # Who asked a second earlier is answered as of now, too.
-    now = max(question.now for question in questions)
-    idle_since = max(question.idle_since for question in questions)
-    rows = {row[0]: row for row in await database.read(_FIND[size], now, idle_since, *id_hashes, *padding)}
+    last = questions[-1]  # who asked a second earlier is answered as of now, too
+    rows = {row[0]: row for row in await database.read(_FIND[size], last.now, last.idle_since, *id_hashes, *padding)}
     return {
         question: _found(row)
         for question in questions
