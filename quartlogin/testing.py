@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from email.message import Message
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.request import Request
 
 from quart import Quart, request
@@ -105,7 +105,8 @@ class QuartLoginClient(QuartClient):
 
 async def _response_with(app: Quart, contents: Mapping[str, Any]) -> ResponseTypes:
     """Make an answer that carries this session's cookie, besides what it held before."""
-    interface, response = app.session_interface, app.response_class(b"")
+    interface, make = app.session_interface, cast(Any, app.response_class)  # typed as Flask's, but it is Quart's
+    response: ResponseTypes = make(b"")
     opened = await interface.open_session(app, current_connection())
     if opened is None:
         raise ConfigurationError("A test client needs a SECRET_KEY to be signed in.")

@@ -124,7 +124,8 @@ def _can_be(token: Token) -> bool:
 def _serializer(purpose: Purpose) -> Any:
     """Make quart-auth's serializer for one purpose, with the app's keys; the last one signs."""
     app, signer = running_app(), _signer(purpose)
-    return signer.serializer_class([*former_keys(app), app.secret_key], signer.salt or "")
+    keys: list[Any] = [*former_keys(app), app.secret_key]
+    return signer.serializer_class(keys, signer.salt or "")
 
 
 def _signer(purpose: Purpose) -> QuartAuth:

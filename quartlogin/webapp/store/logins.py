@@ -1,9 +1,9 @@
 """The table of logins: one method for each question, with its SQL."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Final
+from typing import Any, Final
 
 from quartlogin import BatchLoader
 
@@ -328,9 +328,11 @@ class Logins:
             at: The present: one that no longer counts now, whenever it was seen, is not prolonged.
         """
         for together in of_different_users(seen):
-            rows = [(login.id_hash, login.at, login.at - resolution, *at) for login in together]
+            rows: Sequence[Sequence[Any]] = [
+                (login.id_hash, login.at, login.at - resolution, *at) for login in together
+            ]
 
-            async def work(transaction: Transaction, rows: list[tuple[str, int, int, int, int]] = rows) -> None:
+            async def work(transaction: Transaction, rows: Sequence[Sequence[Any]] = rows) -> None:
                 await transaction.run_many(_TOUCH, rows)
 
             await self.database.transaction(work)
