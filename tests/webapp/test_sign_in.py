@@ -1,5 +1,6 @@
 """Signing in and out, through the pages."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -260,3 +261,15 @@ async def test_after_a_remembered_sign_in_has_ended_the_form_works_at_the_first_
     await other.post("/account/logins/revoke-others", {"csrf_token": page.token})
 
     assert (await visitor.sign_in()).status == 302
+
+
+@pytest.mark.requirement("7.2.3")
+async def test_the_database_has_a_hash_of_a_logins_id_and_nowhere_the_id_itself(
+    app: Quart, visitor: Visitor, database: str
+) -> None:
+    await visitor.register()
+    serializer = app.session_interface.get_signing_serializer(app)
+    login_id = serializer.loads(visitor.cookies["quartlogin"])["_login_id"]
+
+    assert login_id not in str(everything_stored(database))
+    assert hashlib.sha256(login_id.encode()).hexdigest() in str(everything_stored(database))
