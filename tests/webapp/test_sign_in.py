@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 from quart import Quart
 
+from browsing import everything_stored
 from databases import both_databases
 from visitors import PASSWORD, Visitor, add_user, set_active
 
