@@ -77,7 +77,7 @@ class BatchLoader(Generic[KeyT, ValueT]):
         try:
             if queue.reserve(batch):
                 await asyncio.sleep(0)  # all who come in this turn of the event loop are in this batch
-                if batch.wanted() == [key]:
+                if len(batch.wanted()) == 1:  # nobody else has come
                     queue.collecting.remove(batch)
                     queue.waits_for_more = False
                     return await self._load_alone(queue, key)
