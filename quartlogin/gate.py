@@ -42,8 +42,8 @@ def wrap_dispatching(app: Quart) -> None:
 
     What they have set up, such as `g.db`, is there for the loader, whenever they were registered.
     """
-    app.dispatch_request = _after_preparing(app.dispatch_request)  # type: ignore[method-assign]
-    app.dispatch_websocket = _after_preparing(app.dispatch_websocket)  # type: ignore[method-assign]
+    app.dispatch_request = _after_preparing(app.dispatch_request)  # type: ignore[method-assign]  # the app has no hook behind before_request
+    app.dispatch_websocket = _after_preparing(app.dispatch_websocket)  # type: ignore[method-assign]  # as above
 
 
 def _after_preparing(dispatch: Any) -> Any:

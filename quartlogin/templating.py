@@ -116,7 +116,7 @@ def _names_from_processors(app: Quart) -> set[str]:
             names.update(context.keys() - given - known)
             known.update(names)
 
-    app.update_template_context = cast(Any, update_with_names)  # type: ignore[method-assign]
+    app.update_template_context = cast(Any, update_with_names)  # type: ignore[method-assign]  # Quart tells nobody what it adds
     return names
 
 
