@@ -71,7 +71,10 @@ class BatchLoader(Generic[KeyT, ValueT]):
             queue = self._queues[loop] = _Queue(self._look_up, self._concurrency, self._max_size)
         if queue.is_free and not queue.waits_for_more:
             queue.running += 1
-            return await self._load_alone(queue, key)
+            try:  # as in `_load_alone`, which would be one more coroutine for each page
+                return (await _in_empty_context(self._look_up([key]))).get(key)
+            finally:
+                queue.release()
         batch = queue.batch_for(key)
         answer = batch.answers[key] = loop.create_future()
         try:
@@ -102,8 +105,8 @@ class BatchLoader(Generic[KeyT, ValueT]):
         values = await self._load_many(keys)
         if not isinstance(values, Mapping):
             raise TypeError(f"A lookup of many keys has to return a mapping of them, not {type(values).__name__!r}.")
-        foreign = values.keys() - set(keys)
-        if foreign:
+        if not values.keys() <= {*keys}:
+            foreign = values.keys() - {*keys}
             raise ConfigurationError(
                 f"A lookup of many keys returned one that it was not asked for: {foreign.pop()!r}. It has to return "
                 f"keys that it was called with, such as {keys[0]!r}, of the same type."
@@ -245,15 +248,16 @@ class _Failure:
 def _in_empty_context(work: Coroutine[Any, Any, ValueT]) -> Generator[Any, Any, ValueT]:
     """Run a coroutine in this task, as `await` does, but in a context of its own."""
     context = Context()
-    step = partial(work.send, None)
+    step: Callable[[Any], Any] = work.send
+    value: Any = None
     while True:
         try:
-            waits_for = context.run(step)
+            waits_for = context.run(step, value)
         except StopIteration as end:
             return cast(ValueT, end.value)
         try:
             yield waits_for
         except BaseException as error:
-            step = partial(work.throw, error)
+            step, value = work.throw, error
         else:
-            step = partial(work.send, None)
+            step, value = work.send, None

@@ -9,11 +9,7 @@ from quart.typing import ResponseTypes
 
 def vary_on(response: ResponseTypes, header: str) -> None:
     """Tell caches that this response is for requests alone that say the same in this header."""
-    present = response.headers.getlist("Vary")
-    if not present:
-        response.headers.add("Vary", header)  # most have none yet; to parse and write it takes ten times as long
-    elif present != [header]:
-        response.vary.add(header)
+    _vary_on(response, header, _names_of_headers(response))
 
 
 def mark_private(response: ResponseTypes) -> None:
@@ -21,8 +17,9 @@ def mark_private(response: ResponseTypes) -> None:
 
     A `Cache-Control` that the view has set stays, but is made `private`; without one, nothing is stored.
     """
-    vary_on(response, "Cookie")
-    if not response.headers.getlist("Cache-Control"):
+    present = _names_of_headers(response)
+    _vary_on(response, "Cookie", present)
+    if "cache-control" not in present:
         response.headers.add("Cache-Control", "private, no-store")
         return
     control = response.cache_control
@@ -30,3 +27,15 @@ def mark_private(response: ResponseTypes) -> None:
         for directive in [name for name in control if name.lower() == "public"]:
             del control[directive]
         control.private = True  # also if it named single fields: those alone would be private
+
+
+def _vary_on(response: ResponseTypes, header: str, present: set[str]) -> None:
+    if "vary" not in present:
+        response.headers.add("Vary", header)  # most have none yet; to parse and write it takes ten times as long
+    elif response.headers.getlist("Vary") != [header]:
+        response.vary.add(header)
+
+
+def _names_of_headers(response: ResponseTypes) -> set[str]:
+    """Return the names of a response's headers in small letters: one look at them instead of one for each name."""
+    return {name.lower() for name, _ in response.headers}

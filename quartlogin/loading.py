@@ -12,7 +12,15 @@ from .connection import app_of_kept_request, can_set_cookies
 from .errors import UserNotLoadedError
 from .extension import current_manager
 from .identity import find_user
-from .state import UserState, is_outside_its_request, loader_of, running_loop, state_of_asker, state_of_request
+from .state import (
+    UserState,
+    is_outside_its_request,
+    loader_of,
+    running_loop,
+    state_being_served,
+    state_of_asker,
+    state_of_request,
+)
 
 _IN_VIEWS: Final = (
     "current_user is not loaded yet in this request. Write `user = await current_user` before its attributes are used, "
@@ -135,7 +143,7 @@ async def user_for_template() -> Any:
 
 def is_after_failure() -> bool:
     """Tell whether the loader has failed in this request."""
-    state = state_of_request()
+    state = state_being_served()
     return state is not None and state.error is not None
 
 
@@ -180,6 +188,8 @@ async def _user_of(state: UserState) -> Any:
         return _after_failure(state)
     app = app_of_kept_request()
     if app is None:
+        if state.is_on_its_loop():
+            return await _load_or_tell(state)
         return await _on_its_loop(state, _load_or_tell(state))
     async with app.app_context():
         return await _load_or_tell(state)
@@ -199,10 +209,10 @@ def _anonymous(state: UserState) -> Any:
 
 
 async def _on_its_loop(state: UserState, load: Coroutine[Any, Any, Any]) -> Any:
-    if state.loop is not None and state.loop is not asyncio.get_running_loop():
-        # A thread with a loop of its own, as `template.render()` in a `def` view makes one.
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(load, state.loop))
-    return await load
+    if state.loop is None or state.is_on_its_loop():
+        return await load
+    # A thread with a loop of its own, as `template.render()` in a `def` view makes one.
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(load, state.loop))
 
 
 async def _load_or_tell(state: UserState) -> Any:

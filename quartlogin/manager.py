@@ -108,12 +108,10 @@ class LoginManager(Generic[UserT]):
         """
         config.check(app)
         extension.install(app, self)
-        app.before_request_funcs.setdefault(None, []).insert(0, gate.before_view)
-        app.before_websocket_funcs.setdefault(None, []).insert(0, gate.before_websocket)
         # These run in reverse order: the first of the list is the last to run, and another part of the app may look at
         # the user in one of its own.
         app.after_request_funcs.setdefault(None, []).insert(0, gate.after_view)
-        gate.wrap_dispatching(app)
+        gate.wrap_requests(app)
 
         async def check_keys() -> None:
             secret_key.warn_of_weak_keys(app)
@@ -204,7 +202,7 @@ class LoginManager(Generic[UserT]):
         Raises:
             ConfigurationError: No `user_loader`, `users_loader` or `request_loader` is registered.
         """
-        if self.user_callback is None and self._request_callback is None:
+        if self._user_callback is None and self._users_callback is None and self._request_callback is None:
             raise ConfigurationError(
                 "No user_loader: write an `async def` that takes a user's id and returns the user or None, and "
                 "put @login_manager.user_loader above it."
@@ -212,7 +210,10 @@ class LoginManager(Generic[UserT]):
 
     async def load_user(self, user_id: str) -> UserT | None:
         """Find a user by id with the function that `user_loader` or `users_loader` has registered; `None` without."""
-        return None if self.user_callback is None else cast("UserT | None", await self._load_user(user_id))
+        if self._user_callback is None and self._users_callback is None:
+            return None
+        user: UserT | None = await self._load_user(user_id)
+        return user
 
     async def load_user_from_request(self, connection: Any) -> UserT | None:
         """Find a user with the function that `request_loader` has registered; `None` without one."""

@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from itsdangerous import BadData, BadSignature, SignatureExpired, URLSafeTimedSerializer
-from quart import Quart, Response, has_websocket_context
+from quart import Quart, Response
 from quart.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
+from quart.wrappers import Websocket
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -93,7 +94,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         """
         if not app.secret_key:
             return None
-        context, has_answer = copy_context(), not has_websocket_context()
+        context, has_answer = copy_context(), not isinstance(request, Websocket)
 
         def read() -> Cookie:
             # In this context, whoever looks: the cookie's name depends on how this request came.
@@ -145,17 +146,17 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         return not self._reads_flask_cookie or self._read_flask_cookie(app, request) is None
 
     def _cookies_of(self, app: Quart) -> SessionCookies:
-        keys: tuple[Any, ...] = (*former_keys(app), app.secret_key)  # itsdangerous signs with the last
-        salt = f"quartlogin session of {self._audience or app.name}"
-        cookies = self._cookies.get((salt, keys))
+        keys = (*former_keys(app), app.secret_key)  # itsdangerous signs with the last
+        audience = self._audience or app.name
+        cookies = self._cookies.get((audience, keys))
         if cookies is None:
             serializer = SparingSerializer(
                 list(keys),
-                salt=salt,
+                salt=f"quartlogin session of {audience}",
                 serializer=self.serializer,
                 signer_kwargs={"key_derivation": self.key_derivation, "digest_method": self.digest_method},
             )
-            cookies = self._cookies[salt, keys] = SessionCookies(serializer)
+            cookies = self._cookies[audience, keys] = SessionCookies(serializer)
         return cookies
 
     def _read_flask_cookie(self, app: Quart, request: Any) -> dict[str, Any] | None:

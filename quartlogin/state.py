@@ -124,6 +124,10 @@ class UserState:
         """Whether the user, be it the anonymous one, is known."""
         return self._user is not _UNKNOWN
 
+    def is_on_its_loop(self) -> bool:
+        """Tell whether the loop that serves this request is the one that runs now."""
+        return self.loop is asyncio.get_running_loop()
+
     @property
     def user(self) -> Any:
         """The user; ask `is_resolved` first."""
@@ -277,6 +281,12 @@ def end_preparing() -> None:
     serving = _serving.get()
     if serving is not None:
         serving[1].is_preparing = False
+
+
+def state_being_served() -> UserState | None:
+    """Return what the request knows that this task serves, or that has started this task: a quick look."""
+    serving = _serving.get()
+    return None if serving is None else serving[1]
 
 
 def is_outside_its_request() -> bool:

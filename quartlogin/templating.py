@@ -25,7 +25,8 @@ from .template_helpers import calls_the_app, is_of_library
 
 NAME: Final = "current_user"
 #: What compiled templates find on the environment.
-_RESOLVER: Final = "quartlogin_resolve"
+_USER: Final = "quartlogin_user"
+_PROXY: Final = "quartlogin_proxy"
 _AHEAD: Final = "quartlogin_load_ahead"
 _OF_LIBRARY: Final = "quartlogin_is_of_library"
 _KNOWN: Final = "quartlogin_known"
@@ -33,7 +34,7 @@ _OF_APP: Final = "quartlogin_is_of_app"
 #: What Quart gives each template.
 _FROM_QUART: Final = ("g", "request", "session")
 #: Changed with the code that templates are compiled to: a cache may hold an earlier release's.
-_SALT: Final = "quartlogin-2"
+_SALT: Final = "quartlogin-3"
 
 
 def install(app: Quart) -> None:
@@ -59,17 +60,6 @@ def install(app: Quart) -> None:
     app.jinja_environment = LoginEnvironment
 
 
-async def resolve(value: Any) -> Any:
-    """Return what the name `current_user` means in a template, given what Jinja found under it.
-
-    A `{% set %}`, a loop variable, a macro argument or a variable given by the view keeps its own meaning.
-
-    Raises:
-        UserNotLoadedError: Jinja is evaluating a template whose output it keeps for every later request.
-    """
-    return await user_for_template() if type(value) is CurrentUser else value
-
-
 def _equip(environment: Environment, names: set[str]) -> None:
     generator = environment.code_generator_class
     template = environment.template_class
@@ -90,7 +80,8 @@ def _equip(environment: Environment, names: set[str]) -> None:
     environment.code_generator_class = type("LoginCodeGenerator", (_LoginCodeGenerator, generator), {})
     environment.template_class = type("LoginTemplate", (_LoginTemplate, template), {})
     environment.globals[NAME] = current_user
-    setattr(environment, _RESOLVER, resolve)
+    setattr(environment, _USER, user_for_template)
+    setattr(environment, _PROXY, CurrentUser)
     setattr(environment, _AHEAD, _load_ahead)
     setattr(environment, _OF_LIBRARY, is_known_or_of_library)
     setattr(environment, _KNOWN, known)
@@ -132,9 +123,11 @@ class _LoginCodeGenerator(CodeGenerator):
 
     def visit_Name(self, node: nodes.Name, frame: Frame) -> None:  # noqa: N802
         if node.ctx == "load" and node.name == NAME:
-            self.write(f"(await environment.{_RESOLVER}(")
+            # A `{% set %}`, a loop variable, a macro argument or a variable given by the view keeps its own meaning.
+            given = frame.symbols.ref(node.name)
+            self.write(f"(await environment.{_USER}() if type({given}) is environment.{_PROXY} else ")
             super().visit_Name(node, frame)
-            self.write("))")
+            self.write(")")
         elif node.ctx == "load" and _is_from_outside(node, frame):
             self.write("(")
             super().visit_Name(node, frame)

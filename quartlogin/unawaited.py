@@ -55,13 +55,16 @@ def must_be_awaited(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P
     return _NoticedFunction(function)
 
 
-def check_awaited() -> None:
+def check_awaited(connection: Any) -> None:
     """Refuse to finish a request that has forgotten an `await`.
+
+    Args:
+        connection: The request.
 
     Raises:
         ConfigurationError: It has; the message says where.
     """
-    calls: list[_Call] | None = vars(current_connection()).pop(_ATTRIBUTE, None)
+    calls: list[_Call] | None = vars(connection).pop(_ATTRIBUTE, None)
     if calls is None:  # as in nearly every request
         return
     forgotten = [call for call in calls if getcoroutinestate(cast(Any, call.coroutine)) == CORO_CREATED]

@@ -97,7 +97,7 @@ async def test_a_page_that_names_the_user_makes_no_token_and_no_thread_hop(site:
 
     await client.get(path)
 
-    assert done == {"verify_signature": 1, "sha512": 1}
+    assert done == {"verify_signature": 1}
 
 
 async def test_templates_cost_no_context_processor(site: Quart) -> None:

@@ -11,6 +11,8 @@ from .rows import FoundLogin, User
 MOST_QUESTIONS: Final = 64
 #: For how many logins there are statements: few, so that each is prepared once.
 _SIZES: Final = (1, 4, 16, 32, MOST_QUESTIONS)
+#: The size of the statement for each number of them.
+_SIZE_FOR: Final = [next(size for size in _SIZES if size >= number) for number in range(MOST_QUESTIONS + 1)]
 _FIND: Final = {
     size: (
         "SELECT l.id_hash, l.user_id, u.username, u.epoch, u.must_change_password, l.ref, l.seen_at, l.secrets"  # noqa: S608 -- numbers only
@@ -45,7 +47,7 @@ async def find_all(database: Database, questions: Sequence[Question]) -> dict[Qu
     Returns:
         What was found for each question, without those whose login does not count or is another user's.
     """
-    size = next(size for size in _SIZES if size >= len(questions))
+    size = _SIZE_FOR[len(questions)]
     id_hashes = [question.id_hash for question in questions]
     padding = id_hashes[:1] * (size - len(questions))
     last = questions[-1]  # who asked a second earlier is answered as of now, too
