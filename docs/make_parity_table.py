@@ -23,7 +23,7 @@ from flask_login import signals as their_signals
 
 import quartlogin
 from quartlogin import config as our_config
-from quartlogin import session as our_session
+from quartlogin.sessions import login_session as our_session
 
 PAGE: Final = Path(__file__).with_name("flask-login.md")
 BEGIN: Final = "<!-- Written by make_parity_table.py: -->\n"

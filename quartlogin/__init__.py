@@ -16,7 +16,8 @@ from .config import (
     REFRESH_MESSAGE_CATEGORY,
     USE_SESSION_FOR_NEXT,
 )
-from .current import current_user, is_signed_in
+from .current_user import current_user, is_signed_in
+from .decorators import fresh_login_required, login_exempt, login_required
 from .errors import (
     ConfigurationError,
     LoginRefused,
@@ -27,17 +28,17 @@ from .errors import (
     UserNotLoadedError,
 )
 from .flask_login import decode_cookie, encode_cookie
-from .flow import confirm_login, create_bearer_token, login_user, logout_user
-from .guards import fresh_login_required, login_exempt, login_required
-from .loading import loaded_user, reload_user
+from .login import confirm_login, create_bearer_token, login_user, logout_user
 from .manager import LoginManager, set_login_view
 from .next_page import safe_next
 from .records import Login, LoginRecords, NoRecords, hash_of_secret
 from .redirects import login_url, make_next_param
-from .remember import login_remembered
+from .remember_cookie import login_remembered
+from .request_state import login_fresh, login_id, login_secret_hash, uses_cookies
+from .request_user import loaded_user, reload_user
 from .secret_key import secret_key_weakness
-from .session import KEPT_AT_LOGIN, SESSION_KEYS
-from .session_interface import SignedSessionInterface
+from .sessions.interface import SignedSessionInterface
+from .sessions.login_session import KEPT_AT_LOGIN, SESSION_KEYS
 from .signals import (
     credentials_refused,
     session_protected,
@@ -50,7 +51,6 @@ from .signals import (
     user_needs_refresh,
     user_unauthorized,
 )
-from .state import login_fresh, login_id, login_secret_hash, uses_cookies
 from .testing import QuartLoginClient
 from .user import AnonymousUserMixin, UserMixin, UserProtocol
 

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary, ref
 from quart import Quart
 
 from .callbacks import AsyncCallable, as_loader
-from .connection import running_app
+from .context import running_app
 from .errors import ConfigurationError
 
 KeyT = TypeVar("KeyT")

@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 
 from quart import Response, current_app, has_websocket_context, request
 
-from .connection import current_connection
+from .context import current_connection
 from .errors import LoginRequired
 
 _LONGEST_ACCEPT: Final = 1024  # characters; browsers send 200 at the most

@@ -11,7 +11,7 @@ from typing import Any, Final
 from quart import Quart
 from quart.sessions import SecureCookieSessionInterface
 
-from .connection import running_app
+from .context import running_app
 from .errors import ConfigurationError
 
 #: The name of the remember cookie.

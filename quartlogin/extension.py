@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from quart import Quart
 
-from .connection import running_app
+from .context import running_app
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from quart import current_app
 
 from .config import former_keys
-from .connection import current_connection
+from .context import current_connection
 
 #: Hashes of browsers that are remembered: half a kilobyte each. To hash anew takes fifteen times as long.
 _KEPT: Final = 4096

@@ -8,20 +8,20 @@ from typing import Any, Generic, TypeVar, cast
 from quart import Blueprint, Quart
 from quart.typing import ResponseReturnValue
 
-from . import config, extension, gate, secret_key, signals, templating
+from . import config, extension, jinja, request_hooks, secret_key, signals
 from .batching import as_single_loader
 from .callbacks import as_loader
 from .clients import login_required_error
-from .connection import current_connection, running_app
-from .current import CurrentUser, unwrap
+from .context import current_connection, running_app
+from .current_user import CurrentUser, unwrap
 from .errors import ConfigurationError
-from .loading import resolved_user, user_of_request
 from .login_views import login_view_for, registered_names
 from .records import LoginRecords, NoRecords
-from .refusals import Refusal, answer
-from .state import acting_as, state_of_request
+from .request_state import acting_as, state_of_request
+from .request_user import resolved_user, user_of_request
+from .unauthorized import Refusal, answer
 from .user import AnonymousUserMixin, UserT, answers
-from .websockets import OpenSockets
+from .websockets.registry import OpenSockets
 
 CallbackT = TypeVar("CallbackT", bound=Callable[..., Any])
 
@@ -110,15 +110,15 @@ class LoginManager(Generic[UserT]):
         extension.install(app, self)
         # These run in reverse order: the first of the list is the last to run, and another part of the app may look at
         # the user in one of its own.
-        app.after_request_funcs.setdefault(None, []).insert(0, gate.after_view)
-        gate.wrap_requests(app)
+        app.after_request_funcs.setdefault(None, []).insert(0, request_hooks.after_view)
+        request_hooks.wrap_requests(app)
 
         async def check_keys() -> None:
             secret_key.warn_of_weak_keys(app)
 
         app.before_serving(check_keys)  # only then does every app have its key
         if add_context_processor:
-            templating.install(app)
+            jinja.install(app)
 
     @property
     def user(self) -> UserT:

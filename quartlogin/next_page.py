@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import WebsocketMismatch
 
 from .config import NEXT_MAX_LENGTH, next_trusted_hosts, option
-from .connection import current_connection, running_app
+from .context import current_connection, running_app
 
 _UNSAFE_CATEGORIES: Final = "CZ"  # Unicode's controls, surrogates and separators: browsers drop some of them
 #: Absolute, and read alike by every browser: no name or password, no address in figures, nothing to decode.

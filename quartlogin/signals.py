@@ -5,7 +5,7 @@ from typing import Any
 from blinker import NamedSignal, Namespace
 
 from .callbacks import as_coroutine_function
-from .connection import running_app
+from .context import running_app
 
 _signals = Namespace()
 

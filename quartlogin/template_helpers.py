@@ -8,7 +8,7 @@ from jinja2 import Environment, nodes
 from quart import current_app, g, request, session, websocket
 from werkzeug.local import LocalProxy
 
-from .current import CurrentUser
+from .current_user import CurrentUser
 
 #: Packages and modules none of whose functions and classes reads `current_user`.
 _LIBRARIES: Final = frozenset(

@@ -11,12 +11,12 @@ from quart.testing import QuartClient
 from quart.typing import ResponseTypes
 from werkzeug.datastructures import Headers
 
-from . import session
-from .connection import current_connection
+from .context import current_connection
 from .errors import ConfigurationError
 from .extension import manager_of
 from .flask_login import fingerprint
 from .records import Login
+from .sessions import login_session
 from .user import id_of
 
 #: The options of a request that decide where its cookies belong, and which browser sends it.
@@ -69,10 +69,10 @@ class QuartLoginClient(QuartClient):
             raise ConfigurationError("A test client without cookies cannot be signed in: leave use_cookies=False out.")
         manager = manager_of(self.app)
         async with self.app.test_request_context(path, **self._alike(options)):
-            login = Login(session.new_id(), id_of(user, manager.id_attribute), user=user)
+            login = Login(login_session.new_id(), id_of(user, manager.id_attribute), user=user)
             await manager.records.login_began(login)
-            contents = session.contents_of(login.user_id, login.id, fresh=self._fresh_login)
-            response = await _response_with(self.app, {**contents, session.FINGERPRINT: fingerprint()})
+            contents = login_session.contents_of(login.user_id, login.id, fresh=self._fresh_login)
+            response = await _response_with(self.app, {**contents, login_session.FINGERPRINT: fingerprint()})
             self._take_cookies(response, request.url)
 
     def _alike(self, options: Mapping[str, Any]) -> dict[str, Any]:

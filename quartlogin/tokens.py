@@ -9,10 +9,10 @@ from itsdangerous import BadData, BadSignature
 from quart_auth import QuartAuth
 
 from .config import former_keys
-from .connection import current_connection, running_app
+from .context import current_connection, running_app
 from .errors import ConfigurationError
-from .session import text_of
-from .unpacking import SparingSerializer
+from .sessions.login_session import text_of
+from .sessions.size_limit import SparingSerializer
 
 Purpose = Literal["remember", "bearer"]
 

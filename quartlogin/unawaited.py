@@ -10,7 +10,7 @@ from inspect import CORO_CREATED, currentframe, getcoroutinestate
 from types import FrameType
 from typing import Any, Final, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
-from .connection import current_connection
+from .context import current_connection
 from .errors import ConfigurationError
 
 P = ParamSpec("P")

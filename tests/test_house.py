@@ -18,21 +18,21 @@ PACKAGE = Path(quartlogin.__file__).parent
 #: Each module of the extension may import those in the lines above its own.
 LAYERS = [
     [
-        *("errors", "caching", "callbacks", "connection", "login_views", "records", "session_cookies"),
-        *("secret_key", "unread_session"),
+        *("errors", "cache_headers", "callbacks", "context", "login_views", "records"),
+        *("secret_key", "sessions.cookie_cache", "sessions.lazy"),
     ],
-    ["batching", "config", "clients", "extension", "signals", "signing", "unawaited", "user"],
-    ["session", "unpacking"],
+    ["batching", "config", "clients", "extension", "signals", "sessions.serializer", "unawaited", "user"],
+    ["sessions.login_session", "sessions.size_limit"],
     ["flask_login", "tokens"],
-    ["state"],
-    ["next_page", "redirects", "origins", "remember"],
-    ["identity", "session_interface", "refusals", "websockets"],
-    ["loading"],
-    ["current", "guards"],
-    ["template_helpers", "flow", "gate"],
-    ["templating"],
+    ["request_state"],
+    ["next_page", "redirects", "websockets.origin", "remember_cookie"],
+    ["authentication", "sessions.interface", "unauthorized", "websockets.registry"],
+    ["request_user"],
+    ["current_user", "decorators"],
+    ["template_helpers", "login", "request_hooks"],
+    ["jinja"],
     ["testing", "manager"],
-    ["__init__"],
+    [""],
 ]
 
 #: What anybody may see. A page that is neither here nor guarded is a mistake.
@@ -51,7 +51,9 @@ PUBLIC = {
 SAMPLES = {None: "word", "string": "word", "path": "a/b", "int": "1", "float": "1.5"}
 
 LEVELS = {module: level for level, modules in enumerate(LAYERS) for module in modules}
-EXTENSION = sorted(PACKAGE.glob("*.py"))
+#: The folders of the extension; their `__init__` modules import nothing.
+ROOMS = ["sessions", "websockets"]
+EXTENSION = sorted(path for room in (".", *ROOMS) for path in (PACKAGE / room).glob("*.py"))
 APPLICATION = sorted((PACKAGE / "webapp").rglob("*.py"))
 EVERYTHING = [*EXTENSION, *APPLICATION]
 
@@ -76,19 +78,35 @@ def label(path: Path) -> str:
     return str(path.relative_to(PACKAGE))
 
 
-@pytest.mark.parametrize("path", EXTENSION, ids=label)
-def test_imports_of_the_extension_point_one_way(path: Path) -> None:
-    own_level = LEVELS[path.stem]
+def module_of(path: Path) -> str:
+    """Return a module's name within the package, "" for the package's own."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").removesuffix(".")
 
-    upwards = [
-        name
-        for dots, module, names in imports_of(path)
-        if dots == 1
-        for name in ([module] if module else names)
-        if LEVELS[name] >= own_level and not is_only_for_types(path, name)
-    ]
+
+def imported_by(path: Path) -> set[str]:
+    """Return the modules of the extension that a module imports."""
+    room = [*path.relative_to(PACKAGE).parts[:-1]]
+    found = set()
+    for dots, module, names in imports_of(path):
+        if not dots:
+            continue
+        base = ".".join([*room[: len(room) + 1 - dots], *([module] if module else [])])
+        within = [f"{base}.{name}".strip(".") for name in names]
+        found.update([name for name in within if name in LEVELS] or [base])
+    return found
+
+
+@pytest.mark.parametrize("path", [path for path in EXTENSION if module_of(path) not in ROOMS], ids=label)
+def test_imports_of_the_extension_point_one_way(path: Path) -> None:
+    own_level = LEVELS[module_of(path)]
+
+    upwards = [name for name in imported_by(path) if LEVELS[name] >= own_level and not is_only_for_types(path, name)]
 
     assert upwards == []
+
+
+def test_each_module_of_the_extension_has_its_place() -> None:
+    assert {module_of(path) for path in EXTENSION} - {*ROOMS} == {*LEVELS}
 
 
 @pytest.mark.parametrize("path", EXTENSION, ids=label)

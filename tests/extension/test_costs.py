@@ -12,7 +12,7 @@ from quart_auth import QuartAuth
 
 import quartlogin.flask_login
 from quartlogin import LoginManager, SignedSessionInterface, current_user, login_user
-from quartlogin.signing import LastingSigner
+from quartlogin.sessions.serializer import LastingSigner
 
 DONE = Counter[str]
 

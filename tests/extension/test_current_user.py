@@ -25,7 +25,7 @@ from quartlogin import (
     is_signed_in,
     login_user,
 )
-from quartlogin.current import CurrentUser
+from quartlogin.current_user import CurrentUser
 
 Operation = Callable[[Any], Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from itsdangerous import BadSignature, TimestampSigner, URLSafeTimedSerializer
 
-from quartlogin.signing import LastingSerializer, LastingSigner
+from quartlogin.sessions.serializer import LastingSerializer, LastingSigner
 
 LETTERS = ascii_letters + digits + "-_"
 OPTIONS: dict[str, Any] = {"salt": "a salt", "key_derivation": "hmac", "digest_method": hashlib.sha256}

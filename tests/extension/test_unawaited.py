@@ -160,7 +160,7 @@ def test_they_are_coroutine_functions_to_whoever_asks(function: Any) -> None:
     assert inspect.iscoroutinefunction(function)
     assert inspect.iscoroutinefunction(functools.partial(function))
     assert isinstance(create_autospec(function), AsyncMock)
-    assert function.__module__ == "quartlogin.flow"
+    assert function.__module__ == "quartlogin.login"
     assert function.__doc__
     assert inspect.signature(function) == inspect.signature(inspect.unwrap(function))
 

@@ -16,8 +16,8 @@ from quart import Quart, session, websocket
 from quart.sessions import SecureCookieSession
 
 from quartlogin import SignedSessionInterface
-from quartlogin.signing import LastingSigner
-from quartlogin.unread_session import Cookie, is_unread, unread
+from quartlogin.sessions.lazy import Cookie, is_unread, unread
+from quartlogin.sessions.serializer import LastingSigner
 
 CONTENTS = {"colour": "green", "number": 1}
 

@@ -58,7 +58,7 @@ async def test_a_page_is_for_whom_the_readme_says(app: Quart, visitor: Visitor, 
     stale = Visitor(app.test_client())
     await stale.register("Alice")
     nobody = await visitor.request(method, path, form={})
-    with mock.patch("quartlogin.session.age_of_freshness", return_value=timedelta(hours=1)):
+    with mock.patch("quartlogin.sessions.login_session.age_of_freshness", return_value=timedelta(hours=1)):
         somebody = await stale.request(method, path, form={})
 
     sent = [(page.location or "").partition("?")[0] for page in (nobody, somebody)]

@@ -16,7 +16,7 @@ from quart import Quart
 
 from databases import run_sql
 from quartlogin import secret_key_weakness, tokens
-from quartlogin import session as login_session
+from quartlogin.sessions import login_session
 from quartlogin.webapp import create_app, csrf
 from quartlogin.webapp.keys import new_key
 from quartlogin.webapp.services import services_of

@@ -18,7 +18,7 @@ from quart import Quart
 import quartlogin
 from browsing import SecureVisitor, header_of, live_a_whole_life, make_token, who_is
 from databases import both_databases, run_sql
-from quartlogin.session import new_id
+from quartlogin.sessions.login_session import new_id
 from quartlogin.webapp.cli import main
 from quartlogin.webapp.logins import MOST_TOKENS
 from quartlogin.webapp.services import services_of

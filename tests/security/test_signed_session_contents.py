@@ -33,7 +33,7 @@ from quartlogin import (
     logout_user,
     safe_next,
 )
-from quartlogin.session import SESSION_KEYS
+from quartlogin.sessions.login_session import SESSION_KEYS
 from quartlogin.tokens import Token, dump
 from sockets import open_socket
 from visitors import KEY, PASSWORD, Visitor

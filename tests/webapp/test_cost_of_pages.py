@@ -14,7 +14,7 @@ from quart import Quart
 from quart.testing import QuartClient
 
 from quartlogin import UserNotLoadedError, current_user
-from quartlogin.signing import LastingSigner
+from quartlogin.sessions.serializer import LastingSigner
 from quartlogin.webapp.services import services_of
 from quartlogin.webapp.views import sign_in
 from visitors import PASSWORD, Visitor

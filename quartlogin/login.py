@@ -6,18 +6,18 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from . import remember as remember_cookie
-from . import session, signals, tokens
+from . import remember_cookie, signals, tokens
+from .authentication import logins_in_cookies, logins_of_request
 from .config import LONGEST_DURATION, remember_duration
-from .connection import can_set_cookies
-from .current import unwrap
+from .context import can_set_cookies
+from .current_user import unwrap
 from .errors import LoginRefused, RequestNeededError
 from .extension import current_manager
 from .flask_login import fingerprint
-from .identity import logins_in_cookies, logins_of_request
-from .loading import user_of_request
 from .records import Login
-from .state import UserState, state_of_request
+from .request_state import UserState, state_of_request
+from .request_user import user_of_request
+from .sessions import login_session
 from .unawaited import must_be_awaited
 from .user import answers, id_of
 
@@ -63,9 +63,9 @@ async def login_user(
     except LoginRefused:
         return False
     await _end(await logins_in_cookies(state))
-    await session.prepare(login.user_id, fingerprint(), left_by=state.left_by)
-    session.begin(login.user_id, login.id, fresh=fresh)
-    session.belong_to(login.secret)
+    await login_session.prepare(login.user_id, fingerprint(), left_by=state.left_by)
+    login_session.begin(login.user_id, login.id, fresh=fresh)
+    login_session.belong_to(login.secret)
     state.login_id, state.signs_in, state.fresh, state.left_by = login.id, True, fresh, None
     state.reload_user = partial(current_manager().load_user, login.user_id)
     _plan_cookie(state, login, duration)
@@ -111,7 +111,7 @@ async def confirm_login() -> None:
     user = await user_of_request()
     if not answers(user, "is_authenticated"):
         return
-    user_id, old_id = session.user_id(), session.login_id()
+    user_id, old_id = login_session.user_id(), login_session.login_id()
     is_of_session = state.login_id == old_id  # not somebody whom a request_loader has found
     if user_id is not None and user_id == _id_of(user) and is_of_session:
         cookie = remember_cookie.read_cookie(state)
@@ -119,11 +119,11 @@ async def confirm_login() -> None:
         if token is not None and token.login_id != old_id:
             token = None  # it remembers another login
         login = replace(_new_login(user_id, None if token is None else token.expires_at), user=user)
-        await session.regenerate()  # first: what it raises changes nothing
+        await login_session.regenerate()  # first: what it raises changes nothing
         await current_manager().records.login_renewed(old_id or "", login)
-        current_manager().sockets.rename(old_id, login, session.secret_hash())
-        session.renew(login.id, fingerprint())
-        session.belong_to(login.secret)
+        current_manager().sockets.rename(old_id, login, login_session.secret_hash())
+        login_session.renew(login.id, fingerprint())
+        login_session.belong_to(login.secret)
         if token is not None:
             state.remember_cookie = replace(token, login_id=login.id, secret=login.secret)
         state.login_id, state.fresh, state.accessed = login.id, True, True
@@ -151,7 +151,7 @@ async def create_bearer_token(user: Any, *, duration: timedelta, name: str | Non
     tokens.check_secret_key("A bearer token")
     expires_at = _end_of(duration)
     user = unwrap(user)
-    login = Login(session.new_id(), _id_of(user), kind="bearer", expires_at=expires_at, name=name, user=user)
+    login = Login(login_session.new_id(), _id_of(user), kind="bearer", expires_at=expires_at, name=name, user=user)
     await current_manager().records.login_began(login)
     return tokens.dump("bearer", tokens.Token(login.user_id, login.id, expires_at))
 
@@ -173,8 +173,8 @@ def _end_of(duration: timedelta | None) -> int:
 
 def _new_login(user_id: str, expires_at: int | None) -> Login:
     """Make a login; one that ends at a set time is remembered until then."""
-    secret = None if expires_at is None else session.new_id()
-    return Login(session.new_id(), user_id, secret=secret, expires_at=expires_at)
+    secret = None if expires_at is None else login_session.new_id()
+    return Login(login_session.new_id(), user_id, secret=secret, expires_at=expires_at)
 
 
 def _plan_cookie(state: UserState, login: Login, duration: timedelta | None) -> None:
@@ -182,17 +182,17 @@ def _plan_cookie(state: UserState, login: Login, duration: timedelta | None) -> 
         remember_cookie.delete_cookie(state)  # it remembers whoever was signed in here before
         return
     seconds = None if duration is None else int(duration.total_seconds())
-    session.keep_remember_seconds(seconds)
+    login_session.keep_remember_seconds(seconds)
     remember_cookie.replace_cookie(state, login, seconds)
 
 
 async def _leave_session(state: UserState) -> None:
     """Take the login out of the session, and give what is left of it a new id, if it is kept on the server."""
-    user_id = session.user_id(also_numbers=True)
+    user_id = login_session.user_id(also_numbers=True)
     state.left_by = user_id or state.left_by
-    session.end()
+    login_session.end()
     if user_id is not None:
-        await session.regenerate()
+        await login_session.regenerate()
 
 
 async def _end(logins: set[str]) -> None:

@@ -14,12 +14,13 @@ from weakref import ref
 
 from quart.typing import ResponseTypes
 
-from . import session, tokens
+from . import tokens
 from .batching import is_inside_lookup
-from .caching import mark_private, vary_on
+from .cache_headers import mark_private, vary_on
 from .clients import is_browser
-from .connection import STATE, current_connection
+from .context import STATE, current_connection
 from .errors import UserNotLoadedError
+from .sessions import login_session
 
 _UNKNOWN: Final[Any] = object()
 
@@ -189,7 +190,7 @@ class UserState:
         """The id of the login: the bearer token's if there is one; the session's, unless a cookie named another one."""
         if self._login_id is _UNKNOWN:
             if self.uses_cookies:
-                return session.login_id()
+                return login_session.login_id()
             token = None if self.bearer is None else self.bearer.token
             self._login_id = None if token is None else token.login_id
         login_id: str | None = self._login_id
@@ -208,7 +209,7 @@ class UserState:
         if self._secret_hash is not _UNKNOWN:
             kept: str | None = self._secret_hash
             return kept
-        return session.secret_hash() if self.is_sessions_login else None
+        return login_session.secret_hash() if self.is_sessions_login else None
 
     @secret_hash.setter
     def secret_hash(self, secret_hash: str | None) -> None:
@@ -331,7 +332,7 @@ def login_fresh() -> bool:
     state.access()
     if state.fresh is not None:
         return state.fresh
-    return state.uses_cookies and session.is_fresh()
+    return state.uses_cookies and login_session.is_fresh()
 
 
 def uses_cookies() -> bool:

@@ -9,15 +9,15 @@ from typing import Any, Final, ParamSpec, TypeVar, cast, overload
 from quart import Blueprint, Quart, current_app, request, stream_with_context
 from quart.views import MethodView
 
-from . import session
 from .clients import is_websocket
 from .config import EXEMPT_METHODS
 from .errors import OriginRefused
 from .extension import current_manager
-from .loading import user_of_request
-from .origins import is_own_origin
-from .state import login_fresh
+from .request_state import login_fresh
+from .request_user import user_of_request
+from .sessions import login_session
 from .user import answers
+from .websockets.origin import is_own_origin
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -138,7 +138,7 @@ def _is_fresh(max_age: timedelta | None) -> bool:
         return False
     if max_age is None:
         return True
-    age = session.age_of_freshness()
+    age = login_session.age_of_freshness()
     return age is not None and age <= max_age
 
 

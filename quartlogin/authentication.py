@@ -13,15 +13,16 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import remember, session, signals, tokens
+from . import remember_cookie, signals, tokens
 from .config import session_protection
-from .connection import can_set_cookies, current_connection
+from .context import can_set_cookies, current_connection
 from .errors import LoginRefused
 from .extension import current_manager
 from .flask_login import fingerprint, older_fingerprints
-from .origins import is_foreign_websocket
 from .records import Login, hash_of_secret
-from .state import UserState
+from .request_state import UserState
+from .sessions import login_session
+from .websockets.origin import is_foreign_websocket
 
 if TYPE_CHECKING:
     from .manager import LoginManager
@@ -59,10 +60,10 @@ async def logins_in_cookies(state: UserState) -> set[str]:
 
     A view that has cleared the session means to end what was in it, so its cookie is read once more then.
     """
-    remembered = remember.read_cookie(state)
+    remembered = remember_cookie.read_cookie(state)
     token = None if remembered is None else remembered.token
-    sent = None if state.left_by is not None else await session.login_id_as_sent()
-    logins = {session.login_id(), sent, None if token is None else token.login_id}
+    sent = None if state.left_by is not None else await login_session.login_id_as_sent()
+    logins = {login_session.login_id(), sent, None if token is None else token.login_id}
     return {login for login in logins if login is not None}
 
 
@@ -115,17 +116,17 @@ async def _from_cookies(state: UserState, manager: "LoginManager[Any]") -> Any:
 async def _protect(state: UserState, manager: "LoginManager[Any]") -> bool:
     """Hold the session against the browser it was begun in; returns whether it counts."""
     mode = session_protection(manager.session_protection)
-    if mode is None or session.user_id(also_numbers=True) is None or _is_same_browser(manager):
+    if mode is None or login_session.user_id(also_numbers=True) is None or _is_same_browser(manager):
         return True
-    counts = mode == "basic" or session.is_permanent()
+    counts = mode == "basic" or login_session.is_permanent()
     state.fresh = False
     if can_set_cookies():
         if counts:
-            session.mark_not_fresh()
+            login_session.mark_not_fresh()
         else:
-            state.left_by = session.user_id(also_numbers=True)
-            session.end()
-            remember.delete_cookie(state)
+            state.left_by = login_session.user_id(also_numbers=True)
+            login_session.end()
+            remember_cookie.delete_cookie(state)
     elif not counts:
         state.login_id = None
     await signals.send(signals.session_protected)
@@ -134,16 +135,16 @@ async def _protect(state: UserState, manager: "LoginManager[Any]") -> bool:
 
 def _is_same_browser(manager: "LoginManager[Any]") -> bool:
     ours = fingerprint()
-    if session.is_from([ours]):
+    if login_session.is_from([ours]):
         return True
-    return manager.import_flask_login and session.is_from([*older_fingerprints()])
+    return manager.import_flask_login and login_session.is_from([*older_fingerprints()])
 
 
 async def _from_session(state: UserState, manager: "LoginManager[Any]") -> Any:
-    user_id = session.user_id(also_numbers=manager.import_flask_login)
+    user_id = login_session.user_id(also_numbers=manager.import_flask_login)
     if user_id is None:
         return None
-    is_imported = manager.import_flask_login and session.login_id() is None and can_set_cookies()
+    is_imported = manager.import_flask_login and login_session.login_id() is None and can_set_cookies()
     if is_imported:
         try:
             await _adopt_session(state, user_id)
@@ -157,20 +158,20 @@ async def _from_session(state: UserState, manager: "LoginManager[Any]") -> Any:
 
 async def _adopt_session(state: UserState, user_id: str) -> None:
     """Give a login that Flask-Login began an id, and its remember cookie, if there is one, our form."""
-    cookie = remember.read_cookie(state)
+    cookie = remember_cookie.read_cookie(state)
     remembered = None if cookie is None else cookie.flask_login_id
     is_remembered = remembered == user_id
-    secret = session.new_id() if is_remembered else None
-    login = Login(session.new_id(), user_id, secret=secret, is_imported=True)
+    secret = login_session.new_id() if is_remembered else None
+    login = Login(login_session.new_id(), user_id, secret=secret, is_imported=True)
     await current_manager().records.login_began(login)
-    session.adopt(user_id, login.id, fingerprint())
-    session.belong_to(secret)
+    login_session.adopt(user_id, login.id, fingerprint())
+    login_session.belong_to(secret)
     if is_remembered:
-        remember.replace_cookie(state, login, session.remember_seconds())
+        remember_cookie.replace_cookie(state, login, login_session.remember_seconds())
 
 
 async def _from_remember_cookie(state: UserState) -> Any:
-    cookie = remember.read_cookie(state)
+    cookie = remember_cookie.read_cookie(state)
     if cookie is None:
         return None
     user = await _resume(state, cookie)
@@ -178,13 +179,13 @@ async def _from_remember_cookie(state: UserState) -> Any:
         await signals.send(signals.user_loaded_from_cookie, user=user)
         return user
     if cookie.is_ours:
-        remember.delete_cookie(state)  # broken, expired or ended; what we have not signed is not ours to delete
+        remember_cookie.delete_cookie(state)  # broken, expired or ended; what we have not signed is not ours to delete
     if cookie.token is None and cookie.flask_login_id is None:
         await signals.send(signals.credentials_refused, kind="remember")
     return None
 
 
-async def _resume(state: UserState, cookie: remember.RememberCookie) -> Any:
+async def _resume(state: UserState, cookie: remember_cookie.RememberCookie) -> Any:
     """Go on with the login that a remember cookie names. What is written is written only if there is such a user."""
     token = cookie.token
     if token is None:
@@ -193,16 +194,16 @@ async def _resume(state: UserState, cookie: remember.RememberCookie) -> Any:
     user = await _load_as(state, login)  # first: a secret that is renewed has to reach the browser
     if user is None:
         return None
-    new_secret = session.new_id() if can_set_cookies() else None
+    new_secret = login_session.new_id() if can_set_cookies() else None
     try:
         is_renewed = await current_manager().records.login_restored(login, new_secret)
     except LoginRefused:
         state.login_id = state.reload_user = None
         return None
     if can_set_cookies():
-        await session.prepare(login.user_id, fingerprint(), left_by=state.left_by)
-        session.resume(login.user_id, login.id, token.seconds)
-        session.belong_to(new_secret if is_renewed else token.secret)
+        await login_session.prepare(login.user_id, fingerprint(), left_by=state.left_by)
+        login_session.resume(login.user_id, login.id, token.seconds)
+        login_session.belong_to(new_secret if is_renewed else token.secret)
         if is_renewed:
             state.remember_cookie = replace(token, secret=new_secret)
     elif token.secret is not None:
@@ -210,12 +211,12 @@ async def _resume(state: UserState, cookie: remember.RememberCookie) -> Any:
     return user
 
 
-async def _import(state: UserState, cookie: remember.RememberCookie) -> Any:
+async def _import(state: UserState, cookie: remember_cookie.RememberCookie) -> Any:
     """Take over a login that Flask-Login remembers, and have its cookie replaced."""
     user_id = cookie.flask_login_id if current_manager().import_flask_login else None
     if user_id is None or not can_set_cookies():
         return None
-    login = Login(session.new_id(), user_id, secret=session.new_id(), is_imported=True)
+    login = Login(login_session.new_id(), user_id, secret=login_session.new_id(), is_imported=True)
     try:
         await current_manager().records.login_began(login)
     except LoginRefused:
@@ -224,11 +225,11 @@ async def _import(state: UserState, cookie: remember.RememberCookie) -> Any:
     if user is None:
         await current_manager().records.login_ended(login.id)
         return None
-    seconds = session.remember_seconds()
-    await session.prepare(user_id, fingerprint(), left_by=state.left_by)
-    session.resume(user_id, login.id, seconds)
-    session.belong_to(login.secret)
-    remember.replace_cookie(state, login, seconds)
+    seconds = login_session.remember_seconds()
+    await login_session.prepare(user_id, fingerprint(), left_by=state.left_by)
+    login_session.resume(user_id, login.id, seconds)
+    login_session.belong_to(login.secret)
+    remember_cookie.replace_cookie(state, login, seconds)
     return user
 
 

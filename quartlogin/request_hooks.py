@@ -11,18 +11,18 @@ from quart.wrappers.response import DataBody, IterableBody
 
 from .clients import is_websocket
 from .config import EXEMPT_METHODS
-from .connection import STATE, current_connection, running_app
+from .context import STATE, current_connection, running_app
+from .decorators import LET_THROUGH, is_exempt, turn_away_visitors
 from .errors import ConfigurationError
 from .extension import current_manager
-from .guards import LET_THROUGH, is_exempt, turn_away_visitors
-from .loading import user_of_request
 from .login_views import names_of
-from .origins import is_foreign_websocket
 from .redirects import is_url, view_at
-from .remember import update_cookie
-from .session import mark_left_by
-from .state import UserState, begin_request, end_preparing, state_of_request
+from .remember_cookie import update_cookie
+from .request_state import UserState, begin_request, end_preparing, state_of_request
+from .request_user import user_of_request
+from .sessions.login_session import mark_left_by
 from .unawaited import check_awaited
+from .websockets.origin import is_foreign_websocket
 
 if TYPE_CHECKING:
     from .manager import LoginManager

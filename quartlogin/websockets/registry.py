@@ -8,10 +8,10 @@ from datetime import timedelta
 from logging import getLogger
 from typing import Any, Final, cast
 
-from .connection import current_connection, in_own_app_context
-from .records import Login, hash_of_secret
-from .state import state_of_request
-from .user import answers
+from ..context import current_connection, in_own_app_context
+from ..records import Login, hash_of_secret
+from ..request_state import state_of_request
+from ..user import answers
 
 #: Why a websocket is closed: a code (RFC 6455, 7.4.1) and words for it.
 _LOGIN_ENDED: Final = (1008, "The login has ended.")

@@ -10,7 +10,7 @@ from typing import Any, Final
 from itsdangerous.encoding import base64_decode
 from itsdangerous.url_safe import URLSafeSerializerMixin
 
-from .signing import LastingSerializer
+from .serializer import LastingSerializer
 
 _LONGEST: Final = 64 * 1024  # bytes
 

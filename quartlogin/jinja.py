@@ -19,8 +19,8 @@ from jinja2.environment import TemplateModule
 from jinja2.idtracking import VAR_LOAD_PARAMETER, VAR_LOAD_UNDEFINED
 from quart import Quart
 
-from .current import CurrentUser, current_user
-from .loading import is_after_failure, is_rendering, load_ahead, output_is_kept, user_for_template
+from .current_user import CurrentUser, current_user
+from .request_user import is_after_failure, is_rendering, load_ahead, output_is_kept, user_for_template
 from .template_helpers import calls_the_app, is_of_library
 
 NAME: Final = "current_user"

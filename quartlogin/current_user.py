@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator
 from types import FrameType
 from typing import Any, Final, Generic, TypeGuard, TypeVar
 
-from .loading import resolved_user, user_of_request
+from .request_user import resolved_user, user_of_request
 from .user import AnonymousUserMixin, UserT, answers
 
 

@@ -7,13 +7,14 @@ from typing import Any, Final
 from quart import current_app
 from quart.typing import ResponseTypes
 
-from . import session, tokens
+from . import tokens
 from .config import option, remember_duration
-from .connection import current_connection
+from .context import current_connection
 from .extension import current_manager
 from .flask_login import decode_cookie
 from .records import Login
-from .state import Deleted, UserState, state_of_request
+from .request_state import Deleted, UserState, state_of_request
+from .sessions import login_session
 
 #: What browsers hold a cookie's name to (RFC 6265bis, 4.1.3): no other host, or at least no plain connection, sets it.
 _HOST_PREFIX: Final = "__Host-"
@@ -35,7 +36,7 @@ class RememberCookie:
 def read_cookie(state: UserState) -> RememberCookie | None:
     """Return the request's remember cookie, `None` if it has none or it counts no more."""
     text: str | None = current_connection().cookies.get(_name())
-    if text is None or state.remember_cookie is Deleted.DELETED or session.is_to_be_forgotten():
+    if text is None or state.remember_cookie is Deleted.DELETED or login_session.is_to_be_forgotten():
         return None
     return _read(text)
 
@@ -95,21 +96,21 @@ def _read(text: str) -> RememberCookie:
 
 def _take_flask_logins_request(state: UserState) -> None:
     """Do what an app has asked for with the key that Flask-Login keeps in the session, once."""
-    wanted = session.take_remember_request()
+    wanted = login_session.take_remember_request()
     if wanted is None or state.remember_cookie is not None:
         return
-    user_id, login_id = session.user_id(), session.login_id()
+    user_id, login_id = login_session.user_id(), login_session.login_id()
     if wanted == "clear":
         delete_cookie(state)
     elif wanted == "set" and user_id is not None and login_id is not None and current_app.secret_key:
-        replace_cookie(state, Login(login_id, user_id), session.remember_seconds())
+        replace_cookie(state, Login(login_id, user_id), login_session.remember_seconds())
 
 
 def _refresh_cookie(state: UserState, response: ResponseTypes) -> None:
     """Let the time of this login begin anew, if it is one that is remembered."""
     cookie = read_cookie(state)
     token = None if cookie is None else cookie.token
-    if token is not None and token.login_id == session.login_id():
+    if token is not None and token.login_id == login_session.login_id():
         _set_cookie(response, replace(token, expires_at=_end_of(token.seconds)))
 
 

@@ -17,13 +17,13 @@ from quart.wrappers import Websocket
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from .caching import mark_private, vary_on
-from .config import former_keys, session_lifetime
-from .connection import current_connection
-from .session import text_of
-from .session_cookies import SessionCookies
-from .unpacking import SparingSerializer
-from .unread_session import Cookie, is_unread, unread
+from ..cache_headers import mark_private, vary_on
+from ..config import former_keys, session_lifetime
+from ..context import current_connection
+from .cookie_cache import SessionCookies
+from .lazy import Cookie, is_unread, unread
+from .login_session import text_of
+from .size_limit import SparingSerializer
 
 _FLASHES: Final = "_flashes"
 _PAIR: Final = 2  # a category and a message

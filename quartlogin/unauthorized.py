@@ -11,11 +11,11 @@ from quart.typing import ResponseReturnValue
 from .callbacks import as_coroutine_function
 from .clients import is_websocket, login_required_error, prefers_json
 from .config import option
-from .connection import running_app
+from .context import running_app
 from .flask_login import fingerprint
 from .next_page import is_navigation, longest_next, page_to_come_back_to
 from .redirects import expand_login_view, login_url, make_next_param
-from .session import forget_next, keep_next, with_next
+from .sessions.login_session import forget_next, keep_next, with_next
 
 #: How many times as long a `next` of the greatest length may be in a query, where `/` has 3 characters: nginx answers
 #: 502 where the whole head of an answer, with its cookies, has more than 4096.

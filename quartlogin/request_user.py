@@ -8,11 +8,11 @@ from typing import Any, Final, cast
 from quart import session
 
 from . import signals
-from .connection import app_of_kept_request, can_set_cookies
+from .authentication import find_user
+from .context import app_of_kept_request, can_set_cookies
 from .errors import UserNotLoadedError
 from .extension import current_manager
-from .identity import find_user
-from .state import (
+from .request_state import (
     UserState,
     is_outside_its_request,
     loader_of,

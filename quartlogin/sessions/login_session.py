@@ -13,9 +13,9 @@ from weakref import WeakSet
 from quart import session
 from quart.sessions import SessionMixin
 
-from .config import former_keys
-from .connection import current_connection, running_app
-from .records import hash_of_secret
+from ..config import former_keys
+from ..context import current_connection, running_app
+from ..records import hash_of_secret
 
 #: The id of the signed-in user: text.
 USER_ID: Final = "_user_id"

@@ -7,9 +7,9 @@ then reads what comes back (cross-site websocket hijacking, ASVS 5.0 4.4.2).
 from typing import Final
 from urllib.parse import urlsplit
 
-from .clients import is_websocket
-from .connection import current_connection
-from .extension import current_manager
+from ..clients import is_websocket
+from ..context import current_connection
+from ..extension import current_manager
 
 _SCHEMES: Final = {"ws": {"http", "https"}, "wss": {"https"}}
 

@@ -1,0 +1,1 @@
+"""Websockets: which pages may open them, and how those of a login are found and ended."""
