@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import remember_cookie, signals, tokens
 from .config import session_protection
-from .context import can_set_cookies, current_connection
+from .context import can_set_cookies, current_connection, current_manager
 from .errors import LoginRefused
-from .extension import current_manager
-from .flask_login import fingerprint, older_fingerprints
+from .fingerprint import fingerprint, older_fingerprints
 from .records import Login, hash_of_secret
 from .request_state import UserState
 from .sessions import login_session
@@ -103,7 +102,7 @@ async def _ask(state: UserState, question: Callable[[], Awaitable[Any]]) -> Any:
 async def _from_cookies(state: UserState, manager: "LoginManager[Any]") -> Any:
     if is_foreign_websocket():
         return None  # another site's page opened it, and the browser added our cookies
-    if not await _protect(state, manager):
+    if not await _check_session_protection(state, manager):
         return None
     user = await _from_session(state, manager)
     if user is None:
@@ -113,7 +112,7 @@ async def _from_cookies(state: UserState, manager: "LoginManager[Any]") -> Any:
     return user
 
 
-async def _protect(state: UserState, manager: "LoginManager[Any]") -> bool:
+async def _check_session_protection(state: UserState, manager: "LoginManager[Any]") -> bool:
     """Hold the session against the browser it was begun in; returns whether it counts."""
     mode = session_protection(manager.session_protection)
     if mode is None or login_session.user_id(also_numbers=True) is None or _is_same_browser(manager):
@@ -135,9 +134,9 @@ async def _protect(state: UserState, manager: "LoginManager[Any]") -> bool:
 
 def _is_same_browser(manager: "LoginManager[Any]") -> bool:
     ours = fingerprint()
-    if login_session.is_from([ours]):
+    if login_session.matches_fingerprint([ours]):
         return True
-    return manager.import_flask_login and login_session.is_from([*older_fingerprints()])
+    return manager.import_flask_login and login_session.matches_fingerprint([*older_fingerprints()])
 
 
 async def _from_session(state: UserState, manager: "LoginManager[Any]") -> Any:
@@ -165,7 +164,7 @@ async def _adopt_session(state: UserState, user_id: str) -> None:
     login = Login(login_session.new_id(), user_id, secret=secret, is_imported=True)
     await current_manager().records.login_began(login)
     login_session.adopt(user_id, login.id, fingerprint())
-    login_session.belong_to(secret)
+    login_session.bind_remember_token(secret)
     if is_remembered:
         remember_cookie.replace_cookie(state, login, login_session.remember_seconds())
 
@@ -189,7 +188,7 @@ async def _resume(state: UserState, cookie: remember_cookie.RememberCookie) -> A
     """Go on with the login that a remember cookie names. What is written is written only if there is such a user."""
     token = cookie.token
     if token is None:
-        return await _import(state, cookie)
+        return await _migrate_flask_login_cookie(state, cookie)
     login = Login(token.login_id, token.user_id, secret=token.secret, expires_at=token.expires_at)
     user = await _load_as(state, login)  # first: a secret that is renewed has to reach the browser
     if user is None:
@@ -203,7 +202,7 @@ async def _resume(state: UserState, cookie: remember_cookie.RememberCookie) -> A
     if can_set_cookies():
         await login_session.prepare(login.user_id, fingerprint(), left_by=state.left_by)
         login_session.resume(login.user_id, login.id, token.seconds)
-        login_session.belong_to(new_secret if is_renewed else token.secret)
+        login_session.bind_remember_token(new_secret if is_renewed else token.secret)
         if is_renewed:
             state.remember_cookie = replace(token, secret=new_secret)
     elif token.secret is not None:
@@ -211,7 +210,7 @@ async def _resume(state: UserState, cookie: remember_cookie.RememberCookie) -> A
     return user
 
 
-async def _import(state: UserState, cookie: remember_cookie.RememberCookie) -> Any:
+async def _migrate_flask_login_cookie(state: UserState, cookie: remember_cookie.RememberCookie) -> Any:
     """Take over a login that Flask-Login remembers, and have its cookie replaced."""
     user_id = cookie.flask_login_id if current_manager().import_flask_login else None
     if user_id is None or not can_set_cookies():
@@ -228,7 +227,7 @@ async def _import(state: UserState, cookie: remember_cookie.RememberCookie) -> A
     seconds = login_session.remember_seconds()
     await login_session.prepare(user_id, fingerprint(), left_by=state.left_by)
     login_session.resume(user_id, login.id, seconds)
-    login_session.belong_to(login.secret)
+    login_session.bind_remember_token(login.secret)
     remember_cookie.replace_cookie(state, login, seconds)
     return user
 

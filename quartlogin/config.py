@@ -76,7 +76,7 @@ def option(name: str) -> Any:
     return value
 
 
-def former_keys(app: Quart) -> list[Any]:
+def fallback_keys(app: Quart) -> list[Any]:
     """Return the app's former secret keys.
 
     Raises:

@@ -1,11 +1,18 @@
-"""The request or the websocket that is being served, whichever it is, and the app that serves it."""
+"""The request or websocket that is being served, the app that serves it, and the app's `LoginManager`."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import quart.globals
 from quart import Quart, current_app, has_app_context, has_request_context, has_websocket_context, request, websocket
 
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from .manager import LoginManager
+
+#: Where an app keeps its `LoginManager`.
+EXTENSION_NAME: Final = "quartlogin"
 #: Where a request or websocket object keeps what is known about its user.
 STATE: Final = "_quartlogin_state"
 
@@ -62,3 +69,42 @@ async def in_own_app_context(ask: Callable[[], Awaitable[Any]]) -> Any:
         return await ask()
     finally:
         await app.do_teardown_appcontext(context)  # not `pop()`, which would say that the websocket is over
+
+
+def install(app: Quart, manager: "LoginManager[Any]") -> None:
+    """Make this the app's `LoginManager`.
+
+    Raises:
+        ConfigurationError: The app has one already.
+    """
+    if EXTENSION_NAME in app.extensions:
+        raise ConfigurationError(
+            f"The app {app.name!r} has a LoginManager already: call init_app once, with one manager."
+        )
+    app.extensions[EXTENSION_NAME] = manager
+    app.login_manager = manager  # type: ignore[attr-defined]  # Flask-Login's name for it
+
+
+def current_manager() -> "LoginManager[Any]":
+    """Return the `LoginManager` of the app that serves this request.
+
+    Raises:
+        ConfigurationError: The app has none.
+    """
+    return manager_of(running_app())
+
+
+def manager_of(app: Quart) -> "LoginManager[Any]":
+    """Return the `LoginManager` of this app.
+
+    Raises:
+        ConfigurationError: The app has none.
+    """
+    try:
+        manager: LoginManager[Any] = app.extensions[EXTENSION_NAME]
+    except KeyError:
+        raise ConfigurationError(
+            f"The app {app.name!r} has no LoginManager: write LoginManager(app), "
+            "or login_manager.init_app(app) in the function that makes the app."
+        ) from None
+    return manager

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any, Final, Generic, TypeGuard, TypeVar
 
 from .request_user import resolved_user, user_of_request
-from .user import AnonymousUserMixin, UserT, answers
+from .user import AnonymousUserMixin, UserT, require_bool
 
 
 def _on_user(operation: Callable[..., Any]) -> Any:
@@ -186,4 +186,4 @@ def unwrap(user: Any) -> Any:
 def is_signed_in(user: UserT | AnonymousUserMixin | None) -> TypeGuard[UserT]:
     """Tell whether this is a signed-in user, in a way that type checkers understand."""
     known: Any = unwrap(user)
-    return known is not None and answers(known, "is_authenticated")
+    return known is not None and require_bool(known, "is_authenticated")

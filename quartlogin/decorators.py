@@ -11,12 +11,12 @@ from quart.views import MethodView
 
 from .clients import is_websocket
 from .config import EXEMPT_METHODS
+from .context import current_manager
 from .errors import OriginRefused
-from .extension import current_manager
 from .request_state import login_fresh
 from .request_user import user_of_request
 from .sessions import login_session
-from .user import answers
+from .user import require_bool
 from .websockets.origin import is_own_origin
 
 P = ParamSpec("P")
@@ -27,7 +27,7 @@ _EXEMPT: Final = "_quartlogin_login_exempt"
 
 #: What a check gives for somebody who may pass. Whatever else it gives is the answer for somebody who may not, also
 #: `None`, as a handler gives it that has forgotten its `return`.
-LET_THROUGH: Final = object()
+ALLOWED: Final = object()
 
 
 @overload
@@ -43,7 +43,7 @@ def login_required(func: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
     Args:
         func: A view, `async def` or `def`, an async generator, or a websocket's handler.
     """
-    return _guard(func, turn_away_visitors)
+    return _guard(func, check_authenticated)
 
 
 @overload
@@ -63,8 +63,8 @@ def fresh_login_required(func: Callable[..., Any] | None = None, *, max_age: tim
         max_age: How long ago the password may have been typed at most; `None` for any time.
     """
     if func is None:
-        return partial(_guard, check=partial(_turn_away_stale, max_age))
-    return _guard(func, partial(_turn_away_stale, max_age))
+        return partial(_guard, check=partial(_check_fresh, max_age))
+    return _guard(func, partial(_check_fresh, max_age))
 
 
 def login_exempt(view: ViewT) -> ViewT:
@@ -117,18 +117,18 @@ def _methods_that_serve(view_class: Any) -> list[Any]:
     return [getattr(view_class, name, None) for name in ("dispatch_request", *names)]
 
 
-async def turn_away_visitors() -> Any:
-    """Return the answer for somebody who is not signed in, `LET_THROUGH` for everybody else."""
+async def check_authenticated() -> Any:
+    """Return the answer for somebody who is not signed in, `ALLOWED` for everybody else."""
     if is_websocket() and not is_own_origin():
         raise OriginRefused("A page of another site opened this websocket.")
-    if answers(await user_of_request(), "is_authenticated"):
-        return LET_THROUGH
+    if require_bool(await user_of_request(), "is_authenticated"):
+        return ALLOWED
     return await current_manager().unauthorized()
 
 
-async def _turn_away_stale(max_age: timedelta | None) -> Any:
-    answer = await turn_away_visitors()
-    if answer is not LET_THROUGH or _is_fresh(max_age):
+async def _check_fresh(max_age: timedelta | None) -> Any:
+    answer = await check_authenticated()
+    if answer is not ALLOWED or _is_fresh(max_age):
         return answer
     return await current_manager().needs_refresh()
 
@@ -149,8 +149,8 @@ def _guard(func: Callable[..., Any], check: Callable[[], Awaitable[Any]]) -> Cal
     @wraps(func)
     async def guarded(*args: Any, **kwargs: Any) -> Any:
         exempt = not is_websocket() and request.method in EXEMPT_METHODS
-        answer = LET_THROUGH if exempt else await check()
-        if answer is not LET_THROUGH:
+        answer = ALLOWED if exempt else await check()
+        if answer is not ALLOWED:
             return answer
         if is_websocket():
             handler = partial(current_app.ensure_async(func), *args, **kwargs)

@@ -9,17 +9,16 @@ from typing import Any
 from . import remember_cookie, signals, tokens
 from .authentication import logins_in_cookies, logins_of_request
 from .config import LONGEST_DURATION, remember_duration
-from .context import can_set_cookies
+from .context import can_set_cookies, current_manager
 from .current_user import unwrap
 from .errors import LoginRefused, RequestNeededError
-from .extension import current_manager
-from .flask_login import fingerprint
+from .fingerprint import fingerprint
 from .records import Login
 from .request_state import UserState, state_of_request
 from .request_user import user_of_request
 from .sessions import login_session
 from .unawaited import must_be_awaited
-from .user import answers, id_of
+from .user import id_of, require_bool
 
 
 @must_be_awaited
@@ -54,7 +53,7 @@ async def login_user(
     _check_duration(duration)
     if remember:
         tokens.check_secret_key("The cookie of login_user(remember=True)")
-    if not force and not answers(user, "is_active"):
+    if not force and not require_bool(user, "is_active"):
         return False
     current_manager().check_loaders()
     login = replace(_new_login(_id_of(user), _end_of(duration) if remember else None), user=user)
@@ -65,7 +64,7 @@ async def login_user(
     await _end(await logins_in_cookies(state))
     await login_session.prepare(login.user_id, fingerprint(), left_by=state.left_by)
     login_session.begin(login.user_id, login.id, fresh=fresh)
-    login_session.belong_to(login.secret)
+    login_session.bind_remember_token(login.secret)
     state.login_id, state.signs_in, state.fresh, state.left_by = login.id, True, fresh, None
     state.reload_user = partial(current_manager().load_user, login.user_id)
     _plan_cookie(state, login, duration)
@@ -109,7 +108,7 @@ async def confirm_login() -> None:
     if not state.uses_cookies:
         return
     user = await user_of_request()
-    if not answers(user, "is_authenticated"):
+    if not require_bool(user, "is_authenticated"):
         return
     user_id, old_id = login_session.user_id(), login_session.login_id()
     is_of_session = state.login_id == old_id  # not somebody whom a request_loader has found
@@ -121,9 +120,9 @@ async def confirm_login() -> None:
         login = replace(_new_login(user_id, None if token is None else token.expires_at), user=user)
         await login_session.regenerate()  # first: what it raises changes nothing
         await current_manager().records.login_renewed(old_id or "", login)
-        current_manager().sockets.rename(old_id, login, login_session.secret_hash())
+        current_manager().sockets.rebind(old_id, login, login_session.secret_hash())
         login_session.renew(login.id, fingerprint())
-        login_session.belong_to(login.secret)
+        login_session.bind_remember_token(login.secret)
         if token is not None:
             state.remember_cookie = replace(token, login_id=login.id, secret=login.secret)
         state.login_id, state.fresh, state.accessed = login.id, True, True

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 from quart import Blueprint, Quart
 from quart.typing import ResponseReturnValue
 
-from . import config, extension, jinja, request_hooks, secret_key, signals
+from . import config, context, jinja, request_hooks, secret_key, signals
 from .batching import as_single_loader
 from .callbacks import as_loader
 from .clients import login_required_error
@@ -19,9 +19,9 @@ from .login_views import login_view_for, registered_names
 from .records import LoginRecords, NoRecords
 from .request_state import acting_as, state_of_request
 from .request_user import resolved_user, user_of_request
-from .unauthorized import Refusal, answer
-from .user import AnonymousUserMixin, UserT, answers
-from .websockets.registry import OpenSockets
+from .unauthorized import UnauthorizedResponse, answer
+from .user import AnonymousUserMixin, UserT, require_bool
+from .websockets.registry import WebSocketRegistry
 
 CallbackT = TypeVar("CallbackT", bound=Callable[..., Any])
 
@@ -91,7 +91,7 @@ class LoginManager(Generic[UserT]):
         #: How often an open websocket's user is looked up again; `None` for never.
         self.websocket_recheck: timedelta | None = timedelta(seconds=30)
         #: The websockets that guarded handlers hold open in this process.
-        self.sockets = OpenSockets()
+        self.sockets = WebSocketRegistry()
         #: `await login_manager.current_user` is `current_user` with your user class's type.
         self.current_user: CurrentUser[UserT | AnonymousUserMixin] = CurrentUser()
         self._user_callback: Callable[..., Any] | None = None
@@ -107,7 +107,7 @@ class LoginManager(Generic[UserT]):
             ConfigurationError: The app has a `LoginManager` already, or a setting that does not exist or cannot be.
         """
         config.check(app)
-        extension.install(app, self)
+        context.install(app, self)
         # These run in reverse order: the first of the list is the last to run, and another part of the app may look at
         # the user in one of its own.
         app.after_request_funcs.setdefault(None, []).insert(0, request_hooks.after_view)
@@ -129,7 +129,7 @@ class LoginManager(Generic[UserT]):
             UserNotLoadedError: The user is not loaded yet.
         """
         user = resolved_user()
-        if user is None or not answers(user, "is_authenticated"):
+        if user is None or not require_bool(user, "is_authenticated"):
             raise login_required_error("Sign in first.", "Bearer", as_json=False)
         return cast(UserT, user)
 
@@ -255,7 +255,7 @@ class LoginManager(Generic[UserT]):
         await user_of_request()  # before a `def` receiver or handler asks, and holds a thread meanwhile
         await signals.send(signals.user_unauthorized)
         is_by_token = _is_by_token()
-        refusal = Refusal(
+        refusal = UnauthorizedResponse(
             callback=self.unauthorized_callback,
             view=self._login_view_here(),
             message=self.login_message,
@@ -277,7 +277,7 @@ class LoginManager(Generic[UserT]):
         """
         await user_of_request()
         await signals.send(signals.user_needs_refresh)
-        refusal = Refusal(
+        refusal = UnauthorizedResponse(
             callback=self.needs_refresh_callback,
             view=self.refresh_view,
             message=self.needs_refresh_message,
@@ -309,7 +309,7 @@ def set_login_view(login_view: str, blueprint: Blueprint | None = None) -> None:
         login_view: The endpoint, or the URL. One that starts with a dot is an endpoint of the blueprint.
         blueprint: The blueprint, under whatever names it is registered; `None` for the whole app.
     """
-    manager = extension.current_manager()
+    manager = context.current_manager()
     if blueprint is None:
         manager.blueprint_login_views.pop(None, None)
         manager.login_view = login_view

@@ -9,8 +9,7 @@ from quart.typing import ResponseTypes
 
 from . import tokens
 from .config import option, remember_duration
-from .context import current_connection
-from .extension import current_manager
+from .context import current_connection, current_manager
 from .flask_login import decode_cookie
 from .records import Login
 from .request_state import Deleted, UserState, state_of_request
@@ -79,7 +78,7 @@ def update_cookie(state: UserState, response: ResponseTypes) -> None:
     """Set or delete the cookie as this request, which has looked at the user, has asked for."""
     if not state.uses_cookies and not state.signs_in:
         return  # cookies are not what this request is about
-    _take_flask_logins_request(state)
+    _obey_flask_logins_request(state)
     wanted = state.remember_cookie
     if wanted is Deleted.DELETED:
         response.delete_cookie(_name(), **_attributes())  # with the attributes that it was set with
@@ -94,9 +93,9 @@ def _read(text: str) -> RememberCookie:
     return RememberCookie(ours.is_ours, ours.token, None if ours.is_ours else decode_cookie(text))
 
 
-def _take_flask_logins_request(state: UserState) -> None:
+def _obey_flask_logins_request(state: UserState) -> None:
     """Do what an app has asked for with the key that Flask-Login keeps in the session, once."""
-    wanted = login_session.take_remember_request()
+    wanted = login_session.pop_remember_action()
     if wanted is None or state.remember_cookie is not None:
         return
     user_id, login_id = login_session.user_id(), login_session.login_id()

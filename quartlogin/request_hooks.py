@@ -11,10 +11,9 @@ from quart.wrappers.response import DataBody, IterableBody
 
 from .clients import is_websocket
 from .config import EXEMPT_METHODS
-from .context import STATE, current_connection, running_app
-from .decorators import LET_THROUGH, is_exempt, turn_away_visitors
+from .context import STATE, current_connection, current_manager, running_app
+from .decorators import ALLOWED, check_authenticated, is_exempt
 from .errors import ConfigurationError
-from .extension import current_manager
 from .login_views import names_of
 from .redirects import is_url, view_at
 from .remember_cookie import update_cookie
@@ -60,7 +59,7 @@ def _begin_websocket() -> None:
 def _guarded(dispatch: Any) -> Any:
     async def dispatch_for_user(manager: "LoginManager[Any]", *context: Any) -> Any:
         answer = await _before_dispatch(manager)
-        return await dispatch(*context) if answer is LET_THROUGH else answer
+        return await dispatch(*context) if answer is ALLOWED else answer
 
     @wraps(dispatch)
     def guard_and_dispatch(*context: Any) -> Any:
@@ -73,18 +72,18 @@ def _guarded(dispatch: Any) -> Any:
 
 
 async def _before_dispatch(manager: "LoginManager[Any]") -> Any:
-    """Return the answer for somebody who may not see this view, `LET_THROUGH` for everybody else."""
+    """Return the answer for somebody who may not see this view, `ALLOWED` for everybody else."""
     if manager.require_login and _is_guarded():
-        answer = await turn_away_visitors()
+        answer = await check_authenticated()
         if answer is None:
             raise ConfigurationError("The unauthorized_handler gave None: it has to return what a view may return.")
-        if answer is not LET_THROUGH:
+        if answer is not ALLOWED:
             return answer
         if is_websocket():
-            manager.sockets.hold(manager.websocket_recheck)
+            manager.sockets.register(manager.websocket_recheck)
     if manager.eager and not _is_file():
         await user_of_request()
-    return LET_THROUGH
+    return ALLOWED
 
 
 async def after_view(response: ResponseTypes) -> ResponseTypes:

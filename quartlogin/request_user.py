@@ -9,9 +9,8 @@ from quart import session
 
 from . import signals
 from .authentication import find_user
-from .context import app_of_kept_request, can_set_cookies
+from .context import app_of_kept_request, can_set_cookies, current_manager
 from .errors import UserNotLoadedError
-from .extension import current_manager
 from .request_state import (
     UserState,
     is_outside_its_request,

@@ -11,10 +11,9 @@ from quart.testing import QuartClient
 from quart.typing import ResponseTypes
 from werkzeug.datastructures import Headers
 
-from .context import current_connection
+from .context import current_connection, manager_of
 from .errors import ConfigurationError
-from .extension import manager_of
-from .flask_login import fingerprint
+from .fingerprint import fingerprint
 from .records import Login
 from .sessions import login_session
 from .user import id_of

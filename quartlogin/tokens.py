@@ -8,11 +8,11 @@ from typing import Any, Final, Literal
 from itsdangerous import BadData, BadSignature
 from quart_auth import QuartAuth
 
-from .config import former_keys
+from .config import fallback_keys
 from .context import current_connection, running_app
 from .errors import ConfigurationError
 from .sessions.login_session import text_of
-from .sessions.size_limit import SparingSerializer
+from .sessions.serializer import SizeLimitedSerializer
 
 Purpose = Literal["remember", "bearer"]
 
@@ -46,7 +46,7 @@ class Credential:
     token: Token | None
 
 
-class _Serializer(SparingSerializer, QuartAuth.serializer_class):  # type: ignore[misc,valid-type]  # its name is private
+class _Serializer(SizeLimitedSerializer, QuartAuth.serializer_class):  # type: ignore[misc,valid-type]  # its name is private
     """quart-auth's serializer, sparing."""
 
 
@@ -124,7 +124,7 @@ def _can_be(token: Token) -> bool:
 def _serializer(purpose: Purpose) -> Any:
     """Make quart-auth's serializer for one purpose, with the app's keys; the last one signs."""
     app, signer = running_app(), _signer(purpose)
-    keys: list[Any] = [*former_keys(app), app.secret_key]
+    keys: list[Any] = [*fallback_keys(app), app.secret_key]
     return signer.serializer_class(keys, signer.salt or "")
 
 

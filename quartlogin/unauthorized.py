@@ -12,10 +12,10 @@ from .callbacks import as_coroutine_function
 from .clients import is_websocket, login_required_error, prefers_json
 from .config import option
 from .context import running_app
-from .flask_login import fingerprint
+from .fingerprint import fingerprint
 from .next_page import is_navigation, longest_next, page_to_come_back_to
 from .redirects import expand_login_view, login_url, make_next_param
-from .sessions.login_session import forget_next, keep_next, with_next
+from .sessions.login_session import forget_next, store_next, with_next
 
 #: How many times as long a `next` of the greatest length may be in a query, where `/` has 3 characters: nginx answers
 #: 502 where the whole head of an answer, with its cookies, has more than 4096.
@@ -27,7 +27,7 @@ _log = getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Refusal:
+class UnauthorizedResponse:
     """What is to be said, in every way that it may be said."""
 
     #: The app's own answer, if it has registered one.
@@ -45,7 +45,7 @@ class Refusal:
     challenge: str
 
 
-async def answer(refusal: Refusal, *, is_by_token: bool) -> ResponseReturnValue:
+async def answer(refusal: UnauthorizedResponse, *, is_by_token: bool) -> ResponseReturnValue:
     """Return what the view has to return.
 
     Args:
@@ -112,7 +112,7 @@ def _keep_in_session(here: str | None) -> None:
     if here is None or not _fits_into_cookie(with_next(here)):
         forget_next()
     else:
-        keep_next(here, fingerprint())
+        store_next(here, fingerprint())
 
 
 def _fits_into_cookie(contents: dict[str, Any]) -> bool:

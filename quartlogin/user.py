@@ -31,7 +31,7 @@ class UserProtocol(Protocol):
         ...
 
 
-def answers(user: Any, question: str) -> bool:
+def require_bool(user: Any, question: str) -> bool:
     """Ask a user object `is_authenticated` or `is_active`.
 
     Raises:

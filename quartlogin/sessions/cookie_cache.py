@@ -13,7 +13,7 @@ _ANY_AGE: Final = 10**10  # seconds; one from the future is refused all the same
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
-class Verified(NamedTuple):
+class VerifiedCookie(NamedTuple):
     """What a cookie with a valid signature says."""
 
     #: What was signed: a session's contents, unless whoever held the key has signed something else.
@@ -55,7 +55,7 @@ class SessionCookies:
             raise SignatureExpired(f"The cookie is {age} seconds old.")
         return contents if is_flat else deepcopy(contents)  # lists and the like are not to be shared
 
-    def _verify(self, cookie: str) -> Verified:
+    def _verify(self, cookie: str) -> VerifiedCookie:
         contents, signed_at = self.serializer.loads(cookie, max_age=_ANY_AGE, return_timestamp=True)
         is_flat = type(contents) is dict and _SCALARS.issuperset(map(type, contents.values()))
-        return Verified(contents, int(signed_at.timestamp()), is_flat)
+        return VerifiedCookie(contents, int(signed_at.timestamp()), is_flat)

@@ -18,12 +18,12 @@ from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from ..cache_headers import mark_private, vary_on
-from ..config import former_keys, session_lifetime
+from ..config import fallback_keys, session_lifetime
 from ..context import current_connection
 from .cookie_cache import SessionCookies
 from .lazy import Cookie, is_unread, unread
 from .login_session import text_of
-from .size_limit import SparingSerializer
+from .serializer import SizeLimitedSerializer
 
 _FLASHES: Final = "_flashes"
 _PAIR: Final = 2  # a category and a message
@@ -146,11 +146,11 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         return not self._reads_flask_cookie or self._read_flask_cookie(app, request) is None
 
     def _cookies_of(self, app: Quart) -> SessionCookies:
-        keys = (*former_keys(app), app.secret_key)  # itsdangerous signs with the last
+        keys = (*fallback_keys(app), app.secret_key)  # itsdangerous signs with the last
         audience = self._audience or app.name
         cookies = self._cookies.get((audience, keys))
         if cookies is None:
-            serializer = SparingSerializer(
+            serializer = SizeLimitedSerializer(
                 list(keys),
                 salt=f"quartlogin session of {audience}",
                 serializer=self.serializer,

@@ -13,7 +13,7 @@ from weakref import WeakSet
 from quart import session
 from quart.sessions import SessionMixin
 
-from ..config import former_keys
+from ..config import fallback_keys
 from ..context import current_connection, running_app
 from ..records import hash_of_secret
 
@@ -132,7 +132,7 @@ def renew(login_id: str, fingerprint: str) -> None:
     _contents().update({LOGIN_ID: login_id, FRESH: True, FRESH_AT: int(time.time()), FINGERPRINT: fingerprint})
 
 
-def belong_to(secret: str | None) -> None:
+def bind_remember_token(secret: str | None) -> None:
     """Keep which of the remember cookies of its login this session came with, if the login is remembered."""
     if secret is None:
         _contents().pop(SECRET_HASH, None)
@@ -203,7 +203,7 @@ def age_of_freshness() -> timedelta | None:
     return timedelta(seconds=max(time.time() - at, 0))
 
 
-def is_from(fingerprints: Collection[str]) -> bool:
+def matches_fingerprint(fingerprints: Collection[str]) -> bool:
     """Tell whether this session was begun by a browser with one of these fingerprints."""
     return _contents().get(FINGERPRINT) in fingerprints
 
@@ -234,7 +234,7 @@ def remember_seconds() -> int | None:
     return int(seconds)
 
 
-def take_remember_request() -> str | None:
+def pop_remember_action() -> str | None:
     """Return what an app has asked to be done with the remember cookie, once: "set", "clear" or nothing."""
     contents = _contents()
     return text_of(contents.pop(REMEMBER)) if REMEMBER in contents else None
@@ -245,7 +245,7 @@ def is_to_be_forgotten() -> bool:
     return _contents().get(REMEMBER) == "clear"
 
 
-def keep_next(url: str, fingerprint: str) -> None:
+def store_next(url: str, fingerprint: str) -> None:
     """Keep the page to come back to."""
     _contents()[FINGERPRINT] = fingerprint
     _contents()[NEXT] = url
@@ -275,7 +275,7 @@ def _marks_of(user_id: str) -> list[str]:
     A hash with a key: the browser can read its cookie, and user ids are easily guessed.
     """
     app = running_app()
-    keys = [app.secret_key or "", *former_keys(app)]  # without a key, sessions are kept on the server
+    keys = [app.secret_key or "", *fallback_keys(app)]  # without a key, sessions are kept on the server
     text = _MARK_PURPOSE + user_id.encode("utf-8", "surrogatepass")
     return [hmac.new(key.encode() if isinstance(key, str) else key, text, "sha256").hexdigest() for key in keys]
 

@@ -1,14 +1,22 @@
-"""itsdangerous's signer and serializer, made once for some keys: what they derive from them is kept."""
+"""Sign and read text with itsdangerous: keys are derived once, and contents are limited in size.
 
+itsdangerous decompresses what is signed without a limit, so a leaked key could exhaust the server's memory: a cookie of
+the usual length could unpack to three million bytes.
+"""
+
+import zlib
 from functools import cached_property
 from hmac import compare_digest
-from typing import Any
+from typing import Any, Final
 
 from itsdangerous import Signer, TimestampSigner, URLSafeTimedSerializer
-from itsdangerous.encoding import base64_encode, want_bytes
+from itsdangerous.encoding import base64_decode, base64_encode, want_bytes
+from itsdangerous.url_safe import URLSafeSerializerMixin
+
+_MAX_SIZE: Final = 64 * 1024  # bytes
 
 
-class LastingSigner(TimestampSigner):
+class CachingSigner(TimestampSigner):
     """Derives the key for signatures once from each secret key, and takes a signature only as it was written.
 
     A signature covers what is in front of it as text, but base64 has several spellings for the same bytes, all of which
@@ -17,7 +25,7 @@ class LastingSigner(TimestampSigner):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._derived = {key: super(LastingSigner, self).derive_key(key) for key in self.secret_keys}
+        self._derived = {key: super(CachingSigner, self).derive_key(key) for key in self.secret_keys}
 
     def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
         """Return the key for signatures, which belongs to a secret key; the newest one if `None`."""
@@ -32,10 +40,10 @@ class LastingSigner(TimestampSigner):
         )
 
 
-class LastingSerializer(URLSafeTimedSerializer):
-    """Keeps the signer with which it signs and verifies."""
+class SizeLimitedSerializer(URLSafeTimedSerializer):
+    """Keep one signer, and refuse contents that are larger than a session or token could need."""
 
-    default_signer = LastingSigner
+    default_signer = CachingSigner
 
     def make_signer(self, salt: str | bytes | None = None) -> Signer:
         """Return the signer for this serializer's salt, or one for another."""
@@ -44,3 +52,19 @@ class LastingSerializer(URLSafeTimedSerializer):
     @cached_property
     def _signer(self) -> Signer:
         return super().make_signer()
+
+    def load_payload(self, payload: bytes, *args: Any, **kwargs: Any) -> Any:
+        """Read contents whose signature has been verified.
+
+        Raises:
+            ValueError: They are larger than 64 KiB when decompressed, or cannot be decompressed.
+        """
+        if not payload.startswith(b"."):
+            return super().load_payload(payload, *args, **kwargs)
+        try:
+            contents = zlib.decompressobj().decompress(base64_decode(payload[1:]), _MAX_SIZE + 1)
+        except zlib.error as error:
+            raise ValueError(f"The payload cannot be decompressed: {error}") from None
+        if len(contents) > _MAX_SIZE:
+            raise ValueError(f"The payload decompresses to more than {_MAX_SIZE} bytes.")
+        return super(URLSafeSerializerMixin, self).load_payload(contents, *args, **kwargs)  # past its own decompressing

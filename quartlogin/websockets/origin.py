@@ -8,8 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ..clients import is_websocket
-from ..context import current_connection
-from ..extension import current_manager
+from ..context import current_connection, current_manager
 
 _SCHEMES: Final = {"ws": {"http", "https"}, "wss": {"https"}}
 

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 from ..context import current_connection, in_own_app_context
 from ..records import Login, hash_of_secret
 from ..request_state import state_of_request
-from ..user import answers
+from ..user import require_bool
 
 #: Why a websocket is closed: a code (RFC 6455, 7.4.1) and words for it.
 _LOGIN_ENDED: Final = (1008, "The login has ended.")
@@ -23,7 +23,7 @@ _MEMORY: Final = 60  # seconds; longer than a handshake takes
 _log = getLogger(__name__)
 
 
-class OpenSockets:
+class WebSocketRegistry:
     """The websockets that this process holds open, by the id of their login."""
 
     def __init__(self) -> None:
@@ -44,12 +44,12 @@ class OpenSockets:
             ask_again_every: How often the user is looked up again, which is how a login that another process has
                 ended is noticed; `None` for never.
         """
-        socket = self.hold(ask_again_every, is_wrapped=True)
+        socket = self.register(ask_again_every, is_wrapped=True)
         value = None
         try:
             value = await handler()
         except BaseException:
-            self.let_go(socket)
+            self.unregister(socket)
             if not socket.is_ended:
                 raise
             socket.come_to_rest()
@@ -58,7 +58,7 @@ class OpenSockets:
         await socket.say_why()
         return value
 
-    def hold(self, ask_again_every: timedelta | None, *, is_wrapped: bool = False) -> "_OpenSocket":
+    def register(self, ask_again_every: timedelta | None, *, is_wrapped: bool = False) -> "_OpenSocket":
         """Keep the websocket that this task handles among those that end with their login.
 
         Args:
@@ -79,7 +79,7 @@ class OpenSockets:
     def _keep(self, socket: "_OpenSocket") -> None:
         """Hold a websocket on, once for its task: a handler may run a guarded step for each message."""
         if socket.task in self._holding:
-            self.let_go(socket)
+            self.unregister(socket)
         else:
             self._holding.add(socket.task)
             socket.is_wrapped = False
@@ -108,7 +108,7 @@ class OpenSockets:
             for socket in list(sockets):
                 socket.end(_GOING_AWAY)
 
-    def rename(self, old: str | None, new: Login, came_with: str | None) -> None:
+    def rebind(self, old: str | None, new: Login, came_with: str | None) -> None:
         """Keep the websockets of a login that goes on under a new id, with a new secret.
 
         Args:
@@ -129,7 +129,7 @@ class OpenSockets:
         """Forget a task that has ended."""
         self._holding.discard(task)
 
-    def let_go(self, socket: "_OpenSocket") -> None:
+    def unregister(self, socket: "_OpenSocket") -> None:
         """Forget a websocket whose handler has ended."""
         socket.rest()
         if socket.login is not None and socket.login in self._by_login:
@@ -141,7 +141,7 @@ class OpenSockets:
 class _OpenSocket:
     """One open websocket and the task that handles it, which is the one that makes this."""
 
-    def __init__(self, among: OpenSockets, *, is_wrapped: bool) -> None:
+    def __init__(self, among: WebSocketRegistry, *, is_wrapped: bool) -> None:
         self._state = state_of_request()
         self.login = None if self._state is None else self._state.login_id
         #: The hash of the secret of the remember cookie that it came with, `None` without one.
@@ -223,7 +223,7 @@ class _OpenSocket:
         except Exception:  # the database is down, say: nobody is signed out by that
             _log.warning("The user of an open websocket could not be looked up again.", exc_info=True)
             return True
-        return user is not None and answers(user, "is_authenticated")
+        return user is not None and require_bool(user, "is_authenticated")
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         helper = self._loop.create_task(work)
@@ -231,9 +231,9 @@ class _OpenSocket:
         helper.add_done_callback(self._helpers.discard)
         return helper
 
-    def _forget(self, among: OpenSockets) -> None:
+    def _forget(self, among: WebSocketRegistry) -> None:
         among.forget_task(self.task)
-        among.let_go(self)
+        among.unregister(self)
         for helper in self._helpers:
             helper.cancel()
 

@@ -12,7 +12,7 @@ from quart_auth import QuartAuth
 
 import quartlogin.flask_login
 from quartlogin import LoginManager, SignedSessionInterface, current_user, login_user
-from quartlogin.sessions.serializer import LastingSigner
+from quartlogin.sessions.serializer import CachingSigner
 
 DONE = Counter[str]
 
@@ -34,7 +34,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> DONE:
     count(QuartAuth, "load_token")
     count(QuartAuth, "dump_token")
     count(Signer, "get_signature")
-    for signer in (Signer, LastingSigner):
+    for signer in (Signer, CachingSigner):
         count(signer, "verify_signature")
     count(quartlogin.flask_login, "sha512")
     count(asyncio.BaseEventLoop, "run_in_executor")

@@ -17,7 +17,7 @@ from quart.sessions import SecureCookieSession
 
 from quartlogin import SignedSessionInterface
 from quartlogin.sessions.lazy import Cookie, is_unread, unread
-from quartlogin.sessions.serializer import LastingSigner
+from quartlogin.sessions.serializer import CachingSigner
 
 CONTENTS = {"colour": "green", "number": 1}
 
@@ -313,13 +313,13 @@ async def test_a_log_may_show_the_session_also_while_it_is_complained_of(
 
 async def test_a_cookie_is_verified_once_and_its_age_every_time(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
     verified: list[bytes] = []
-    verify = LastingSigner.verify_signature
+    verify = CachingSigner.verify_signature
 
-    def counting(signer: LastingSigner, value: Any, signature: Any) -> bool:
+    def counting(signer: CachingSigner, value: Any, signature: Any) -> bool:
         verified.append(value)
         return verify(signer, value, signature)
 
-    monkeypatch.setattr(LastingSigner, "verify_signature", counting)
+    monkeypatch.setattr(CachingSigner, "verify_signature", counting)
     client = app.test_client()
     await client.get("/in")
 

@@ -313,7 +313,7 @@ def cheaply(monkeypatch: pytest.MonkeyPatch, megabytes: float) -> Iterator[list[
         return Counting(*args).decompress(data)
 
     counting = SimpleNamespace(decompressobj=Counting, decompress=decompress, error=zlib.error)
-    monkeypatch.setattr("quartlogin.sessions.size_limit.zlib", counting)
+    monkeypatch.setattr("quartlogin.sessions.serializer.zlib", counting)
     monkeypatch.setattr("itsdangerous.url_safe.zlib", counting)
     tracemalloc.start()
     try:

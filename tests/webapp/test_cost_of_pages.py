@@ -14,7 +14,7 @@ from quart import Quart
 from quart.testing import QuartClient
 
 from quartlogin import UserNotLoadedError, current_user
-from quartlogin.sessions.serializer import LastingSigner
+from quartlogin.sessions.serializer import CachingSigner
 from quartlogin.webapp.services import services_of
 from quartlogin.webapp.views import sign_in
 from visitors import PASSWORD, Visitor
@@ -39,7 +39,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     count(aiosqlite.Connection, "_execute", "trips")
     count(ThreadPoolExecutor, "submit", "thread hops")
     count(Signer, "get_signature", "signed")
-    for signer in (Signer, LastingSigner):
+    for signer in (Signer, CachingSigner):
         count(signer, "verify_signature", "verified")
     count(PasswordHasher, "verify", "hashes")
     count(PasswordHasher, "hash", "hashes")
