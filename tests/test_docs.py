@@ -34,6 +34,13 @@ def test_every_link_between_files_leads_to_one(page: Path) -> None:
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
+def test_the_index_lists_each_page_once() -> None:
+    listed = re.findall(r"^\| \[[^]]+\]\(([^)]+)\)", (DOCS / "index.md").read_text(encoding="utf-8"), re.MULTILINE)
+    pages = [str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")]
+
+    assert sorted(listed) == sorted(set(pages) - {"index.md"})
+
+
 async def test_the_table_of_costs_is_what_a_run_prints() -> None:
     table = await script("make_cost_table").make_table()
 

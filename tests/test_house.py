@@ -17,8 +17,9 @@ PACKAGE = Path(quartlogin.__file__).parent
 
 #: Each module of the extension may import those in the lines above its own.
 LAYERS = [
+    ["errors"],
     [
-        *("errors", "cache_headers", "callbacks", "context", "login_views", "records"),
+        *("cache_headers", "callbacks", "context", "login_views", "records"),
         *("secret_key", "sessions.cookie_cache", "sessions.lazy"),
     ],
     ["batching", "config", "clients", "fingerprint", "signals", "sessions.serializer", "unawaited", "user"],
@@ -44,6 +45,7 @@ PUBLIC = {
     "/healthz",
     "/readyz",
     "/favicon.ico",
+    "/.well-known/change-password",
     "/static/<path:filename>",
 }
 

@@ -20,6 +20,7 @@ _MOST_BARRED_WORDS: Final = 100
 _LONGEST_LOGIN: Final = 30 * 24 * 60  # minutes; NIST SP 800-63B-4, 2.1.3
 _SHORTEST_LOGIN: Final = 5  # minutes; when a login was seen last is known to a minute
 _LONGEST_RETENTION: Final = 3650  # days
+_MOST_PROXIES: Final = 100
 _REPORT_URL: Final = re.compile(r"(https?://|/)[\w.~:/?&=%@+-]{1,500}", re.ASCII)  # it stands in a header
 
 #: What a cookie may be called. `__Host-` or `__Secure-` is put in front where browsers take it.
@@ -27,16 +28,10 @@ _COOKIE_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 _COOKIE_NAMES: Final = ("session_cookie_name", "remember_cookie_name", "device_cookie_name")
 _COOKIE_PATH: Final = re.compile(r"/[\w./~-]{0,255}", re.ASCII)
 
-#: The numbers that have bounds on both sides.
-_BOUNDS: Final = (
-    ("password_min_length", _LOWEST_PASSWORD_MIN_LENGTH, LONGEST_PASSWORD),
-    ("login_idle_timeout", _SHORTEST_LOGIN, _LONGEST_LOGIN),
-    ("login_lifetime", _SHORTEST_LOGIN, _LONGEST_LOGIN),
-    ("event_retention", 1, _LONGEST_RETENTION),
-    ("logins_per_user", 1, 1000),
-    ("login_failures_per_account", 4, 50),
-    ("login_failures_per_address", 10, 500),
-)
+#: How much of a wrong value an error repeats.
+_MAX_SHOWN: Final = 80  # characters
+#: How many settings an error names that resemble none.
+_NEAREST: Final = 3
 
 
 class SettingsError(Exception):
@@ -45,6 +40,12 @@ class SettingsError(Exception):
 
 def _setting(default: Any, *, unit: str, meaning: str) -> Any:
     return field(default=default, metadata={"unit": unit, "meaning": meaning})
+
+
+def _number(default: int, *, of: str, bounds: tuple[int, int], meaning: str) -> Any:
+    """Declare a number: its check, its unit and its row in the README come from these bounds, both included."""
+    unit = f"{of}, {bounds[0]} to {bounds[1]}"
+    return field(default=default, metadata={"unit": unit, "meaning": meaning, "bounds": bounds})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,39 +69,49 @@ class Settings:
     registration: bool = _setting(
         True, unit="true or false", meaning="Whether visitors can make an account for themselves."
     )
-    password_min_length: int = _setting(
-        15, unit="characters, 8 to 1024", meaning="The shortest password that a new account may have."
+    password_min_length: int = _number(
+        15,
+        of="characters",
+        bounds=(_LOWEST_PASSWORD_MIN_LENGTH, LONGEST_PASSWORD),
+        meaning="The shortest password that a new account may have.",
     )
     barred_words: tuple[str, ...] = _setting(
         (),
         unit="list of words",
         meaning="What no password may be made of, besides the site's name and the username: your products, places.",
     )
-    login_idle_timeout: int = _setting(
+    login_idle_timeout: int = _number(
         14 * 24 * 60,
-        unit="minutes, 5 to 43200",
+        of="minutes",
+        bounds=(_SHORTEST_LOGIN, _LONGEST_LOGIN),
         meaning="How long a sign-in lasts that nobody uses. (API tokens have only an end.)",
     )
-    login_lifetime: int = _setting(
+    login_lifetime: int = _number(
         30 * 24 * 60,
-        unit="minutes, 5 to 43200",
+        of="minutes",
+        bounds=(_SHORTEST_LOGIN, _LONGEST_LOGIN),
         meaning="How long a sign-in lasts at the most, remembered or not, until the password is asked for again.",
     )
-    event_retention: int = _setting(
-        90, unit="days, 1 to 3650", meaning="How long the events of an account are kept and shown."
+    event_retention: int = _number(
+        90, of="days", bounds=(1, _LONGEST_RETENTION), meaning="How long the events of an account are kept and shown."
     )
-    login_failures_per_account: int = _setting(
+    login_failures_per_account: int = _number(
         10,
-        unit="attempts, 4 to 50",
+        of="attempts",
+        bounds=(4, 50),
         meaning="How many sign-ins of an account may fail within 15 minutes; from the half on, each has to wait.",
     )
-    login_failures_per_address: int = _setting(
+    login_failures_per_address: int = _number(
         50,
-        unit="attempts, 10 to 500",
+        of="attempts",
+        bounds=(10, 500),
         meaning="How many sign-ins from an address may fail within 15 minutes, and how many may register.",
     )
-    logins_per_user: int = _setting(
-        50, unit="sign-ins, 1 to 1000", meaning="How many sign-ins an account has at once; a new one ends the idlest."
+    logins_per_user: int = _number(
+        50,
+        of="sign-ins",
+        bounds=(1, 1000),
+        meaning="How many sign-ins an account has at once; a new one ends the idlest.",
     )
     allowed_hosts: tuple[str, ...] = _setting(
         (),
@@ -128,26 +139,32 @@ class Settings:
     cookie_path: str = _setting(
         "/", unit="path", meaning="Below which pages browsers send these cookies: where the application stands."
     )
-    trusted_proxies: int = _setting(
+    trusted_proxies: int = _number(
         0,
-        unit="number of proxies",
+        of="proxies",
+        bounds=(0, _MOST_PROXIES),
         meaning="How many proxies in front are believed about `X-Forwarded-For` and `-Proto`. "
         "If not 0, cookies are always `Secure`.",
     )
 
     def __post_init__(self) -> None:
         self._check_texts()
-        for name, lowest, highest in _BOUNDS:
-            if not lowest <= getattr(self, name) <= highest:
-                raise SettingsError(f"{name.upper()} has to be a number from {lowest} to {highest}.")
-        if self.trusted_proxies < 0:
-            raise SettingsError("TRUSTED_PROXIES has to be 0 or more.")
+        self._check_numbers()
         if self.csp_report_url is not None and not _REPORT_URL.fullmatch(self.csp_report_url):
             raise SettingsError("CSP_REPORT_URL has to be an address such as https://reports.example.org/csp.")
         self._check_cookies()
         for host in self.allowed_hosts:
             if not is_host(host):
-                raise SettingsError(f"ALLOWED_HOSTS has to be a list of names such as example.org, not {host!r}.")
+                raise SettingsError(
+                    f"ALLOWED_HOSTS has to be a list of names such as example.org, not {_quoted(host)}."
+                )
+
+    def _check_numbers(self) -> None:
+        for setting in fields(self):
+            if "bounds" in setting.metadata:
+                lowest, highest = setting.metadata["bounds"]
+                if not lowest <= getattr(self, setting.name) <= highest:
+                    raise SettingsError(f"{setting.name.upper()} has to be a number from {lowest} to {highest}.")
 
     def _check_texts(self) -> None:
         for text in (
@@ -186,7 +203,7 @@ class Settings:
         if len({*names}) < len(names):
             raise SettingsError("SESSION_COOKIE_NAME, REMEMBER_COOKIE_NAME and DEVICE_COOKIE_NAME have to differ.")
         if not _COOKIE_PATH.fullmatch(self.cookie_path):
-            raise SettingsError(f"COOKIE_PATH has to be a path such as /accounts, not {self.cookie_path!r}.")
+            raise SettingsError(f"COOKIE_PATH has to be a path such as /accounts, not {_quoted(self.cookie_path)}.")
 
     @property
     def words_of_site(self) -> tuple[str, ...]:
@@ -228,9 +245,19 @@ def _known(name: str, known: Mapping[str, Field[Any]], prefix: str) -> Field[Any
     setting = known.get(name.removeprefix(prefix))
     if setting is not None:
         return setting
-    close = get_close_matches(name.removeprefix(prefix).upper(), known, n=1)
-    hint = f"did you mean {prefix}{close[0]}?" if close else f"the settings are {', '.join(prefix + n for n in known)}."
-    raise SettingsError(f"There is no setting {name}: {hint}")
+    wanted = name.removeprefix(prefix).upper()
+    close = get_close_matches(wanted, known, n=1) or get_close_matches(wanted, known, n=_NEAREST, cutoff=0)
+    hint = " or ".join(prefix + each for each in close)
+    raise SettingsError(f"There is no setting {_cut(name)}: did you mean {hint}?")
+
+
+def _quoted(text: str) -> str:
+    return repr(_cut(text))
+
+
+def _cut(text: str) -> str:
+    """Shorten what an error repeats: a value may be a megabyte, or a secret that was put into the wrong place."""
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
 
 
 def _parse(variable: str, text: str, setting: Field[Any]) -> Any:
@@ -238,11 +265,11 @@ def _parse(variable: str, text: str, setting: Field[Any]) -> Any:
     kind: type = type(setting.default)
     if kind is bool:
         if text.lower() not in {"true", "false"}:
-            raise SettingsError(f"{variable} has to be true or false, not {text!r}.")
+            raise SettingsError(f"{variable} has to be true or false, not {_quoted(text)}.")
         return text.lower() == "true"
     if kind is int:
         if not (text.isascii() and text.isdecimal() and len(text) < 10):  # noqa: PLR2004 -- enough for every one
-            raise SettingsError(f"{variable} has to be a whole number, not {text!r}.")
+            raise SettingsError(f"{variable} has to be a whole number, not {_quoted(text)}.")
         return int(text)
     if kind is tuple:
         try:

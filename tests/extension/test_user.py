@@ -6,7 +6,7 @@ import pytest
 from people import ADA, DISMISSED, GRACE, User
 
 from quartlogin import AnonymousUserMixin, ConfigurationError, UserMixin, UserProtocol, is_signed_in
-from quartlogin.user import answers
+from quartlogin.user import require_bool
 
 
 class Numbered(UserMixin):
@@ -110,7 +110,7 @@ def test_is_signed_in_tells_users_from_the_others(user: Any, signed_in: bool) ->
 
 
 class Answering:
-    """A user class whose answers are methods, each of which is true as long as nobody calls it."""
+    """A user class whose require_bool are methods, each of which is true as long as nobody calls it."""
 
     is_anonymous = False
 
@@ -127,7 +127,7 @@ class Answering:
 @pytest.mark.parametrize("question", ["is_authenticated", "is_active"])
 def test_a_method_is_not_taken_for_a_yes(question: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"Answering\.{question}"):
-        answers(Answering(), question)
+        require_bool(Answering(), question)
 
 
 def test_a_user_whose_is_authenticated_is_a_method_is_not_signed_in() -> None:

@@ -21,6 +21,7 @@ ANSWERS = [
     ("GET", "/static/style.css", 200),
     ("GET", "/static/nothing.css", 404),
     ("GET", "/favicon.ico", 200),
+    ("GET", "/.well-known/change-password", 302),
     ("GET", "/healthz", 200),
     ("OPTIONS", "/login", 200),
     ("HEAD", "/", 200),

@@ -201,3 +201,12 @@ async def test_a_hash_that_another_request_renews_meanwhile_is_no_change_of_the_
     monkeypatch.setattr(Users, "find_credentials_of", find_and_be_overtaken)
 
     assert (await alice.fill_in(path, **fields)).location == leads_to
+
+
+async def test_password_managers_find_the_page_and_can_tell_that_the_address_is_meant(visitor: Visitor) -> None:
+    """W3C, A Well-Known URL for Changing Passwords: a redirect, and 404 for an address that nobody has."""
+    found = await visitor.get("/.well-known/change-password")
+    other = await visitor.get("/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200")
+
+    assert (found.status, found.location) == (302, "/account/password")
+    assert other.status == 404

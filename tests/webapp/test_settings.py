@@ -1,9 +1,12 @@
 """The settings: where they come from, and what stops the start."""
 
+import re
+from dataclasses import fields
+
 import pytest
 
 from quartlogin.webapp import SettingsError, create_app
-from quartlogin.webapp.settings import read_settings
+from quartlogin.webapp.settings import Settings, read_settings
 from visitors import KEY
 
 
@@ -45,7 +48,7 @@ def test_a_keyword_wins_over_the_environment() -> None:
         ({"QUARTLOGIN_DATABSE": "x"}, "There is no setting QUARTLOGIN_DATABSE: did you mean QUARTLOGIN_DATABASE?"),
         (
             {"QUARTLOGIN_ZZZ": "x"},
-            "There is no setting QUARTLOGIN_ZZZ: the settings are QUARTLOGIN_DATABASE, ",
+            "There is no setting QUARTLOGIN_ZZZ: did you mean QUARTLOGIN_",
         ),
         ({"QUARTLOGIN_database": "x"}, "There is no setting QUARTLOGIN_database"),
         ({"QUARTLOGIN_REGISTRATION": "maybe"}, "QUARTLOGIN_REGISTRATION has to be true or false, not 'maybe'."),
@@ -109,7 +112,7 @@ def test_an_impossible_environment_is_one_clear_sentence(environment: dict[str, 
         ({"database": "x"}, "There is no setting database: did you mean DATABASE?"),
         ({"TRUSTED_PROXIES": True}, "TRUSTED_PROXIES has to be a whole number, not bool."),
         ({"TRUSTED_PROXIES": "1"}, "TRUSTED_PROXIES has to be a whole number, not str."),
-        ({"TRUSTED_PROXIES": -1}, "TRUSTED_PROXIES has to be 0 or more."),
+        ({"TRUSTED_PROXIES": -1}, "TRUSTED_PROXIES has to be a number from 0 to 100."),
         ({"REGISTRATION": 1}, "REGISTRATION has to be True or False, not int."),
         ({"SECRET_KEY": b"x" * 40}, "SECRET_KEY has to be text, not bytes."),
         ({"SECRET_KEY_FALLBACKS": KEY}, "SECRET_KEY_FALLBACKS has to be a list of texts."),
@@ -135,3 +138,52 @@ def test_a_secret_key_never_stands_in_the_message_about_it() -> None:
 def test_the_application_refuses_to_start_without_a_secret_key() -> None:
     with pytest.raises(SettingsError, match="There is no SECRET_KEY: set QUARTLOGIN_SECRET_KEY"):
         create_app()
+
+
+def test_every_number_has_bounds_that_its_unit_names() -> None:
+    numbers = [setting for setting in fields(Settings) if type(setting.default) is int]
+
+    assert [setting.name for setting in numbers if "bounds" not in setting.metadata] == []
+    assert [
+        setting.name
+        for setting in numbers
+        if not setting.metadata["unit"].endswith(", {} to {}".format(*setting.metadata["bounds"]))
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "bounds"),
+    [(each.name, each.metadata["bounds"]) for each in fields(Settings) if type(each.default) is int],
+)
+def test_a_number_beyond_its_bounds_stops_the_start(name: str, bounds: tuple[int, int]) -> None:
+    lowest, highest = bounds
+
+    assert getattr(read_settings({name.upper(): lowest}, {}), name) == lowest
+    assert getattr(read_settings({name.upper(): highest}, {}), name) == highest
+    for beyond in (lowest - 1, highest + 1, -7):
+        with pytest.raises(SettingsError, match=name.upper()):
+            read_settings({name.upper(): beyond}, {})
+
+
+def test_an_unknown_setting_is_answered_with_few_names() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings({}, {"QUARTLOGIN_ZZZ": "x"})
+
+    assert 1 <= len(re.findall("QUARTLOGIN_(?!ZZZ)", str(caught.value))) <= 3
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"QUARTLOGIN_REGISTRATION": "x" * 10_000},
+        {"QUARTLOGIN_TRUSTED_PROXIES": "x" * 10_000},
+        {"QUARTLOGIN_COOKIE_PATH": "x" * 10_000},
+        {"QUARTLOGIN_ALLOWED_HOSTS": f'["{"!" * 10_000}"]'},
+        {f"QUARTLOGIN_{'X' * 10_000}": "x"},
+    ],
+)
+def test_an_error_repeats_no_more_than_eighty_characters_of_a_value(environment: dict[str, str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings({}, environment)
+
+    assert len(str(caught.value)) < 400
