@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from browsers import KEY, Clock
-from people import BY_ID, Receive, SignIn, User, Visit
 from quart import Quart, session
 from quart.typing import TestClientProtocol
+from users import BY_ID, Receive, SignIn, User, Visit
 
 from quartlogin import LoginManager
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from people import ADA, GRACE, SignIn, User
 from quart import Quart, has_request_context, request_finished, stream_with_context
+from users import ADA, GRACE, SignIn, User
 
 from quartlogin import (
     Login,

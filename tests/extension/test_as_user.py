@@ -4,9 +4,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from people import ADA, GRACE, SignIn, User, Visit
 from quart import Quart, render_template_string, session
 from quart.testing import QuartClient
+from users import ADA, GRACE, SignIn, User, Visit
 
 from quartlogin import (
     LoginManager,

@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from people import ADA, BY_ID, GRACE, SignIn, User
 from quart import Quart, session
 from quart.sessions import SecureCookieSession, SecureCookieSessionInterface
 from quart.testing import QuartClient
+from users import ADA, BY_ID, GRACE, SignIn, User
 
 from quartlogin import (
     Login,

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from people import ADA, GRACE, User
 from quart import Quart, current_app, session, websocket
 from quart.testing.connections import WebsocketResponseError
+from users import ADA, GRACE, User
 from werkzeug.datastructures import Headers
 
 from quartlogin import (

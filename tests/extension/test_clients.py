@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import quart_auth
-from people import ADA, SignIn, User
 from quart import Quart, Request, get_flashed_messages
 from quart.testing import QuartClient
+from users import ADA, SignIn, User
 
 from quartlogin import (
     LoginManager,

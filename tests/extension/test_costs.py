@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from itsdangerous import Signer
-from people import ADA, User
 from quart import Quart, render_template_string
 from quart_auth import QuartAuth
+from users import ADA, User
 
 import quartlogin.flask_login
 from quartlogin import LoginManager, SignedSessionInterface, current_user, login_user

@@ -12,8 +12,8 @@ from functools import singledispatch
 from typing import Any
 
 import pytest
-from people import ADA, User, Visit
 from quart import Quart
+from users import ADA, User, Visit
 
 from quartlogin import (
     AnonymousUserMixin,

@@ -9,9 +9,9 @@ import pytest
 from browsers import KEY, Clock, is_deletion, restart, see, serializer, set_by, sign_in_ada
 from browsers import home as home_view
 from itsdangerous import URLSafeTimedSerializer
-from people import ADA, BY_ID, User
 from quart import Quart, flash, session
 from quart.testing import QuartClient
+from users import ADA, BY_ID, User
 
 from quartlogin import LoginManager, SignedSessionInterface, login_user, logout_user
 

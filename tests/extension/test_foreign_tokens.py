@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from browsers import Clock, serializer, set_by
-from people import ADA, BY_ID, GRACE, User
 from quart import Quart, websocket
 from quart.testing import QuartClient
 from quart.testing.connections import WebsocketResponseError
+from users import ADA, BY_ID, GRACE, User
 
 from quartlogin import (
     Login,

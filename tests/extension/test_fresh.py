@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from browsers import Clock, contents_of, home, restart, see, set_by
 from markupsafe import Markup
-from people import ADA, Receive, SignIn, User, Visit
 from quart import Blueprint, Quart, get_flashed_messages, session, websocket
 from quart.testing import QuartClient
 from quart.testing.connections import WebsocketResponseError
 from quart.views import MethodView
+from users import ADA, Receive, SignIn, User, Visit
 
 from quartlogin import (
     REFRESH_MESSAGE,

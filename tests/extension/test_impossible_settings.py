@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from people import ADA
 from quart import Quart
 from quart_auth import QuartAuth
+from users import ADA
 
 from quartlogin import ConfigurationError, LoginManager, login_user
 

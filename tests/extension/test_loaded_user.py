@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from people import ADA, BY_ID, GRACE, SignIn, User, Visit
 from quart import Quart, render_template_string, session, stream_with_context
+from users import ADA, BY_ID, GRACE, SignIn, User, Visit
 
 from quartlogin import (
     AnonymousUserMixin,

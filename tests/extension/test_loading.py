@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from people import ADA, BY_ID, GRACE, Receive, SignIn, User, Visit
 from quart import (
     Quart,
     abort,
@@ -18,6 +17,7 @@ from quart import (
     session,
     websocket,
 )
+from users import ADA, BY_ID, GRACE, Receive, SignIn, User, Visit
 
 from quartlogin import (
     AnonymousUserMixin,

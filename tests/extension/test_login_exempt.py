@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from people import SignIn, User
 from quart import Blueprint, Quart, websocket
 from quart.testing.connections import WebsocketResponseError
 from quart.views import MethodView, View
+from users import SignIn, User
 
 from quartlogin import LoginManager, login_exempt, login_required
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-from people import ADA, BY_ID, SignIn, User
 from quart import Quart, render_template_string
+from users import ADA, BY_ID, SignIn, User
 
 import quartlogin
 from quartlogin import (

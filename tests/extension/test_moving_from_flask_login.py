@@ -13,9 +13,9 @@ from typing import Any
 import flask
 import flask_login
 import pytest
-from people import ADA, BY_ID, User
 from quart import Quart, Response, session, websocket
 from quart.testing import WebsocketResponseError
+from users import ADA, BY_ID, User
 
 import quartlogin
 from quartlogin import Login, LoginManager, LoginRefused, SignedSessionInterface, current_user, login_required

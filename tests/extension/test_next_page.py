@@ -14,11 +14,11 @@ import ada_url
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from people import ADA, User
 from quart import Quart, redirect, request, session
 from quart.testing import QuartClient
+from users import ADA, User
 
-from hostile import FOREIGN_HOSTS, NEXTS
+from payloads import FOREIGN_HOSTS, NEXTS
 from quartlogin import (
     ConfigurationError,
     LoginManager,

@@ -18,7 +18,7 @@ from flask_login import config as their_config
 from flask_login.utils import expand_login_view as their_expand_login_view
 from hypothesis import given
 from hypothesis import strategies as st
-from people import ADA, BY_ID, DISMISSED, User
+from users import ADA, BY_ID, DISMISSED, User
 
 import quartlogin
 from quartlogin import tokens

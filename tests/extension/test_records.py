@@ -11,9 +11,9 @@ import pytest
 from browsers import KEY, contents_of, home, is_deletion, restart, see, set_by, sign_in_ada
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from people import ADA, BY_ID, GRACE, Receive, SignIn, User
 from quart import Quart, session, websocket
 from quart.testing import QuartClient
+from users import ADA, BY_ID, GRACE, Receive, SignIn, User
 
 from quartlogin import (
     Login,

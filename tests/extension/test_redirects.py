@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from quart import Quart
 
-from hostile import NEXTS
+from payloads import NEXTS
 from quartlogin import login_url, make_next_param, safe_next
 
 GOOD = [

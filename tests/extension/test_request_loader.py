@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from browsers import home, set_by
-from people import ADA, DISMISSED, GRACE, Receive, SignIn, User, Visit
 from quart import Quart, Response, request, session, websocket
+from users import ADA, DISMISSED, GRACE, Receive, SignIn, User, Visit
 
 from quartlogin import (
     AnonymousUserMixin,

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from people import BY_ID, SignIn, User
 from quart import Blueprint, Quart, g, redirect, websocket
 from quart.testing.connections import WebsocketResponseError
 from quart.views import MethodView, View
+from users import BY_ID, SignIn, User
 
 from quartlogin import LoginManager, UserNotLoadedError, current_user, login_exempt, login_required
 

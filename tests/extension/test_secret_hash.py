@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from browsers import contents_of, restart, set_by
-from people import ADA, User
 from quart import Quart, Response, session, websocket
+from users import ADA, User
 
 from quartlogin import (
     Login,

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from browsers import home as home_view
 from browsers import restart, set_by
-from people import ADA, BY_ID, User
 from quart import Quart, session
 from quart.sessions import SecureCookieSession, SessionInterface
 from quart.testing import QuartClient
+from users import ADA, BY_ID, User
 
 from quartlogin import (
     ConfigurationError,

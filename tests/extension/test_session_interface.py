@@ -14,9 +14,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from itsdangerous import URLSafeTimedSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
-from people import ADA, Receive, SignIn, User
 from quart import Quart, flash, get_flashed_messages, session, websocket
 from quart.sessions import SecureCookieSessionInterface
+from users import ADA, Receive, SignIn, User
 
 from quartlogin import (
     ConfigurationError,

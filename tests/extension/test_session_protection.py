@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from browsers import home, see, set_by
-from people import ADA, Receive, SignIn, User, Visit
 from quart import Quart, session, websocket
 from quart.testing import QuartClient
+from users import ADA, Receive, SignIn, User, Visit
 
 from quartlogin import (
     SESSION_KEYS,

@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 import pytest
-from people import ADA, DISMISSED, GRACE, Receive, SignIn, User, Visit
 from quart import Quart, flash, get_flashed_messages, session, websocket
+from users import ADA, DISMISSED, GRACE, Receive, SignIn, User, Visit
 
 from quartlogin import (
     KEPT_AT_LOGIN,

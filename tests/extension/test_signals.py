@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from blinker import NamedSignal
-from people import ADA, DISMISSED, GRACE, SignIn, User, Visit
 from quart import Quart, render_template_string
+from users import ADA, DISMISSED, GRACE, SignIn, User, Visit
 
 from quartlogin import (
     LoginManager,

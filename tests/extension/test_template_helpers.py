@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from jinja2 import DictLoader
-from people import ADA, BY_ID, GRACE, SignIn, User, Visit
 from quart import (
     Blueprint,
     Quart,
@@ -17,6 +16,7 @@ from quart import (
     stream_template_string,
     url_for,
 )
+from users import ADA, BY_ID, GRACE, SignIn, User, Visit
 
 from quartlogin import LoginManager, UserNotLoadedError, current_user, login_id, login_required, login_user
 

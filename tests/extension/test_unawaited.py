@@ -11,8 +11,8 @@ from typing import Any
 from unittest.mock import AsyncMock, create_autospec, patch
 
 import pytest
-from people import ADA, SignIn
 from quart import Quart, redirect
+from users import ADA, SignIn
 
 from quartlogin import ConfigurationError, confirm_login, login_required, login_user, logout_user
 

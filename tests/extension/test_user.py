@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from people import ADA, DISMISSED, GRACE, User
+from users import ADA, DISMISSED, GRACE, User
 
 from quartlogin import AnonymousUserMixin, ConfigurationError, UserMixin, UserProtocol, is_signed_in
 from quartlogin.user import require_bool

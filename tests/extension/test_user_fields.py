@@ -4,10 +4,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import pytest
-from people import Visit
 from quart import session
 from sqlalchemy import create_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, Session, mapped_column
+from users import Visit
 
 from quartlogin import UserMixin, UserProtocol, current_user, login_user
 

@@ -8,8 +8,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from people import User, Visit
 from quart import Quart, session
+from users import User, Visit
 
 from quartlogin import LoginManager, QuartLoginClient, UserMixin, create_bearer_token, current_user, login_user
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from people import SignIn, User, Visit
 from quart import Quart, current_app, has_request_context, websocket
+from users import SignIn, User, Visit
 
 from quartlogin import (
     ConfigurationError,

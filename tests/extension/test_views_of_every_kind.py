@@ -7,9 +7,9 @@ from functools import partial, wraps
 from typing import Any
 
 import pytest
-from people import GRACE, SignIn, User
 from quart import Blueprint, Quart, g, request, session, stream_with_context
 from quart.views import MethodView, View
+from users import GRACE, SignIn, User
 
 from quartlogin import (
     LoginManager,

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from people import ADA, BY_ID, GRACE, SignIn, User
 from quart import Blueprint, Quart, g, has_websocket_context, session, websocket
 from quart.testing import QuartClient
 from sqlalchemy import delete, insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from users import ADA, BY_ID, GRACE, SignIn, User
 
 from quartlogin import (
     Login,

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from browsers import KEY, restart, see, set_by
 from browsers import home as home_view
-from people import ADA, BY_ID, GRACE, User
 from quart import Quart, session
 from quart.testing import QuartClient
+from users import ADA, BY_ID, GRACE, User
 
 from quartlogin import (
     Login,

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import quart
-from people import ADA, SignIn, User
 from quart import (
     Blueprint,
     Quart,
@@ -20,6 +19,7 @@ from quart import (
     send_file,
     session,
 )
+from users import ADA, SignIn, User
 
 from quartlogin import (
     AnonymousUserMixin,

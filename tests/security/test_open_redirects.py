@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from quart import Quart
 
-from hostile import NEXTS, Request, send
+from payloads import NEXTS, Request, send
 from quartlogin import safe_next
 from quartlogin.config import NEXT_MAX_LENGTH
 from quartlogin.webapp import create_app

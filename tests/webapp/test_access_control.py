@@ -14,7 +14,7 @@ from werkzeug.routing import Rule
 from wtforms.fields.core import UnboundField
 
 from databases import run_sql
-from hostile import CARRIED_OUT, METHODS, Answer, Attack, Request, attacks, request_of, send
+from payloads import CARRIED_OUT, METHODS, Answer, Attack, Request, attacks, request_of, send
 from quartlogin.webapp.browsers import in_words
 from quartlogin.webapp.forms import SignedForm
 from quartlogin.webapp.services import services_of

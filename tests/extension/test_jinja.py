@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from jinja2 import DictLoader, Environment, FileSystemBytecodeCache
 from jinja2.compiler import CodeGenerator
-from people import ADA, BY_ID, GRACE, Receive, SignIn, User, Visit
 from quart import (
     Quart,
     get_flashed_messages,
@@ -18,6 +17,7 @@ from quart import (
     websocket,
 )
 from quart.templating import Environment as QuartEnvironment
+from users import ADA, BY_ID, GRACE, Receive, SignIn, User, Visit
 
 from quartlogin import LoginManager, UserNotLoadedError, current_user, login_required, login_user
 

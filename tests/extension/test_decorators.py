@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import quart_auth
-from people import ADA, SignIn, User
 from quart import Quart, Response, get_flashed_messages, redirect, request
 from quart.views import MethodView
+from users import ADA, SignIn, User
 
 from quartlogin import (
     EXEMPT_METHODS,

@@ -14,9 +14,9 @@ from browsers import KEY, Clock, contents_of, home, is_deletion, restart, see, s
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from itsdangerous import BadSignature, URLSafeTimedSerializer
-from people import ADA, BY_ID, GRACE, Receive, SignIn, User, Visit
 from quart import Quart, Response, session, websocket
 from quart.testing import QuartClient
+from users import ADA, BY_ID, GRACE, Receive, SignIn, User, Visit
 
 from quartlogin import (
     ConfigurationError,
