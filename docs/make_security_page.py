@@ -1,4 +1,4 @@
-"""Fill in security.md: the tests that name each requirement, and how many are met.
+"""Write security/tests.md, the tests that name each requirement, and count the requirements of security.md.
 
 python docs/make_security_page.py
 """
@@ -10,8 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 PAGE = Path(__file__).parent / "security.md"
+TESTS_PAGE = Path(__file__).parent / "security" / "tests.md"
 TESTS = Path(__file__).parent.parent / "tests"
 VERDICTS = ("met", "partly", "not met", "not applicable")
+
+_HEAD = """# Tests of the security requirements
+
+For each requirement of [the page of requirements](../security.md), the automatic tests that show it, below `tests/`.
+`python docs/make_security_page.py` writes this page; a test compares it with the tests."""
 
 
 class Row(NamedTuple):
@@ -22,24 +28,39 @@ class Row(NamedTuple):
     asks_for: str
     verdict: str
     where: str
-    tests: str
     left_to_you: str
 
 
 def main() -> None:
-    """Write the page anew."""
-    PAGE.write_text(filled_in(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    """Write both pages anew."""
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(filled_in(page), encoding="utf-8")
+    TESTS_PAGE.write_text(page_of_tests(page), encoding="utf-8")
 
 
 def filled_in(page: str) -> str:
-    """Return the page with what the tests say."""
-    marked = marked_tests()
-    lines = [_with_tests(line, marked) if row_of(line) else line for line in page.splitlines()]
-    rows = [row for row in map(row_of, lines) if row]
+    """Return the page of requirements with their count."""
+    rows = rows_of(page)
     counts = Counter(row.verdict for row in rows)
     parts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
-    summary = f"{len(rows)} requirements: {parts}."
-    return re.sub(r"^\d+ requirements: .*$", summary, "\n".join(lines) + "\n", count=1, flags=re.MULTILINE)
+    return re.sub(r"^\d+ requirements: .*$", f"{len(rows)} requirements: {parts}.", page, count=1, flags=re.MULTILINE)
+
+
+def page_of_tests(page: str) -> str:
+    """Return the page that lists the tests of each requirement."""
+    marked = marked_tests()
+    lines = [_HEAD]
+    for row in rows_of(page):
+        named = sorted(f"`{test}`" for test, requirements in marked.items() if row.requirement in requirements)
+        if named:
+            lines.append(f"\n## {row.requirement}\n\n{row.asks_for}\n")
+            lines.extend(f"- {test}" for test in named)
+    return "\n".join(lines) + "\n"
+
+
+def rows_of(page: str) -> list[Row]:
+    """Return the rows of a page's tables."""
+    return [row for row in map(row_of, page.splitlines()) if row]
 
 
 def row_of(line: str) -> Row | None:
@@ -59,13 +80,6 @@ def marked_tests() -> dict[str, set[str]]:
                 if named:
                     found[f"{path.relative_to(TESTS)}::{node.name}"] = named
     return found
-
-
-def _with_tests(line: str, marked: dict[str, set[str]]) -> str:
-    row = row_of(line)
-    assert row is not None
-    named = sorted(f"`{test}`" for test, requirements in marked.items() if row.requirement in requirements)
-    return f"| {' | '.join(row._replace(tests='<br>'.join(named) or 'none'))} |"
 
 
 def _requirements_of(decorator: ast.expr) -> list[str]:

@@ -72,13 +72,15 @@ def test_cryptography_comes_from_five_known_libraries_and_nothing_is_encrypted()
 
 
 @pytest.mark.requirement("11.4.1")
-@pytest.mark.parametrize("name", TREES)
-def test_no_outdated_hash_function_is_named(name: str) -> None:
-    named = {node.attr for node in ast.walk(TREES[name]) if isinstance(node, ast.Attribute)} | set(
-        texts_of(TREES[name])
-    )
+def test_no_outdated_hash_function_is_named() -> None:
+    named = [
+        (name, text)
+        for name, tree in TREES.items()
+        for text in {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} | set(texts_of(tree))
+    ]
 
-    assert [text for text in named if re.fullmatch(r"(?i)md[245]|sha-?_?1|sha|ripemd.*|des|rc4|ecb", text)] == []
+    outdated = re.compile(r"(?i)md[245]|sha-?_?1|sha|ripemd.*|des|rc4|ecb")
+    assert [(name, text) for name, text in named if outdated.fullmatch(text)] == []
 
 
 @pytest.mark.requirement("11.5.1", "11.5.2")
@@ -108,30 +110,28 @@ def session_of(app: Quart, visitor: Visitor) -> Any:
 
 #: Comparisons with == whose texts sound like secrets, and why they give no time away.
 HARMLESS = {
-    "token.login_id == session.login_id()",  # both were signed by us, and verified
+    "token.login_id == login_session.login_id()",  # both were signed by us, and verified
     "token.login_id != old_id",  # the same
-    "remembered == user_id",  # the same
     "option('REMEMBER_COOKIE_PATH') != '/'",  # a setting
     "self.get_cookie_path(app) == '/'",  # a setting
     "plain != self.get_cookie_name(app)",  # names of cookies
-    "base64_encode(base64_decode(signature)).decode('ascii') == signature",  # a text with itself
     "key == self.secret_key",  # two settings, at the start
     "branch != secret",  # SHA-256 of secrets of 192 bits: nobody can choose a prefix
 }
 
 
 @pytest.mark.requirement("11.2.4")
-@pytest.mark.parametrize("name", TREES)
-def test_secrets_are_compared_in_constant_time(name: str) -> None:
+def test_secrets_are_compared_in_constant_time() -> None:
     sounds_secret = re.compile("token|secret|digest|signature|hash|mac|csrf|key|cookie|fingerprint|password", re.I)
 
     compared = {
         ast.unparse(node)
-        for node in ast.walk(TREES[name])
+        for tree in TREES.values()
+        for node in ast.walk(tree)
         if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq | ast.NotEq)
     }
 
-    assert {text for text in compared if sounds_secret.search(text)} <= HARMLESS
+    assert {text for text in compared if sounds_secret.search(text)} == HARMLESS
 
 
 @pytest.mark.requirement("11.4.2", "11.2.2")
@@ -270,13 +270,13 @@ async def test_a_key_is_replaced_without_anybody_noticing_and_a_dropped_one_coun
 
 
 @pytest.mark.requirement("13.3.1", "13.2.3")
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
-def test_no_module_has_a_key_in_it(path: Path) -> None:
+def test_no_module_has_a_key_in_it() -> None:
     harmless = {"abcdefghjkmnpqrstuvwxyz23456789"}  # the letters of temporary passwords
     published = {"192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf", "5f352379324c22463451387a0aec5d2f"}
 
     random_looking = {
         text
+        for path in SOURCES
         for text in texts_of(ast.parse(path.read_text("utf-8")))
         if re.fullmatch(r"[A-Za-z0-9_+/=-]{24,}", text) and len(set(text)) >= 10 and re.search(r"\d", text)
     }
@@ -299,21 +299,23 @@ def test_no_file_of_the_package_is_a_key_a_certificate_or_a_database() -> None:
 
 
 @pytest.mark.requirement("13.2.3")
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.py")), ids=lambda path: path.name)
-def test_the_key_of_an_example_is_refused_by_the_application(path: Path) -> None:
-    keys = re.findall(r"(?:secret_key|SECRET_KEY)\"?\]?\s*[=:]\s*\"([^\"]+)\"", path.read_text("utf-8"))
+def test_no_example_has_a_key_written_in_it() -> None:
+    setting = re.compile(r"(?:secret_key|SECRET_KEY)\"?\]?\s*[=:]\s*\"([^\"]+)\"")
 
-    assert [key for key in keys if secret_key_weakness(key) is None] == []
+    keys = [key for path in (ROOT / "examples").rglob("*.py") for key in setting.findall(path.read_text("utf-8"))]
+
+    assert keys == []
 
 
 @pytest.mark.requirement("1.3.2", "1.5.2", "1.3.7")
-@pytest.mark.parametrize("name", TREES)
-def test_nothing_is_run_that_came_as_data(name: str) -> None:
+def test_nothing_is_run_that_came_as_data() -> None:
     called = {
         node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-        for node in ast.walk(TREES[name])
+        for tree in TREES.values()
+        for node in ast.walk(tree)
         if isinstance(node, ast.Call)
     }
+    imported = set().union(*(imported_by(tree) for tree in TREES.values()))
 
     assert not called & {"eval", "exec", "__import__", "system", "popen", "render_template_string", "from_string"}
-    assert not imported_by(TREES[name]) & {"pickle", "marshal", "shelve", "yaml", "subprocess", "dill", "xml", "lxml"}
+    assert not imported & {"pickle", "marshal", "shelve", "yaml", "subprocess", "dill", "xml", "lxml"}
