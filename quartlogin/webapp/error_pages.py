@@ -5,7 +5,7 @@ from logging import getLogger
 from typing import Final, cast
 
 from markupsafe import Markup
-from quart import Quart, Response, render_template
+from quart import Quart, Response, render_template, request, url_for
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
@@ -86,7 +86,16 @@ async def _show_when_to_come_back(error: TooManyAttempts) -> ResponseReturnValue
         "A browser in which you signed in to your account before may not have to wait."
     ).format(words.duration(error.wait), words.moment(int(time.time()) + error.wait))
     title, headers = PAGES[429][0], {"Retry-After": str(error.wait)}
-    return await render_template("error.html", title=title, sentence=sentence), 429, headers
+    page = await render_template("error.html", title=title, sentence=sentence, way_back=_page_of_form())
+    return page, 429, headers
+
+
+def _page_of_form() -> str | None:
+    """Return where the form stands that was sent, with its `next`; `None` if its address takes forms alone."""
+    rule = request.url_rule
+    if rule is None or "GET" not in (rule.methods or ()):
+        return None
+    return url_for(rule.endpoint, **(request.view_args or {}), next=request.args.get("next"))
 
 
 async def _show_overloaded(error: Overloaded) -> ResponseReturnValue:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -426,3 +427,28 @@ async def strict(database: str) -> AsyncIterator[Quart]:
 async def test_the_limits_are_settings(strict: Quart, new_visitor: Callable[[], Visitor]) -> None:
     assert await guesses(strict, 3) == [400, 400, 429]
     assert [(await guess(strict, f"name {number}")).status for number in range(9)] == [400] * 8 + [429]
+
+
+async def test_a_refused_attempt_leads_back_to_its_form_and_keeps_next(visitor: Visitor, alice: str) -> None:
+    form = "/login?next=%2Faccount"
+    token = (await visitor.get(form)).token
+    fields = {"username": "Alice", "password": WRONG, "csrf_token": token}
+
+    pages = [await visitor.request("POST", form, form=fields) for _ in range(6)]
+
+    assert pages[-1].status == 429
+    assert 'href="/login?next=/account"' in pages[-1].text
+
+
+@pytest.mark.parametrize(
+    "address", ["/login?next=//evil.example&_external=1&_scheme=javascript", '/login?next="><script>']
+)
+async def test_the_way_back_from_a_refused_attempt_stays_here(visitor: Visitor, alice: str, address: str) -> None:
+    token = (await visitor.get("/login")).token
+    fields = {"username": "Alice", "password": WRONG, "csrf_token": token}
+
+    pages = [await visitor.request("POST", address, form=fields) for _ in range(6)]
+
+    assert pages[-1].status == 429
+    assert re.findall(r'href="((?!/).*?)"', pages[-1].text) == ["#content"]
+    assert "<script" not in pages[-1].text
