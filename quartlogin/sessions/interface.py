@@ -146,7 +146,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         return not self._reads_flask_cookie or self._read_flask_cookie(app, request) is None
 
     def _cookies_of(self, app: Quart) -> SessionCookies:
-        keys = (*fallback_keys(app), app.secret_key)  # itsdangerous signs with the last
+        keys: tuple[Any, ...] = (*fallback_keys(app), app.secret_key)  # itsdangerous signs with the last
         audience = self._audience or app.name
         cookies = self._cookies.get((audience, keys))
         if cookies is None:

@@ -12,7 +12,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config, Sockets
 from hypercorn.typing import Framework
 
-from . import create_app
+from .app import create_app
 from .journal import AUDIT_LOGGER
 from .services import services_of
 from .websocket_limits import LARGEST_MESSAGE

@@ -13,8 +13,8 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ResponseReceived
 
-import quartlogin.webapp as application
 from proxy import conversation, statuses
+from quartlogin.webapp import app as application
 from quartlogin.webapp import live, passwords, serving
 from quartlogin.webapp.store import postgres, sqlite
 from servers import PATIENCE, SCRIPTS, Server, free_port, running

@@ -6,7 +6,8 @@ import click
 
 from quartlogin import LoginRefused, create_bearer_token
 
-from .. import create_app, keys
+from .. import keys
+from ..app import create_app
 from ..forms import LONGEST_TOKEN_NAME, MOST_TOKEN_DAYS
 from ..logins import MOST_TOKENS, TooManyTokens
 from ..services import services_of

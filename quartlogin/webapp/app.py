@@ -1,0 +1,186 @@
+"""`create_app`: the one place where the application's parts are joined."""
+
+import hmac
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
+
+from quart import Quart
+
+from quartlogin import LoginManager
+
+from . import browsers, csrf, error_pages, refused, services, words
+from .accounts import Accounts
+from .body_limit import BodyLimit
+from .device_cookies import DeviceCookies
+from .forced_change import lead_to_change
+from .foreign_posts import refuse_foreign_posts
+from .hash_parameters import HashParameters
+from .headers import SecureHeaders
+from .hooks import Hooks
+from .housekeeping import EventLimit, Housekeeping
+from .journal import Journal
+from .keys import NO_KEY
+from .live import LivePages
+from .logins import StoredLogins
+from .moved_logins import MovedLogins
+from .passwords import Passwords
+from .proxies import TrustedProxies
+from .resources import find
+from .session_cookie import ApplicationSessionInterface
+from .settings import Settings, SettingsError, read_settings
+from .store import Store, User, store_at
+from .throttle import Throttle
+from .user_loader import UserLoader
+from .views import BLUEPRINTS
+from .websocket_limits import WebsocketLimits
+from .well_formed import WellFormedRequests
+
+_LARGEST_BODY: Final = 64 * 1024  # bytes
+_LONGEST_WAIT_FOR_A_BODY: Final = 4  # seconds; a server that is told to end waits for open requests
+
+
+def create_app(hooks: Hooks | None = None, **settings: Any) -> Quart:
+    """Make the application.
+
+    Args:
+        hooks: What is asked and told besides.
+        settings: Such as `DATABASE="people.sqlite3"`. What is not given here is read from the environment, with
+            `QUARTLOGIN_` in front.
+
+    Raises:
+        SettingsError: A setting is unknown or has an impossible value, or there is no secret key.
+    """
+    chosen = read_settings(settings)
+    if chosen.secret_key is None:
+        raise SettingsError(NO_KEY)
+    lifetime = timedelta(minutes=chosen.login_lifetime)
+    app = refused.QuietQuart("quartlogin.webapp", template_folder=str(find("templates")))
+    app.config.update(
+        SECRET_KEY=chosen.secret_key,
+        SECRET_KEY_FALLBACKS=list(chosen.secret_key_fallbacks),
+        SESSION_COOKIE_NAME=chosen.session_cookie_name,
+        SESSION_COOKIE_PATH=chosen.cookie_path,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=chosen.trusted_proxies > 0,
+        PERMANENT_SESSION_LIFETIME=lifetime,
+        REMEMBER_COOKIE_NAME=chosen.remember_cookie_name,
+        REMEMBER_COOKIE_PATH=chosen.cookie_path,
+        REMEMBER_COOKIE_DURATION=lifetime,
+        MAX_CONTENT_LENGTH=_LARGEST_BODY,
+        BODY_TIMEOUT=_LONGEST_WAIT_FOR_A_BODY,
+        TEMPLATES_AUTO_RELOAD=False,
+    )
+    app.url_map.merge_slashes = False  # it would redirect to whatever host the request names
+    app.session_interface = ApplicationSessionInterface(on_refused=refused.session_refused)
+    _join(app, chosen, hooks or Hooks())
+    _add_pages(app, chosen)
+    tell = _telling_of_others(app)
+    well_formed = WellFormedRequests(BodyLimit(app.asgi_app, 2 * _LARGEST_BODY), chosen.allowed_hosts, tell)
+    # The proxies first: the headers depend on whether the browser's connection is https.
+    believed = TrustedProxies(SecureHeaders(well_formed, chosen.csp_report_url), chosen.trusted_proxies)
+    app.asgi_app = WebsocketLimits(believed)  # type: ignore[method-assign]  # as Quart asks
+    return app
+
+
+def _telling_of_others(app: Quart) -> Callable[[Any], None]:
+    """Return what logs a request that is refused before the application sees it."""
+
+    def tell(scope: Any) -> None:
+        address, _ = scope.get("client") or ("", 0)
+        browser = next((value for name, value in scope["headers"] if name.lower() == b"user-agent"), b"")
+        services.services_of(app).accounts.journal.note_unserved(address, browser.decode("latin-1"))
+
+    return tell
+
+
+def _join(app: Quart, settings: Settings, hooks: Hooks) -> None:
+    store, passwords = (
+        store_at(settings.database),
+        Passwords(key=_key_for(settings, b"quartlogin parameters of unknown names")),
+    )
+    journal, live_pages = Journal(store), LivePages(store)
+    login_manager = _add_login(app)
+    event_limit = EventLimit(store)
+    journal.listeners += [live_pages.tell, event_limit.note]
+    MovedLogins(journal).install(app)
+    logins = StoredLogins(
+        store,
+        journal,
+        login_manager,
+        idle=timedelta(minutes=settings.login_idle_timeout),
+        lifetime=timedelta(minutes=settings.login_lifetime),
+        per_user=settings.logins_per_user,
+    )
+    login_manager.records = logins
+    user_loader = UserLoader(store, timedelta(minutes=settings.login_idle_timeout))
+    login_manager.user_loader(user_loader.find)
+    throttle = Throttle(store, settings.login_failures_per_account, settings.login_failures_per_address)
+    device_cookies = DeviceCookies(
+        [*reversed(settings.secret_key_fallbacks), settings.secret_key or ""],
+        is_secure=settings.trusted_proxies > 0,
+        tell=partial(journal.note, "browser_refused"),
+        name=settings.device_cookie_name,
+        path=settings.cookie_path,
+    )
+    accounts = Accounts(
+        store, passwords, logins, journal, throttle, device_cookies, hooks, _key_for(settings, b"quartlogin audit log")
+    )
+    services.install(app, services.Services(settings, store, accounts, logins, user_loader, live_pages, login_manager))
+
+    def learn(counts: Counter[HashParameters]) -> None:
+        services.services_of(app).accounts.passwords.in_use.learn(counts)
+
+    housekeeping = Housekeeping(store, timedelta(days=settings.event_retention), event_limit, learn)
+    _open_and_close(app, store, user_loader, housekeeping)
+
+
+def _open_and_close(app: Quart, store: Store, user_loader: UserLoader, housekeeping: Housekeeping) -> None:
+    async def open_all() -> None:
+        await store.database.open()
+        await housekeeping.start()
+        browsers.get_ready()
+
+    async def close_all() -> None:
+        await housekeeping.stop()
+        await user_loader.last_seen.flush()
+        await store.database.close()
+        services.services_of(app).accounts.passwords.close()
+
+    app.before_serving(open_all)
+    app.after_serving(close_all)
+
+
+def _add_login(app: Quart) -> LoginManager[User]:
+    login_manager: LoginManager[User] = LoginManager(app)
+    login_manager.login_view = "sign_in.login"
+    login_manager.login_message = "Please sign in to see that page."
+    login_manager.refresh_view = "sign_in.reauthenticate"
+    login_manager.needs_refresh_message = "Please type your password again first."
+    return login_manager
+
+
+def _key_for(settings: Settings, purpose: bytes) -> bytes:
+    return hmac.digest((settings.secret_key or "").encode(), purpose, "sha256")
+
+
+def _add_pages(app: Quart, settings: Settings) -> None:
+    journal = services.services_of(app).accounts.journal
+    refused.install(app, journal)
+    csrf.renew_at_login(app)
+    refuse_foreign_posts(app, journal)
+    lead_to_change(app)
+    error_pages.install(app)
+    for pages in BLUEPRINTS:
+        app.register_blueprint(pages)
+        # Blueprints inherit a `def` processor from Flask that finds nothing here, at the price of a hop to one of the
+        # default threads for each page.
+        app.template_context_processors.pop(pages.name, None)
+    app.jinja_env.globals.update(
+        site_name=settings.site_name, can_register=settings.registration, token_field=csrf.token_field
+    )
+    app.jinja_env.filters.update(
+        browser_in_words=browsers.in_words_among_many, moment=words.moment, event_in_words=words.event
+    )
