@@ -373,7 +373,7 @@ async def test_a_session_that_is_signed_and_unpacks_to_too_much_is_empty(
         found = await who_is(app, **header_of({SESSION: text}))
 
     assert found == "nobody"
-    assert "It unpacks to more than 65536 bytes." in caplog.text
+    assert "65536 bytes" in caplog.text
 
 
 @pytest.mark.requirement("9.1.1")
