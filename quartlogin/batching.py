@@ -29,7 +29,6 @@ class BatchLoader(Generic[KeyT, ValueT]):
 
     A key that comes alone after one that came alone waits for no others.
 
-
     A key is only looked up by a batch that begins after it was asked for, so no answer is older than its question. No
     batch holds a key twice: of two callers with one key, each gets a value of their own, from a batch of their own. A
     caller that is cancelled neither stops nor delays the others; a batch that nobody waits for any more is cancelled.
