@@ -34,7 +34,7 @@ from .next_page import safe_next
 from .records import Login, LoginRecords, NoRecords, hash_of_secret
 from .redirects import login_url, make_next_param
 from .remember_cookie import login_remembered
-from .request_state import login_fresh, login_id, login_secret_hash, uses_cookies
+from .request_login import login_fresh, login_id, login_secret_hash, uses_cookies
 from .request_user import loaded_user, reload_user
 from .secret_key import secret_key_weakness
 from .sessions.interface import SignedSessionInterface

@@ -7,7 +7,7 @@ from typing import Final
 
 from .context import current_connection
 
-#: Hashes of browsers that are remembered: half a kilobyte each. To hash anew takes fifteen times as long.
+#: Hashes of browsers that are remembered: at most a kilobyte each. To hash anew takes fifteen times as long.
 _KEPT: Final = 4096
 _LONGEST_KEPT: Final = 512  # characters
 

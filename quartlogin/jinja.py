@@ -121,7 +121,7 @@ class _LoginCodeGenerator(CodeGenerator):
         finally:
             output_is_kept.reset(token)
 
-    def visit_Name(self, node: nodes.Name, frame: Frame) -> None:  # noqa: N802
+    def visit_Name(self, node: nodes.Name, frame: Frame) -> None:  # noqa: N802 -- as above
         if node.ctx == "load" and node.name == NAME:
             # A `{% set %}`, a loop variable, a macro argument or a variable given by the view keeps its own meaning.
             given = frame.symbols.ref(node.name)
@@ -140,7 +140,7 @@ class _LoginCodeGenerator(CodeGenerator):
             super().visit_Name(node, frame)
 
     # Jinja wraps its own in a decorator that passes keywords on, and nothing else.
-    def visit_Call(self, node: nodes.Call, frame: Frame, **options: Any) -> None:  # type: ignore[override]  # noqa: N802
+    def visit_Call(self, node: nodes.Call, frame: Frame, **options: Any) -> None:  # type: ignore[override]  # noqa: N802 -- as above; keywords of the decorator
         owner = _owner_of_method(node.node)
         if owner is None or not _is_from_outside(owner, frame):
             super().visit_Call(node, frame, **options)
@@ -150,7 +150,7 @@ class _LoginCodeGenerator(CodeGenerator):
         no_helper = f"not environment.{_OF_APP}({owner.name!r}, {frame.symbols.ref(owner.name)})"
         self.write(f" if {no_helper} or await environment.{_AHEAD}() else None)")
 
-    def visit_Filter(self, node: nodes.Filter, frame: Frame) -> None:  # noqa: N802
+    def visit_Filter(self, node: nodes.Filter, frame: Frame) -> None:  # noqa: N802 -- as above
         if not calls_the_app(node, self.environment):
             super().visit_Filter(node, frame)
             return
@@ -158,7 +158,7 @@ class _LoginCodeGenerator(CodeGenerator):
         super().visit_Filter(node, frame)
         self.write(")")
 
-    def visit_Test(self, node: nodes.Test, frame: Frame) -> None:  # noqa: N802
+    def visit_Test(self, node: nodes.Test, frame: Frame) -> None:  # noqa: N802 -- as above
         if not calls_the_app(node, self.environment):
             super().visit_Test(node, frame)
             return

@@ -16,7 +16,6 @@ from .request_state import (
     is_outside_its_request,
     loader_of,
     running_loop,
-    state_being_served,
     state_of_asker,
     state_of_request,
 )
@@ -142,7 +141,7 @@ async def user_for_template() -> Any:
 
 def is_after_failure() -> bool:
     """Tell whether the loader has failed in this request."""
-    state = state_being_served()
+    state = state_of_request()
     return state is not None and state.error is not None
 
 

@@ -26,7 +26,7 @@ LAYERS = [
     ["sessions.login_session"],
     ["flask_login", "tokens"],
     ["request_state"],
-    ["next_page", "redirects", "websockets.origin", "remember_cookie"],
+    ["next_page", "redirects", "request_login", "websockets.origin", "remember_cookie"],
     ["authentication", "sessions.interface", "unauthorized", "websockets.registry"],
     ["request_user"],
     ["current_user", "decorators"],
@@ -165,6 +165,22 @@ def test_every_module_says_what_question_it_answers() -> None:
     ]
 
     assert silent == []
+
+
+def test_every_ignored_rule_has_its_reason() -> None:
+    root = PACKAGE.parent
+    folders = ("quartlogin", "benchmarks", "docs", "examples", "tools", ".ci")
+    bare = re.compile(r"# noqa(?!: [A-Z0-9, ]+ -- \w)|# type: ignore(?!\[[\w, -]+\]  # .*\w)")
+
+    unexplained = [
+        f"{path.relative_to(root)}:{number}"
+        for folder in folders
+        for path in sorted((root / folder).rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if bare.search(line)
+    ]
+
+    assert unexplained == []
 
 
 def test_everything_that_is_promised_exists() -> None:

@@ -41,6 +41,20 @@ def test_the_index_lists_each_page_once() -> None:
     assert sorted(listed) == sorted(set(pages) - {"index.md"})
 
 
+def test_every_module_that_a_page_names_exists() -> None:
+    root = DOCS.parent
+    folders = ("quartlogin", "tests", "benchmarks", "docs", "examples", "tools", ".ci")
+    modules = [f"/{path.relative_to(root)}" for folder in folders for path in (root / folder).rglob("*.py")]
+
+    named = {
+        (page.name, name)
+        for page in [*DOCS.rglob("*.md"), *root.glob("*.md")]
+        for name in re.findall(r"`((?:[\w.-]+/)*\w+\.py)(?:`|::)", page.read_text(encoding="utf-8"))
+    }
+
+    assert [where for where in sorted(named) if not any(path.endswith(f"/{where[1]}") for path in modules)] == []
+
+
 async def test_the_table_of_costs_is_what_a_run_prints() -> None:
     table = await script("make_cost_table").make_table()
 

@@ -91,12 +91,12 @@ def summary(log: str) -> str:
 def be_the_child(target: str, options: list[str]) -> None:
     """Run libFuzzer in this process; it ends the process."""
     # Here alone, since nothing else of the tests needs it; it ships no types.
-    import atheris  # type: ignore[import-untyped,import-not-found,unused-ignore]  # noqa: PLC0415
+    import atheris  # type: ignore[import-untyped,import-not-found,unused-ignore]  # noqa: PLC0415 -- only this script needs it
 
     sys.path.insert(0, str(HERE))
     with atheris.instrument_imports(include=WATCHED):
         from fuzzed_app import close_fuzzed_app  # noqa: PLC0415 -- watched from their first import on
-        from targets import TARGETS  # noqa: PLC0415
+        from targets import TARGETS  # noqa: PLC0415 -- only this script needs it
     logging.lastResort = None  # what nobody listens to need not be printed a thousand times
 
     def watched(data: bytes) -> None:

@@ -180,7 +180,7 @@ def _check_mode(path: str) -> None:
 
     The group may read it, as for backups.
     """
-    if os.name == "posix" and os.path.exists(path) and os.stat(path).st_mode & _OTHERS:  # noqa: PTH110, PTH116
+    if os.name == "posix" and os.path.exists(path) and os.stat(path).st_mode & _OTHERS:  # noqa: PTH110, PTH116 -- SQLite takes text
         raise DatabaseRefused(
             f"The database {path} cannot be used: accounts other than its owner's can write it, or any account can "
             f"read it. Find out who has, and close it: chmod 600 {path} (640 if its group has to read it)."
