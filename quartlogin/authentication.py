@@ -102,7 +102,7 @@ async def _ask(state: UserState, question: Callable[[], Awaitable[Any]]) -> Any:
 async def _from_cookies(state: UserState, manager: "LoginManager[Any]") -> Any:
     if is_foreign_websocket():
         return None  # another site's page opened it, and the browser added our cookies
-    if not await _check_session_protection(state, manager):
+    if _comes_from_other_browser(manager) and not await _protect_session(state, manager):
         return None
     user = await _from_session(state, manager)
     if user is None:
@@ -112,12 +112,16 @@ async def _from_cookies(state: UserState, manager: "LoginManager[Any]") -> Any:
     return user
 
 
-async def _check_session_protection(state: UserState, manager: "LoginManager[Any]") -> bool:
-    """Hold the session against the browser it was begun in; returns whether it counts."""
-    mode = session_protection(manager.session_protection)
-    if mode is None or login_session.user_id(also_numbers=True) is None or _is_same_browser(manager):
-        return True
-    counts = mode == "basic" or login_session.is_permanent()
+def _comes_from_other_browser(manager: "LoginManager[Any]") -> bool:
+    """Tell whether the session signs a user in, and session protection knows it from another browser."""
+    if session_protection(manager.session_protection) is None or _is_same_browser(manager):
+        return False
+    return login_session.user_id(also_numbers=True) is not None
+
+
+async def _protect_session(state: UserState, manager: "LoginManager[Any]") -> bool:
+    """Take from a login what session protection takes from it in another browser; return whether it still counts."""
+    counts = session_protection(manager.session_protection) == "basic" or login_session.is_permanent()
     state.fresh = False
     if can_set_cookies():
         if counts:

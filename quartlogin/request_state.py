@@ -44,6 +44,7 @@ class UserState:
     """What one request or websocket knows about its user."""
 
     __slots__ = (
+        "__weakref__",
         "_bearer",
         "_login_id",
         "_secret_hash",

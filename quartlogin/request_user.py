@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from contextvars import ContextVar
 from typing import Any, Final, cast
+from weakref import WeakSet
 
 from quart import session
 
@@ -42,6 +43,8 @@ _KEPT_OUTPUT: Final = (
 output_is_kept: Final[ContextVar[bool]] = ContextVar("quartlogin_output_is_kept", default=False)
 #: Whether a template is being rendered after the loader has failed.
 is_rendering: Final[ContextVar[bool]] = ContextVar("quartlogin_is_rendering", default=False)
+#: The requests, of those that are still running, whose loader has failed: hardly ever any.
+_failed: Final[WeakSet[UserState]] = WeakSet()
 
 
 async def user_of_request() -> Any:
@@ -141,6 +144,8 @@ async def user_for_template() -> Any:
 
 def is_after_failure() -> bool:
     """Tell whether the loader has failed in this request."""
+    if not _failed:
+        return False  # each template that is rendered asks, and to find its request takes longer
     state = state_of_request()
     return state is not None and state.error is not None
 
@@ -253,6 +258,7 @@ async def _run_loader(state: UserState) -> None:
     except Exception as error:
         if not state.is_resolved:
             state.error = error
+            _failed.add(state)
     finally:
         loader_of.reset(token)
         state.is_loading = False
