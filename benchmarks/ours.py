@@ -6,10 +6,11 @@ from floor import KEY, TEMPLATES
 from quart import Quart, render_template
 
 from quartlogin import LoginManager, SignedSessionInterface
-from quartlogin.webapp.journal import Journal
-from quartlogin.webapp.logins import StoredLogins
-from quartlogin.webapp.store import User, store_at
-from quartlogin.webapp.user_loader import UserLoader
+from quartlogin.accounts.audit.log import Journal
+from quartlogin.accounts.database.models import User
+from quartlogin.accounts.features.logins.service import StoredLogins
+from quartlogin.accounts.features.logins.user_loader import UserLoader
+from quartlogin.accounts.store import store_at
 
 
 def make_ours(database: str) -> Quart:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from driving import ADDRESS, BROWSER
 from quart import Quart
 
-from quartlogin.webapp.store import store_at
+from quartlogin.accounts.store import store_at
 
 #: What argon2-cffi's default profile costs; nobody signs in with it where pages are measured.
 NO_PASSWORD: Final = "no password"

@@ -25,9 +25,9 @@ from people import fill
 from quart import Quart
 from quart.testing import QuartClient
 
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.features.passwords.hash_parameters import TODAY
 from quartlogin.webapp import create_app
-from quartlogin.webapp.hash_parameters import TODAY
-from quartlogin.webapp.services import services_of
 
 PEOPLE = 8
 PASSWORD = "correct horse battery staple"

@@ -15,9 +15,9 @@ from unittest import mock
 import aiosqlite
 from argon2 import PasswordHasher
 
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.features.passwords.hashing import Passwords
 from quartlogin.webapp import create_app
-from quartlogin.webapp.passwords import Passwords
-from quartlogin.webapp.services import services_of
 
 KEY = "a key for a table, of more than 32 characters"
 PASSWORD, NEW_PASSWORD = "a sentence for a table", "another sentence for it"

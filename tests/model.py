@@ -17,8 +17,8 @@ from unittest import mock
 
 from hypothesis.stateful import RuleBasedStateMachine
 
+from quartlogin.accounts.accounts import services_of
 from quartlogin.webapp import create_app
-from quartlogin.webapp.services import services_of
 from visitors import KEY, with_cheap_hashes
 
 SESSION, REMEMBER = "quartlogin", "quartlogin_remember"

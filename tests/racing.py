@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from quartlogin.accounts.accounts import services_of
 from quartlogin.webapp import create_app
-from quartlogin.webapp.services import services_of
 from visitors import KEY, Visitor, set_active, with_cheap_hashes
 
 #: Seconds after the start within which a sign-in is sent, at random.

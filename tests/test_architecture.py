@@ -56,8 +56,9 @@ LEVELS = {module: level for level, modules in enumerate(LAYERS) for module in mo
 #: The folders of the extension; their `__init__` modules import nothing.
 ROOMS = ["sessions", "websockets"]
 EXTENSION = sorted(path for room in (".", *ROOMS) for path in (PACKAGE / room).glob("*.py"))
+ACCOUNTS = sorted((PACKAGE / "accounts").rglob("*.py"))
 APPLICATION = sorted((PACKAGE / "webapp").rglob("*.py"))
-EVERYTHING = [*EXTENSION, *APPLICATION]
+EVERYTHING = [*EXTENSION, *ACCOUNTS, *APPLICATION]
 
 
 def imports_of(path: Path) -> list[tuple[int, str, list[str]]]:
@@ -115,7 +116,7 @@ def test_each_module_of_the_extension_has_its_place() -> None:
 
 
 def test_the_extension_knows_nothing_of_the_application_or_its_libraries() -> None:
-    forbidden = {"aiosqlite", "argon2", "asyncpg", "wtforms", "click", "hypercorn", "webapp"}
+    forbidden = {"aiosqlite", "argon2", "asyncpg", "wtforms", "click", "hypercorn", "accounts", "webapp"}
 
     used = [
         (label(path), part)
@@ -127,20 +128,32 @@ def test_the_extension_knows_nothing_of_the_application_or_its_libraries() -> No
     assert used == []
 
 
-def test_the_application_uses_only_the_public_names_of_the_extension() -> None:
+def test_accounts_and_application_use_only_the_public_names_of_the_extension() -> None:
     public = {("quartlogin", name) for name in (*quartlogin.__all__, "__version__")}
 
     private = [
         (label(path), module, name)
-        for path in APPLICATION
+        for path in [*ACCOUNTS, *APPLICATION]
         for dots, module, names in imports_of(path)
         if dots == 0 and module.split(".")[0] == "quartlogin"
         for name in names
         if (module, name) not in public
     ]
 
+    assert ACCOUNTS
     assert APPLICATION
     assert private == []
+
+
+def test_accounts_import_nothing_of_the_application() -> None:
+    upwards = [
+        (label(path), module)
+        for path in ACCOUNTS
+        for dots, module, _ in imports_of(path)
+        if dots >= len(path.relative_to(PACKAGE).parts) or "webapp" in module
+    ]
+
+    assert upwards == []
 
 
 def test_no_private_name_crosses_a_file() -> None:
@@ -193,7 +206,8 @@ def test_everything_that_is_promised_exists() -> None:
 
 
 def test_importing_the_extension_does_not_import_the_application() -> None:
-    script = "import sys, quartlogin; print([m for m in sys.modules if 'webapp' in m or m in ('aiosqlite', 'argon2')])"
+    forbidden = "('quartlogin.accounts', 'quartlogin.webapp', 'aiosqlite', 'argon2')"
+    script = f"import sys, quartlogin; print([name for name in sys.modules if name.startswith({forbidden})])"
 
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
 

@@ -7,7 +7,8 @@ import pytest
 from itsdangerous import URLSafeTimedSerializer
 from quart import Quart, render_template_string
 
-from quartlogin.webapp.store import FoundLogin, Logins
+from quartlogin.accounts.database.models import FoundLogin
+from quartlogin.accounts.features.logins.table import Logins
 from visitors import KEY, PASSWORD, Visitor, add_user
 
 

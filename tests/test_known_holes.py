@@ -24,8 +24,8 @@ from quartlogin import (
     logout_user,
     safe_next,
 )
+from quartlogin.accounts.accounts import services_of
 from quartlogin.webapp import SettingsError, create_app
-from quartlogin.webapp.services import services_of
 from visitors import KEY, PASSWORD, Visitor, add_user
 
 OLD = "an old key, which also has more than 32 characters"

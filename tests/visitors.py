@@ -9,10 +9,10 @@ from argon2 import PasswordHasher
 from quart import Quart
 from quart.testing import QuartClient
 
-from quartlogin.webapp.passwords import Passwords
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.store import NewUser, User
-from quartlogin.webapp.usernames import name_key, shown_name
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.database.models import NewUser, User
+from quartlogin.accounts.features.passwords.hashing import Passwords
+from quartlogin.accounts.usernames import name_key, shown_name
 
 KEY = "a key for tests, of more than 32 characters"
 PASSWORD = "correct horse battery staple"

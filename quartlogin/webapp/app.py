@@ -11,32 +11,37 @@ from quart import Quart
 
 from quartlogin import LoginManager
 
-from . import browsers, csrf, error_pages, refused, services, words
-from .accounts import Accounts
-from .body_limit import BodyLimit
-from .device_cookies import DeviceCookies
-from .forced_change import lead_to_change
-from .foreign_posts import refuse_foreign_posts
-from .hash_parameters import HashParameters
-from .headers import SecureHeaders
-from .hooks import Hooks
-from .housekeeping import EventLimit, Housekeeping
-from .journal import Journal
-from .keys import NO_KEY
-from .live import LivePages
-from .logins import StoredLogins
-from .moved_logins import MovedLogins
-from .passwords import Passwords
-from .proxies import TrustedProxies
-from .resources import find
+from ..accounts.accounts import Services, services_of
+from ..accounts.accounts import install as install_services
+from ..accounts.audit import security_events
+from ..accounts.audit.account_updates import LivePages
+from ..accounts.audit.log import Journal
+from ..accounts.audit.session_anomalies import MovedLogins
+from ..accounts.cleanup import EventLimit, Housekeeping
+from ..accounts.database.models import User
+from ..accounts.features.logins.service import StoredLogins
+from ..accounts.features.logins.user_loader import UserLoader
+from ..accounts.features.passwords.change_required import lead_to_change
+from ..accounts.features.passwords.hash_parameters import HashParameters
+from ..accounts.features.passwords.hashing import Passwords
+from ..accounts.features.passwords.service import Accounts
+from ..accounts.hooks import Hooks
+from ..accounts.pages import error_pages, filters, user_agents
+from ..accounts.paths import STATIC, find
+from ..accounts.security import csrf
+from ..accounts.security.body_size_limit import BodyLimit
+from ..accounts.security.device_cookies import DeviceCookies
+from ..accounts.security.headers import SecureHeaders
+from ..accounts.security.origin_check import refuse_foreign_posts
+from ..accounts.security.rate_limits import Throttle
+from ..accounts.security.secret_key import NO_KEY
+from ..accounts.store import Store, store_at
+from .middleware.proxy_headers import TrustedProxies
+from .middleware.request_validation import WellFormedRequests
+from .middleware.websocket_limits import WebsocketLimits
+from .pages import BLUEPRINTS
 from .session_cookie import ApplicationSessionInterface
 from .settings import Settings, SettingsError, read_settings
-from .store import Store, User, store_at
-from .throttle import Throttle
-from .user_loader import UserLoader
-from .views import BLUEPRINTS
-from .websocket_limits import WebsocketLimits
-from .well_formed import WellFormedRequests
 
 _LARGEST_BODY: Final = 64 * 1024  # bytes
 _LONGEST_WAIT_FOR_A_BODY: Final = 4  # seconds; a server that is told to end waits for open requests
@@ -57,7 +62,9 @@ def create_app(hooks: Hooks | None = None, **settings: Any) -> Quart:
     if chosen.secret_key is None:
         raise SettingsError(NO_KEY)
     lifetime = timedelta(minutes=chosen.login_lifetime)
-    app = refused.QuietQuart("quartlogin.webapp", template_folder=str(find("templates")))
+    app = security_events.QuietQuart(
+        "quartlogin.webapp", template_folder=str(find("templates")), static_folder=str(STATIC)
+    )
     app.config.update(
         SECRET_KEY=chosen.secret_key,
         SECRET_KEY_FALLBACKS=list(chosen.secret_key_fallbacks),
@@ -74,7 +81,7 @@ def create_app(hooks: Hooks | None = None, **settings: Any) -> Quart:
         TEMPLATES_AUTO_RELOAD=False,
     )
     app.url_map.merge_slashes = False  # it would redirect to whatever host the request names
-    app.session_interface = ApplicationSessionInterface(on_refused=refused.session_refused)
+    app.session_interface = ApplicationSessionInterface(on_refused=security_events.session_refused)
     _join(app, chosen, hooks or Hooks())
     _add_pages(app, chosen)
     tell = _telling_of_others(app)
@@ -91,7 +98,7 @@ def _telling_of_others(app: Quart) -> Callable[[Any], None]:
     def tell(scope: Any) -> None:
         address, _ = scope.get("client") or ("", 0)
         browser = next((value for name, value in scope["headers"] if name.lower() == b"user-agent"), b"")
-        services.services_of(app).accounts.journal.note_unserved(address, browser.decode("latin-1"))
+        services_of(app).accounts.journal.note_unserved(address, browser.decode("latin-1"))
 
     return tell
 
@@ -128,10 +135,10 @@ def _join(app: Quart, settings: Settings, hooks: Hooks) -> None:
     accounts = Accounts(
         store, passwords, logins, journal, throttle, device_cookies, hooks, _key_for(settings, b"quartlogin audit log")
     )
-    services.install(app, services.Services(settings, store, accounts, logins, user_loader, live_pages, login_manager))
+    install_services(app, Services(settings, store, accounts, logins, user_loader, live_pages, login_manager))
 
     def learn(counts: Counter[HashParameters]) -> None:
-        services.services_of(app).accounts.passwords.in_use.learn(counts)
+        services_of(app).accounts.passwords.in_use.learn(counts)
 
     housekeeping = Housekeeping(store, timedelta(days=settings.event_retention), event_limit, learn)
     _open_and_close(app, store, user_loader, housekeeping)
@@ -141,13 +148,13 @@ def _open_and_close(app: Quart, store: Store, user_loader: UserLoader, housekeep
     async def open_all() -> None:
         await store.database.open()
         await housekeeping.start()
-        browsers.get_ready()
+        user_agents.get_ready()
 
     async def close_all() -> None:
         await housekeeping.stop()
         await user_loader.last_seen.flush()
         await store.database.close()
-        services.services_of(app).accounts.passwords.close()
+        services_of(app).accounts.passwords.close()
 
     app.before_serving(open_all)
     app.after_serving(close_all)
@@ -167,8 +174,8 @@ def _key_for(settings: Settings, purpose: bytes) -> bytes:
 
 
 def _add_pages(app: Quart, settings: Settings) -> None:
-    journal = services.services_of(app).accounts.journal
-    refused.install(app, journal)
+    journal = services_of(app).accounts.journal
+    security_events.install(app, journal)
     csrf.renew_at_login(app)
     refuse_foreign_posts(app, journal)
     lead_to_change(app)
@@ -182,5 +189,5 @@ def _add_pages(app: Quart, settings: Settings) -> None:
         site_name=settings.site_name, can_register=settings.registration, token_field=csrf.token_field
     )
     app.jinja_env.filters.update(
-        browser_in_words=browsers.in_words_among_many, moment=words.moment, event_in_words=words.event
+        browser_in_words=user_agents.in_words_among_many, moment=filters.moment, event_in_words=filters.event
     )

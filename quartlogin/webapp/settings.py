@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from quartlogin import secret_key_weakness
 
-from .passwords import LONGEST_PASSWORD
-from .well_formed import is_host
+from ..accounts.features.passwords.hashing import LONGEST_PASSWORD
+from .middleware.request_validation import is_host
 
 PREFIX: Final = "QUARTLOGIN_"
 _LOWEST_PASSWORD_MIN_LENGTH: Final = 8  # NIST SP 800-63B-4, 3.1.1.2

@@ -12,9 +12,9 @@ from urllib.parse import unquote, urlencode
 from argon2 import PasswordHasher
 from quart import Quart
 
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.features.passwords.hashing import Passwords
 from quartlogin.webapp import create_app
-from quartlogin.webapp.passwords import Passwords
-from quartlogin.webapp.services import services_of
 
 KEY = "a key for the fuzzer, of more than 32 characters"
 FORM_TYPE = b"application/x-www-form-urlencoded"

@@ -27,11 +27,11 @@ from itsdangerous import TimestampSigner
 from quart import Quart, redirect
 
 from quartlogin import SignedSessionInterface, decode_cookie, encode_cookie, safe_next
+from quartlogin.accounts.features.logins.remember_rotation import Secrets
+from quartlogin.accounts.features.registration.csv_import import BadLine, ImportRefused, Person, read_people
+from quartlogin.accounts.usernames import LONGEST_USERNAME, complaint, name_key, shown_name
 from quartlogin.tokens import Purpose, Token, bearer_token, load
-from quartlogin.webapp.importing import BadLine, ImportRefused, Person, read_people
-from quartlogin.webapp.proxies import TrustedProxies
-from quartlogin.webapp.remember_secrets import Secrets
-from quartlogin.webapp.usernames import LONGEST_USERNAME, complaint, name_key, shown_name
+from quartlogin.webapp.middleware.proxy_headers import TrustedProxies
 
 SITE = "https://site.example"
 CORPUS = Path(__file__).with_name("corpus")

@@ -15,11 +15,12 @@ from quart import Quart
 
 import quartlogin.webapp
 from databases import both_databases, run_sql
-from quartlogin.webapp import common_passwords, create_app
-from quartlogin.webapp.forms import SignedForm
-from quartlogin.webapp.services import services_of
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.features.passwords import denylist
+from quartlogin.accounts.pages.forms import SignedForm
+from quartlogin.accounts.security.rate_limits import LONGEST_DELAY, MOST_FAILURES, WINDOW, Rule
+from quartlogin.webapp import create_app
 from quartlogin.webapp.settings import Settings
-from quartlogin.webapp.throttle import LONGEST_DELAY, MOST_FAILURES, WINDOW, Rule
 from visitors import KEY, PASSWORD, WRONG, Page, Visitor, add_user, guess, set_active, with_cheap_hashes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "application.md").read_text(encoding="utf-8")
@@ -164,7 +165,7 @@ def test_the_hooks_in_the_docs_are_those_of_the_code(monkeypatch: pytest.MonkeyP
 
     in_app = services_of(names["app"]).accounts.hooks
     assert vars(in_app) == {name: names[name] for name in re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)}
-    assert numbers(text.partition("```")[0]) == [quartlogin.webapp.hooks.PATIENCE]
+    assert numbers(text.partition("```")[0]) == [quartlogin.accounts.hooks.PATIENCE]
 
 
 # --- 6.2: passwords
@@ -229,7 +230,7 @@ async def test_nothing_is_changed_without_a_new_password(visitor: Visitor, new_v
 
 LONG_ENOUGH = [
     entry
-    for entry in Path(common_passwords.__file__).with_name("common_passwords.txt").read_text("utf-8").splitlines()
+    for entry in Path(denylist.__file__).with_name("common_passwords.txt").read_text("utf-8").splitlines()
     if len(entry) >= Settings().password_min_length
 ]
 

@@ -9,11 +9,11 @@ import pytest
 from quart import Quart
 
 from browsing import SecureVisitor, header_of, live_a_whole_life, make_token
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.database.errors import StoreUnavailable
+from quartlogin.accounts.security.csrf import FIELD_NAME
+from quartlogin.accounts.security.headers import HEADERS
 from quartlogin.webapp import create_app
-from quartlogin.webapp.csrf import FIELD_NAME
-from quartlogin.webapp.headers import HEADERS
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.store import StoreUnavailable
 from visitors import KEY, Page, Visitor, with_cheap_hashes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "application.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.webapp.passwords import Passwords
+from quartlogin.accounts.features.passwords.hashing import Passwords
 from visitors import PASSWORD, Page, Visitor, add_user
 
 WRONG = "not the right password"

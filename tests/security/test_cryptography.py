@@ -16,10 +16,11 @@ from quart import Quart
 
 from databases import run_sql
 from quartlogin import secret_key_weakness, tokens
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.security import csrf
+from quartlogin.accounts.security.secret_key import new_key
 from quartlogin.sessions import login_session
-from quartlogin.webapp import create_app, csrf
-from quartlogin.webapp.keys import new_key
-from quartlogin.webapp.services import services_of
+from quartlogin.webapp import create_app
 from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
 
 ROOT = Path(__file__).parents[2]

@@ -17,11 +17,13 @@ from quart import Quart
 
 import quartlogin
 from databases import both_databases, run_sql
-from quartlogin.webapp import forms, passwords, usernames
+from quartlogin.accounts import usernames
+from quartlogin.accounts.database.errors import StoreUnavailable
+from quartlogin.accounts.features.logins.service import MOST_TOKENS
+from quartlogin.accounts.features.logins.table import Logins
+from quartlogin.accounts.features.passwords import hashing
+from quartlogin.accounts.pages import forms
 from quartlogin.webapp import settings as application_settings
-from quartlogin.webapp.logins import MOST_TOKENS
-from quartlogin.webapp.store import StoreUnavailable
-from quartlogin.webapp.store.logins import Logins
 from visitors import PASSWORD, Visitor, add_user
 
 ROOT = Path(__file__).parents[2]
@@ -322,7 +324,7 @@ def test_the_measure_of_regular_expressions_would_notice_one_that_takes_quadrati
 
 def test_a_list_of_remember_tokens_is_read_word_by_word() -> None:
     """Every place of a text without an entry is a first character at most once, not 64 times."""
-    entry = PATTERNS["quartlogin.webapp.remember_secrets._ENTRY"]
+    entry = PATTERNS["quartlogin.accounts.features.logins.remember_rotation._ENTRY"]
 
     assert entry.findall(f"{'a' * 100}+1 b{'c' * 63}+1 x0+1 0+1x 0!1") == [(f"b{'c' * 63}", "+", "1"), ("0", "!", "1")]
 
@@ -471,8 +473,8 @@ def test_the_table_of_fields_says_what_the_code_asks_for() -> None:
         if hasattr(getattr(form, name), "field_class")
     } | {"csrf_token", "ref"}
     assert in_page["username"].startswith(usernames.RULE.removeprefix("Use ").removesuffix("."))
-    assert f"{default} to {passwords.LONGEST_PASSWORD} characters" in in_page["new_password"]
-    assert f"up to {passwords.LONGEST_PASSWORD} characters" in in_page["password"]
+    assert f"{default} to {hashing.LONGEST_PASSWORD} characters" in in_page["new_password"]
+    assert f"up to {hashing.LONGEST_PASSWORD} characters" in in_page["password"]
     assert f"up to {quartlogin.config.NEXT_MAX_LENGTH} characters" in in_page["next"]
     assert f"1 to {forms.LONGEST_TOKEN_NAME} characters" in in_page["name"]
     assert f"1 to {forms.MOST_TOKEN_DAYS}" in in_page["days"]

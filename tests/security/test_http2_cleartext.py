@@ -13,8 +13,8 @@ from h2.connection import H2Connection
 from h2.events import DataReceived, ResponseReceived, StreamEnded
 
 from proxy import HOST, Proxy, in_front_of, nginx_binary, open_tls
-from quartlogin.webapp.proxies import TrustedProxies
-from quartlogin.webapp.well_formed import WellFormedRequests
+from quartlogin.webapp.middleware.proxy_headers import TrustedProxies
+from quartlogin.webapp.middleware.request_validation import WellFormedRequests
 from servers import SCRIPTS, free_port, running
 from visitors import KEY
 

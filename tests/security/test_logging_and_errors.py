@@ -14,13 +14,13 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.audit.account_updates import LivePages
+from quartlogin.accounts.audit.log import KINDS, LOGGED_ONLY
+from quartlogin.accounts.cleanup import EventLimit, Housekeeping
+from quartlogin.accounts.features.logins.last_seen import LastSeen
+from quartlogin.accounts.features.logins.user_loader import UserLoader
 from quartlogin.webapp import create_app
-from quartlogin.webapp.housekeeping import EventLimit, Housekeeping
-from quartlogin.webapp.journal import KINDS, LOGGED_ONLY
-from quartlogin.webapp.last_seen import LastSeen
-from quartlogin.webapp.live import LivePages
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.user_loader import UserLoader
 from sockets import open_socket
 from visitors import KEY, PASSWORD, Visitor, add_user
 
@@ -410,9 +410,9 @@ async def test_what_works_beside_the_requests_survives_a_fault(app: Quart, caplo
 
     last_seen.note("hash", "user", 0, 1000)
     await last_seen.flush()
-    with mock.patch("quartlogin.webapp.live._EVERY", 0.001), pages.listen("somebody"):
+    with mock.patch("quartlogin.accounts.audit.account_updates._EVERY", 0.001), pages.listen("somebody"):
         await eventually(lambda: store.events.list_since.call_count > 2)
-    with mock.patch("quartlogin.webapp.housekeeping._FIRST", 0), mock.patch("quartlogin.webapp.housekeeping._EVERY", 0):
+    with mock.patch("quartlogin.accounts.cleanup._FIRST", 0), mock.patch("quartlogin.accounts.cleanup._EVERY", 0):
         cleaning = Housekeeping(store, create_app(SECRET_KEY=KEY).permanent_session_lifetime, EventLimit(store))
         await cleaning.start()
         await eventually(lambda: store.logins.remove_expired.call_count > 2)

@@ -11,11 +11,11 @@ from argon2 import extract_parameters
 from quart import Quart
 
 from databases import run_sql
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.features.passwords.hashing import Passwords
+from quartlogin.accounts.security.rate_limits import Rule
 from quartlogin.webapp import create_app
-from quartlogin.webapp.passwords import Passwords
-from quartlogin.webapp.services import services_of
 from quartlogin.webapp.settings import Settings
-from quartlogin.webapp.throttle import Rule
 from visitors import KEY, PASSWORD, Page, Visitor, add_user, with_cheap_hashes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "application.md").read_text(encoding="utf-8")

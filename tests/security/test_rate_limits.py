@@ -5,8 +5,8 @@ import tracemalloc
 import pytest
 from quart import Quart
 
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.throttle import TooManyAttempts
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.security.rate_limits import TooManyAttempts
 from visitors import PASSWORD, Visitor, add_user
 
 pytestmark = pytest.mark.alone

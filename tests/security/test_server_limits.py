@@ -14,9 +14,11 @@ from h2.connection import H2Connection
 from h2.events import ResponseReceived
 
 from proxy import conversation, statuses
+from quartlogin.accounts.audit import account_updates
+from quartlogin.accounts.database import postgres, sqlite
+from quartlogin.accounts.features.passwords import hashing
 from quartlogin.webapp import app as application
-from quartlogin.webapp import live, passwords, serving
-from quartlogin.webapp.store import postgres, sqlite
+from quartlogin.webapp import server as serving
 from servers import PATIENCE, SCRIPTS, Server, free_port, running
 from visitors import KEY
 
@@ -72,11 +74,11 @@ def test_the_table_of_limits_is_that_of_the_code() -> None:
         "seconds for the body of a form": str(application._LONGEST_WAIT_FOR_A_BODY),
         "bytes of the body of a form": str(application._LARGEST_BODY),
         "bytes of a message on a websocket": str(config.websocket_max_message_size),
-        "passwords that wait, for each thread that hashes": str(passwords._WAITING_FOR_A_THREAD),
+        "passwords that wait, for each thread that hashes": str(hashing._WAITING_FOR_A_THREAD),
         "connections to PostgreSQL": str(postgres._MOST_CONNECTIONS),
         "seconds for a connection to PostgreSQL, and for a statement": f"{postgres._LONGEST_WAIT:.0f}",
         "seconds to wait for another process that writes to SQLite": f"{sqlite._BUSY_TIMEOUT / 1000:.0f}",
-        "events that wait for an open page that does not read": str(live._MOST_WAITING),
+        "events that wait for an open page that does not read": str(account_updates._MOST_WAITING),
         "seconds for open requests when the process is told to end": str(serving._PATIENCE),
     } == TABLE
     assert config.h2_max_header_list_size == config.h11_max_incomplete_size

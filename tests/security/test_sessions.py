@@ -18,10 +18,10 @@ from quart import Quart
 import quartlogin
 from browsing import SecureVisitor, header_of, live_a_whole_life, make_token, who_is
 from databases import both_databases, run_sql
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.features.logins.service import MOST_TOKENS
 from quartlogin.sessions.login_session import new_id
 from quartlogin.webapp.cli import main
-from quartlogin.webapp.logins import MOST_TOKENS
-from quartlogin.webapp.services import services_of
 from quartlogin.webapp.settings import Settings
 from servers import SCRIPTS, free_port, running
 from sockets import open_socket

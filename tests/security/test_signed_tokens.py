@@ -28,9 +28,9 @@ from quart_auth import QuartAuth
 
 from browsing import header_of, make_token, who_is
 from quartlogin import SignedSessionInterface, tokens
+from quartlogin.accounts.security.attempt_counters import name_of_user
+from quartlogin.accounts.security.device_cookies import DeviceCookies
 from quartlogin.webapp import create_app
-from quartlogin.webapp.device_cookies import DeviceCookies
-from quartlogin.webapp.store import name_of_user
 from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
 
 OLD = "an old key for tests, also of more than 32 characters"

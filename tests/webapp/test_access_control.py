@@ -15,10 +15,10 @@ from wtforms.fields.core import UnboundField
 
 from databases import run_sql
 from payloads import CARRIED_OUT, METHODS, Answer, Attack, Request, attacks, request_of, send
-from quartlogin.webapp.browsers import in_words
-from quartlogin.webapp.forms import SignedForm
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.throttle import Throttle
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.pages.forms import SignedForm
+from quartlogin.accounts.pages.user_agents import in_words
+from quartlogin.accounts.security.rate_limits import Throttle
 from visitors import PASSWORD, Visitor
 
 NewVisitor = Callable[[], Visitor]

@@ -10,9 +10,10 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.store import Logins, StoreUnavailable
-from quartlogin.webapp.store.users import Users
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.database.errors import StoreUnavailable
+from quartlogin.accounts.features.logins.table import Logins
+from quartlogin.accounts.users import Users
 from visitors import PASSWORD, Page, Visitor
 
 pytestmark = both_databases

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from quartlogin.webapp.body_limit import BodyLimit
+from quartlogin.accounts.security.body_size_limit import BodyLimit
 
 CHUNK = 1000
 LIMIT = 10 * CHUNK

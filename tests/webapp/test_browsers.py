@@ -9,8 +9,8 @@ import ua_parser
 from quart import Quart
 from ua_parser import Domain
 
-from quartlogin.webapp import browsers
-from quartlogin.webapp.browsers import COMMAND_LINE, in_words
+from quartlogin.accounts.pages import user_agents
+from quartlogin.accounts.pages.user_agents import COMMAND_LINE, in_words
 from visitors import PASSWORD, Visitor
 
 MOST_SIGN_INS = 1000  # the highest LOGINS_PER_USER
@@ -22,14 +22,14 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.
 def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Gather what the parser is asked for the browser's name."""
     seen: list[str] = []
-    parse = browsers.parse_user_agent
+    parse = user_agents.parse_user_agent
 
     def noted(text: str) -> Any:
         seen.append(text)
         return parse(text)
 
-    monkeypatch.setattr(browsers, "parse_user_agent", noted)
-    browsers._look_up.cache_clear()
+    monkeypatch.setattr(user_agents, "parse_user_agent", noted)
+    user_agents._look_up.cache_clear()
     return seen
 
 
@@ -79,7 +79,7 @@ def test_the_device_which_nobody_is_shown_is_not_looked_up(monkeypatch: pytest.M
         return resolver(text, domain)
 
     monkeypatch.setattr(parser, "resolver", noted)
-    browsers._look_up.cache_clear()
+    user_agents._look_up.cache_clear()
 
     in_words(f"{FIREFOX} of its own")
 
@@ -97,7 +97,7 @@ async def test_on_the_account_page_others_have_their_turn_after_each_browser_tha
         token = (await Visitor(client).get("/login")).token
         fields = {"csrf_token": token, "username": "Alice", "password": PASSWORD}
         await Visitor(client).post("/login", fields, headers={"User-Agent": f"{number}{'_' * 200}"})
-    browsers._look_up.cache_clear()
+    user_agents._look_up.cache_clear()
     looked_up.clear()
     turns: list[int] = []
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quartlogin.webapp import common_passwords
-from quartlogin.webapp.common_passwords import is_common, is_made_of
+from quartlogin.accounts.features.passwords import denylist
+from quartlogin.accounts.features.passwords.denylist import is_common, is_made_of
 from quartlogin.webapp.settings import Settings
 
-LIST = Path(common_passwords.__file__).with_name("common_passwords.txt")
+LIST = Path(denylist.__file__).with_name("common_passwords.txt")
 ENTRIES = LIST.read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
 #: What somebody who guesses Alice Smith's password for login.example.org knows.

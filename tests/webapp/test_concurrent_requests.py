@@ -11,21 +11,12 @@ import asyncpg
 import pytest
 
 from databases import both_databases, run_sql
-from quartlogin.webapp.store import (
-    ActingLogin,
-    Event,
-    Logins,
-    Moment,
-    NewLogin,
-    NewUser,
-    Seen,
-    Store,
-    StoreUnavailable,
-    Transaction,
-    User,
-    lock_for,
-    store_at,
-)
+from quartlogin.accounts.database.errors import StoreUnavailable
+from quartlogin.accounts.database.interface import Transaction
+from quartlogin.accounts.database.locking import lock_for
+from quartlogin.accounts.database.models import ActingLogin, Event, Moment, NewLogin, NewUser, Seen, User
+from quartlogin.accounts.features.logins.table import Logins
+from quartlogin.accounts.store import Store, store_at
 
 ADA = User("a" * 22, "Ada")
 NOW = 1_800_000_000
@@ -37,7 +28,7 @@ LOGINS = [replace(SIGN_IN, id_hash=f"hash {number}", ref=f"ref {number}") for nu
 @pytest.fixture
 async def stores(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Store, Store]]:
     """The same database, as two processes use it; with Ada, who is signed in ten times."""
-    monkeypatch.setattr("quartlogin.webapp.store.postgres._TRIES", 1)  # whoever is in the way is seen
+    monkeypatch.setattr("quartlogin.accounts.database.postgres._TRIES", 1)  # whoever is in the way is seen
     one, two = store_at(database), store_at(database)
     await one.database.open()
     await two.database.open()

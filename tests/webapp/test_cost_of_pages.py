@@ -14,9 +14,9 @@ from quart import Quart
 from quart.testing import QuartClient
 
 from quartlogin import UserNotLoadedError, current_user
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.features.passwords import pages
 from quartlogin.sessions.serializer import CachingSigner
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.views import sign_in
 from visitors import PASSWORD, Visitor
 
 #: What Quart itself does for each request, whatever the page: it signs nothing, and hops nowhere.
@@ -83,7 +83,7 @@ async def test_the_home_page_of_somebody_signed_in_is_one_trip_and_nothing_else(
 async def test_the_home_page_finds_out_who_is_there_when_its_template_asks(
     signed_in: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    render, began = sign_in.render_template, []
+    render, began = pages.render_template, []
 
     async def watch(name: str) -> str:
         with pytest.raises(UserNotLoadedError):
@@ -91,7 +91,7 @@ async def test_the_home_page_finds_out_who_is_there_when_its_template_asks(
         began.append(name)
         return await render(name)
 
-    monkeypatch.setattr(sign_in, "render_template", watch)
+    monkeypatch.setattr(pages, "render_template", watch)
     page = await signed_in.get("/")
 
     assert began == ["home.html"]

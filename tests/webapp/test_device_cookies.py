@@ -10,8 +10,8 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.throttle import MOST_FAILURES
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.security.rate_limits import MOST_FAILURES
 from visitors import PASSWORD, WRONG, Visitor, add_user, guess, set_active
 
 NEW_PASSWORD = "another staple, another horse"

@@ -6,8 +6,8 @@ import pytest
 from quart import Quart, abort
 
 from databases import both_databases
-from quartlogin.webapp.error_pages import PAGES
-from quartlogin.webapp.services import services_of
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.pages.error_pages import PAGES
 from visitors import PASSWORD, Visitor, add_user
 
 

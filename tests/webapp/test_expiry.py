@@ -7,8 +7,8 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
+from quartlogin.accounts.accounts import services_of
 from quartlogin.webapp import create_app
-from quartlogin.webapp.services import services_of
 from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
 
 MINUTE = 60

@@ -18,10 +18,12 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.webapp import housekeeping
-from quartlogin.webapp.housekeeping import EventLimit, Housekeeping
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.store import MOST_EVENTS, Event, Store
+from quartlogin.accounts import cleanup
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.audit.events import MOST_EVENTS
+from quartlogin.accounts.cleanup import EventLimit, Housekeeping
+from quartlogin.accounts.database.models import Event
+from quartlogin.accounts.store import Store
 from sockets import open_socket
 from visitors import PASSWORD, WRONG, Visitor, add_user, guess
 
@@ -31,7 +33,7 @@ MANY = 20_000
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(housekeeping, "_PAUSE", 0)
+    monkeypatch.setattr(cleanup, "_PAUSE", 0)
 
 
 @pytest.fixture
@@ -130,7 +132,7 @@ async def test_of_each_kind_of_event_an_account_keeps_the_last_hundred(app: Quar
 async def test_a_flood_of_events_is_cut_while_it_lasts(
     app: Quart, visitor: Visitor, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(housekeeping, "_MOST_UNCHECKED", 150)
+    monkeypatch.setattr(cleanup, "_MOST_UNCHECKED", 150)
     await visitor.register("Alice")
     token, most = (await visitor.get("/account")).token, 0
     for _ in range(300):
@@ -349,7 +351,7 @@ async def test_counters_of_device_cookies_are_forgotten_after_days_but_not_what_
 async def test_an_account_has_so_many_open_pages_and_no_more(app: Quart, visitor: Visitor) -> None:
     await visitor.register("Alice")
     cookies = {"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())}
-    with mock.patch("quartlogin.webapp.live._MOST_PAGES", 2):
+    with mock.patch("quartlogin.accounts.audit.account_updates._MOST_PAGES", 2):
         async with (
             open_socket(app, "/account/live", **cookies) as first,
             open_socket(app, "/account/live", **cookies) as second,

@@ -6,7 +6,7 @@ from argon2.exceptions import VerifyMismatchError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from quartlogin.webapp.hash_parameters import TODAY, HashParameters, read_parameters
+from quartlogin.accounts.features.passwords.hash_parameters import TODAY, HashParameters, read_parameters
 from visitors import CHEAP, PASSWORD
 
 MIB = 1024

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from quartlogin.accounts.paths import find
 from quartlogin.webapp import create_app
-from quartlogin.webapp.resources import find
 from visitors import KEY, Visitor, with_cheap_hashes
 
 #: A page of each kind, a file, and errors; with their methods.

@@ -11,8 +11,9 @@ import pytest
 from quart import Quart, request
 
 from databases import run_sql
-from quartlogin.webapp import Hooks, create_app, hooks
-from quartlogin.webapp.store import User
+from quartlogin.accounts import hooks
+from quartlogin.accounts.database.models import User
+from quartlogin.webapp import Hooks, create_app
 from visitors import KEY, PASSWORD, Page, Visitor, add_user, with_cheap_hashes
 
 NEW_PASSWORD = "another staple, another horse"

@@ -8,11 +8,12 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.webapp import housekeeping
-from quartlogin.webapp.housekeeping import EventLimit, Housekeeping
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.store import Event, StoreUnavailable
-from quartlogin.webapp.store.events import Events
+from quartlogin.accounts import cleanup
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.audit.events import Events
+from quartlogin.accounts.cleanup import EventLimit, Housekeeping
+from quartlogin.accounts.database.errors import StoreUnavailable
+from quartlogin.accounts.database.models import Event
 from visitors import Visitor
 
 pytestmark = both_databases
@@ -20,7 +21,7 @@ pytestmark = both_databases
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(housekeeping, "_PAUSE", 0)
+    monkeypatch.setattr(cleanup, "_PAUSE", 0)
 
 
 async def test_expired_logins_and_old_events_go_and_the_others_stay(
@@ -52,8 +53,8 @@ async def test_expired_logins_and_old_events_go_and_the_others_stay(
 async def test_a_database_that_is_down_is_tried_again(
     app: Quart, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(housekeeping, "_FIRST", 0)
-    monkeypatch.setattr(housekeeping, "_EVERY", 0)
+    monkeypatch.setattr(cleanup, "_FIRST", 0)
+    monkeypatch.setattr(cleanup, "_EVERY", 0)
     tries = 0
 
     async def fail(*_: object) -> int:

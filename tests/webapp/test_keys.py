@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from quartlogin import secret_key_weakness
-from quartlogin.webapp.keys import read_or_make
+from quartlogin.accounts.security.secret_key import read_or_make
 
 
 def test_a_key_is_made_once_and_read_afterwards(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.database.models import Event
+from quartlogin.accounts.features.logins.user_loader import BACKGROUND_HEADER
 from quartlogin.webapp import create_app
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.store import Event
-from quartlogin.webapp.user_loader import BACKGROUND_HEADER
 from sockets import open_socket
 from visitors import KEY, Visitor, add_user, with_cheap_hashes
 
@@ -68,7 +68,7 @@ async def test_a_page_is_not_told_what_happened_before_it_was_opened(
     await visitor.register("Alice")
     bob = new_visitor()
     await bob.register("Bob")
-    with mock.patch("quartlogin.webapp.live._EVERY", 0.02):
+    with mock.patch("quartlogin.accounts.audit.account_updates._EVERY", 0.02):
         async with open_socket(app, "/account/live", **cookies_of(bob)):
             await asyncio.sleep(0.1)
             await new_visitor().sign_in("Alice", "not the right password")
@@ -90,7 +90,10 @@ async def test_many_events_of_others_do_not_keep_a_page_from_its_own(
     mallory = await add_user(app, "Mallory")
     soon = int(time.time()) + 5
     live = services_of(app).live
-    with mock.patch("quartlogin.webapp.live._EVERY", 0.02), live.listen(mallory.id):  # who listens, too
+    with (
+        mock.patch("quartlogin.accounts.audit.account_updates._EVERY", 0.02),
+        live.listen(mallory.id),
+    ):  # who listens, too
         async with open_socket(app, "/account/live", **cookies_of(visitor)) as socket:
             await socket.accepted()
             await asyncio.sleep(0.1)
@@ -104,7 +107,7 @@ async def test_many_events_of_others_do_not_keep_a_page_from_its_own(
 async def test_pages_of_more_users_than_one_statement_asks_are_all_told(app: Quart) -> None:
     store, live = services_of(app).store, services_of(app).live
     users = [await add_user(app, f"User {number}") for number in range(53)]
-    with mock.patch("quartlogin.webapp.live._EVERY", 0.02), live.listen(users[0].id) as first:
+    with mock.patch("quartlogin.accounts.audit.account_updates._EVERY", 0.02), live.listen(users[0].id) as first:
         others = [live.listen(user.id) for user in users[1:]]
         heard = [first, *(listening.__enter__() for listening in others)]
         await asyncio.sleep(0.2)

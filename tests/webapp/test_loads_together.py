@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from databases import both_databases, run_sql
-from quartlogin.webapp.store import Event, FoundLogin, NewLogin, NewUser, Store, StoreUnavailable, User, store_at
+from quartlogin.accounts.database.errors import StoreUnavailable
+from quartlogin.accounts.database.models import Event, FoundLogin, NewLogin, NewUser, User
+from quartlogin.accounts.store import Store, store_at
 
 pytestmark = both_databases
 

@@ -13,20 +13,11 @@ import pytest
 
 from databases import both_databases, run_sql
 from quartlogin import LoginRefused
-from quartlogin.webapp.store import (
-    ActingLogin,
-    Conflict,
-    Event,
-    Moment,
-    NewLogin,
-    NewUser,
-    Seen,
-    Store,
-    Transaction,
-    User,
-    lock_for,
-    store_at,
-)
+from quartlogin.accounts.database.errors import Conflict
+from quartlogin.accounts.database.interface import Transaction
+from quartlogin.accounts.database.locking import lock_for
+from quartlogin.accounts.database.models import ActingLogin, Event, Moment, NewLogin, NewUser, Seen, User
+from quartlogin.accounts.store import Store, store_at
 
 ADA = User("a" * 22, "Ada")
 IDLE = 600

@@ -11,8 +11,8 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.webapp.passwords import Overloaded, Passwords
-from quartlogin.webapp.services import services_of
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.features.passwords.hashing import Overloaded, Passwords
 from visitors import CHEAP, PASSWORD, Page, Visitor, add_user, guess
 
 PLACES = 32

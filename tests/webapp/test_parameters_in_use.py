@@ -7,10 +7,10 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.webapp.hash_parameters import TODAY, HashParameters
-from quartlogin.webapp.parameters_in_use import ParametersInUse, count_sets
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.store import Users
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.features.passwords.hash_parameters import TODAY, HashParameters
+from quartlogin.accounts.features.passwords.parameters_in_use import ParametersInUse, count_sets
+from quartlogin.accounts.users import Users
 from visitors import CHEAP, PASSWORD, add_user
 
 KEY = b"the key of this test"

@@ -10,11 +10,12 @@ from argon2 import PasswordHasher
 from quart import Quart
 
 from databases import both_databases
-from quartlogin.webapp.passwords import Passwords
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.store import Logins, StoreUnavailable
-from quartlogin.webapp.store.events import Events
-from quartlogin.webapp.store.users import Users
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.audit.events import Events
+from quartlogin.accounts.database.errors import StoreUnavailable
+from quartlogin.accounts.features.logins.table import Logins
+from quartlogin.accounts.features.passwords.hashing import Passwords
+from quartlogin.accounts.users import Users
 from visitors import PASSWORD, Page, Visitor
 
 NEW_PASSWORD = "another staple, another horse"

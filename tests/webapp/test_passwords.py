@@ -12,10 +12,10 @@ from argon2 import PasswordHasher
 from quart import Quart
 
 from databases import run_sql
-from quartlogin.webapp.hash_parameters import TODAY, HashParameters, read_parameters
-from quartlogin.webapp.passwords import Passwords, has_too_many_marks
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.slots import Slots
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.features.passwords.hash_parameters import TODAY, HashParameters, read_parameters
+from quartlogin.accounts.features.passwords.hashing import Passwords, has_too_many_marks
+from quartlogin.accounts.features.passwords.slots import Slots
 from visitors import CHEAP, PASSWORD, add_user, set_active
 
 CHEAP_PARAMETERS = HashParameters("id", 19, 1, 8, 1)

@@ -8,8 +8,11 @@ from functools import partial
 import pytest
 from quart import Quart
 
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.store import DatabaseRefused, PostgresDatabase, StoreUnavailable, Transaction, store_at
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.database.errors import DatabaseRefused, StoreUnavailable
+from quartlogin.accounts.database.interface import Transaction
+from quartlogin.accounts.database.postgres import PostgresDatabase
+from quartlogin.accounts.store import store_at
 from servers import Postgres
 from visitors import Visitor
 

@@ -12,18 +12,13 @@ import pytest
 
 from databases import run_sql
 from lines import line_to
+from quartlogin.accounts.database import postgres_connections
+from quartlogin.accounts.database.errors import Conflict, NamesTaken, StoreUnavailable
+from quartlogin.accounts.database.interface import Transaction
+from quartlogin.accounts.database.models import NewUser, User
+from quartlogin.accounts.database.postgres import PostgresDatabase
+from quartlogin.accounts.users import Users
 from quartlogin.webapp import create_app
-from quartlogin.webapp.store import (
-    Conflict,
-    NamesTaken,
-    NewUser,
-    PostgresDatabase,
-    StoreUnavailable,
-    Transaction,
-    User,
-    postgres_connections,
-)
-from quartlogin.webapp.store.users import Users
 from servers import Postgres, postgres, postgres_binaries, standby_of
 from visitors import KEY, Visitor, with_cheap_hashes
 
@@ -43,7 +38,7 @@ def folders() -> Iterator[tuple[Path, Path]]:
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quartlogin.webapp.store.postgres._LONGEST_WAIT", 4.0)
+    monkeypatch.setattr("quartlogin.accounts.database.postgres._LONGEST_WAIT", 4.0)
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from quartlogin.webapp.proxies import TrustedProxies
-from quartlogin.webapp.well_formed import WellFormedRequests
+from quartlogin.webapp.middleware.proxy_headers import TrustedProxies
+from quartlogin.webapp.middleware.request_validation import WellFormedRequests
 
 
 async def seen_behind(count: int, headers: list[tuple[str, str]], kind: str = "http") -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from quartlogin.webapp.remember_secrets import GRACE, Secrets
+from quartlogin.accounts.features.logins.remember_rotation import GRACE, Secrets
 
 A, B, C = "aa", "bb", "cc"
 

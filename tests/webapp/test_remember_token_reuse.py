@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from quart import Quart
 
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.features.logins.remember_rotation import GRACE
+from quartlogin.accounts.features.logins.table import Logins
 from quartlogin.webapp import create_app
-from quartlogin.webapp.remember_secrets import GRACE
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.store import Logins
 from sockets import Socket, open_socket
 from visitors import KEY, PASSWORD, add_user, with_cheap_hashes
 

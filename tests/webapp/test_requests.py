@@ -10,7 +10,10 @@ from urllib.parse import urlencode
 import pytest
 from quart import Quart
 
-from quartlogin.webapp import create_app, password_rules, passwords, usernames, well_formed
+from quartlogin.accounts import usernames
+from quartlogin.accounts.features.passwords import hashing, policy
+from quartlogin.webapp import create_app
+from quartlogin.webapp.middleware import request_validation
 from visitors import KEY, PASSWORD, Visitor, add_user, with_cheap_hashes
 
 NewVisitor = Callable[[], Visitor]
@@ -324,10 +327,10 @@ async def test_a_header_that_is_too_long_for_what_it_is_is_not_parsed(
     visitor: Visitor, monkeypatch: pytest.MonkeyPatch, header: str, value: str
 ) -> None:
     parsed: list[str] = []
-    host, date = well_formed._HOST, well_formed.parse_date
+    host, date = request_validation._HOST, request_validation.parse_date
     noting = SimpleNamespace(fullmatch=lambda text: parsed.append(text) or host.fullmatch(text))
-    monkeypatch.setattr(well_formed, "_HOST", noting)
-    monkeypatch.setattr(well_formed, "parse_date", lambda text: parsed.append(text) or date(text))
+    monkeypatch.setattr(request_validation, "_HOST", noting)
+    monkeypatch.setattr(request_validation, "parse_date", lambda text: parsed.append(text) or date(text))
 
     page = await visitor.get("/static/style.css", headers={header: value})
 
@@ -347,7 +350,7 @@ class Normalized:
         self.after: list[int] = []
         self.marks: list[int] = []
         self.words: list[set[str]] = []
-        normalize, is_made_of = unicodedata.normalize, password_rules.is_made_of
+        normalize, is_made_of = unicodedata.normalize, policy.is_made_of
 
         def count(form: Any, text: str) -> str:
             self.before.append(len(text))
@@ -355,14 +358,14 @@ class Normalized:
             self.after.append(len(normalize(form, text)))
             return normalize(form, text)
 
-        for module in (usernames, passwords, password_rules):
+        for module in (usernames, hashing, policy):
             monkeypatch.setattr(module, "normalize", count)
 
         def note(password: str, words: set[str]) -> bool:
             self.words.append(words)
             return is_made_of(password, words)
 
-        monkeypatch.setattr(password_rules, "is_made_of", note)
+        monkeypatch.setattr(policy, "is_made_of", note)
 
 
 @pytest.mark.requirement("15.2.2")

@@ -5,8 +5,8 @@ import sqlite3
 import asyncpg
 import pytest
 
-from quartlogin.webapp.resources import find
-from quartlogin.webapp.store.schema import SCHEMA_VERSION
+from quartlogin.accounts.database.schema import SCHEMA_VERSION
+from quartlogin.accounts.paths import find
 
 SCHEMA = find("schema.sql").read_text(encoding="utf-8")
 ADD_ALICE = (

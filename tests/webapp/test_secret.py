@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from quartlogin import secret_key_weakness
+from quartlogin.accounts.security.secret_key import key_file, read_or_make, rotate
 from quartlogin.webapp import create_app
 from quartlogin.webapp.cli import main
-from quartlogin.webapp.keys import key_file, read_or_make, rotate
 from visitors import Visitor, with_cheap_hashes
 
 OLD = "an old key, which also has more than 32 characters"

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from quartlogin.webapp.slots import Slots
+from quartlogin.accounts.features.passwords.slots import Slots
 
 
 @pytest.fixture

@@ -7,24 +7,10 @@ from dataclasses import replace
 import pytest
 
 from databases import both_databases, run_sql
-from quartlogin.webapp.store import (
-    NEVER,
-    ActingLogin,
-    Conflict,
-    Event,
-    LoginEnded,
-    Moment,
-    NamesTaken,
-    NewLogin,
-    NewUser,
-    Seen,
-    Store,
-    StoreUnavailable,
-    Transaction,
-    User,
-    UsernameTaken,
-    store_at,
-)
+from quartlogin.accounts.database.errors import Conflict, LoginEnded, NamesTaken, StoreUnavailable, UsernameTaken
+from quartlogin.accounts.database.interface import Transaction
+from quartlogin.accounts.database.models import NEVER, ActingLogin, Event, Moment, NewLogin, NewUser, Seen, User
+from quartlogin.accounts.store import Store, store_at
 
 pytestmark = both_databases
 

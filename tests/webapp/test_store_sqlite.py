@@ -12,8 +12,11 @@ import aiosqlite
 import pytest
 from quart import Quart
 
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.store import DatabaseRefused, Event, NewUser, SQLiteDatabase, Store, User, store_at
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.database.errors import DatabaseRefused
+from quartlogin.accounts.database.models import Event, NewUser, User
+from quartlogin.accounts.database.sqlite import SQLiteDatabase
+from quartlogin.accounts.store import Store, store_at
 from visitors import Visitor
 
 ALICE = NewUser(User(id="A" * 22, username="Alice"), "alice", "hash")

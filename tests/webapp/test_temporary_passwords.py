@@ -13,11 +13,11 @@ from click.testing import CliRunner, Result
 from quart import Quart
 
 from databases import both_databases, run_sql
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.audit.events import Events
+from quartlogin.accounts.database.errors import StoreUnavailable
+from quartlogin.accounts.features.passwords.temporary import LIFETIME, temporary_password
 from quartlogin.webapp.cli import main
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.store import StoreUnavailable
-from quartlogin.webapp.store.events import Events
-from quartlogin.webapp.temporary_passwords import LIFETIME, temporary_password
 from sockets import open_socket
 from visitors import PASSWORD, Page, Visitor, add_user
 

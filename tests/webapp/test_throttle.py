@@ -14,12 +14,21 @@ from hypothesis import strategies as st
 from quart import Quart
 
 from databases import both_databases, run_sql
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.database.errors import StoreUnavailable
+from quartlogin.accounts.database.models import Tally
+from quartlogin.accounts.security.attempt_counters import Attempts
+from quartlogin.accounts.security.rate_limits import (
+    LONGEST_DELAY,
+    MOST_FAILURES,
+    WINDOW,
+    Rule,
+    TooManyAttempts,
+    network_of,
+    without,
+)
 from quartlogin.webapp import create_app
 from quartlogin.webapp.cli import main
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.store import StoreUnavailable, Tally
-from quartlogin.webapp.store.attempts import Attempts
-from quartlogin.webapp.throttle import LONGEST_DELAY, MOST_FAILURES, WINDOW, Rule, TooManyAttempts, network_of, without
 from visitors import KEY, PASSWORD, WRONG, Visitor, add_user, guess, set_active, with_cheap_hashes
 
 

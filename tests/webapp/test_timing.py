@@ -24,12 +24,12 @@ from argon2 import PasswordHasher
 from quart import Quart
 
 from databases import run_sql
+from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts.features.passwords.hash_parameters import HashParameters, read_parameters
+from quartlogin.accounts.features.passwords.hashing import Passwords, Verdict
+from quartlogin.accounts.features.passwords.parameters_in_use import count_sets
+from quartlogin.accounts.security.rate_limits import Throttle
 from quartlogin.webapp import create_app
-from quartlogin.webapp.hash_parameters import HashParameters, read_parameters
-from quartlogin.webapp.parameters_in_use import count_sets
-from quartlogin.webapp.passwords import Passwords, Verdict
-from quartlogin.webapp.services import services_of
-from quartlogin.webapp.throttle import Throttle
 from visitors import CHEAP, KEY, Visitor, add_user, set_active
 
 alone = pytest.mark.alone
@@ -177,7 +177,7 @@ async def with_two_that_nobody_has(app: Quart, name: str) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def no_last_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quartlogin.webapp.throttle.MOST_FAILURES", 1_000_000)
+    monkeypatch.setattr("quartlogin.accounts.security.rate_limits.MOST_FAILURES", 1_000_000)
 
 
 @pytest.fixture

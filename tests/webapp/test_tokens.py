@@ -9,7 +9,7 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.webapp.services import services_of
+from quartlogin.accounts.accounts import services_of
 from visitors import Page, Visitor, set_active
 
 

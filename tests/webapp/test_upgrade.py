@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from databases import both_databases, run_sql
-from quartlogin.webapp.store import DatabaseRefused, store_at
-from quartlogin.webapp.store.schema import SCHEMA_VERSION
+from quartlogin.accounts.database.errors import DatabaseRefused
+from quartlogin.accounts.database.schema import SCHEMA_VERSION
+from quartlogin.accounts.store import store_at
 
 pytestmark = both_databases
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from quartlogin.webapp import usernames
-from quartlogin.webapp.usernames import LONGEST_USERNAME, name_key, shown_name
+from quartlogin.accounts import usernames
+from quartlogin.accounts.usernames import LONGEST_USERNAME, name_key, shown_name
 
 
 @pytest.mark.parametrize(

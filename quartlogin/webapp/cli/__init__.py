@@ -4,13 +4,13 @@ import click
 
 from quartlogin import __version__
 
-from . import imports  # noqa: F401 -- it adds itself to `user`
+from ...accounts.commands.users import user
+from ...accounts.features.api_tokens.commands import token
+from ...accounts.features.logins.commands import logins
+from ...accounts.features.registration import commands  # noqa: F401 -- it adds itself to `user`
 from .completion import completion
-from .logins import logins
 from .secret import secret
 from .serve import init_db, serve
-from .tokens import token
-from .users import user
 
 
 @click.group()

@@ -5,10 +5,10 @@ from typing import Final
 
 import click
 
-from .. import keys
+from ...accounts.commands.context import database_option, one_sentence, settings_with
+from ...accounts.security import secret_key
+from ...accounts.store import POSTGRES_SCHEMES
 from ..settings import PREFIX, SettingsError
-from ..store import POSTGRES_SCHEMES
-from .access import database_option, one_sentence, settings_with
 
 _FORMER: Final = 2  # keys that are kept; each rotation drops the oldest
 
@@ -36,14 +36,14 @@ def rotate(forget: bool, database: str | None) -> None:
     settings, former = settings_with(database), 0 if forget else _FORMER
     if settings.secret_key is not None:
         kept = [settings.secret_key, *settings.secret_key_fallbacks][:former]
-        click.echo(f"{PREFIX}SECRET_KEY='{keys.new_key()}'")
+        click.echo(f"{PREFIX}SECRET_KEY='{secret_key.new_key()}'")
         click.echo(f"{PREFIX}SECRET_KEY_FALLBACKS='{json.dumps(kept)}'")
         return
-    path = keys.key_file(settings.database)
+    path = secret_key.key_file(settings.database)
     if settings.database.startswith(POSTGRES_SCHEMES) or not path.exists():
         raise SettingsError(f"There is no secret key to rotate: set {PREFIX}SECRET_KEY to the present one.")
     try:
-        rotated = keys.rotate(path, former)
+        rotated = secret_key.rotate(path, former)
     except FileExistsError:
         raise click.ClickException(f"Another rotation is running; if not, delete {path}.new.") from None
     except OSError as error:

@@ -10,11 +10,11 @@ from ipaddress import ip_address
 
 import click
 
-from .. import keys
-from ..serving import config_for, run
+from ...accounts.commands.context import database_option, one_sentence, settings_with
+from ...accounts.security import secret_key
+from ...accounts.store import POSTGRES_SCHEMES, store_at
+from ..server import config_for, run
 from ..settings import PREFIX, Settings, SettingsError
-from ..store import POSTGRES_SCHEMES, store_at
-from .access import database_option, one_sentence, settings_with
 
 
 @click.command()
@@ -32,7 +32,7 @@ def serve(host: str, port: int, workers: int, database: str | None) -> None:
     """
     settings = settings_with(database)
     if settings.secret_key is None and not (_is_loopback(host) and _is_file(settings.database)):
-        raise SettingsError(keys.NO_KEY)
+        raise SettingsError(secret_key.NO_KEY)
     asyncio.run(_open_and_close(settings))
     os.environ[f"{PREFIX}DATABASE"] = settings.database  # the workers read their settings there
     if settings.secret_key is None:
@@ -65,9 +65,9 @@ async def _open_and_close(settings: Settings) -> str:
 
 def _kept_keys(database: str) -> tuple[str, ...]:
     """Return the secret key that is kept beside the database, making it first if need be, and the former ones."""
-    path = keys.key_file(database)
+    path = secret_key.key_file(database)
     try:
-        kept, is_new = keys.read_or_make(path)
+        kept, is_new = secret_key.read_or_make(path)
     except OSError as error:
         raise SettingsError(f"The secret key in {path} cannot be used: {_lowered(error)}.") from error
     except ValueError as error:

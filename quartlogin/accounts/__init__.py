@@ -1,0 +1,1 @@
+"""Accounts for Quart apps: registering, signing in, passwords, logins and API tokens."""

@@ -1,0 +1,1 @@
+"""The audit log, and who is told of its events."""

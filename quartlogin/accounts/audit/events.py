@@ -1,0 +1,122 @@
+"""The table of events: one method for each question, with its SQL."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ..database.interface import Database, Transaction
+from ..database.locking import lock_for
+from ..database.models import ActingLogin, Event
+
+_INSERT = (
+    "INSERT INTO events (id, kind, user_id, happened_at, address, browser, subject) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+)
+_DELETE = "DELETE FROM events WHERE id = $1"
+
+#: About how many users one statement can ask.
+MOST_USERS: Final = 50
+#: How many events of each kind are kept of an account: the last ones. What happens often crowds out nothing else.
+MOST_EVENTS: Final = 100
+
+#: Each part reads as many rows of an index as it gives: a window function would read all events since then.
+_SINCE: Final = " UNION ALL ".join(
+    "SELECT * FROM (SELECT id, kind, user_id, happened_at, address, browser, subject FROM events"  # noqa: S608 -- numbers only
+    f" WHERE user_id = ${number + 3} AND happened_at >= $1 ORDER BY happened_at DESC, id DESC LIMIT $2) AS part"
+    for number in range(MOST_USERS)
+)
+_LIST_SINCE: Final = f"{_SINCE} ORDER BY happened_at, id"
+
+
+@dataclass(frozen=True)
+class Events:
+    """What happened to the accounts of one database, newest first.
+
+    Every method raises `StoreUnavailable` when the database does not answer.
+    """
+
+    database: Database
+
+    async def add(self, event: Event) -> None:
+        """Keep an event that goes with no other change."""
+        await self.database.write(_INSERT, *_values(event))
+
+    async def add_by(self, by: ActingLogin, event: Event) -> None:
+        """Keep an event of what was asked for on behalf of a login, if that counts.
+
+        Raises:
+            LoginEnded: It does not.
+        """
+
+        async def work(transaction: Transaction) -> None:
+            await lock_for(transaction, by.user_id, by)
+            await self.insert(transaction, event)
+
+        await self.database.transaction(work)
+
+    @staticmethod
+    async def insert(transaction: Transaction, event: Event) -> None:
+        """Keep an event together with the change that it tells of."""
+        await transaction.run(_INSERT, *_values(event))
+
+    async def list_of(self, user_id: str, at_most: int) -> list[Event]:
+        """List the last events of a user."""
+        rows = await self.database.read(
+            "SELECT id, kind, user_id, happened_at, address, browser, subject FROM events"
+            " WHERE user_id = $1 ORDER BY happened_at DESC, id DESC LIMIT $2",
+            *(user_id, at_most),
+        )
+        return [Event(*row) for row in rows]
+
+    async def failures_since_last_sign_in(self, user_id: str) -> tuple[int, int | None]:
+        """Count the sign-ins that failed since the last one that did not, up to `MOST_EVENTS`.
+
+        Returns:
+            How many, and when the last one was: seconds since 1970, `None` if there was none.
+        """
+        rows = await self.database.read(
+            "SELECT (SELECT count(*) FROM (SELECT 1 FROM events WHERE user_id = $1 AND kind = 'sign_in_failed'"
+            " AND id > coalesce((SELECT max(id) FROM events WHERE user_id = $1 AND kind = 'signed_in'), '')"
+            " ORDER BY id DESC LIMIT $2) AS failed),"
+            " (SELECT happened_at FROM events WHERE user_id = $1 AND kind = 'signed_in' ORDER BY id DESC LIMIT 1)",
+            *(user_id, MOST_EVENTS),
+        )
+        return int(rows[0][0]), rows[0][1]
+
+    async def list_since(self, happened_at: int, user_ids: Sequence[str], at_most: int) -> list[Event]:
+        """List the last events of some users since then, oldest first.
+
+        Args:
+            happened_at: Seconds since 1970; this second included.
+            user_ids: At most `MOST_USERS`.
+            at_most: How many of each user: what happens to one account must not hide what happens to another.
+        """
+        padded = (*user_ids, *[""] * (MOST_USERS - len(user_ids)))  # one statement, which is prepared once
+        rows = await self.database.read(_LIST_SINCE, happened_at, at_most, *padded)
+        return [Event(*row) for row in rows]
+
+    async def remove_excess(self, user_id: str, kind: str, at_most: int) -> int:
+        """Remove some of a user's events of a kind that are older than the last `MOST_EVENTS`; returns how many."""
+        rows = await self.database.read(
+            "SELECT id FROM events WHERE user_id = $1 AND kind = $2 ORDER BY id DESC LIMIT $3 OFFSET $4",
+            *(user_id, kind, at_most, MOST_EVENTS),
+        )
+        if rows:
+            ids = [(row[0],) for row in rows]
+            await self.database.transaction(lambda transaction: transaction.run_many(_DELETE, ids))
+        return len(rows)
+
+    async def remove_before(self, happened_at: int, at_most: int) -> int:
+        """Remove some events that are older; returns how many."""
+        rows = await self.database.write(
+            "DELETE FROM events WHERE id IN"
+            " (SELECT id FROM events WHERE happened_at < $1 ORDER BY happened_at LIMIT $2) RETURNING id",
+            *(happened_at, at_most),
+        )
+        return len(rows)
+
+
+def _values(event: Event) -> tuple[object, ...]:
+    return (
+        *(event.id, event.kind, event.user_id, event.happened_at),
+        *(event.address, event.browser, event.subject),
+    )

@@ -1,0 +1,66 @@
+"""How many users are added at once: all or none, however many there are, and in little memory."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Final
+
+from .database.errors import NamesTaken
+from .database.interface import Database, Transaction
+from .database.models import NewUser
+
+_BATCH: Final = 1000  # rows of an import that one statement writes
+_LARGE_BATCH: Final = 50_000  # rows of an import that one statement reads: it may have to read all users once
+
+
+async def add_newcomers(
+    database: Database,
+    people: Callable[[], Iterable[NewUser]],
+    now: int,
+    tell: Callable[[int], None],
+    *,
+    skip_taken: bool,
+) -> list[str]:
+    """Add users by way of a temporary table; what it takes and returns is what `Users.add_many` does."""
+
+    async def work(transaction: Transaction) -> list[str]:
+        await transaction.run(
+            "CREATE TEMPORARY TABLE newcomers"
+            " (number BIGINT PRIMARY KEY, id TEXT, username TEXT, username_key TEXT, password_hash TEXT)"
+        )
+        count = 0
+        for batch in _batches(people()):
+            newcomers = [
+                (number, new.user.id, new.user.username, new.username_key, new.password_hash)
+                for number, new in enumerate(batch, count)
+            ]
+            await transaction.run_many("INSERT INTO newcomers VALUES ($1, $2, $3, $4, $5)", newcomers)
+            count += len(newcomers)
+        for first in range(0, count, _BATCH):
+            await transaction.run(
+                "INSERT INTO users (id, username, username_key, password_hash, created_at, password_changed_at)"
+                " SELECT n.id, n.username, n.username_key, n.password_hash,"
+                " CAST($1 AS BIGINT), CAST($1 AS BIGINT) FROM newcomers n"
+                " WHERE n.number >= $2 AND n.number < $3 ON CONFLICT (username_key) DO NOTHING",
+                *(now, first, first + _BATCH),
+            )
+            tell(min(_BATCH, count - first))
+        taken: list[str] = []
+        for first in range(0, count, _LARGE_BATCH):
+            rows = await transaction.run(
+                "SELECT n.username_key FROM newcomers n JOIN users u ON u.username_key = n.username_key"
+                " WHERE n.number >= $1 AND n.number < $2 AND u.id <> n.id ORDER BY n.number",
+                *(first, first + _LARGE_BATCH),
+            )
+            taken += [row[0] for row in rows]
+        if taken and not skip_taken:
+            raise NamesTaken(taken)
+        await transaction.run("DROP TABLE newcomers")
+        return taken
+
+    return await database.transaction(work)
+
+
+def _batches(people: Iterable[NewUser]) -> Iterator[list[NewUser]]:
+    rest = iter(people)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch

@@ -1,0 +1,227 @@
+"""The commands that make and look after accounts."""
+
+import sys
+import time
+from dataclasses import dataclass, field
+from secrets import token_urlsafe
+from typing import Final
+
+import click
+
+from ...webapp.settings import Settings
+from ..database.errors import UsernameTaken
+from ..database.models import NewUser, User
+from ..features.passwords.policy import complaint
+from ..features.passwords.temporary import LIFETIME, temporary_password
+from ..usernames import RULE, name_key, shown_name
+from .context import Desk, at_desk, database_option, json_option, one_sentence, settings_with
+from .output import moment, print_rows
+
+_USER_ID_BYTES: Final = 16
+
+password_option = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input instead of asking."
+)
+temporary_option = click.option(
+    "--temporary", is_flag=True, help="Print a random password for one sign-in within a day, to be changed there."
+)
+
+
+@click.group()
+def user() -> None:
+    """Make and look after accounts."""
+
+
+@user.command("create")
+@click.argument("name")
+@password_option
+@temporary_option
+@database_option
+@one_sentence
+def create(name: str, password_stdin: bool, temporary: bool, database: str | None) -> None:
+    """Make an account for NAME. The password is asked for, never given on the command line.
+
+    \b
+    quartlogin user create alice
+    quartlogin user create alice --temporary
+    pass show alice | quartlogin user create alice --password-stdin
+    """
+    settings = settings_with(database)
+    key = name_key(name)
+    if key is None:
+        raise click.ClickException(f"{name!r} is not a username. {RULE}")
+    chosen = _choose_password(settings, name, from_stdin=password_stdin, temporary=temporary)
+
+    async def work(desk: Desk) -> None:
+        made = User(token_urlsafe(_USER_ID_BYTES), shown_name(name))
+        new = NewUser(made, key, await desk.passwords.hash(chosen.password), chosen.temporary_until)
+        event = desk.journal.event("registered", made.id)
+        await desk.store.users.add(new, event)
+        desk.journal.tell(event)
+
+    try:
+        at_desk(settings, work)
+    except UsernameTaken:
+        raise click.ClickException(f"There is an account named {name!r} already.") from None
+    chosen.tell(f"The account {name!r} is ready.")
+
+
+@user.command("list")
+@json_option
+@database_option
+@one_sentence
+def list_users(as_json: bool, database: str | None) -> None:
+    """List every account by name.
+
+    \b
+    quartlogin user list --json | jq -r '.[].username'
+    """
+    settings = settings_with(database)
+
+    async def work(desk: Desk) -> None:
+        now = int(time.time())
+        users = await desk.store.users.list_all(now, now - settings.login_idle_timeout * 60)
+        rows = [
+            {
+                "username": row.username,
+                "active": row.is_active,
+                "created": moment(row.created_at),
+                "last_seen": moment(row.seen_at),
+                "sign_ins_and_tokens": row.logins,
+            }
+            for row in users
+        ]
+        print_rows(rows, as_json=as_json, empty="There are no accounts.")
+
+    at_desk(settings, work)
+
+
+@user.command("set-password")
+@click.argument("name")
+@password_option
+@temporary_option
+@database_option
+@one_sentence
+def set_password(name: str, password_stdin: bool, temporary: bool, database: str | None) -> None:
+    """Give NAME another password, and end every sign-in and API token.
+
+    \b
+    quartlogin user set-password alice --temporary
+    quartlogin user set-password alice
+    """
+    settings = settings_with(database)
+
+    async def look(desk: Desk) -> None:
+        await desk.find(name)
+
+    at_desk(settings, look)  # before somebody types a password for nobody
+    chosen = _choose_password(settings, name, from_stdin=password_stdin, temporary=temporary)
+
+    async def work(desk: Desk) -> None:
+        found = await desk.find(name)
+        event = desk.journal.event("password_set", found.user.id)
+        password_hash = await desk.passwords.hash(chosen.password)
+        if await desk.store.users.set_password(found.user.id, password_hash, event, chosen.temporary_until):
+            desk.journal.tell(event)
+
+    at_desk(settings, work)
+    chosen.tell(f"The account {name!r} has another password, and is signed out everywhere.")
+
+
+@user.command("require-change")
+@click.argument("name")
+@database_option
+@one_sentence
+def require_change(name: str, database: str | None) -> None:
+    """Have NAME change the password before anything else, on the next request.
+
+    If somebody else may know the password, use `set-password NAME --temporary`, which ends every sign-in and token.
+
+    \b
+    quartlogin user require-change alice
+    """
+
+    async def work(desk: Desk) -> None:
+        found = await desk.find(name)
+        event = desk.journal.event("password_change_required", found.user.id)
+        if await desk.store.users.require_change(found.user.id, event):
+            desk.journal.tell(event)
+
+    at_desk(settings_with(database), work)
+    click.echo(f"The account {name!r} has to change its password before anything else.")
+
+
+@user.command("disable")
+@click.argument("name")
+@database_option
+@one_sentence
+def disable(name: str, database: str | None) -> None:
+    """Keep NAME from signing in, and end every sign-in and API token.
+
+    \b
+    quartlogin user disable alice
+    """
+    _set_active(name, database, active=False)
+    click.echo(f"The account {name!r} is disabled, and signed out everywhere.")
+
+
+@user.command("enable")
+@click.argument("name")
+@database_option
+@one_sentence
+def enable(name: str, database: str | None) -> None:
+    """Let NAME sign in again. What was ended stays so.
+
+    \b
+    quartlogin user enable alice
+    """
+    _set_active(name, database, active=True)
+    click.echo(f"The account {name!r} can sign in.")
+
+
+def _set_active(name: str, database: str | None, *, active: bool) -> None:
+    async def work(desk: Desk) -> None:
+        found = await desk.find(name)
+        event = desk.journal.event("user_enabled" if active else "user_disabled", found.user.id)
+        if await desk.store.users.set_active(found.user.id, event, active=active):
+            desk.journal.tell(event)
+
+    at_desk(settings_with(database), work)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A password, and until when it is good for one sign-in if it is a temporary one: seconds since 1970."""
+
+    password: str = field(repr=False)
+    temporary_until: int | None = None
+
+    def tell(self, sentence: str) -> None:
+        """Say what was done; a temporary password is printed alone, so that a program can read it."""
+        if self.temporary_until is None:
+            click.echo(sentence)
+            return
+        until = moment(self.temporary_until)
+        click.echo(f"{sentence} Until {until:%Y-%m-%d %H:%M} UTC, this password is good for one sign-in:", err=True)
+        click.echo(self.password)
+
+
+def _choose_password(settings: Settings, name: str, *, from_stdin: bool, temporary: bool) -> _Chosen:
+    if temporary and from_stdin:
+        raise click.UsageError("Give --temporary or --password-stdin, not both.")
+    if temporary:
+        return _Chosen(temporary_password(settings.password_min_length), int(time.time()) + LIFETIME)
+    return _Chosen(_read_password(settings, name, from_stdin=from_stdin))
+
+
+def _read_password(settings: Settings, name: str, *, from_stdin: bool) -> str:
+    if from_stdin:
+        try:
+            password = sys.stdin.buffer.read().decode("utf-8").removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError:
+            raise click.ClickException("The password on standard input is not UTF-8.") from None
+    else:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    if fault := complaint(password, settings.password_min_length, (*settings.words_of_site, name)):
+        raise click.ClickException(f"This password cannot be used. {fault}")
+    return str(password)

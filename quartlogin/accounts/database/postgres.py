@@ -1,0 +1,208 @@
+"""A PostgreSQL server as a database, through asyncpg with a pool of connections."""
+
+import asyncio
+import errno
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+from .errors import Conflict, DatabaseRefused, StoreUnavailable
+from .interface import Row, Transaction, uninterrupted
+from .schema import prepare
+
+T = TypeVar("T")
+
+_MOST_CONNECTIONS: Final = 10  # of one process
+#: Loads of users that have a connection of their own; the rest of the pool is for everything else.
+_READS_AT_ONCE: Final = 4
+_LONGEST_WAIT: Final = 3.0  # seconds for a connection, and as many again for a statement
+_UPGRADE_WAIT: Final = 60.0  # seconds for a statement that brings the tables up to date
+#: A key for PostgreSQL's advisory locks: who brings the tables up to date does so alone.
+_SCHEMA_LOCK: Final = 0x71756172746C6F67
+#: How often a transaction is tried that was in another one's way.
+_TRIES: Final = 3
+#: Said of an address of which no piece can be shown.
+_UNREADABLE: Final = "check the address, in which a password's /, ?, # and @ are written %2F, %3F, %23 and %40"
+
+
+class PostgresDatabase:
+    """A `Database` on a PostgreSQL server.
+
+    Args:
+        address: Such as `postgresql://user:password@host/name`; everything that libpq's connection URIs can say.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._pool: Any = None
+
+    @property
+    def label(self) -> str:
+        parts = _parts(self._address)
+        if parts is None:
+            return "at this address"
+        return f"{parts.path.lstrip('/') or 'at'} on {parts.netloc.rpartition('@')[2] or 'localhost'}"
+
+    @property
+    def reads_at_once(self) -> int:
+        return _READS_AT_ONCE
+
+    async def open(self) -> None:
+        try:
+            import asyncpg  # noqa: PLC0415 -- an extra: only who uses it needs it
+
+            from .postgres_connections import DRIVER_ERRORS, Connection, Hosts  # noqa: PLC0415 -- as above
+        except ImportError:
+            raise DatabaseRefused("PostgreSQL needs one package more: pip install 'quartlogin[postgres]'.") from None
+        expected: tuple[type[Exception], ...] = (*DRIVER_ERRORS, ValueError, OverflowError, Conflict, StoreUnavailable)
+        try:
+            self._pool = await asyncpg.create_pool(
+                self._address,
+                connect=Hosts(self._address).connect,
+                connection_class=Connection,
+                min_size=0,  # or the pool would try by itself while no server answers, and log a traceback each time
+                max_size=_MOST_CONNECTIONS,
+                timeout=_LONGEST_WAIT,
+                command_timeout=_LONGEST_WAIT,
+                reset=_leave_as_it_is,
+            )
+            await self._prepare()
+        except expected as error:
+            await self.close()
+            reason = _reason(_driver_error(error)) if _parts(self._address) else _UNREADABLE
+            raise DatabaseRefused(f"The database {self.label} cannot be used: {reason}.") from error
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            try:
+                async with asyncio.timeout(_LONGEST_WAIT):
+                    await pool.close()
+            except TimeoutError:
+                pool.terminate()
+
+    async def read(self, statement: str, *values: Any) -> list[Row]:
+        async with self._connection() as connection:
+            return list(await connection.fetch(statement, *values))
+
+    async def write(self, statement: str, *values: Any) -> list[Row]:
+        return await _until_nobody_is_in_the_way(lambda: self.read(statement, *values))
+
+    async def transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        return await uninterrupted(_until_nobody_is_in_the_way(lambda: self._transact(work)))
+
+    async def _transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        async with self._connection() as connection, connection.transaction():
+            return await work(_Transaction(connection))
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        if self._pool is None:
+            raise StoreUnavailable("The database is not open: the server has not started, or is stopping.")
+        pool, is_taken = self._pool, False
+        try:
+            with _translated_errors():
+                async with pool.acquire(timeout=_LONGEST_WAIT) as connection:
+                    is_taken = True
+                    yield connection
+        except _Useless:
+            if is_taken:  # what is wrong with this one is wrong with all: the next one who asks gets a new one
+                await pool.expire_connections()
+            raise
+
+    async def _prepare(self) -> None:
+        async with self._connection() as connection, connection.transaction():
+            await connection.execute(f"SET LOCAL statement_timeout = {int(_UPGRADE_WAIT * 1000)}")
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCHEMA_LOCK, timeout=_UPGRADE_WAIT)
+            rows = await connection.fetch(
+                "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = current_schema()"
+            )
+            await prepare(_Transaction(connection, _UPGRADE_WAIT), {row[0] for row in rows}, self.label)
+
+
+class _Useless(StoreUnavailable):
+    """A connection is of no more use: it is broken, or leads to a server that takes no changes, as after a failover."""
+
+
+class _InTheWay(StoreUnavailable):
+    """Two transactions waited for each other, and the server has undone this one."""
+
+
+async def _until_nobody_is_in_the_way(work: Callable[[], Awaitable[T]]) -> T:
+    """Do work that the server may undo for another's sake, until it is done or has been tried often enough."""
+    for _ in range(_TRIES - 1):
+        with suppress(_InTheWay):
+            return await work()
+    return await work()
+
+
+async def _leave_as_it_is(_: Any) -> None:
+    """Reset nothing when a connection goes back: we change none, and the reset would be a round trip each time."""
+
+
+@dataclass(frozen=True)
+class _Transaction:
+    connection: Any
+    timeout: float | None = None
+
+    async def run(self, statement: str, *values: Any) -> list[Row]:
+        with _translated_errors():
+            return list(await self.connection.fetch(statement, *values, timeout=self.timeout))
+
+    async def run_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        with _translated_errors():
+            await self.connection.executemany(statement, list(rows), timeout=self.timeout)
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    """Turn the driver's errors into those that the application knows."""
+    import asyncpg  # noqa: PLC0415 -- as above
+
+    from .postgres_connections import DRIVER_ERRORS  # noqa: PLC0415 -- as above
+
+    try:
+        yield
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise Conflict(str(error)) from error
+    except asyncpg.TransactionRollbackError as error:
+        raise _InTheWay(str(error)) from error
+    except (
+        asyncpg.ReadOnlySQLTransactionError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.InvalidSQLStatementNameError,  # a prepared statement that another server, or a pooler's, does not know
+        asyncpg.InterfaceError,
+        OSError,
+    ) as error:
+        raise _Useless(str(error) or type(error).__name__) from error
+    except DRIVER_ERRORS as error:
+        raise StoreUnavailable(str(error) or type(error).__name__) from error
+
+
+def _parts(address: str) -> SplitResult | None:
+    """Return the parts of an address; `None` where one of them may be a piece of a password."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    return None if "@" in parts.path + parts.query or parts.fragment else parts
+
+
+def _driver_error(error: Exception) -> BaseException:
+    return (error.__cause__ or error) if isinstance(error, StoreUnavailable) else error
+
+
+def _reason(error: BaseException) -> str:
+    """Say in a few words why a server cannot be used."""
+    if isinstance(error, TimeoutError):
+        return f"it did not answer within {_LONGEST_WAIT:.0f} seconds"
+    if isinstance(error, OSError) and error.strerror:  # asyncio adds its own words to the system's
+        number = error.errno or 0
+        return (os.strerror(number) if number in errno.errorcode else error.strerror).lower()
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

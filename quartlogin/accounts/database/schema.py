@@ -1,0 +1,111 @@
+"""The version of the tables: an empty database gets them, an older one is upgraded, a newer one is refused."""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Final
+
+from ..paths import find
+from .errors import DatabaseRefused
+from .interface import Transaction
+
+#: The version of `schema.sql`, and of this code.
+SCHEMA_VERSION: Final = 5
+
+#: The table that says that a database is ours.
+_OURS: Final = "quartlogin_schema"
+
+#: What leads from the version before to each version. They make what `schema.sql` makes in an empty database.
+UPGRADES: Final = {
+    2: """
+ALTER TABLE users ADD COLUMN epoch BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN copied_at BIGINT;
+CREATE TABLE logins (
+    id_hash TEXT NOT NULL PRIMARY KEY,
+    ref TEXT NOT NULL UNIQUE,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    epoch BIGINT NOT NULL,
+    name TEXT,
+    secrets TEXT NOT NULL,
+    made_at BIGINT NOT NULL,
+    seen_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    address TEXT NOT NULL,
+    browser TEXT NOT NULL
+);
+CREATE INDEX logins_of_user ON logins (user_id);
+CREATE INDEX logins_by_end ON logins (expires_at);
+CREATE TABLE events (
+    id TEXT NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,
+    user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
+    happened_at BIGINT NOT NULL,
+    address TEXT NOT NULL,
+    browser TEXT NOT NULL,
+    subject TEXT
+);
+CREATE INDEX events_of_user ON events (user_id, happened_at);
+CREATE INDEX events_by_time ON events (happened_at);
+""",
+    3: """
+CREATE TABLE attempts (
+    name TEXT NOT NULL PRIMARY KEY,
+    number BIGINT NOT NULL,
+    times TEXT NOT NULL,
+    last_at BIGINT NOT NULL
+);
+CREATE INDEX attempts_by_time ON attempts (last_at);
+""",
+    4: """
+ALTER TABLE users ADD COLUMN must_change_password BOOLEAN NOT NULL DEFAULT FALSE;
+ALTER TABLE users ADD COLUMN password_expires_at BIGINT;
+""",
+    5: """
+ALTER TABLE logins ADD COLUMN resumed_at BIGINT NOT NULL DEFAULT 0;
+DROP INDEX events_of_user;
+CREATE INDEX events_of_user ON events (user_id, happened_at, id);
+CREATE INDEX events_of_kind ON events (user_id, kind, id);
+""",
+}
+
+
+async def prepare(transaction: Transaction, tables: set[str], label: str) -> None:
+    """Bring the tables to this code's version, within a transaction that nobody else can run beside.
+
+    Args:
+        transaction: Undone by the caller if this raises.
+        tables: The names of the tables that the database has.
+        label: The database's name for people.
+
+    Raises:
+        DatabaseRefused: The tables are another program's, or of a newer version.
+    """
+    if not tables:
+        await _run(transaction, find("schema.sql").read_text(encoding="utf-8"))
+        return
+    if _OURS not in tables:
+        raise DatabaseRefused(f"The database {label} belongs to another program: give a new one.")
+    [(version,)] = await transaction.run(f"SELECT max(version) FROM {_OURS}")  # noqa: S608 -- a constant
+    if version is None or not 1 <= version <= SCHEMA_VERSION:
+        raise DatabaseRefused(
+            f"The database {label} has version {version} of the tables, and this is a quartlogin for "
+            f"version {SCHEMA_VERSION}: use the release that made it."
+        )
+    for step in range(version + 1, SCHEMA_VERSION + 1):
+        await _run(transaction, UPGRADES[step])
+    await transaction.run("UPDATE quartlogin_schema SET version = $1 WHERE version < $1", SCHEMA_VERSION)
+
+
+async def _run(transaction: Transaction, script: str) -> None:
+    for statement in statements(script):
+        await transaction.run(statement)
+
+
+def statements(script: str) -> Iterator[str]:
+    """Split a script where a statement is complete."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,242 @@
+"""An SQLite file as a database, through aiosqlite."""
+
+import asyncio
+import errno
+import os
+import re
+import sqlite3
+import stat
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+import aiosqlite
+
+from .errors import Conflict, DatabaseRefused, StoreUnavailable
+from .interface import Row, Transaction, uninterrupted
+from .schema import prepare
+
+T = TypeVar("T")
+
+_SMALLEST_DATABASE: Final = 512  # bytes: one page of the smallest kind
+_PAUSE: Final = 0.02  # seconds before another try
+_BUSY_TIMEOUT: Final = 5000  # milliseconds to wait for another process that is writing
+
+#: A value in a statement, by its number from 1.
+_VALUE: Final = re.compile(r"\$([0-9]+)")
+_OTHERS: Final = stat.S_IWGRP | stat.S_IRWXO
+_STATEMENTS: Final = 256  # more than there are
+
+#: What the driver raises; the last two for what no row could hold.
+_EXPECTED: Final = (sqlite3.Error, UnicodeEncodeError, OverflowError)
+
+#: How every connection works: others may read while one writes, and what is committed survives a power cut.
+_PRAGMAS: Final = (
+    f"PRAGMA busy_timeout = {_BUSY_TIMEOUT}",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+)
+
+
+class SQLiteDatabase:
+    """A `Database` in one file. Reads have a connection of their own, so that a slow write is not in their way."""
+
+    def __init__(self, path: str) -> None:
+        self._path = os.path.realpath(path)  # a link's own mode would say nothing about the file's
+        self._reader: aiosqlite.Connection | None = None
+        self._writer: aiosqlite.Connection | None = None
+        #: Held while a transaction is open on the one connection that writes.
+        self._turn = asyncio.Lock()
+
+    @property
+    def label(self) -> str:
+        return self._path
+
+    @property
+    def reads_at_once(self) -> int:
+        return 1  # the one thread of the connection that reads
+
+    async def open(self) -> None:
+        try:
+            _check_file(self._path)
+            self._writer = await aiosqlite.connect(self._path, isolation_level=None)
+            await self._prepare(self._writer)
+            self._reader = await aiosqlite.connect(self._path, isolation_level=None)
+            await _configure(self._reader)
+        except (sqlite3.Error, OSError, StoreUnavailable) as error:
+            await self.close()
+            raise DatabaseRefused(f"The database {self._path} cannot be used: {_reason(error)}.") from error
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        async with self._turn:  # what was begun is finished first
+            connections = (self._reader, self._writer)
+            self._reader = self._writer = None
+            for connection in connections:
+                if connection is not None:
+                    await connection.close()
+
+    async def read(self, statement: str, *values: Any) -> list[Row]:
+        try:
+            return [*await _opened(self._reader).execute_fetchall(*_by_place(statement, values))]
+        except _EXPECTED as error:
+            raise _translated(error) from error
+
+    async def write(self, statement: str, *values: Any) -> list[Row]:
+        with _translated_errors():
+            async with self._turn:
+                return await _run(_opened(self._writer), statement, values)
+
+    async def transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        return await uninterrupted(self._transact(work))
+
+    async def _transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        with _translated_errors():
+            async with self._turn:
+                return await _in_transaction(_opened(self._writer), work)
+
+    async def _prepare(self, connection: aiosqlite.Connection) -> None:
+        """Bring the tables to this version; a database of others is left as it is, to its journal mode."""
+        tables = await _table_names(connection)
+        if tables and "quartlogin_schema" not in tables:
+            raise DatabaseRefused(f"The database {self._path} belongs to another program: give a new file's path.")
+        _check_mode(self._path)
+        await _configure(connection)
+
+        async def work(transaction: Transaction) -> None:
+            await prepare(transaction, await _table_names(connection), self._path)
+
+        await _in_transaction(connection, work)
+
+
+@dataclass(frozen=True)
+class _Transaction:
+    connection: aiosqlite.Connection
+
+    async def run(self, statement: str, *values: Any) -> list[Row]:
+        with _translated_errors():
+            return await _run(self.connection, statement, values)
+
+    async def run_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        with _translated_errors():
+            text, places = _with_places(statement)
+            await self.connection.executemany(text, [[row[place] for place in places] for row in rows])
+
+
+async def _in_transaction(connection: aiosqlite.Connection, work: Callable[[Transaction], Awaitable[T]]) -> T:
+    """Run a block that holds the only right to write: also from other processes."""
+    await connection.execute_fetchall("BEGIN IMMEDIATE")
+    try:
+        result = await work(_Transaction(connection))
+        await connection.execute_fetchall("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # some errors, as of a full disk, have undone it already
+            await connection.execute_fetchall("ROLLBACK")
+        raise
+    return result
+
+
+async def _run(connection: aiosqlite.Connection, statement: str, values: Sequence[Any]) -> list[Row]:
+    return list(await connection.execute_fetchall(*_by_place(statement, values)))
+
+
+def _by_place(statement: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
+    """Write a statement, and the values that it has, as SQLite takes them quickest: by place instead of by name."""
+    text, places = _with_places(statement)
+    return text, [values[place] for place in places]
+
+
+@lru_cache(_STATEMENTS)
+def _with_places(statement: str) -> tuple[str, tuple[int, ...]]:
+    """Write `?` for each `$1`, `$2` and so on; returns which of the values belongs in which place, too."""
+    return _VALUE.sub("?", statement), tuple(int(number) - 1 for number in _VALUE.findall(statement))
+
+
+def _check_file(path: str) -> None:
+    """Fail here if the file cannot be opened: aiosqlite leaves a thread behind that may outlive the event loop.
+
+    A new file is readable by its owner only; SQLite gives its helper files the same mode.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    status = os.stat(path)  # noqa: PTH116 -- beside os.open
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "It is not a file")
+    if 0 < status.st_size < _SMALLEST_DATABASE:  # SQLite would take it for an empty one, and overwrite it
+        raise sqlite3.DatabaseError("file is not a database")
+    for ending in ("-wal", "-shm", "-journal"):  # SQLite's own, which it makes anew when it opens the file
+        _check_mode(f"{path}{ending}")
+    sqlite3.connect(path).close()
+
+
+def _check_mode(path: str) -> None:
+    """Refuse a file that others can read or that its group can write: all passwords' hashes and logins are in it.
+
+    The group may read it, as for backups.
+    """
+    if os.name == "posix" and os.path.exists(path) and os.stat(path).st_mode & _OTHERS:  # noqa: PTH110, PTH116 -- SQLite takes text
+        raise DatabaseRefused(
+            f"The database {path} cannot be used: accounts other than its owner's can write it, or any account can "
+            f"read it. Find out who has, and close it: chmod 600 {path} (640 if its group has to read it)."
+        )
+
+
+async def _configure(connection: aiosqlite.Connection) -> None:
+    for pragma in _PRAGMAS:
+        await _run_when_unlocked(connection, pragma)
+
+
+async def _run_when_unlocked(connection: aiosqlite.Connection, pragma: str) -> None:
+    """Run a pragma, also while others open the same new file: SQLite's busy timeout does not cover the journal mode."""
+    deadline = time.monotonic() + _BUSY_TIMEOUT / 1000
+    while True:
+        try:
+            await connection.execute_fetchall(pragma)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(_PAUSE)
+        else:
+            return
+
+
+async def _table_names(connection: aiosqlite.Connection) -> set[str]:
+    return {row[0] for row in await connection.execute_fetchall("SELECT name FROM sqlite_master")}
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    """Turn the driver's errors into those that the application knows."""
+    try:
+        yield
+    except _EXPECTED as error:
+        raise _translated(error) from error
+
+
+def _translated(error: Exception) -> Exception:
+    kind = Conflict if isinstance(error, sqlite3.IntegrityError) else StoreUnavailable
+    return kind(str(error))
+
+
+def _opened(connection: aiosqlite.Connection | None) -> aiosqlite.Connection:
+    if connection is None:
+        raise StoreUnavailable("The database is not open: the server has not started, or is stopping.")
+    return connection
+
+
+def _reason(error: Exception) -> str:
+    """Say in a few words why a file cannot be opened, without a traceback's help."""
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    text = str(error)
+    if "not a database" in text:
+        return "it is not an SQLite database"
+    if "readonly" in text:
+        return "it is read-only"
+    return text

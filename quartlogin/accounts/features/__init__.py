@@ -1,0 +1,1 @@
+"""What accounts can do: one folder for each capability."""

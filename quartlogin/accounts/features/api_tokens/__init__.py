@@ -1,0 +1,1 @@
+"""API tokens: bearer tokens that a user creates."""

@@ -1,0 +1,1 @@
+"""Server-side logins: listing, ending and expiring them."""

@@ -1,0 +1,64 @@
+"""The statement of the user loader: which of some logins count, and whose they are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ...database.active_logins import counts
+from ...database.interface import Database, Row
+from ...database.models import FoundLogin, User
+
+MOST_QUESTIONS: Final = 64
+#: For how many logins there are statements: few, so that each is prepared once.
+_SIZES: Final = (1, 4, 16, 32, MOST_QUESTIONS)
+#: The size of the statement for each number of them.
+_SIZE_FOR: Final = [next(size for size in _SIZES if size >= number) for number in range(MOST_QUESTIONS + 1)]
+_FIND: Final = {
+    size: (
+        "SELECT l.id_hash, l.user_id, u.username, u.epoch, u.must_change_password, l.ref, l.seen_at, l.secrets"  # noqa: S608 -- numbers only
+        " FROM logins l JOIN users u ON u.id = l.user_id"
+        f" WHERE l.id_hash IN ({', '.join(f'${number + 3}' for number in range(size))})"
+        f" AND {counts('$1', '$2')}"
+    )
+    for size in _SIZES
+}
+
+
+@dataclass(eq=False, slots=True)
+class Question:
+    """What one request asks, with the arguments of `Logins.find`.
+
+    Each is a key of its own, so one statement answers several requests of one login: what they get cannot be changed.
+    """
+
+    id_hash: str
+    user_id: str
+    now: int
+    idle_since: int
+
+
+async def find_all(database: Database, questions: Sequence[Question]) -> dict[Question, FoundLogin]:
+    """Find the users of some logins that count: one statement, one trip to the database.
+
+    Args:
+        database: Where to ask.
+        questions: At most `MOST_QUESTIONS`.
+
+    Returns:
+        What was found for each question, without those whose login does not count or is another user's.
+    """
+    size = _SIZE_FOR[len(questions)]
+    id_hashes = [question.id_hash for question in questions]
+    padding = id_hashes[:1] * (size - len(questions))
+    last = questions[-1]  # who asked a second earlier is answered as of now, too
+    rows = {row[0]: row for row in await database.read(_FIND[size], last.now, last.idle_since, *id_hashes, *padding)}
+    return {
+        question: _found(row)
+        for question in questions
+        if (row := rows.get(question.id_hash)) is not None and row[1] == question.user_id
+    }
+
+
+def _found(row: Row) -> FoundLogin:
+    _, user_id, username, epoch, must_change, ref, seen_at, secrets = row
+    return FoundLogin(User(user_id, username, epoch, ref, bool(must_change)), seen_at, secrets)

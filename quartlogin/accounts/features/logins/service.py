@@ -1,0 +1,269 @@
+"""The record of every sign-in and token: how they begin, are renewed and end."""
+
+import re
+import time
+from dataclasses import replace
+from datetime import timedelta
+from hashlib import sha256
+from secrets import token_hex
+from typing import Final
+
+from quart import has_request_context, has_websocket_context
+
+from quartlogin import Login, LoginManager, LoginRefused, hash_of_secret, login_id
+
+from ...audit.log import Journal, where
+from ...database.errors import Conflict, LoginEnded
+from ...database.interface import Transaction
+from ...database.locking import lock_for
+from ...database.models import ActingLogin, Event, Kind, LoginRow, Moment, NewLogin, RememberedLogin, User
+from ...store import Store
+from .alongside import Alongside, what_else
+from .remember_rotation import Secrets
+
+_REF_BYTES: Final = 8
+_REF: Final = re.compile(r"[0-9a-f]{16}")  # as they are made below; no other is asked for
+
+#: Seconds in which a login's returns by its remember cookie are written down once.
+_RESUMED_EVERY: Final = 60
+
+#: Of one user.
+MOST_TOKENS: Final = 50
+
+
+class TooManyTokens(Exception):  # noqa: N818 -- the visitor's next step, not a fault
+    """The user has `MOST_TOKENS` tokens already; none was made."""
+
+
+def digest(login: str) -> str:
+    """Return the hash under which a login is kept; its id is random, so a plain one is enough."""
+    return sha256(login.encode()).hexdigest()
+
+
+class StoredLogins:
+    """The record of logins, as `quartlogin.LoginRecords` asks for it, and what can be done with it.
+
+    Args:
+        store: Where the logins are kept.
+        journal: Where it is told that they begin and end.
+        manager: Whose open websockets end with them.
+        idle: How long a sign-in counts that nobody uses.
+        lifetime: How long a sign-in counts at the most.
+        per_user: How many sign-ins of a user count at once.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        manager: LoginManager[User],
+        *,
+        idle: timedelta,
+        lifetime: timedelta,
+        per_user: int,
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._sockets = manager.sockets
+        self._idle = int(idle.total_seconds())
+        self._lifetime = int(lifetime.total_seconds())
+        self._per_user = per_user
+
+    def acting(self, user_id: str) -> ActingLogin | None:
+        """Return the login on whose behalf this request changes an account: it is checked where the change is written.
+
+        Args:
+            user_id: Whose account.
+
+        Returns:
+            `None` for the operator: outside of any request.
+
+        Raises:
+            LoginEnded: The request is nobody's.
+        """
+        if not (has_request_context() or has_websocket_context()):
+            return None
+        login = login_id()
+        if login is None:
+            raise LoginEnded("Nobody is signed in.")
+        return ActingLogin(digest(login), user_id, self._idle)
+
+    def present(self) -> Moment:
+        """Return the time by which logins count or not."""
+        return Moment.present(self._idle)
+
+    # --- what the extension tells
+
+    async def login_began(self, login: Login) -> None:
+        """Keep a login that begins, and what is to happen with it."""
+        if not isinstance(login.user, User):
+            raise LoginRefused("Only somebody whose password was checked can be signed in.")
+        now, user = int(time.time()), login.user
+        new = self._row(login, user, now)
+        is_token = login.kind == "bearer"
+        by = self.acting(user.id) if is_token else None  # a sign-in comes with a password, whose epoch is compared
+        event = self._journal.event(
+            "token_created" if is_token else "signed_in", login.user_id, login.name if is_token else new.ref
+        )
+        others = what_else()
+        crowded_out: list[tuple[LoginRow, Event]] = []
+
+        async def work(transaction: Transaction) -> None:
+            if others is not None:
+                await others.work(transaction)  # an account that is made: nobody else can change it
+            await lock_for(transaction, user.id, by)
+            if not is_token and user.must_change_password:
+                await self._store.users.use_up_temporary_password(transaction, user.id, now)
+            if is_token and await self._has_most_tokens(transaction, user.id):
+                raise TooManyTokens
+            await self._store.logins.insert(transaction, new)
+            await self._store.events.insert(transaction, event)
+            if not is_token:
+                ended = await self._store.logins.end_idlest(transaction, new, self._per_user)
+                crowded_out[:] = [
+                    (row, self._journal.event("login_crowded_out", login.user_id, row.ref)) for row in ended
+                ]
+                for _, told in crowded_out:
+                    await self._store.events.insert(transaction, told)
+
+        try:
+            await self._store.database.transaction(work)
+        except Conflict:  # the account was changed meanwhile, or its temporary password used
+            raise LoginRefused(login.user_id) from None
+        self._tell(others, event, *(told for _, told in crowded_out))
+        self.close_sockets([row.id_hash for row, _ in crowded_out])
+
+    async def login_restored(self, login: Login, new_secret: str | None) -> bool:
+        """Compare the secret of a remember cookie, and replace it; one that was used up ends the login."""
+        secret, id_hash = hash_of_secret(login.secret or ""), digest(login.id)
+        while True:
+            at = self.present()
+            now = at.now
+            found = await self._store.logins.find_remembered(id_hash, at)
+            if found is None:
+                raise LoginRefused("This login has ended.")
+            secrets = Secrets.read(found.secrets, now)
+            if not secrets.counts(secret):
+                await self._end_copied(login.id, found)
+                raise LoginRefused("A copy of this login's cookie was used.")
+            replaced = new_secret and secrets.after_replacing(secret, hash_of_secret(new_secret), now)
+            if not replaced:
+                return False
+            is_news = now - found.resumed_at >= _RESUMED_EVERY
+            event = self._journal.event("came_back", found.user_id, found.ref) if is_news else None
+            if await self._store.logins.replace_secrets(id_hash, found.secrets, replaced.write(), at, event):
+                if event is not None:
+                    self._journal.tell(event)
+                return True
+
+    async def login_renewed(self, old_id: str, login: Login) -> None:
+        """Let a login go on under a new id: the password was typed again."""
+        if not isinstance(login.user, User):
+            raise LoginRefused("Only somebody whose password was checked can be signed in.")
+        row = self._row(login, login.user, int(time.time()))
+        by = ActingLogin(digest(old_id), login.user_id, self._idle)
+        others = what_else()
+        event = self._journal.event("reauthenticated", login.user_id, login.user.login_ref)
+
+        async def work(transaction: Transaction) -> None:
+            await lock_for(transaction, login.user_id, by)
+            if others is not None:
+                await others.work(transaction)
+            if others is None:
+                await self._store.events.insert(transaction, event)
+            if await self._store.logins.renew(transaction, by.id_hash, row, self.present()) is None:
+                raise LoginEnded("This login has ended.")
+
+        await self._store.database.transaction(work)
+        self._tell(others, *([event] if others is None else []))
+
+    async def login_ended(self, login_id: str) -> None:
+        """End a login: somebody has signed out."""
+        event = self._journal.event("signed_out")
+        told = await self._store.logins.end(digest(login_id), event)
+        if told is not None:
+            self._journal.tell(told)
+
+    # --- what the account page and the command line ask
+
+    async def list_of(self, user_id: str) -> list[LoginRow]:
+        """List the sign-ins and tokens of a user that count now, the one that was used last first."""
+        return await self._store.logins.list_of(user_id, self.present())
+
+    async def revoke(self, user_id: str, ref: str, kind: Kind = "session") -> LoginRow | None:
+        """End one of a user's sign-ins or tokens.
+
+        Returns:
+            What it was; `None` if this user has none of this ref.
+
+        Raises:
+            LoginEnded: This request's login has ended.
+        """
+        if not _REF.fullmatch(ref):
+            return None
+        event = self._journal.event("login_revoked" if kind == "session" else "token_revoked", user_id)
+        ended = await self._store.logins.end_by_ref(user_id, ref, kind, event, self.acting(user_id))
+        if ended is None:
+            return None
+        self._journal.tell(replace(event, subject=ended.subject))
+        self.close_sockets([ended.id_hash])
+        return ended
+
+    async def revoke_others(self, user_id: str) -> int:
+        """End a user's sign-ins but for this request's, if it is one; returns how many there were.
+
+        Raises:
+            LoginEnded: This request's login has ended.
+        """
+        event = self._journal.event("logins_revoked", user_id)
+        ended = await self._store.logins.end_sessions(user_id, event, self.present(), self.acting(user_id))
+        count = sum(ended.values())
+        if count:
+            self._journal.tell(event)
+        self.close_sockets([*ended])
+        return count
+
+    async def revoke_everyone(self) -> int:
+        """End every sign-in and every token of everybody; returns how many there were."""
+        count = await self._store.logins.end_everyones()
+        await self._journal.write(self._journal.event("everyone_signed_out"))
+        self._sockets.close_where(lambda _: True)
+        return count
+
+    def close_sockets(self, ended: list[str]) -> None:
+        """Close the websockets that this process holds open for logins of these hashes."""
+        gone = frozenset(ended)
+        self._sockets.close_where(lambda login: digest(login) in gone)
+
+    async def _has_most_tokens(self, transaction: Transaction, user_id: str) -> bool:
+        return await self._store.logins.count(transaction, user_id, "bearer", self.present()) >= MOST_TOKENS
+
+    async def _end_copied(self, login: str, found: RememberedLogin) -> None:
+        event = self._journal.event("login_copied", found.user_id, found.ref)
+        if await self._store.logins.end_copied(digest(login), event):
+            self._journal.tell(event)
+            self._sockets.close(login)
+
+    def _row(self, login: Login, user: User, now: int) -> NewLogin:
+        address, browser = where()
+        if login.kind == "bearer" and login.expires_at is not None:
+            expires_at = login.expires_at
+        else:
+            expires_at = now + self._lifetime
+        return NewLogin(
+            id_hash=digest(login.id),
+            ref=token_hex(_REF_BYTES),
+            user_id=login.user_id,
+            kind=login.kind,
+            epoch=user.epoch,
+            name=login.name,
+            secrets=Secrets.first(None if login.secret is None else hash_of_secret(login.secret), now).write(),
+            made_at=now,
+            expires_at=expires_at,
+            address=address,
+            browser=browser,
+        )
+
+    def _tell(self, others: Alongside | None, *events: Event) -> None:
+        for event in ([] if others is None else [others.event]) + [*events]:
+            self._journal.tell(event)

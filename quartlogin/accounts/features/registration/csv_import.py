@@ -1,0 +1,134 @@
+"""Reading accounts from a CSV file: which lines are good, and what is wrong with the others."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import Any, Final
+
+from ...database.models import NewUser, User
+from ...usernames import name_key, shown_name
+from ..passwords.hash_parameters import LIMITS, read_parameters
+from ..passwords.policy import complaint
+
+_COLUMNS: Final = ({"username", "password"}, {"username", "password_hash"})
+_UTF8_MARK: Final = b"\xef\xbb\xbf"
+_UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+_USER_ID_BYTES: Final = 16
+
+
+class ImportRefused(Exception):  # noqa: N818 -- the message is for the operator
+    """The file as a whole cannot be read as it should be."""
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line that makes no account."""
+
+    #: Its number in the file; the header is 1.
+    number: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Person:
+    """A line that makes an account."""
+
+    line: int
+    username: str
+    #: The normalised name.
+    key: str
+    #: In clear, until it is hashed.
+    password: str | None
+    password_hash: str
+
+    def new_user(self) -> NewUser:
+        """Return the account, with an id of its own."""
+        return NewUser(User(token_urlsafe(_USER_ID_BYTES), self.username), self.key, self.password_hash)
+
+
+def read_people(
+    path: str | Path, password_min_length: int, barred_words: tuple[str, ...]
+) -> Iterator[Person | BadLine]:
+    """Read a file line by line.
+
+    Args:
+        path: A CSV file in UTF-8 with a header.
+        password_min_length: Of clear passwords, in characters.
+        barred_words: What no password may be made of.
+
+    Raises:
+        ImportRefused: It is in another encoding, or its columns are not those that are asked for.
+        OSError: It cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        reader = csv.reader(_decoded(file), strict=True)
+        try:
+            columns = [column.strip() for column in next(reader, [])]
+        except csv.Error as error:
+            raise ImportRefused(f"its first line is no CSV: {error}.") from None
+        if set(columns) not in _COLUMNS or len(columns) != len(set(columns)):
+            raise ImportRefused(
+                "its first line has to be username,password or username,password_hash, with a comma between them."
+            )
+        seen: dict[str, int] = {}
+        for number, entry in _records(reader):
+            if isinstance(entry, BadLine):
+                yield entry
+            elif entry:  # empty lines are nobody's
+                yield _person(number, columns, entry, seen, (password_min_length, barred_words))
+
+
+def _decoded(file: Iterable[bytes]) -> Iterator[str]:
+    for number, line in enumerate(file, 1):
+        if number == 1 and (line.startswith(_UTF16_MARKS) or b"\0" in line):
+            raise ImportRefused("it is in UTF-16: save it as UTF-8.")
+        try:
+            yield line.removeprefix(_UTF8_MARK if number == 1 else b"").decode("utf-8")
+        except UnicodeDecodeError:
+            raise ImportRefused(f"line {number} is not UTF-8: save it as UTF-8.") from None
+
+
+def _records(reader: Any) -> Iterator[tuple[int, list[str] | BadLine]]:
+    """Give each record with the number of its first line; one may have several."""
+    while True:
+        number = reader.line_num + 1
+        try:
+            record = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield number, BadLine(number, f"this is no CSV: {error}")
+        else:
+            yield number, record
+
+
+def _person(
+    number: int, columns: list[str], record: list[str], seen: dict[str, int], rules: tuple[int, tuple[str, ...]]
+) -> Person | BadLine:
+    if len(record) != len(columns):
+        return BadLine(number, f"it has {len(record)} columns instead of {len(columns)}")
+    fields = dict(zip(columns, record, strict=True))
+    username, password = fields["username"], fields.get("password")
+    key = name_key(username)
+    if key is None:
+        return BadLine(number, f"{username[:80]!r} is not a username")
+    if key in seen:
+        return BadLine(number, f"the name {username!r} is in line {seen[key]} already")
+    seen[key] = number
+    password_hash = fields.get("password_hash", "")
+    fault = _fault_of_hash(password_hash) if password is None else complaint(password, rules[0], (*rules[1], username))
+    if fault is not None:
+        return BadLine(number, f"the password cannot be used. {fault}")
+    return Person(number, shown_name(username), key, password, password_hash)
+
+
+def _fault_of_hash(password_hash: str) -> str | None:
+    """Say what keeps a hash from being stored: whoever signs in, or guesses, costs what is written in it."""
+    parameters = read_parameters(password_hash)
+    if parameters is None:
+        return "The hash is not one that argon2 can check."
+    if not parameters.is_within_limits:
+        return f"The hash would take too much memory or time to check. {LIMITS}"
+    return None

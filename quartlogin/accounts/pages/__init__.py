@@ -1,0 +1,1 @@
+"""What all pages share: forms, error pages, filters, redirects."""

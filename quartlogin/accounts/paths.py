@@ -1,0 +1,16 @@
+"""Where the files that are not Python lie: inside the installed package, or at the top of a checkout."""
+
+from pathlib import Path
+from typing import Final
+
+_PACKAGE: Final = Path(__file__).parent
+_CHECKOUT: Final = _PACKAGE.parent.parent
+
+#: The files that browsers ask for: style, script, icon.
+STATIC: Final = _PACKAGE / "pages" / "static"
+
+
+def find(name: str) -> Path:
+    """Return the path of `templates` or `schema.sql`."""
+    installed = _PACKAGE / name
+    return installed if installed.exists() else _CHECKOUT / name

@@ -1,0 +1,1 @@
+"""Defences that all pages share: CSRF, rate limits, device cookies, headers, keys."""

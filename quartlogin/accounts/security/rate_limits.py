@@ -1,0 +1,253 @@
+"""How often a password may be tried: growing delays for each account, and a limit for each address.
+
+Every attempt is counted before its password is checked, in the database: however many come at once, in however many
+processes, no more get through. One that succeeds is taken back.
+
+- An account has a tally of failures in a row. The first half of the limit costs nothing, then the delays double, so
+  that within 15 minutes there are no more than the limit; none is longer than a day. After 100 in a row (NIST SP
+  800-63B-4, 3.2.2) no password is checked any more for strangers, until the password is changed.
+- A browser that signed in to the account before, which its device cookie shows, has a tally of its own, and so has each
+  login: a stranger who keeps an account's tally full cannot keep out its owner. All device cookies and logins of an
+  account together have 100 failures in a row as well: more of them are no more guesses.
+- An address, of IPv6 its first 64 bits, has the limit within any 15 minutes; whoever runs into it waits as long, and
+  twice as long the next time. A success does not clear it.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Final
+
+from ..database.models import Tally
+from ..store import Store
+from .attempt_counters import Change, name_of_holders, name_of_user
+
+#: Seconds in which there are no more failures than the limits say.
+WINDOW: Final = 15 * 60
+#: Seconds that no delay is longer than.
+LONGEST_DELAY: Final = 24 * 60 * 60
+#: Failures in a row after which no password is checked any more (NIST SP 800-63B-4, 3.2.2).
+MOST_FAILURES: Final = 100
+
+#: What an attempt at a time makes of a tally; it raises `TooManyAttempts` if it is too early.
+_Count = Callable[[Tally, int], Tally]
+
+#: What a home has of IPv6: a /56 (RIPE-690, 4.2), 256 networks to guess from. Some providers give a /64, so that up to
+#: 256 of their subscribers share a counter, as many share an address of IPv4.
+_NETWORK: Final = 56
+#: Networks whose last 32 bits are an address of IPv4: NAT64 (RFC 6052, RFC 8215), stateless translation (RFC 7915) and
+#: what RFC 4291 (2.5.5.1) calls compatible. One subscriber has them all.
+_WITH_IPV4_AT_THE_END: Final = [
+    IPv6Network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")
+]
+_LAST_32_BITS: Final = 2**32 - 1
+_NO_ADDRESS: Final = 2**16  # below, `::1` is no address of IPv4
+_MOST_DOUBLINGS: Final = 20
+
+
+class TooManyAttempts(Exception):  # noqa: N818 -- the visitor's next step, not a fault
+    """Too many attempts have failed; this one was not looked at.
+
+    Args:
+        wait: Seconds until the next one may be made, at most a day.
+    """
+
+    def __init__(self, wait: int) -> None:
+        super().__init__(f"wait {wait} seconds")
+        self.wait = wait
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The pure arithmetic: what an attempt at a time makes of a tally, or that it has to wait."""
+
+    #: Failures within `WINDOW`.
+    limit: int
+
+    def after_failure_of_account(self, tally: Tally, now: int) -> Tally:
+        """Count one more failure in a row.
+
+        Raises:
+            TooManyAttempts: It is too early.
+        """
+        if tally.number >= MOST_FAILURES:
+            raise TooManyAttempts(LONGEST_DELAY)
+        if tally.times:
+            _wait_until(tally.times[-1] + self.delay_after(tally.number), now)
+        return Tally(tally.number + 1, (now,))
+
+    def delay_after(self, failures: int) -> int:
+        """Return the seconds after so many failures in a row in which no attempt is looked at."""
+        free = self.limit // 2
+        if failures < free:
+            return 0
+        # The delays from the one after the last free failure to the one after the last of the limit fill the window.
+        first = -(-WINDOW // ((2 << self.limit - free) - 1))
+        return min(first << min(failures - free, _MOST_DOUBLINGS), LONGEST_DELAY)
+
+    @staticmethod
+    def after_failure_of_holders(tally: Tally, now: int) -> Tally:
+        """Count one more failure in a row of all device cookies and logins of an account together.
+
+        Raises:
+            TooManyAttempts: They have failed too often.
+        """
+        if tally.number >= MOST_FAILURES:
+            raise TooManyAttempts(LONGEST_DELAY)
+        return Tally(tally.number + 1, (now,))
+
+    def after_failure_of_address(self, tally: Tally, now: int) -> Tally:
+        """Count one more failure; the number of such a tally is how often the limit was run into.
+
+        Raises:
+            TooManyAttempts: It is too early.
+        """
+        if len(tally.times) < self.limit:
+            return Tally(tally.number, (*(time for time in tally.times if time > now - WINDOW), now))
+        last = tally.times[-1]
+        _wait_until(last + min(WINDOW << min(tally.number, _MOST_DOUBLINGS), LONGEST_DELAY), now)
+        return Tally(0 if now - last > 2 * LONGEST_DELAY else tally.number + 1, (now,))
+
+
+def without(tally: Tally, time: int) -> Tally:
+    """Take back an attempt that was made then."""
+    if time not in tally.times:
+        return tally
+    index = tally.times.index(time)
+    return replace(tally, times=tally.times[:index] + tally.times[index + 1 :])
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt that was counted as a failure, until it turns out to be none."""
+
+    at: int
+    #: For each tally that it counts in, what that was before and is since.
+    counted: dict[str, tuple[Tally, Tally]]
+    #: The tallies that begin anew if it succeeds.
+    cleared: tuple[str, ...]
+
+
+class Throttle:
+    """Counts attempts in the database.
+
+    Args:
+        store: Where they are counted.
+        per_account: Failures for an account within 15 minutes.
+        per_address: Failures from an address within 15 minutes.
+    """
+
+    def __init__(self, store: Store, per_account: int, per_address: int) -> None:
+        self._attempts = store.attempts
+        self._account_rule: _Count = Rule(per_account).after_failure_of_account
+        self._address_rule: _Count = Rule(per_address).after_failure_of_address
+
+    async def sign_in(self, user_id: str | None, name: str, device: str | None, address: str) -> Attempt:
+        """Count an attempt to sign in.
+
+        Args:
+            user_id: Whose; `None` for a name that nobody has.
+            name: What stands for such a name.
+            device: The id of the browser, if its device cookie shows that it signed in to this account before.
+            address: Where it comes from.
+
+        Raises:
+            TooManyAttempts: It is too early; nothing was counted.
+        """
+        if user_id is None:
+            return await self._count({f"name:{name}": self._account_rule, _of(address): self._address_rule})
+        account, holders = name_of_user(user_id), name_of_holders(user_id)
+        if device is None:
+            rules = {account: self._account_rule, _of(address): self._address_rule}
+            return await self._count(rules, cleared=(account, holders))
+        return await self._count_of_holder(f"browser:{device}:{account}", holders)
+
+    async def check_again(self, user_id: str, login_ref: str) -> Attempt:
+        """Count an attempt of somebody signed in to type the password again.
+
+        Raises:
+            TooManyAttempts: It is too early; nothing was counted.
+        """
+        return await self._count_of_holder(f"login:{login_ref}", name_of_holders(user_id))
+
+    async def register(self, address: str) -> Attempt:
+        """Count an attempt to make an account; also one that succeeds stays counted.
+
+        Raises:
+            TooManyAttempts: It is too early; nothing was counted.
+        """
+        return await self._count({f"address:registering:{network_of(address)}": self._address_rule})
+
+    async def passed(self, attempt: Attempt) -> None:
+        """Take back an attempt that has succeeded: the account's failures in a row end, the address's others stay."""
+        others = attempt.counted.keys() - set(attempt.cleared)
+        changes: dict[str, Change] = dict.fromkeys(others, lambda tally: without(tally, attempt.at))
+        await self._attempts.change(changes, forget=attempt.cleared)
+
+    async def take_back(self, attempt: Attempt) -> None:
+        """Take back an attempt of which nobody knows whether it would have succeeded; others in a row stay counted."""
+        await self._attempts.change({name: partial(_undone, *tallies) for name, tallies in attempt.counted.items()})
+
+    async def _count_of_holder(self, own: str, holders: str) -> Attempt:
+        """Count an attempt of whoever holds a device cookie or a login."""
+        return await self._count(
+            {own: self._account_rule, holders: Rule.after_failure_of_holders}, cleared=(own, holders)
+        )
+
+    async def _count(self, rules: Mapping[str, _Count], cleared: tuple[str, ...] = ()) -> Attempt:
+        attempt = Attempt(int(time.time()), {}, cleared)
+
+        def counting(name: str, count: _Count) -> Change:
+            def change(tally: Tally) -> Tally:
+                attempt.counted[name] = tally, count(tally, attempt.at)
+                return attempt.counted[name][1]
+
+            return change
+
+        await self._attempts.change({name: counting(name, count) for name, count in rules.items()})
+        return attempt
+
+
+def _undone(before: Tally, after: Tally, now: Tally) -> Tally:
+    """Return what a tally is without an attempt that has made `after` of `before`; others may have come since."""
+    if now == after:
+        return before
+    if after.number > before.number:
+        return replace(now, number=max(0, now.number - 1))
+    return without(now, after.times[-1])
+
+
+def _of(address: str) -> str:
+    return f"address:{network_of(address)}"
+
+
+def network_of(address: str) -> str:
+    """Return what all addresses of one subscriber have in common, written in one way.
+
+    Args:
+        address: IPv4, IPv6, IPv4 inside of IPv6; what is none of these is returned as it is, as `<local>`.
+    """
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return str(found)
+    inside = _ipv4_inside(found)
+    return str(IPv6Network((found, _NETWORK), strict=False)) if inside is None else str(inside)
+
+
+def _ipv4_inside(address: IPv6Address) -> IPv4Address | None:
+    """Return the address of IPv4 that its owner has this address of IPv6 for, if there is one."""
+    known = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+    last = int(address) & _LAST_32_BITS
+    if known is None and last >= _NO_ADDRESS and any(address in network for network in _WITH_IPV4_AT_THE_END):
+        return IPv4Address(last)
+    return known
+
+
+def _wait_until(free_at: int, now: int) -> None:
+    if now < free_at:
+        raise TooManyAttempts(min(free_at - now, LONGEST_DELAY))

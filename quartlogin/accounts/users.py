@@ -1,0 +1,270 @@
+"""The table of users: one method for each question, with its SQL."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from string import ascii_letters, digits
+from typing import Any, Final
+
+from .audit.events import Events
+from .bulk_insert import add_newcomers
+from .database.active_logins import counts
+from .database.errors import Conflict, UsernameTaken
+from .database.interface import Database, Transaction
+from .database.locking import lock_for
+from .database.models import ActingLogin, Credentials, Event, Moment, NewUser, User, UserRow
+from .security.attempt_counters import Attempts
+
+_CREDENTIALS_OF: Final = (
+    "SELECT u.id, u.username, u.epoch, u.must_change_password, u.password_hash, u.is_active, u.password_expires_at"  # noqa: S608 -- a constant
+    f" FROM logins l JOIN users u ON u.id = l.user_id WHERE l.id_hash = $1 AND l.user_id = $2 AND {counts('$3', '$4')}"
+)
+
+_BASE64: Final = ascii_letters + digits + "+/"
+
+
+@dataclass(frozen=True)
+class Users:
+    """The users of one database. Every method raises `StoreUnavailable` when the database does not answer."""
+
+    database: Database
+
+    async def find_credentials(self, username_key: str) -> Credentials | None:
+        """Find what a sign-in under this normalised name is checked against, also of a disabled user."""
+        rows = await self.database.read(
+            "SELECT id, username, epoch, must_change_password, password_hash, is_active, password_expires_at"
+            " FROM users WHERE username_key = $1",
+            username_key,
+        )
+        return _credentials(rows[0]) if rows else None
+
+    async def find_credentials_of(self, by: ActingLogin) -> Credentials | None:
+        """Find what the password of a signed-in user is checked against; `None` if that login does not count."""
+        rows = await self.database.read(_CREDENTIALS_OF, by.id_hash, by.user_id, *Moment.present(by.idle))
+        return _credentials(rows[0]) if rows else None
+
+    async def add(self, new: NewUser, event: Event) -> None:
+        """Add a user, and what is to be told of it; all or nothing.
+
+        Raises:
+            UsernameTaken: There is a user with this key.
+        """
+
+        async def work(transaction: Transaction) -> None:
+            await self.insert(transaction, new, event.happened_at)
+            await Events.insert(transaction, event)
+
+        await self.database.transaction(work)
+
+    @staticmethod
+    async def insert(transaction: Transaction, new: NewUser, now: int) -> None:
+        """Add a user within a transaction that does more.
+
+        Raises:
+            UsernameTaken: There is a user with this key.
+        """
+        try:
+            await transaction.run(
+                "INSERT INTO users (id, username, username_key, password_hash, created_at, password_changed_at,"
+                " must_change_password, password_expires_at) VALUES ($1, $2, $3, $4, $5, $5, $6, $7)",
+                *(new.user.id, new.user.username, new.username_key, new.password_hash, now),
+                *(new.temporary_until is not None, new.temporary_until),
+            )
+        except Conflict as error:
+            raise UsernameTaken from error
+
+    async def replace_password_hash(self, user_id: str, old: str, new: str) -> None:
+        """Store a renewed hash of the same password, unless the password was changed in between."""
+        await self.database.write(
+            "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2", user_id, old, new
+        )
+
+    @staticmethod
+    async def change_password(transaction: Transaction, user_id: str, epoch: int, new: str, now: int) -> int | None:
+        """Replace the password hash and begin a new epoch, in which no login counts that is not taken along.
+
+        The epoch tells whether the password is still the one that was checked. Its hash does not: that is another one
+        once it was renewed with today's parameters.
+
+        Args:
+            transaction: The transaction.
+            user_id: Whose.
+            epoch: What was read together with the hash that the current password was checked against.
+            new: argon2's PHC string.
+            now: Seconds since 1970.
+
+        Returns:
+            The new epoch; `None` if the user is disabled, or in another epoch already.
+        """
+        rows = await transaction.run(
+            "UPDATE users SET password_hash = $3, password_changed_at = $4, epoch = epoch + 1,"
+            " must_change_password = FALSE, password_expires_at = NULL"
+            " WHERE id = $1 AND epoch = $2 AND is_active RETURNING epoch",
+            *(user_id, epoch, new, now),
+        )
+        if not rows:
+            return None
+        await Attempts.forget_user(transaction, user_id)
+        return int(rows[0][0])
+
+    async def set_password(
+        self, user_id: str, password_hash: str, event: Event, temporary_until: int | None = None
+    ) -> bool:
+        """Give a user another password and end every login and token; False if the user is gone.
+
+        Args:
+            user_id: Whose.
+            password_hash: argon2's PHC string.
+            event: What is to be told.
+            temporary_until: Until when somebody can sign in with it, once, who has to change it then: seconds since
+                1970. `None`: it is no temporary one.
+        """
+
+        async def work(transaction: Transaction) -> bool:
+            rows = await transaction.run(
+                "UPDATE users SET password_hash = $2, password_changed_at = $3, epoch = epoch + 1,"
+                " must_change_password = $4, password_expires_at = $5 WHERE id = $1 RETURNING id",
+                *(user_id, password_hash, event.happened_at, temporary_until is not None, temporary_until),
+            )
+            if rows:
+                await _end_logins(transaction, user_id)
+                await Attempts.forget_user(transaction, user_id)
+                await Events.insert(transaction, event)
+            return bool(rows)
+
+        return await self.database.transaction(work)
+
+    @staticmethod
+    async def use_up_temporary_password(transaction: Transaction, user_id: str, now: int) -> None:
+        """Have nobody sign in again with a temporary password; one that is not temporary stays as it is.
+
+        Raises:
+            Conflict: Somebody has signed in with it already, or it has expired.
+        """
+        rows = await transaction.run(
+            "UPDATE users SET password_expires_at = CASE WHEN password_expires_at > $2 THEN $2 END"
+            " WHERE id = $1 AND (password_expires_at IS NULL OR password_expires_at > $2) RETURNING id",
+            *(user_id, now),
+        )
+        if not rows:
+            raise Conflict("This temporary password is used up.")
+
+    async def require_change(self, user_id: str, event: Event) -> bool:
+        """Have a user change the password before anything else; False if the user is gone."""
+
+        async def work(transaction: Transaction) -> bool:
+            rows = await transaction.run(
+                "UPDATE users SET must_change_password = TRUE WHERE id = $1 RETURNING id", user_id
+            )
+            if rows:
+                await Events.insert(transaction, event)
+            return bool(rows)
+
+        return await self.database.transaction(work)
+
+    async def set_active(self, user_id: str, event: Event, *, active: bool) -> bool:
+        """Enable a user, or disable one and end every login and token; False if the user is gone."""
+
+        async def work(transaction: Transaction) -> bool:
+            rows = await transaction.run(
+                "UPDATE users SET is_active = $2, epoch = epoch + 1 WHERE id = $1 RETURNING id", user_id, active
+            )
+            if rows:
+                await _end_logins(transaction, user_id)  # enabling revives none, whatever had slipped in
+                await Events.insert(transaction, event)
+            return bool(rows)
+
+        return await self.database.transaction(work)
+
+    async def delete(self, user_id: str, epoch: int, by: ActingLogin | None = None) -> list[str] | None:
+        """Delete a user with all that belongs to it.
+
+        Args:
+            user_id: Who.
+            epoch: What was read together with the hash that the password was checked against.
+            by: The login that asks for it; `None` for the operator.
+
+        Returns:
+            The hashes of the ids of the logins that there were; `None` if the user is gone, or in another epoch.
+
+        Raises:
+            LoginEnded: The login that asks does not count.
+        """
+
+        async def work(transaction: Transaction) -> list[str] | None:
+            await lock_for(transaction, user_id, by)
+            logins = await transaction.run("SELECT id_hash FROM logins WHERE user_id = $1", user_id)
+            rows = await transaction.run("DELETE FROM users WHERE id = $1 AND epoch = $2 RETURNING id", user_id, epoch)
+            if not rows:
+                return None
+            await Attempts.forget_user(transaction, user_id)
+            return [row[0] for row in logins]
+
+        return await self.database.transaction(work)
+
+    async def take_copied_at(self, user_id: str) -> int | None:
+        """Return, once, when a copied remember cookie was noticed: seconds since 1970, `None` if none was."""
+        rows = await self.database.read("SELECT copied_at FROM users WHERE id = $1 AND copied_at IS NOT NULL", user_id)
+        if not rows:
+            return None
+        taken = await self.database.write(
+            "UPDATE users SET copied_at = NULL WHERE id = $1 AND copied_at = $2 RETURNING id", user_id, rows[0][0]
+        )
+        return int(rows[0][0]) if taken else None
+
+    async def list_all(self, now: int, idle_since: int) -> list[UserRow]:
+        """List every user by name, with how many logins count now."""
+        rows = await self.database.read(
+            "SELECT u.id, u.username, u.is_active, u.created_at, max(l.seen_at), count(l.ref)"  # noqa: S608 -- constants
+            f" FROM users u LEFT JOIN logins l ON l.user_id = u.id AND {counts('$1', '$2')}"
+            " GROUP BY u.id, u.username, u.username_key, u.is_active, u.created_at ORDER BY u.username_key",
+            *(now, idle_since),
+        )
+        return [
+            UserRow(i, name, bool(active), made, seen or None, count) for i, name, active, made, seen, count in rows
+        ]
+
+    async def list_hash_beginnings(self, after: str, at_most: int) -> tuple[list[str], str | None]:
+        """List what stands before the salt of users' password hashes, some users at a time.
+
+        Args:
+            after: The id behind which to begin, which is the one that the last call returned; empty at first.
+            at_most: How many users to look at.
+
+        Returns:
+            Each user's, and the last of their ids; `None` if there were none.
+        """
+        rows = await self.database.read(
+            "SELECT id, substr(rtrim(rtrim(rtrim(password_hash, $3), '$'), $3), 1, 64)"
+            " FROM users WHERE id > $1 ORDER BY id LIMIT $2",
+            *(after, at_most, _BASE64),
+        )
+        return [row[1] for row in rows], rows[-1][0] if rows else None
+
+    async def add_many(
+        self, people: Callable[[], Iterable[NewUser]], now: int, tell: Callable[[int], None], *, skip_taken: bool
+    ) -> list[str]:
+        """Add many users in one transaction.
+
+        Args:
+            people: Called for them, again if the database has to start anew; with no name twice.
+            now: Seconds since 1970.
+            tell: Called with the number of users that were added, several times.
+            skip_taken: Leave out whose names are taken.
+
+        Returns:
+            The keys of the names that were left out.
+
+        Raises:
+            NamesTaken: Some names are taken, and `skip_taken` is not said; nothing was added.
+        """
+        return await add_newcomers(self.database, people, now, tell, skip_taken=skip_taken)
+
+
+async def _end_logins(transaction: Transaction, user_id: str) -> None:
+    await transaction.run("DELETE FROM logins WHERE user_id = $1", user_id)
+
+
+def _credentials(row: Sequence[Any]) -> Credentials:
+    user_id, username, epoch, must_change, password_hash, is_active, expires_at = row
+    user = User(user_id, username, epoch, must_change_password=bool(must_change))
+    return Credentials(user, password_hash, bool(is_active), expires_at)

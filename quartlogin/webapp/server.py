@@ -1,0 +1,152 @@
+"""Serving the application with hypercorn, in one process or in several, until somebody tells them to stop."""
+
+import asyncio
+import signal
+import socket
+import warnings
+from logging import INFO, Formatter, StreamHandler, getLogger
+from multiprocessing import connection, get_context
+from typing import Any, Final, cast
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config, Sockets
+from hypercorn.typing import Framework
+
+from ..accounts.accounts import services_of
+from ..accounts.audit.log import AUDIT_LOGGER
+from .app import create_app
+from .middleware.websocket_limits import LARGEST_MESSAGE
+
+#: Bytes that the head of a request may have.
+LARGEST_HEAD: Final = 16 * 1024
+#: Seconds from the begin of a connection, or from the last answer, until the head of a request has arrived.
+LONGEST_WAIT_FOR_A_HEAD: Final = 5
+#: Seconds that a client may leave what we have sent unread, or unanswered because it is gone.
+LONGEST_WAIT_FOR_A_READER: Final = 10
+#: Connections that wait to be accepted.
+BACKLOG: Final = 512
+
+_PATIENCE: Final = 4  # seconds for open requests and websockets to end, once we are told to stop
+_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class _Config(Config):
+    """Hypercorn's configuration, whose sockets give up a client that does not read its answers."""
+
+    def create_sockets(self) -> Sockets:
+        """Open what is to be listened to; connections have the option of the socket that accepts them."""
+        sockets = super().create_sockets()
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+            for one in sockets.insecure_sockets:
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, LONGEST_WAIT_FOR_A_READER * 1000)
+        return sockets
+
+
+def config_for(bind: list[str], workers: int) -> Config:
+    """Return what Hypercorn is to do, with bounds to whatever a client can make it keep."""
+    config = _Config()
+    config.bind = bind
+    config.workers = workers
+    config.include_server_header = False
+    config.loglevel = "WARNING"
+    config.h11_max_incomplete_size = config.h2_max_header_list_size = LARGEST_HEAD
+    config.keep_alive_timeout = LONGEST_WAIT_FOR_A_HEAD
+    config.backlog = BACKLOG
+    config.websocket_max_message_size = LARGEST_MESSAGE
+    return config
+
+
+def run(config: Config) -> int:
+    """Serve until SIGINT or SIGTERM; the settings are read from the environment.
+
+    Hypercorn's own `run` would put the current folder on `sys.path`, and from Python 3.12 on it waits for open
+    websockets for as long as browsers keep them.
+
+    Args:
+        config: Where to listen, and in how many processes.
+
+    Returns:
+        The exit status: 0, or 1 if a process ended by itself.
+    """
+    if config.workers > 1:
+        return _serve_in_processes(config)
+    _serve_here(config)
+    return 0
+
+
+def _serve_here(config: Config) -> None:
+    # Said of `workers`, by which its sockets know that they share a port.
+    warnings.filterwarnings("ignore", message="The config `workers` has no affect")
+    _show_audit_log()
+    asyncio.run(_serve(config))
+
+
+def _show_audit_log() -> None:
+    """Write what happens to the accounts to standard error, one line of JSON each."""
+    audit = getLogger(AUDIT_LOGGER)
+    handler = StreamHandler()
+    handler.setFormatter(Formatter("%(message)s"))
+    audit.addHandler(handler)
+    audit.setLevel(INFO)
+    audit.propagate = False
+
+
+async def _serve(config: Config) -> None:
+    app, stop = create_app(), asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(_log_but_for_lost_clients)
+    for number in _STOP_SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    async def wait_for_the_end() -> None:
+        await stop.wait()
+        services_of(app).login_manager.sockets.close_all()
+
+    serving = asyncio.ensure_future(serve(cast(Framework, app), config, shutdown_trigger=wait_for_the_end))
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({serving}, timeout=_PATIENCE)
+    stopping.cancel()
+    if not serving.done():  # somebody does not hang up
+        serving.cancel()
+        await asyncio.wait({serving})
+        await app.shutdown()
+        return
+    await serving
+
+
+def _log_but_for_lost_clients(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what nobody has caught; that a connection ends by itself is no fault of ours, and would fill the log."""
+    if not ("transport" in context and isinstance(context.get("exception"), ConnectionError | TimeoutError)):
+        loop.default_exception_handler(context)
+
+
+def _serve_in_processes(config: Config) -> int:
+    """Start the processes, and end them all when a signal says so or one of them ends.
+
+    Each listens for itself: Hypercorn's sockets share a port where there is more than one worker.
+    """
+    context = get_context("spawn")
+    processes = [context.Process(target=_serve_here, args=(config,)) for _ in range(config.workers)]
+    is_asked_to_stop = False
+
+    def end() -> None:
+        for process in processes:
+            if process.is_alive():
+                process.terminate()
+
+    def stop(*_: object) -> None:
+        nonlocal is_asked_to_stop
+        is_asked_to_stop = True
+        end()
+
+    for number in _STOP_SIGNALS:
+        signal.signal(number, stop)
+    for process in processes:
+        if not is_asked_to_stop:
+            process.start()
+    connection.wait([process.sentinel for process in processes if process.pid is not None])
+    end()
+    for process in processes:
+        if process.pid is not None:
+            process.join()
+    return 0 if is_asked_to_stop else 1
