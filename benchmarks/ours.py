@@ -6,9 +6,9 @@ from floor import KEY, TEMPLATES
 from quart import Quart, render_template
 
 from quartlogin import LoginManager, SignedSessionInterface
-from quartlogin.accounts.audit.log import Journal
+from quartlogin.accounts.audit.log import AuditLog
 from quartlogin.accounts.database.models import User
-from quartlogin.accounts.features.logins.service import StoredLogins
+from quartlogin.accounts.features.logins.service import LoginStore
 from quartlogin.accounts.features.logins.user_loader import UserLoader
 from quartlogin.accounts.store import store_at
 
@@ -21,7 +21,7 @@ def make_ours(database: str) -> Quart:
     login_manager: LoginManager[User] = LoginManager(app)
     store = store_at(database)
     month = timedelta(days=30)
-    logins = StoredLogins(store, Journal(store), login_manager, idle=month, lifetime=month, per_user=50)
+    logins = LoginStore(store, AuditLog(store), login_manager, idle=month, lifetime=month, per_user=50)
     login_manager.records = logins
     user_loader = UserLoader(store, month)
     login_manager.user_loader(user_loader.find)

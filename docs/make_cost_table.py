@@ -16,7 +16,7 @@ import aiosqlite
 from argon2 import PasswordHasher
 
 from quartlogin.accounts.accounts import services_of
-from quartlogin.accounts.features.passwords.hashing import Passwords
+from quartlogin.accounts.features.passwords.hashing import PasswordHashing
 from quartlogin.webapp import create_app
 
 KEY = "a key for a table, of more than 32 characters"
@@ -49,7 +49,7 @@ async def make_table() -> str:
     with TemporaryDirectory() as folder:
         app = create_app(DATABASE=str(Path(folder) / "people.sqlite3"), SECRET_KEY=KEY)
         parts = services_of(app)
-        parts.accounts = replace(parts.accounts, passwords=Passwords(CHEAP))
+        parts.accounts = replace(parts.accounts, passwords=PasswordHashing(CHEAP))
         async with app.test_app():
             rows = [await measure(app, name, *visit) for name, visit in (await visits(app)).items()]
     lines = ["| request | statements that read | that write | trips to the database |", "|---|---|---|---|", *rows]

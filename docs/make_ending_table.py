@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from quart import Quart
 
 from quartlogin.accounts.accounts import services_of
-from quartlogin.accounts.features.passwords.hashing import Passwords
+from quartlogin.accounts.features.passwords.hashing import PasswordHashing
 from quartlogin.webapp import create_app
 from quartlogin.webapp.cli import main
 
@@ -66,7 +66,7 @@ class Scene:
         told: str = await answer.get_data(as_text=True)
         return told
 
-    async def ref(self) -> str:
+    async def public_id(self) -> str:
         """Return the ref of the target's sign-in."""
         page = await (await self.target.get("/account")).get_data(as_text=True)
         found = re.search(r"this one.*?/account/logins/(\w+)/revoke", page, re.DOTALL)
@@ -101,14 +101,14 @@ async def use_a_copy(scene: Scene) -> None:
     await scene.target.get("/account")
 
 
-async def end_by_ref(scene: Scene) -> None:
+async def end_by_public_id(scene: Scene) -> None:
     """Press the button beside the target in the other browser."""
-    await scene.post(scene.other, f"/account/logins/{await scene.ref()}/revoke")
+    await scene.post(scene.other, f"/account/logins/{await scene.public_id()}/revoke")
 
 
 async def revoke_by_command(scene: Scene) -> None:
     """Name the target on the command line."""
-    await scene.command("logins", "revoke", await scene.ref())
+    await scene.command("logins", "revoke", await scene.public_id())
 
 
 async def change_password(scene: Scene, client: Any) -> None:
@@ -136,7 +136,7 @@ ENDINGS: dict[str, Ending] = {
     "signing in again in the same browser": lambda scene: scene.post(
         scene.target, "/login", username="ada", password=PASSWORD
     ),
-    "ended on the account page": end_by_ref,
+    "ended on the account page": end_by_public_id,
     "“Sign out everywhere else”": lambda scene: scene.post(scene.other, "/account/logins/revoke-others"),
     "`quartlogin logins revoke`": revoke_by_command,
     "password changed in another browser": lambda scene: change_password(scene, scene.other),
@@ -165,7 +165,7 @@ async def a_scene() -> AsyncIterator[Scene]:
         apps = [create_app(DATABASE=database, SECRET_KEY=KEY) for _ in range(2)]
         for app in apps:
             parts = services_of(app)
-            parts.accounts = replace(parts.accounts, passwords=Passwords(CHEAP))
+            parts.accounts = replace(parts.accounts, passwords=PasswordHashing(CHEAP))
             parts.login_manager.websocket_recheck = timedelta(seconds=0.2)  # instead of 30
         async with apps[0].test_app(), apps[1].test_app():
             target, other = apps[0].test_client(), apps[0].test_client()

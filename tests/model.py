@@ -41,7 +41,7 @@ YES, NO, EITHER = Answers({True}), Answers({False}), Answers({True, False})
 
 
 @dataclass(eq=False)
-class Person:
+class ImportedUser:
     """Somebody with an account."""
 
     id: str
@@ -54,9 +54,9 @@ class Person:
 class Login:
     """A sign-in, until it ends or the password is typed again: that makes a new one of it, with new cookies."""
 
-    person: Person
+    person: ImportedUser
     #: Its name on the account page.
-    ref: str
+    public_id: str
     made_at: float
     #: When its remember cookies expire, whatever they are replaced by.
     remembered_until: float
@@ -98,8 +98,8 @@ class Token:
     """An API token."""
 
     text: str
-    person: Person
-    ref: str
+    person: ImportedUser
+    public_id: str
     expires_at: float
     has_ended: bool = False
 
@@ -109,7 +109,7 @@ class Model:
     """Everybody, and every cookie and token that was ever handed out."""
 
     now: float = 1_900_000_000.0
-    people: dict[str, Person] = field(default_factory=dict)
+    people: dict[str, ImportedUser] = field(default_factory=dict)
     logins: list[Login] = field(default_factory=list)
     tokens: list[Token] = field(default_factory=list)
     sessions: dict[str, Session] = field(default_factory=dict)
@@ -150,18 +150,20 @@ class Model:
         dead = [{SESSION: text} for text, session in self.sessions.items() if session.login.goes_on(self.now) == NO]
         return dead + [{REMEMBER: text} for text, login in self.remembered.items() if login.goes_on(self.now) == NO]
 
-    def refs_of(self, person: Person) -> tuple[set[str], set[str]]:
+    def refs_of(self, person: ImportedUser) -> tuple[set[str], set[str]]:
         """Return which sign-ins the account page has to list, and which it may list."""
-        answers = {login.ref: login.goes_on(self.now) for login in self.logins if login.person is person}
-        alive = {ref for ref, answer in answers.items() if answer == YES}
-        return alive, {ref for ref, answer in answers.items() if answer != NO}
+        answers = {login.public_id: login.goes_on(self.now) for login in self.logins if login.person is person}
+        alive = {public_id for public_id, answer in answers.items() if answer == YES}
+        return alive, {public_id for public_id, answer in answers.items() if answer != NO}
 
     # --- what happens
 
-    def begin(self, person: Person, ref: str, answered: Jar, remembered_until: float | None = None) -> Login:
+    def begin(
+        self, person: ImportedUser, public_id: str, answered: Jar, remembered_until: float | None = None
+    ) -> Login:
         """Somebody has typed the password, and these cookies were handed out."""
         until = self.now + LIFETIME if remembered_until is None else remembered_until
-        login = Login(person, ref, self.now, until, self.now)
+        login = Login(person, public_id, self.now, until, self.now)
         self.logins.append(login)
         remember = answered.get(REMEMBER)
         if remember:
@@ -195,7 +197,7 @@ class Model:
         if login is not None and self.now < login.remembered_until:
             login.has_ended = True
 
-    def end_all(self, person: Person, *, but: Login | None = None, also_tokens: bool = False) -> None:
+    def end_all(self, person: ImportedUser, *, but: Login | None = None, also_tokens: bool = False) -> None:
         """End everything of somebody's."""
         for login in self.logins:
             login.has_ended = login.has_ended or (login.person is person and login is not but)
@@ -355,7 +357,7 @@ class Site(RuleBasedStateMachine):
             session = await self.visit(holder)
         return session
 
-    async def sign_in(self, holder: Holder, person: Person, *, remember: bool) -> None:
+    async def sign_in(self, holder: Holder, person: ImportedUser, *, remember: bool) -> None:
         """Type a name and the password."""
         fields = {"username": person.name, "password": person.password} | ({"remember": "y"} if remember else {})
         await self.begin(holder, "/login", person, **fields)
@@ -368,7 +370,7 @@ class Site(RuleBasedStateMachine):
         self.renew(holder, session, answer)
         return self.model.sessions[holder.jar[SESSION]]
 
-    async def begin(self, holder: Holder, path: str, person: Person | None, **fields: str) -> None:
+    async def begin(self, holder: Holder, path: str, person: ImportedUser | None, **fields: str) -> None:
         """Sign in, or register, in a browser in which somebody else may be signed in."""
         answer = await self.send_first(holder, path, **fields)
         assert answer.status == 302, answer
@@ -376,14 +378,16 @@ class Site(RuleBasedStateMachine):
         who = json.loads((await self.ask(answer.cookies)).text)
         if person is None:
             assert all(login.person.id != who["id"] for login in self.model.logins)
-            person = self.model.people[who["username"]] = Person(who["id"], fields["username"], fields["password"])
+            person = self.model.people[who["username"]] = ImportedUser(
+                who["id"], fields["username"], fields["password"]
+            )
         assert who == {"id": person.id, "username": person.name}
         login = self.model.begin(person, "", answer.cookies)
         self.keep(holder, answer)
         assert (REMEMBER in holder.jar) is ("remember" in fields)
         page = await self.ask(holder.jar, "/account")
         self.keep(holder, page)
-        [login.ref] = page.found(r"this one.*?/account/logins/(\w+)/revoke")
+        [login.public_id] = page.found(r"this one.*?/account/logins/(\w+)/revoke")
 
     def renew(self, holder: Holder, session: Session, answer: Answer) -> Login:
         """The password was typed again: the sign-in goes on with new cookies, and the old ones are worth nothing."""
@@ -391,7 +395,7 @@ class Site(RuleBasedStateMachine):
         is_remembered = REMEMBER in holder.jar and self.model.now < old.remembered_until
         assert bool(answer.cookies.get(REMEMBER)) is is_remembered
         old.has_ended = True
-        login = self.model.begin(old.person, old.ref, answer.cookies, old.remembered_until)
+        login = self.model.begin(old.person, old.public_id, answer.cookies, old.remembered_until)
         self.keep(holder, answer)
         return login
 

@@ -122,7 +122,7 @@ class _Commands:
         assert found is not None
         password_hash = await parts.accounts.passwords.hash(new)
         await asyncio.sleep(max(0, at - time.time()) + random.random() * SPREAD)
-        event = parts.accounts.journal.event("password_set", found.user.id)
+        event = parts.accounts.audit_log.event("password_set", found.user.id)
         return await parts.store.users.set_password(found.user.id, password_hash, event)
 
     async def disable_and_enable(self, at: float) -> bool:
@@ -132,10 +132,10 @@ class _Commands:
         await set_active(self.app, "alice", active=True)
         return True
 
-    async def revoke_everyone(self, at: float) -> int:
+    async def revoke_all(self, at: float) -> int:
         """End everybody's logins, as the operator does."""
         await asyncio.sleep(max(0, at - time.time()) + random.random() * SPREAD)
-        return await services_of(self.app).logins.revoke_everyone()
+        return await services_of(self.app).logins.revoke_all()
 
     async def count_let_in(self, jars: list[dict[str, str]], tokens: list[str]) -> int:
         """Count the cookies and tokens with which somebody is signed in."""
@@ -152,9 +152,9 @@ async def _serve(database: str) -> None:
         create_app(
             DATABASE=database,
             SECRET_KEY=KEY,
-            LOGINS_PER_USER=1000,
-            LOGIN_FAILURES_PER_ACCOUNT=50,
-            LOGIN_FAILURES_PER_ADDRESS=500,
+            MAX_LOGINS_PER_USER=1000,
+            LOGIN_RATE_LIMIT_PER_ACCOUNT=50,
+            LOGIN_RATE_LIMIT_PER_ADDRESS=500,
         )
     )
     async with app.test_app():

@@ -74,9 +74,9 @@ def test_the_table_of_events_is_the_one_in_the_code() -> None:
 
     assert dict(in_page) == KINDS | LOGGED_ONLY | {
         "account_deleted": "(in the log only: the account is gone)",
-        "attempt_throttled": "Attempt refused: too many before it (in the log only)",
-        "everyone_signed_out": f"{KINDS['everyone_signed_out']} (in the log only)",
-        "login_moved": f"{KINDS['login_moved']} (in the log only)",
+        "rate_limited": "Attempt refused: too many before it (in the log only)",
+        "all_logins_revoked": f"{KINDS['all_logins_revoked']} (in the log only)",
+        "login_context_changed": f"{KINDS['login_context_changed']} (in the log only)",
     }
 
 

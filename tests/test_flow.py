@@ -7,7 +7,7 @@ import pytest
 from itsdangerous import URLSafeTimedSerializer
 from quart import Quart, render_template_string
 
-from quartlogin.accounts.database.models import FoundLogin
+from quartlogin.accounts.database.models import ActiveLogin
 from quartlogin.accounts.features.logins.table import Logins
 from visitors import KEY, PASSWORD, Visitor, add_user
 
@@ -18,7 +18,7 @@ def loader_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ask = Logins.find
     calls: list[str] = []
 
-    async def count(logins: Logins, id_hash: str, user_id: str, *times: int) -> FoundLogin | None:
+    async def count(logins: Logins, id_hash: str, user_id: str, *times: int) -> ActiveLogin | None:
         calls.append(user_id)
         return await ask(logins, id_hash, user_id, *times)
 

@@ -31,7 +31,7 @@ from visitors import KEY, PASSWORD, Visitor, add_user
 OLD = "an old key, which also has more than 32 characters"
 
 
-class Person(UserMixin):
+class ImportedUser(UserMixin):
     def __init__(self, id: str) -> None:
         self.id = id
 
@@ -41,17 +41,17 @@ def make_site(**config: Any) -> Quart:
     app = Quart("holes")
     app.config.update(SECRET_KEY=KEY, **config)
     app.session_interface = SignedSessionInterface()
-    manager: LoginManager[Person] = LoginManager(app)
+    manager: LoginManager[ImportedUser] = LoginManager(app)
     manager.login_view = "/login"
     living: set[str] = set()
 
     @manager.user_loader
-    async def load(user_id: str) -> Person | None:
-        return Person(user_id) if login_id() in living else None
+    async def load(user_id: str) -> ImportedUser | None:
+        return ImportedUser(user_id) if login_id() in living else None
 
     @app.get("/in/<remember>")
     async def sign_in(remember: str) -> str:
-        await login_user(Person("ada"), remember=remember == "remember")
+        await login_user(ImportedUser("ada"), remember=remember == "remember")
         living.add(login_id() or "")
         return "in"
 

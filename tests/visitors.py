@@ -11,8 +11,8 @@ from quart.testing import QuartClient
 
 from quartlogin.accounts.accounts import services_of
 from quartlogin.accounts.database.models import NewUser, User
-from quartlogin.accounts.features.passwords.hashing import Passwords
-from quartlogin.accounts.usernames import name_key, shown_name
+from quartlogin.accounts.features.passwords.hashing import PasswordHashing
+from quartlogin.accounts.usernames import display_name, normalize_username
 
 KEY = "a key for tests, of more than 32 characters"
 PASSWORD = "correct horse battery staple"
@@ -93,16 +93,16 @@ async def guess(app: Quart, username: str = "Alice", password: str = WRONG, addr
 def with_cheap_hashes(app: Quart) -> Quart:
     parts = services_of(app)
     parts.accounts.passwords.close()
-    parts.accounts = replace(parts.accounts, passwords=Passwords(CHEAP))
+    parts.accounts = replace(parts.accounts, passwords=PasswordHashing(CHEAP))
     return app
 
 
 async def add_user(app: Quart, username: str, password: str = PASSWORD) -> User:
     """Make an account without a visitor."""
     parts = services_of(app)
-    user = User(token_urlsafe(16), shown_name(username))
-    new = NewUser(user, name_key(username) or "", await parts.accounts.passwords.hash(password))
-    await parts.store.users.add(new, parts.accounts.journal.event("registered", new.user.id))
+    user = User(token_urlsafe(16), display_name(username))
+    new = NewUser(user, normalize_username(username) or "", await parts.accounts.passwords.hash(password))
+    await parts.store.users.add(new, parts.accounts.audit_log.event("registered", new.user.id))
     return new.user
 
 
@@ -111,5 +111,5 @@ async def set_active(app: Quart, username: str, *, active: bool) -> None:
     parts = services_of(app)
     found = await parts.store.users.find_credentials(username.lower())
     assert found is not None
-    event = parts.accounts.journal.event("user_enabled" if active else "user_disabled", found.user.id)
+    event = parts.accounts.audit_log.event("user_enabled" if active else "user_disabled", found.user.id)
     assert await parts.store.users.set_active(found.user.id, event, active=active)

@@ -8,9 +8,9 @@ from quart import Quart, current_app
 from quartlogin import LoginManager
 
 from ..webapp.settings import Settings
-from .audit.account_updates import LivePages
+from .audit.account_updates import AccountUpdates
 from .database.models import User
-from .features.logins.service import StoredLogins
+from .features.logins.service import LoginStore
 from .features.logins.user_loader import UserLoader
 from .features.passwords.service import Accounts
 from .store import Store
@@ -25,9 +25,9 @@ class Services:
     settings: Settings
     store: Store
     accounts: Accounts
-    logins: StoredLogins
+    logins: LoginStore
     user_loader: UserLoader
-    live: LivePages
+    live: AccountUpdates
     login_manager: LoginManager[User]
 
 

@@ -77,7 +77,7 @@ class EventLimit:
             _log.exception("Events that are too many could not be removed.")
 
 
-class Housekeeping:
+class Cleanup:
     """Removes expired logins, old events and old attempts for as long as the application runs.
 
     It counts, too, how many accounts have which parameter set.

@@ -1,76 +1,15 @@
-"""Where users, their logins and what happened to them are kept: the tables, over a database of either kind."""
+"""A database and its tables: users, logins, events and attempt counters, in SQLite or PostgreSQL."""
 
 from dataclasses import dataclass
 from typing import Final
 
-from .audit.events import MOST_EVENTS, MOST_USERS, Events
-from .database.errors import Conflict, DatabaseRefused, LoginEnded, NamesTaken, StoreUnavailable, UsernameTaken
-from .database.interface import Database, Transaction
-from .database.locking import lock_for
-from .database.models import (
-    LONGEST_BROWSER,
-    NEVER,
-    ActingLogin,
-    Credentials,
-    Event,
-    FoundLogin,
-    Kind,
-    LoginRow,
-    Moment,
-    NewLogin,
-    NewUser,
-    RememberedLogin,
-    Seen,
-    Tally,
-    User,
-    UserRow,
-)
+from .audit.events import Events
+from .database.interface import Database
 from .database.postgres import PostgresDatabase
 from .database.sqlite import SQLiteDatabase
 from .features.logins.table import Logins
-from .security.attempt_counters import Attempts, Change, name_of_holders, name_of_user
+from .security.attempt_counters import AttemptCounters
 from .users import Users
-
-__all__ = [
-    "LONGEST_BROWSER",
-    "MOST_EVENTS",
-    "MOST_USERS",
-    "NEVER",
-    "POSTGRES_SCHEMES",
-    "ActingLogin",
-    "Attempts",
-    "Change",
-    "Conflict",
-    "Credentials",
-    "Database",
-    "DatabaseRefused",
-    "Event",
-    "FoundLogin",
-    "Kind",
-    "LoginEnded",
-    "LoginRow",
-    "Logins",
-    "Moment",
-    "NamesTaken",
-    "NewLogin",
-    "NewUser",
-    "PostgresDatabase",
-    "RememberedLogin",
-    "SQLiteDatabase",
-    "Seen",
-    "Store",
-    "StoreUnavailable",
-    "Tally",
-    "Transaction",
-    "User",
-    "UserRow",
-    "UsernameTaken",
-    "Users",
-    "lock_for",
-    "name_of_holders",
-    "name_of_user",
-    "store_at",
-]
 
 #: How the address of a PostgreSQL server begins; everything else is the path of a file.
 POSTGRES_SCHEMES: Final = ("postgresql://", "postgres://")
@@ -84,7 +23,7 @@ class Store:
     users: Users
     logins: Logins
     events: Events
-    attempts: Attempts
+    attempts: AttemptCounters
 
     async def ping(self) -> None:
         """Return if the database answers.
@@ -99,4 +38,4 @@ def store_at(address: str) -> Store:
     """Return the store in a file or on a PostgreSQL server; it is opened with `store.database.open()`."""
     is_server = address.startswith(POSTGRES_SCHEMES)
     database: Database = PostgresDatabase(address) if is_server else SQLiteDatabase(address)
-    return Store(database, Users(database), Logins(database), Events(database), Attempts(database))
+    return Store(database, Users(database), Logins(database), Events(database), AttemptCounters(database))

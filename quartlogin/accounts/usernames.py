@@ -22,12 +22,12 @@ _INVISIBLE: Final = re.compile(
 _LONGEST_TYPED: Final = 4 * LONGEST_USERNAME
 
 
-def shown_name(typed: str) -> str:
+def display_name(typed: str) -> str:
     """Return the name to show: as it was typed, less spaces around it, in NFC."""
     return normalize("NFC", typed.strip(_TRIMMED))
 
 
-def name_key(typed: str) -> str | None:
+def normalize_username(typed: str) -> str | None:
     """Return what stands for this name when names are compared, `None` if it is not a name at all.
 
     Names that differ only in case, in width or in how their accents are composed have the same key: NFKC and case
@@ -35,7 +35,7 @@ def name_key(typed: str) -> str | None:
     """
     if len(typed) > _LONGEST_TYPED:
         return None
-    name = shown_name(typed)
+    name = display_name(typed)
     if not _is_well_formed(name):
         return None
     wide = normalize("NFKC", name)
@@ -45,9 +45,9 @@ def name_key(typed: str) -> str | None:
     return key if _is_well_formed(key) else None
 
 
-def complaint(typed: str) -> str | None:
+def validate_username(typed: str) -> str | None:
     """Say what keeps this from being a username, `None` if nothing does."""
-    if name_key(typed) is not None:
+    if normalize_username(typed) is not None:
         return None
     size = len(typed.strip(_TRIMMED))
     if size == 0:

@@ -12,7 +12,7 @@ from .database.errors import Conflict, UsernameTaken
 from .database.interface import Database, Transaction
 from .database.locking import lock_for
 from .database.models import ActingLogin, Credentials, Event, Moment, NewUser, User, UserRow
-from .security.attempt_counters import Attempts
+from .security.attempt_counters import AttemptCounters
 
 _CREDENTIALS_OF: Final = (
     "SELECT u.id, u.username, u.epoch, u.must_change_password, u.password_hash, u.is_active, u.password_expires_at"  # noqa: S608 -- a constant
@@ -79,31 +79,33 @@ class Users:
         )
 
     @staticmethod
-    async def change_password(transaction: Transaction, user_id: str, epoch: int, new: str, now: int) -> int | None:
-        """Replace the password hash and begin a new epoch, in which no login counts that is not taken along.
+    async def change_password(
+        transaction: Transaction, user_id: str, security_stamp: int, new: str, now: int
+    ) -> int | None:
+        """Replace the password hash and begin a new security stamp, in which no login counts that is not taken along.
 
-        The epoch tells whether the password is still the one that was checked. Its hash does not: that is another one
+        The security stamp tells whether the password is still the one that was checked. Its hash does not: that is another one
         once it was renewed with today's parameters.
 
         Args:
             transaction: The transaction.
             user_id: Whose.
-            epoch: What was read together with the hash that the current password was checked against.
+            security_stamp: What was read together with the hash that the current password was checked against.
             new: argon2's PHC string.
             now: Seconds since 1970.
 
         Returns:
-            The new epoch; `None` if the user is disabled, or in another epoch already.
+            The new security stamp; `None` if the user is disabled, or in another security stamp already.
         """
         rows = await transaction.run(
             "UPDATE users SET password_hash = $3, password_changed_at = $4, epoch = epoch + 1,"
             " must_change_password = FALSE, password_expires_at = NULL"
             " WHERE id = $1 AND epoch = $2 AND is_active RETURNING epoch",
-            *(user_id, epoch, new, now),
+            *(user_id, security_stamp, new, now),
         )
         if not rows:
             return None
-        await Attempts.forget_user(transaction, user_id)
+        await AttemptCounters.forget_user(transaction, user_id)
         return int(rows[0][0])
 
     async def set_password(
@@ -127,7 +129,7 @@ class Users:
             )
             if rows:
                 await _end_logins(transaction, user_id)
-                await Attempts.forget_user(transaction, user_id)
+                await AttemptCounters.forget_user(transaction, user_id)
                 await Events.insert(transaction, event)
             return bool(rows)
 
@@ -175,16 +177,16 @@ class Users:
 
         return await self.database.transaction(work)
 
-    async def delete(self, user_id: str, epoch: int, by: ActingLogin | None = None) -> list[str] | None:
+    async def delete(self, user_id: str, security_stamp: int, by: ActingLogin | None = None) -> list[str] | None:
         """Delete a user with all that belongs to it.
 
         Args:
             user_id: Who.
-            epoch: What was read together with the hash that the password was checked against.
+            security_stamp: What was read together with the hash that the password was checked against.
             by: The login that asks for it; `None` for the operator.
 
         Returns:
-            The hashes of the ids of the logins that there were; `None` if the user is gone, or in another epoch.
+            The hashes of the ids of the logins that there were; `None` if the user is gone, or in another security stamp.
 
         Raises:
             LoginEnded: The login that asks does not count.
@@ -193,15 +195,17 @@ class Users:
         async def work(transaction: Transaction) -> list[str] | None:
             await lock_for(transaction, user_id, by)
             logins = await transaction.run("SELECT id_hash FROM logins WHERE user_id = $1", user_id)
-            rows = await transaction.run("DELETE FROM users WHERE id = $1 AND epoch = $2 RETURNING id", user_id, epoch)
+            rows = await transaction.run(
+                "DELETE FROM users WHERE id = $1 AND epoch = $2 RETURNING id", user_id, security_stamp
+            )
             if not rows:
                 return None
-            await Attempts.forget_user(transaction, user_id)
+            await AttemptCounters.forget_user(transaction, user_id)
             return [row[0] for row in logins]
 
         return await self.database.transaction(work)
 
-    async def take_copied_at(self, user_id: str) -> int | None:
+    async def take_token_reuse_at(self, user_id: str) -> int | None:
         """Return, once, when a copied remember cookie was noticed: seconds since 1970, `None` if none was."""
         rows = await self.database.read("SELECT copied_at FROM users WHERE id = $1 AND copied_at IS NOT NULL", user_id)
         if not rows:
@@ -265,6 +269,6 @@ async def _end_logins(transaction: Transaction, user_id: str) -> None:
 
 
 def _credentials(row: Sequence[Any]) -> Credentials:
-    user_id, username, epoch, must_change, password_hash, is_active, expires_at = row
-    user = User(user_id, username, epoch, must_change_password=bool(must_change))
+    user_id, username, security_stamp, must_change, password_hash, is_active, expires_at = row
+    user = User(user_id, username, security_stamp, must_change_password=bool(must_change))
     return Credentials(user, password_hash, bool(is_active), expires_at)

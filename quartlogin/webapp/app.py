@@ -14,31 +14,31 @@ from quartlogin import LoginManager
 from ..accounts.accounts import Services, services_of
 from ..accounts.accounts import install as install_services
 from ..accounts.audit import security_events
-from ..accounts.audit.account_updates import LivePages
-from ..accounts.audit.log import Journal
-from ..accounts.audit.session_anomalies import MovedLogins
-from ..accounts.cleanup import EventLimit, Housekeeping
+from ..accounts.audit.account_updates import AccountUpdates
+from ..accounts.audit.log import AuditLog
+from ..accounts.audit.session_anomalies import SessionAnomalies
+from ..accounts.cleanup import Cleanup, EventLimit
 from ..accounts.database.models import User
-from ..accounts.features.logins.service import StoredLogins
+from ..accounts.features.logins.service import LoginStore
 from ..accounts.features.logins.user_loader import UserLoader
-from ..accounts.features.passwords.change_required import lead_to_change
+from ..accounts.features.passwords.change_required import redirect_to_password_change
 from ..accounts.features.passwords.hash_parameters import HashParameters
-from ..accounts.features.passwords.hashing import Passwords
+from ..accounts.features.passwords.hashing import PasswordHashing
 from ..accounts.features.passwords.service import Accounts
 from ..accounts.hooks import Hooks
 from ..accounts.pages import error_pages, filters, user_agents
 from ..accounts.paths import STATIC, find
 from ..accounts.security import csrf
-from ..accounts.security.body_size_limit import BodyLimit
+from ..accounts.security.body_size_limit import BodySizeLimitMiddleware
 from ..accounts.security.device_cookies import DeviceCookies
-from ..accounts.security.headers import SecureHeaders
-from ..accounts.security.origin_check import refuse_foreign_posts
-from ..accounts.security.rate_limits import Throttle
+from ..accounts.security.headers import SecurityHeadersMiddleware
+from ..accounts.security.origin_check import reject_cross_site_posts
+from ..accounts.security.rate_limits import RateLimits
 from ..accounts.security.secret_key import NO_KEY
 from ..accounts.store import Store, store_at
-from .middleware.proxy_headers import TrustedProxies
-from .middleware.request_validation import WellFormedRequests
-from .middleware.websocket_limits import WebsocketLimits
+from .middleware.proxy_headers import ProxyHeadersMiddleware
+from .middleware.request_validation import RequestValidationMiddleware
+from .middleware.websocket_limits import WebSocketLimitsMiddleware
 from .pages import BLUEPRINTS
 from .session_cookie import ApplicationSessionInterface
 from .settings import Settings, SettingsError, read_settings
@@ -62,7 +62,7 @@ def create_app(hooks: Hooks | None = None, **settings: Any) -> Quart:
     if chosen.secret_key is None:
         raise SettingsError(NO_KEY)
     lifetime = timedelta(minutes=chosen.login_lifetime)
-    app = security_events.QuietQuart(
+    app = security_events.RouteLoggingQuart(
         "quartlogin.webapp", template_folder=str(find("templates")), static_folder=str(STATIC)
     )
     app.config.update(
@@ -85,10 +85,14 @@ def create_app(hooks: Hooks | None = None, **settings: Any) -> Quart:
     _join(app, chosen, hooks or Hooks())
     _add_pages(app, chosen)
     tell = _telling_of_others(app)
-    well_formed = WellFormedRequests(BodyLimit(app.asgi_app, 2 * _LARGEST_BODY), chosen.allowed_hosts, tell)
+    well_formed = RequestValidationMiddleware(
+        BodySizeLimitMiddleware(app.asgi_app, 2 * _LARGEST_BODY), chosen.allowed_hosts, tell
+    )
     # The proxies first: the headers depend on whether the browser's connection is https.
-    believed = TrustedProxies(SecureHeaders(well_formed, chosen.csp_report_url), chosen.trusted_proxies)
-    app.asgi_app = WebsocketLimits(believed)  # type: ignore[method-assign]  # as Quart asks
+    believed = ProxyHeadersMiddleware(
+        SecurityHeadersMiddleware(well_formed, chosen.csp_report_url), chosen.trusted_proxies
+    )
+    app.asgi_app = WebSocketLimitsMiddleware(believed)  # type: ignore[method-assign]  # as Quart asks
     return app
 
 
@@ -98,7 +102,7 @@ def _telling_of_others(app: Quart) -> Callable[[Any], None]:
     def tell(scope: Any) -> None:
         address, _ = scope.get("client") or ("", 0)
         browser = next((value for name, value in scope["headers"] if name.lower() == b"user-agent"), b"")
-        services_of(app).accounts.journal.note_unserved(address, browser.decode("latin-1"))
+        services_of(app).accounts.audit_log.warn_unserved(address, browser.decode("latin-1"))
 
     return tell
 
@@ -106,45 +110,52 @@ def _telling_of_others(app: Quart) -> Callable[[Any], None]:
 def _join(app: Quart, settings: Settings, hooks: Hooks) -> None:
     store, passwords = (
         store_at(settings.database),
-        Passwords(key=_key_for(settings, b"quartlogin parameters of unknown names")),
+        PasswordHashing(key=_key_for(settings, b"quartlogin parameters of unknown names")),
     )
-    journal, live_pages = Journal(store), LivePages(store)
+    audit_log, account_updates = AuditLog(store), AccountUpdates(store)
     login_manager = _add_login(app)
     event_limit = EventLimit(store)
-    journal.listeners += [live_pages.tell, event_limit.note]
-    MovedLogins(journal).install(app)
-    logins = StoredLogins(
+    audit_log.listeners += [account_updates.tell, event_limit.note]
+    SessionAnomalies(audit_log).install(app)
+    logins = LoginStore(
         store,
-        journal,
+        audit_log,
         login_manager,
         idle=timedelta(minutes=settings.login_idle_timeout),
         lifetime=timedelta(minutes=settings.login_lifetime),
-        per_user=settings.logins_per_user,
+        per_user=settings.max_logins_per_user,
     )
     login_manager.records = logins
     user_loader = UserLoader(store, timedelta(minutes=settings.login_idle_timeout))
     login_manager.user_loader(user_loader.find)
-    throttle = Throttle(store, settings.login_failures_per_account, settings.login_failures_per_address)
+    rate_limits = RateLimits(store, settings.login_rate_limit_per_account, settings.login_rate_limit_per_address)
     device_cookies = DeviceCookies(
         [*reversed(settings.secret_key_fallbacks), settings.secret_key or ""],
         is_secure=settings.trusted_proxies > 0,
-        tell=partial(journal.note, "browser_refused"),
+        tell=partial(audit_log.warn, "invalid_device_cookie"),
         name=settings.device_cookie_name,
         path=settings.cookie_path,
     )
     accounts = Accounts(
-        store, passwords, logins, journal, throttle, device_cookies, hooks, _key_for(settings, b"quartlogin audit log")
+        store,
+        passwords,
+        logins,
+        audit_log,
+        rate_limits,
+        device_cookies,
+        hooks,
+        _key_for(settings, b"quartlogin audit log"),
     )
-    install_services(app, Services(settings, store, accounts, logins, user_loader, live_pages, login_manager))
+    install_services(app, Services(settings, store, accounts, logins, user_loader, account_updates, login_manager))
 
     def learn(counts: Counter[HashParameters]) -> None:
         services_of(app).accounts.passwords.in_use.learn(counts)
 
-    housekeeping = Housekeeping(store, timedelta(days=settings.event_retention), event_limit, learn)
+    housekeeping = Cleanup(store, timedelta(days=settings.event_retention), event_limit, learn)
     _open_and_close(app, store, user_loader, housekeeping)
 
 
-def _open_and_close(app: Quart, store: Store, user_loader: UserLoader, housekeeping: Housekeeping) -> None:
+def _open_and_close(app: Quart, store: Store, user_loader: UserLoader, housekeeping: Cleanup) -> None:
     async def open_all() -> None:
         await store.database.open()
         await housekeeping.start()
@@ -174,11 +185,11 @@ def _key_for(settings: Settings, purpose: bytes) -> bytes:
 
 
 def _add_pages(app: Quart, settings: Settings) -> None:
-    journal = services_of(app).accounts.journal
-    security_events.install(app, journal)
+    audit_log = services_of(app).accounts.audit_log
+    security_events.install(app, audit_log)
     csrf.renew_at_login(app)
-    refuse_foreign_posts(app, journal)
-    lead_to_change(app)
+    reject_cross_site_posts(app, audit_log)
+    redirect_to_password_change(app)
     error_pages.install(app)
     for pages in BLUEPRINTS:
         app.register_blueprint(pages)
@@ -186,8 +197,8 @@ def _add_pages(app: Quart, settings: Settings) -> None:
         # default threads for each page.
         app.template_context_processors.pop(pages.name, None)
     app.jinja_env.globals.update(
-        site_name=settings.site_name, can_register=settings.registration, token_field=csrf.token_field
+        site_name=settings.site_name, can_register=settings.registration, csrf_field=csrf.csrf_field
     )
     app.jinja_env.filters.update(
-        browser_in_words=user_agents.in_words_among_many, moment=filters.moment, event_in_words=filters.event
+        describe_browser=user_agents.describe_among_many, moment=filters.moment, describe_event=filters.event
     )

@@ -15,7 +15,7 @@ from .middleware.request_validation import is_host
 
 PREFIX: Final = "QUARTLOGIN_"
 _LOWEST_PASSWORD_MIN_LENGTH: Final = 8  # NIST SP 800-63B-4, 3.1.1.2
-_LONGEST_SITE_NAME: Final = 64
+_MAX_SITE_NAME: Final = 64
 _MOST_BARRED_WORDS: Final = 100
 _LONGEST_LOGIN: Final = 30 * 24 * 60  # minutes; NIST SP 800-63B-4, 2.1.3
 _SHORTEST_LOGIN: Final = 5  # minutes; when a login was seen last is known to a minute
@@ -75,7 +75,7 @@ class Settings:
         bounds=(_LOWEST_PASSWORD_MIN_LENGTH, LONGEST_PASSWORD),
         meaning="The shortest password that a new account may have.",
     )
-    barred_words: tuple[str, ...] = _setting(
+    password_denylist: tuple[str, ...] = _setting(
         (),
         unit="list of words",
         meaning="What no password may be made of, besides the site's name and the username: your products, places.",
@@ -95,19 +95,19 @@ class Settings:
     event_retention: int = _number(
         90, of="days", bounds=(1, _LONGEST_RETENTION), meaning="How long the events of an account are kept and shown."
     )
-    login_failures_per_account: int = _number(
+    login_rate_limit_per_account: int = _number(
         10,
         of="attempts",
         bounds=(4, 50),
         meaning="How many sign-ins of an account may fail within 15 minutes; from the half on, each has to wait.",
     )
-    login_failures_per_address: int = _number(
+    login_rate_limit_per_address: int = _number(
         50,
         of="attempts",
         bounds=(10, 500),
         meaning="How many sign-ins from an address may fail within 15 minutes, and how many may register.",
     )
-    logins_per_user: int = _number(
+    max_logins_per_user: int = _number(
         50,
         of="sign-ins",
         bounds=(1, 1000),
@@ -172,24 +172,24 @@ class Settings:
             self.site_name,
             self.secret_key or "",
             *self.secret_key_fallbacks,
-            *self.barred_words,
+            *self.password_denylist,
         ):
             if not _is_utf8(text):
                 raise SettingsError(
-                    "DATABASE, SITE_NAME, BARRED_WORDS and the secret keys have to be UTF-8 text, and one is not."
+                    "DATABASE, SITE_NAME, PASSWORD_DENYLIST and the secret keys have to be UTF-8 text, and one is not."
                 )
         if not self.database or self.database.startswith((":", "file:")):
             raise SettingsError("DATABASE has to be the path of a file, or an address such as postgresql://host/name.")
         for key in (*([] if self.secret_key is None else [self.secret_key]), *self.secret_key_fallbacks):
             if complaint := secret_key_weakness(key):
                 raise SettingsError(f"{'SECRET_KEY' if key == self.secret_key else 'SECRET_KEY_FALLBACKS'} {complaint}")
-        if not 1 <= len(self.site_name) <= _LONGEST_SITE_NAME:
-            raise SettingsError(f"SITE_NAME has to have 1 to {_LONGEST_SITE_NAME} characters.")
-        if len(self.barred_words) > _MOST_BARRED_WORDS or any(
-            len(word) > _LONGEST_SITE_NAME for word in self.barred_words
+        if not 1 <= len(self.site_name) <= _MAX_SITE_NAME:
+            raise SettingsError(f"SITE_NAME has to have 1 to {_MAX_SITE_NAME} characters.")
+        if len(self.password_denylist) > _MOST_BARRED_WORDS or any(
+            len(word) > _MAX_SITE_NAME for word in self.password_denylist
         ):
             raise SettingsError(
-                f"BARRED_WORDS has to be at most {_MOST_BARRED_WORDS} words of at most {_LONGEST_SITE_NAME} characters."
+                f"PASSWORD_DENYLIST has to be at most {_MOST_BARRED_WORDS} words of at most {_MAX_SITE_NAME} characters."
             )
 
     def _check_cookies(self) -> None:
@@ -206,9 +206,9 @@ class Settings:
             raise SettingsError(f"COOKIE_PATH has to be a path such as /accounts, not {_quoted(self.cookie_path)}.")
 
     @property
-    def words_of_site(self) -> tuple[str, ...]:
+    def context_words(self) -> tuple[str, ...]:
         """What whoever guesses tries first at this site."""
-        return (self.site_name, *self.barred_words)
+        return (self.site_name, *self.password_denylist)
 
 
 def read_settings(keywords: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:

@@ -13,7 +13,7 @@ from argon2 import PasswordHasher
 from quart import Quart
 
 from quartlogin.accounts.accounts import services_of
-from quartlogin.accounts.features.passwords.hashing import Passwords
+from quartlogin.accounts.features.passwords.hashing import PasswordHashing
 from quartlogin.webapp import create_app
 
 KEY = "a key for the fuzzer, of more than 32 characters"
@@ -157,5 +157,5 @@ def _make_hashes_cheap(app: Quart) -> None:
     parts = services_of(app)
     parts.accounts.passwords.close()
     parts.accounts = replace(
-        parts.accounts, passwords=Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        parts.accounts, passwords=PasswordHashing(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     )

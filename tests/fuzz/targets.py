@@ -27,11 +27,11 @@ from itsdangerous import TimestampSigner
 from quart import Quart, redirect
 
 from quartlogin import SignedSessionInterface, decode_cookie, encode_cookie, safe_next
-from quartlogin.accounts.features.logins.remember_rotation import Secrets
-from quartlogin.accounts.features.registration.csv_import import BadLine, ImportRefused, Person, read_people
-from quartlogin.accounts.usernames import LONGEST_USERNAME, complaint, name_key, shown_name
+from quartlogin.accounts.features.logins.remember_rotation import RememberTokens
+from quartlogin.accounts.features.registration.csv_import import BadLine, ImportedUser, ImportRefused, read_users
+from quartlogin.accounts.usernames import LONGEST_USERNAME, display_name, normalize_username, validate_username
 from quartlogin.tokens import Purpose, Token, bearer_token, load
-from quartlogin.webapp.middleware.proxy_headers import TrustedProxies
+from quartlogin.webapp.middleware.proxy_headers import ProxyHeadersMiddleware
 
 SITE = "https://site.example"
 CORPUS = Path(__file__).with_name("corpus")
@@ -266,7 +266,7 @@ def proxies(data: bytes) -> None:
         seen.update(scope)
 
     before = {"type": "http", "scheme": "http", "client": ("10.0.0.9", 4711), "headers": headers}
-    run_briefly(TrustedProxies(app, count)(before, None, None))
+    run_briefly(ProxyHeadersMiddleware(app, count)(before, None, None))
     assert seen["scheme"] in {"http", "https"}, seen
     if seen["client"] != before["client"]:
         said = b",".join(value for name, value in headers if name.lower() == b"x-forwarded-for")
@@ -280,8 +280,8 @@ def proxies(data: bytes) -> None:
 def remember_secrets(data: bytes) -> None:
     """The line that is kept of a login's secrets: whatever is in it, what is written of it is read again."""
     now = 1_800_000_000
-    secrets = Secrets.read(_text(data), now)
-    assert Secrets.read(secrets.write(), now) == secrets, secrets
+    secrets = RememberTokens.read(_text(data), now)
+    assert RememberTokens.read(secrets.write(), now) == secrets, secrets
     for secret in [*secrets.open, *secrets.replaced, *secrets.closed]:
         assert secrets.counts(secret), secret
         for after in (secrets.after_replacing(secret, "ab", now), secrets.after_seeing(secret, now)):
@@ -291,15 +291,17 @@ def remember_secrets(data: bytes) -> None:
 def username(data: bytes) -> None:
     """A name of any text: none, or one whose key is short, visible, its own key and that of its other spellings."""
     typed = _text(data)
-    key = name_key(typed)
-    assert (key is None) == (complaint(typed) is not None), key
+    key = normalize_username(typed)
+    assert (key is None) == (validate_username(typed) is not None), key
     if key is None:
         return
     assert 1 <= len(key) <= LONGEST_USERNAME, key
     assert normalize("NFKC", key) == key, key
     assert not [character for character in key if category(character)[0] in "CZ" and character != " "], key
-    spellings = [key, shown_name(typed), normalize("NFD", typed), f" {typed} "]
-    assert {name_key(spelling) for spelling in spellings if len(spelling) <= LONGEST_USERNAME} <= {key}, spellings
+    spellings = [key, display_name(typed), normalize("NFD", typed), f" {typed} "]
+    assert {normalize_username(spelling) for spelling in spellings if len(spelling) <= LONGEST_USERNAME} <= {key}, (
+        spellings
+    )
 
 
 def people_file(data: bytes) -> None:
@@ -308,9 +310,9 @@ def people_file(data: bytes) -> None:
     path.write_bytes(data)
     keys = []
     try:
-        for entry in read_people(path, 15, ("Quartlogin",)):
-            if isinstance(entry, Person):
-                assert name_key(entry.username) == entry.key, entry
+        for entry in read_users(path, 15, ("Quartlogin",)):
+            if isinstance(entry, ImportedUser):
+                assert normalize_username(entry.username) == entry.key, entry
                 keys.append(entry.key)
             else:
                 assert isinstance(entry, BadLine), entry

@@ -17,8 +17,8 @@ import quartlogin.webapp
 from databases import both_databases, run_sql
 from quartlogin.accounts.accounts import services_of
 from quartlogin.accounts.features.passwords import denylist
-from quartlogin.accounts.pages.forms import SignedForm
-from quartlogin.accounts.security.rate_limits import LONGEST_DELAY, MOST_FAILURES, WINDOW, Rule
+from quartlogin.accounts.pages.forms import CSRFForm
+from quartlogin.accounts.security.rate_limits import LONGEST_DELAY, MOST_FAILURES, WINDOW, DelayPolicy
 from quartlogin.webapp import create_app
 from quartlogin.webapp.settings import Settings
 from visitors import KEY, PASSWORD, WRONG, Page, Visitor, add_user, guess, set_active, with_cheap_hashes
@@ -52,7 +52,7 @@ async def change(visitor: Visitor, current: str = PASSWORD, new: str = NEW_PASSW
 
 @pytest.mark.requirement("6.1.1")
 def test_the_limits_in_the_docs_are_those_of_the_code() -> None:
-    text, rule = section("How guessing is slowed down"), Rule(Settings().login_failures_per_account)
+    text, rule = section("How guessing is slowed down"), DelayPolicy(Settings().login_rate_limit_per_account)
     rows = dict(re.findall(r"^\| ([^|]+?) \| (.*) \|$", text, re.MULTILINE))
     [account] = [row for name, row in rows.items() if name.startswith("failures in a row of an account")]
     [address] = [row for name, row in rows.items() if name.startswith("failures from an address")]
@@ -68,8 +68,8 @@ def test_the_limits_in_the_docs_are_those_of_the_code() -> None:
     ]
     assert rule.delay_after(free - 1) == 0
     assert rule.delay_after(MOST_FAILURES - 1) == LONGEST_DELAY
-    assert numbers(address) == [Settings().login_failures_per_address, window, window]
-    assert numbers(registering) == [Settings().login_failures_per_address, window]
+    assert numbers(address) == [Settings().login_rate_limit_per_address, window, window]
+    assert numbers(registering) == [Settings().login_rate_limit_per_address, window]
     assert numbers(hundred) == [MOST_FAILURES]
     assert set(re.findall(r"`([A-Z_]{5,})[`=]", text)) <= {name.upper() for name in vars(Settings())}
 
@@ -85,7 +85,7 @@ async def test_a_stranger_who_tries_fifty_passwords_locks_nobody_out(app: Quart,
     assert [page.status for page in answers] == [400] * 5 + [429] * 45
     assert await desk.is_signed_in()
     told = int(answers[-1].headers["Retry-After"])
-    assert told <= Rule(10).delay_after(5)
+    assert told <= DelayPolicy(10).delay_after(5)
     assert (await guess(app, password=PASSWORD, address="198.51.100.7")).status == 429
     now[0] += told
     assert (await guess(app, password=PASSWORD, address="198.51.100.7")).status == 302
@@ -93,7 +93,7 @@ async def test_a_stranger_who_tries_fifty_passwords_locks_nobody_out(app: Quart,
 
 @pytest.mark.requirement("6.1.2", "6.2.11")
 async def test_the_words_that_are_barred_are_the_documented_ones(database: str) -> None:
-    settings = {"SITE_NAME": "Wonderland", "BARRED_WORDS": ["Cheshire", "Jabberwock"]}
+    settings = {"SITE_NAME": "Wonderland", "PASSWORD_DENYLIST": ["Cheshire", "Jabberwock"]}
     app = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY, **settings))
 
     async with app.test_app():
@@ -104,9 +104,9 @@ async def test_the_words_that_are_barred_are_the_documented_ones(database: str) 
         taken = await Visitor(app.test_client()).register("dormouse", "the cheshire cat of wonderland grins")
 
     text = section("Words barred from passwords")
-    assert {"SITE_NAME", "BARRED_WORDS"} == set(re.findall(r"`([A-Z_]+)`", text))
+    assert {"SITE_NAME", "PASSWORD_DENYLIST"} == set(re.findall(r"`([A-Z_]+)`", text))
     assert "the username" in text
-    assert Settings().words_of_site == (Settings().site_name,)
+    assert Settings().context_words == (Settings().site_name,)
     assert ["made of your name or of this site" in page.errors_beside("password") for page in refused] == [True] * 4
     assert taken.status == 302
 
@@ -572,7 +572,7 @@ def comparable(page: Page, name: str) -> str:
 @pytest.mark.requirement("6.4.2", "N9")
 def test_there_is_no_hint_and_no_secret_question() -> None:
     schema = (PACKAGE.parents[1] / "schema.sql").read_text(encoding="utf-8")
-    fields = {name for form in SignedForm.__subclasses__() for name in vars(form)}
+    fields = {name for form in CSRFForm.__subclasses__() for name in vars(form)}
 
     assert {"username", "password", "new_password"} <= fields
     assert not [word for word in ("hint", "question", "answer", "reminder") if word in schema]

@@ -35,7 +35,7 @@ def started() -> Iterator[Proxy | None]:
         "QUARTLOGIN_SECRET_KEY": KEY,
         "QUARTLOGIN_TRUSTED_PROXIES": "1",
         "QUARTLOGIN_ALLOWED_HOSTS": json.dumps([HOST]),
-        "QUARTLOGIN_LOGIN_FAILURES_PER_ADDRESS": "10",
+        "QUARTLOGIN_LOGIN_RATE_LIMIT_PER_ADDRESS": "10",
     }
     with (
         TemporaryDirectory() as folder,

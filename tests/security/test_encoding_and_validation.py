@@ -162,15 +162,15 @@ async def test_an_address_is_decoded_once(app: Quart, visitor: Visitor, target: 
 async def test_a_problem_document_is_json_whatever_stood_in_the_address(
     app: Quart, visitor: Visitor, part: str
 ) -> None:
-    ref = part.replace("/", "")
+    public_id = part.replace("/", "")
 
     answer = await visitor.request(
-        "POST", f"/account/logins/{ref}/revoke", headers={"Accept": "application/json"}, form={}
+        "POST", f"/account/logins/{public_id}/revoke", headers={"Accept": "application/json"}, form={}
     )
 
     assert answer.status == 401
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert json.loads(answer.text)["instance"] == f"/account/logins/{ref}/revoke"
+    assert json.loads(answer.text)["instance"] == f"/account/logins/{public_id}/revoke"
 
 
 # --- the database
@@ -187,12 +187,12 @@ async def test_no_name_nor_ref_is_read_as_sql(
     statuses = set()
 
     for text in SQL:
-        stranger, ref = new_visitor(), re.sub("[/?#]", "", text)
+        stranger, public_id = new_visitor(), re.sub("[/?#]", "", text)
         form = (await stranger.get("/login")).token
         bearer = f"Bearer {text.encode().decode('latin-1')}".replace("\0", "")
         answers = [
             await stranger.post("/login", {"csrf_token": form, "username": text, "password": PASSWORD}),
-            await visitor.post(f"/account/logins/{ref}/revoke", {"csrf_token": token}),
+            await visitor.post(f"/account/logins/{public_id}/revoke", {"csrf_token": token}),
             await stranger.get("/api/me", headers={"Authorization": bearer}),
         ]
         statuses.add(tuple(answer.status for answer in answers))
@@ -366,12 +366,13 @@ async def test_a_number_of_days_is_one_in_range_or_refused(visitor: Visitor, dat
 
 @pytest.mark.requirement("1.4.2", "8.2.2")
 @pytest.mark.parametrize("ref", ["99999999999999999999", "-1", "0", "1e9", "9" * 200, "%00", "%ff", "0" * 16, "F" * 16])
-async def test_a_ref_that_names_nothing_is_not_found(visitor: Visitor, ref: str) -> None:
+async def test_a_ref_that_names_nothing_is_not_found(visitor: Visitor, public_id: str) -> None:
     await visitor.register("Alice")
     token = (await visitor.get("/account")).token
 
     answers = [
-        await visitor.post(f"/account/{kind}/{ref}/revoke", {"csrf_token": token}) for kind in ("logins", "tokens")
+        await visitor.post(f"/account/{kind}/{public_id}/revoke", {"csrf_token": token})
+        for kind in ("logins", "tokens")
     ]
 
     assert [answer.status for answer in answers] == [404, 404]

@@ -13,8 +13,8 @@ from h2.connection import H2Connection
 from h2.events import DataReceived, ResponseReceived, StreamEnded
 
 from proxy import HOST, Proxy, in_front_of, nginx_binary, open_tls
-from quartlogin.webapp.middleware.proxy_headers import TrustedProxies
-from quartlogin.webapp.middleware.request_validation import WellFormedRequests
+from quartlogin.webapp.middleware.proxy_headers import ProxyHeadersMiddleware
+from quartlogin.webapp.middleware.request_validation import RequestValidationMiddleware
 from servers import SCRIPTS, free_port, running
 from visitors import KEY
 
@@ -118,7 +118,7 @@ async def served(scope: dict[str, Any], count: int = 1) -> tuple[list[Any], list
     async def send(message: Any) -> None:
         answered.append(message)
 
-    await TrustedProxies(WellFormedRequests(app, ["login.example.org"]), count)(scope, None, send)
+    await ProxyHeadersMiddleware(RequestValidationMiddleware(app, ["login.example.org"]), count)(scope, None, send)
     return seen, [message.get("status") or message.get("code") for message in answered[:1]]
 
 

@@ -15,9 +15,9 @@ from quart import Quart
 
 from databases import both_databases, run_sql
 from quartlogin.accounts.accounts import services_of
-from quartlogin.accounts.audit.account_updates import LivePages
+from quartlogin.accounts.audit.account_updates import AccountUpdates
 from quartlogin.accounts.audit.log import KINDS, LOGGED_ONLY
-from quartlogin.accounts.cleanup import EventLimit, Housekeeping
+from quartlogin.accounts.cleanup import Cleanup, EventLimit
 from quartlogin.accounts.features.logins.last_seen import LastSeen
 from quartlogin.accounts.features.logins.user_loader import UserLoader
 from quartlogin.webapp import create_app
@@ -69,9 +69,9 @@ def cookie_header(visitor: Visitor) -> str:
         ("GET /", {"Cookie": "quartlogin_remember=x.y.z"}, "remember_refused"),
         ("GET /api/me", {"Authorization": "Bearer x.y.z"}, "bearer_refused"),
         ("GET /", {"Authorization": "Bearer x.y.z"}, "bearer_refused"),
-        ("POST /login", {}, "form_refused"),
-        ("POST /login", {"Origin": "https://evil.example"}, "foreign_request_refused"),
-        ("POST /login", {"Sec-Fetch-Site": "cross-site"}, "foreign_request_refused"),
+        ("POST /login", {}, "csrf_rejected"),
+        ("POST /login", {"Origin": "https://evil.example"}, "cross_site_request_rejected"),
+        ("POST /login", {"Sec-Fetch-Site": "cross-site"}, "cross_site_request_rejected"),
     ],
 )
 async def test_each_refusal_is_one_line_of_the_log_and_no_row(
@@ -97,16 +97,16 @@ async def test_trying_to_end_what_is_anothers_is_told_once_with_who_it_was(
     mallory = new_visitor()
     await visitor.register("Alice")
     await mallory.register("Mallory")
-    [(ref,)] = run_sql(database, "SELECT ref FROM logins JOIN users u ON u.id = user_id WHERE username = 'Alice'")
+    [(public_id,)] = run_sql(database, "SELECT ref FROM logins JOIN users u ON u.id = user_id WHERE username = 'Alice'")
     [(who,)] = run_sql(database, "SELECT id FROM users WHERE username = 'Mallory'")
     token = (await mallory.get("/account")).token
     before = len(logged())
 
-    answer = await mallory.post(path.format(ref), {"csrf_token": token})
+    answer = await mallory.post(path.format(public_id), {"csrf_token": token})
 
     [told] = logged()[before:]
     assert answer.status == 404
-    assert (told["event"], told["user"], told["route"]) == ("unknown_ref", who, f"POST {path.format('<ref>')}")
+    assert (told["event"], told["user"], told["route"]) == ("object_access_denied", who, f"POST {path.format('<ref>')}")
     assert await visitor.is_signed_in()
 
 
@@ -119,7 +119,7 @@ async def test_an_unsafe_page_to_come_back_to_is_told_once_and_not_repeated(
 
     await visitor.fill_in("/login", username="Alice", password=PASSWORD, next=target)
 
-    assert [told["event"] for told in logged()] == ["signed_in", "next_refused"]
+    assert [told["event"] for told in logged()] == ["signed_in", "open_redirect_blocked"]
     assert "evil" not in json.dumps(logged())
 
 
@@ -135,7 +135,7 @@ async def test_a_websocket_of_another_sites_page_is_told_once(app: Quart, visito
 
     [told] = logged()[before:]
     assert status == 403
-    assert (told["event"], told["route"]) == ("foreign_request_refused", "WEBSOCKET /account/live")
+    assert (told["event"], told["route"]) == ("cross_site_request_rejected", "WEBSOCKET /account/live")
 
 
 @pytest.mark.requirement("16.3.3")
@@ -154,7 +154,7 @@ async def test_a_request_that_the_application_is_not_shown_is_told_once(
     [told] = logged()
     assert answer.status == 400
     assert (told["event"], told["address"], told["browser"][:3], len(told["browser"])) == (
-        "request_refused",
+        "malformed_request",
         "192.0.2.7",
         "x?y",
         256,
@@ -169,7 +169,7 @@ async def test_a_made_up_cookie_of_a_known_browser_is_told_once(app: Quart, visi
 
     await visitor.sign_in("Alice")
 
-    assert [told["event"] for told in logged()] == ["browser_refused", "signed_in"]
+    assert [told["event"] for told in logged()] == ["invalid_device_cookie", "signed_in"]
 
 
 @pytest.mark.requirement("16.3.1")
@@ -224,7 +224,7 @@ async def test_nobody_writes_lines_of_their_own(visitor: Visitor, caplog: pytest
     lines = "\n".join(record.getMessage() for record in caplog.records if record.name == "quartlogin.audit")
     records = [json.loads(line) for line in lines.splitlines()]
     assert len(records) == len(INJECTIONS)
-    assert {record["event"] for record in records} <= {"sign_in_failed", "form_refused", "attempt_throttled"}
+    assert {record["event"] for record in records} <= {"sign_in_failed", "csrf_rejected", "rate_limited"}
     assert "root" not in lines.replace('\\"root\\"', "")
     assert all(32 <= ord(character) < 127 for line in lines.splitlines() for character in line)
     assert max(len(line) for line in lines.splitlines()) < 2000
@@ -406,14 +406,14 @@ async def test_what_works_beside_the_requests_survives_a_fault(app: Quart, caplo
     store.logins.touch.side_effect = KeyError("anything")
     store.events.list_since.side_effect = KeyError("anything")
     store.users.list_hash_beginnings = mock.AsyncMock(return_value=([], None))
-    last_seen, pages = LastSeen(store, 3600), LivePages(store)
+    last_seen, pages = LastSeen(store, 3600), AccountUpdates(store)
 
     last_seen.note("hash", "user", 0, 1000)
     await last_seen.flush()
     with mock.patch("quartlogin.accounts.audit.account_updates._EVERY", 0.001), pages.listen("somebody"):
         await eventually(lambda: store.events.list_since.call_count > 2)
     with mock.patch("quartlogin.accounts.cleanup._FIRST", 0), mock.patch("quartlogin.accounts.cleanup._EVERY", 0):
-        cleaning = Housekeeping(store, create_app(SECRET_KEY=KEY).permanent_session_lifetime, EventLimit(store))
+        cleaning = Cleanup(store, create_app(SECRET_KEY=KEY).permanent_session_lifetime, EventLimit(store))
         await cleaning.start()
         await eventually(lambda: store.logins.remove_expired.call_count > 2)
         await cleaning.stop()

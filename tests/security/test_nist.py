@@ -12,8 +12,8 @@ from quart import Quart
 
 from databases import run_sql
 from quartlogin.accounts.accounts import services_of
-from quartlogin.accounts.features.passwords.hashing import Passwords
-from quartlogin.accounts.security.rate_limits import Rule
+from quartlogin.accounts.features.passwords.hashing import PasswordHashing
+from quartlogin.accounts.security.rate_limits import DelayPolicy
 from quartlogin.webapp import create_app
 from quartlogin.webapp.settings import Settings
 from visitors import KEY, PASSWORD, Page, Visitor, add_user, with_cheap_hashes
@@ -79,7 +79,7 @@ async def test_the_length_is_counted_after_normalisation(new_visitor: NewVisitor
 
 @pytest.mark.requirement("N12")
 async def test_each_hash_has_a_salt_of_its_own_and_says_what_it_cost() -> None:
-    passwords = Passwords()
+    passwords = PasswordHashing()
     one, other = await passwords.hash(PASSWORD), await passwords.hash(PASSWORD)
     passwords.close()
 
@@ -92,7 +92,7 @@ async def test_each_hash_has_a_salt_of_its_own_and_says_what_it_cost() -> None:
 @pytest.mark.requirement("N14")
 async def test_after_a_success_the_delays_begin_anew(app: Quart, now: list[float]) -> None:
     await add_user(app, "Alice")
-    rule = Rule(Settings().login_failures_per_account)
+    rule = DelayPolicy(Settings().login_rate_limit_per_account)
     for _ in range(6):
         await guess(app)
     now[0] += rule.delay_after(5)

@@ -119,18 +119,18 @@ class Alice:
     name: str
     browser: Browser
     other: Browser
-    ref: str
+    public_id: str
     other_ref: str
     token_ref: str
 
     @classmethod
     def at(cls, site: Site) -> "Alice":
         name, browser, other = f"alice-{token_hex(4)}", Browser(site), Browser(site)
-        refs: list[str] = []
+        public_ids: list[str] = []
 
         def note_new_ref() -> None:
             rows = run_sql(site.database, LOGINS.format(name=name))
-            refs.extend(ref for (ref,) in rows if ref not in refs)
+            public_ids.extend(public_id for (public_id,) in rows if public_id not in public_ids)
 
         browser.send("/register", "/register", username=name, password=PASSWORD)
         note_new_ref()
@@ -138,7 +138,7 @@ class Alice:
         note_new_ref()
         browser.send("/account", "/account/tokens", name="backup", days="30")
         note_new_ref()
-        return cls(site, name, browser, other, *refs)
+        return cls(site, name, browser, other, *public_ids)
 
     def forms(self) -> dict[str, tuple[str, dict[str, str]]]:
         """Each form that somebody signed in can send."""
@@ -157,7 +157,7 @@ class Alice:
             "delete with a wrong one": ("/account/delete", {**token, "password": WRONG}),
             "delete": ("/account/delete", {**token, "password": PASSWORD}),
             "sign out": ("/logout", token),
-            "end this login": (f"/account/logins/{self.ref}/revoke", token),
+            "end this login": (f"/account/logins/{self.public_id}/revoke", token),
         }
 
     def operator(self, *command: str) -> None:
@@ -179,7 +179,7 @@ ENDINGS: dict[str, Callable[[Alice], object]] = {
         "/reauthenticate", "/reauthenticate", password=PASSWORD
     ),
     "sign out everywhere else": lambda a: a.other.send("/account", "/account/logins/revoke-others"),
-    "ended on the account page": lambda a: a.other.send("/account", f"/account/logins/{a.ref}/revoke"),
+    "ended on the account page": lambda a: a.other.send("/account", f"/account/logins/{a.public_id}/revoke"),
     "password changed elsewhere": lambda a: a.other.send(
         "/account/password", "/account/password", current_password=PASSWORD, new_password=OTHER_PASSWORD
     ),
@@ -187,7 +187,7 @@ ENDINGS: dict[str, Callable[[Alice], object]] = {
         "/account/password", "/account/password", current_password=PASSWORD, new_password=OTHER_PASSWORD
     ),
     "account deleted": lambda a: a.other.send("/account/delete", "/account/delete", password=PASSWORD),
-    "logins revoke REF": lambda a: a.operator("logins", "revoke", a.ref),
+    "logins revoke REF": lambda a: a.operator("logins", "revoke", a.public_id),
     "logins revoke --user": lambda a: a.operator("logins", "revoke", "--user", a.name),
     "logins revoke --everyone": lambda a: a.operator("logins", "revoke", "--everyone", "--yes"),
     "user disable": lambda a: a.operator("user", "disable", a.name),
@@ -208,7 +208,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     environment: dict[str, Any] = {
         "QUARTLOGIN_DATABASE": database,
         "QUARTLOGIN_SECRET_KEY": KEY,
-        "QUARTLOGIN_LOGIN_FAILURES_PER_ADDRESS": "500",
+        "QUARTLOGIN_LOGIN_RATE_LIMIT_PER_ADDRESS": "500",
         "PYTHONPATH": str(Path(__file__).parents[1]),
         WAITING: str(folder / "waiting"),
     }
@@ -244,7 +244,7 @@ def test_whatever_is_on_its_way_when_its_login_ends_writes_nothing(site: Site, e
 def test_a_client_that_asks_for_json_is_answered_401_when_its_login_has_ended(site: Site, form: str) -> None:
     alice = Alice.at(site)
     held = HeldBack.of(alice.browser, *alice.forms()[form], accept="application/json")
-    alice.operator("logins", "revoke", alice.ref)
+    alice.operator("logins", "revoke", alice.public_id)
 
     answer = held.finish()
 

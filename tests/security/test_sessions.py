@@ -71,9 +71,11 @@ def test_the_page_says_where_the_times_depart_from_the_standard_and_how_to_have_
 def test_the_page_says_how_many_sign_ins_there_may_be_and_what_happens_then() -> None:
     section = PAGE.partition("### How many at once")[2].partition("\n##")[0]
 
-    assert re.search(r"`LOGINS_PER_USER` sign-ins at once \((\d+)\)", section)[1] == str(Settings().logins_per_user)  # type: ignore[index]
+    assert re.search(r"`MAX_LOGINS_PER_USER` sign-ins at once \((\d+)\)", section)[1] == str(
+        Settings().max_logins_per_user
+    )  # type: ignore[index]
     assert "as many API tokens" in section
-    assert Settings().logins_per_user == MOST_TOKENS
+    assert Settings().max_logins_per_user == MOST_TOKENS
     assert "ends the one that was not used\nfor longest" in section
 
 
@@ -316,11 +318,11 @@ async def test_ending_everybodys_sign_ins_ends_tokens_too_and_is_written_down(
     await visitor.register("Alice")
     bearer = await make_token(visitor)
 
-    count = await services_of(app).logins.revoke_everyone()
+    count = await services_of(app).logins.revoke_all()
 
     assert count == 2
     assert await who_is(app, Authorization=f"Bearer {bearer}") == "nobody"
-    assert run_sql(database, "SELECT count(*) FROM events WHERE kind = 'everyone_signed_out'") == [(1,)]
+    assert run_sql(database, "SELECT count(*) FROM events WHERE kind = 'all_logins_revoked'") == [(1,)]
 
 
 # --- what is sent and logged meanwhile
@@ -379,7 +381,7 @@ async def test_the_log_tells_a_sign_ins_whole_life_under_one_name_that_opens_not
 
     told = [json.loads(record.message) for record in caplog.records if record.name == "quartlogin.audit"]
 
-    assert [event["event"] for event in told] == ["signed_in", "came_back", "reauthenticated", "signed_out"]
+    assert [event["event"] for event in told] == ["signed_in", "login_resumed", "reauthenticated", "signed_out"]
     assert len({event["subject"] for event in told}) == 1
     assert not [one for one in ids if one in caplog.text]
 
@@ -399,8 +401,8 @@ async def test_a_sign_in_that_moves_to_another_browser_goes_on_is_told_once_and_
     assert [page.status for page in pages] == [200, 200, 200]
     assert str(guarded.location).startswith("/reauthenticate?next=")
     assert [(event["event"], event["browser"]) for event in told[2:]] == [
-        ("login_moved", "another browser"),
-        ("password_needed", "another browser"),
+        ("login_context_changed", "another browser"),
+        ("reauthentication_required", "another browser"),
     ]
 
 

@@ -69,16 +69,16 @@ async def test_an_app_of_ones_own_is_not_shown_to_others_either() -> None:
     app.session_interface = SignedSessionInterface()
     manager: LoginManager[Any] = LoginManager(app)
 
-    class Person(UserMixin):
+    class ImportedUser(UserMixin):
         id = "ada"
 
     @manager.user_loader
-    async def load(_: str) -> Person:
-        return Person()
+    async def load(_: str) -> ImportedUser:
+        return ImportedUser()
 
     @app.get("/in")
     async def sign_in() -> str:
-        await login_user(Person())
+        await login_user(ImportedUser())
         return "in"
 
     @app.get("/template")

@@ -28,7 +28,7 @@ from quart_auth import QuartAuth
 
 from browsing import header_of, make_token, who_is
 from quartlogin import SignedSessionInterface, tokens
-from quartlogin.accounts.security.attempt_counters import name_of_user
+from quartlogin.accounts.security.attempt_counters import counter_of_user
 from quartlogin.accounts.security.device_cookies import DeviceCookies
 from quartlogin.webapp import create_app
 from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
@@ -97,7 +97,7 @@ async def is_browser_known(app: Quart, cookie: str, user_id: str) -> bool:
         [*reversed(app.config["SECRET_KEY_FALLBACKS"]), app.secret_key], is_secure=False, tell=lambda: None
     )
     async with app.test_request_context("/", headers=header_of({BROWSER: cookie})):
-        return devices.find(name_of_user(user_id), 0) is not None
+        return devices.find(counter_of_user(user_id), 0) is not None
 
 
 # --- keys
@@ -456,8 +456,10 @@ def like_a_device_cookie(payload: Any) -> str:
 
 @pytest.mark.requirement("V22")
 async def test_the_device_cookie_that_these_tests_forge_would_count(app: Quart) -> None:
-    account, epoch = (sha256(text).hexdigest()[:32] for text in (b"browser:user:somebody", b"browser:user:somebody:3"))
-    cookie = like_a_device_cookie(["browser", {account: epoch}])
+    account, security_stamp = (
+        sha256(text).hexdigest()[:32] for text in (b"browser:user:somebody", b"browser:user:somebody:3")
+    )
+    cookie = like_a_device_cookie(["browser", {account: security_stamp}])
 
     async with app.test_request_context("/", headers=header_of({BROWSER: cookie})):
         devices = DeviceCookies([KEY], is_secure=False, tell=lambda: None)

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from quart import Quart, request, websocket
 from quart.signals import request_started, websocket_started
-from werkzeug.routing import Rule
+from werkzeug.routing import DelayPolicy
 from wtforms.fields.core import UnboundField
 
 from databases import run_sql
 from payloads import CARRIED_OUT, METHODS, Answer, Attack, Request, attacks, request_of, send
 from quartlogin.accounts.accounts import services_of
-from quartlogin.accounts.pages.forms import SignedForm
-from quartlogin.accounts.pages.user_agents import in_words
-from quartlogin.accounts.security.rate_limits import Throttle
+from quartlogin.accounts.pages.forms import CSRFForm
+from quartlogin.accounts.pages.user_agents import describe
+from quartlogin.accounts.security.rate_limits import RateLimits
 from visitors import PASSWORD, Visitor
 
 NewVisitor = Callable[[], Visitor]
@@ -26,7 +26,7 @@ NewVisitor = Callable[[], Visitor]
 BROWSER = "Mozilla/5.0 (X11; FreeBSD amd64; rv:115.0) Gecko/20100101 Firefox/115.0"
 ADDRESS = "203.0.113.77"
 FIELDS = sorted(
-    {name for form in SignedForm.__subclasses__() for name, field in vars(form).items() if type(field) is UnboundField}
+    {name for form in CSRFForm.__subclasses__() for name, field in vars(form).items() if type(field) is UnboundField}
 )
 #: Fields as somebody fills them in who has an account: with these, pages do what they are for.
 HONEST = {
@@ -45,7 +45,7 @@ class Victim:
 
     database: str
     user_id: str
-    refs: list[str]
+    public_ids: list[str]
     secrets: list[bytes]
 
     def rows(self) -> set[tuple[Any, ...]]:
@@ -62,7 +62,7 @@ async def patience(app: Quart) -> None:
     """Nobody is throttled: the walk is to reach what is behind."""
     parts = services_of(app)
     limit = 1_000_000
-    parts.accounts = replace(parts.accounts, throttle=Throttle(parts.store, limit, limit))
+    parts.accounts = replace(parts.accounts, rate_limits=RateLimits(parts.store, limit, limit))
 
 
 @pytest.fixture
@@ -77,10 +77,10 @@ async def alice(visitor: Visitor, database: str) -> Victim:
     )
     token = re.findall(r"<code>([\w.-]{40,})</code>", made.text)
     [(user_id,)] = run_sql(database, "SELECT id FROM users")
-    refs = [ref for (ref,) in run_sql(database, "SELECT ref FROM logins")]
-    assert (len(token), len(refs)) == (1, 2)
-    hers = ["Alice Liddell", user_id, *refs, "Wonderland backup", BROWSER, in_words(BROWSER), ADDRESS, *token]
-    return Victim(database, user_id, refs, [text.lower().encode() for text in hers])
+    public_ids = [public_id for (public_id,) in run_sql(database, "SELECT ref FROM logins")]
+    assert (len(token), len(public_ids)) == (1, 2)
+    hers = ["Alice Liddell", user_id, *public_ids, "Wonderland backup", BROWSER, describe(BROWSER), ADDRESS, *token]
+    return Victim(database, user_id, public_ids, [text.lower().encode() for text in hers])
 
 
 class Walker:
@@ -107,7 +107,7 @@ class Walker:
         if self._name and (await visitor.register(self._name)).status != 302:
             await visitor.sign_in(self._name)
         token = (await visitor.get("/account" if self._name else "/login")).token
-        parts = [text.encode() for text in (*self._victim.refs, self._victim.user_id)]
+        parts = [text.encode() for text in (*self._victim.public_ids, self._victim.user_id)]
         self._attacks = list(attacks(FIELDS, {"csrf_token": token, **HONEST}, parts))
         self._cookie = f"quartlogin={visitor.cookies['quartlogin']}".encode()
 
@@ -130,7 +130,7 @@ class Walker:
                 faults += await self._attack(rule, method, chosen, is_taken=method in taken)
         return faults
 
-    async def _attack(self, rule: Rule, method: str, chosen: range, *, is_taken: bool) -> list[str]:
+    async def _attack(self, rule: DelayPolicy, method: str, chosen: range, *, is_taken: bool) -> list[str]:
         faults, before = [], self._victim.rows()
         for number in chosen:
             attack = self._attacks[number]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from quartlogin.accounts.security.body_size_limit import BodyLimit
+from quartlogin.accounts.security.body_size_limit import BodySizeLimitMiddleware
 
 CHUNK = 1000
 LIMIT = 10 * CHUNK
@@ -37,6 +37,6 @@ async def reads_everything(_: Any, receive: Any, send: Any) -> None:
 @pytest.mark.requirement("V9")
 async def test_a_body_without_end_is_read_no_further_than_the_limit() -> None:
     client = Client()
-    await BodyLimit(reads_everything, LIMIT)({"type": "http"}, client.receive, client.send)
+    await BodySizeLimitMiddleware(reads_everything, LIMIT)({"type": "http"}, client.receive, client.send)
     assert client.sent == LIMIT + CHUNK
     assert client.answers[0]["status"] == 413

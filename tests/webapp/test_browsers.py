@@ -10,10 +10,10 @@ from quart import Quart
 from ua_parser import Domain
 
 from quartlogin.accounts.pages import user_agents
-from quartlogin.accounts.pages.user_agents import COMMAND_LINE, in_words
+from quartlogin.accounts.pages.user_agents import COMMAND_LINE, describe
 from visitors import PASSWORD, Visitor
 
-MOST_SIGN_INS = 1000  # the highest LOGINS_PER_USER
+MOST_SIGN_INS = 1000  # the highest MAX_LOGINS_PER_USER
 EVENTS = 20
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
@@ -44,13 +44,13 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ],
 )
 def test_a_browser_and_its_system_are_told_in_words(browser: str, words: str) -> None:
-    assert in_words(browser) == words
+    assert describe(browser) == words
 
 
 def test_the_largest_account_page_is_looked_up_once(looked_up: list[str]) -> None:
     names = [f"{number} {FIREFOX}" for number in range(MOST_SIGN_INS + EVENTS)]
 
-    shown = [[in_words(browser) for browser in names] for _ in range(2)]
+    shown = [[describe(browser) for browser in names] for _ in range(2)]
 
     assert shown[0] == shown[1]
     assert len(looked_up) == len(names)
@@ -63,7 +63,7 @@ def test_however_long_a_user_agent_is_its_beginning_alone_is_looked_up_and_once(
 ) -> None:
     """Denial of service: the parser's time grows with the square of the length, to 12 ms of the event loop."""
     for number in range(10):
-        in_words(f"{browser}{number}")
+        describe(f"{browser}{number}")
 
     assert [len(text) for text in looked_up] == [192]
 
@@ -81,7 +81,7 @@ def test_the_device_which_nobody_is_shown_is_not_looked_up(monkeypatch: pytest.M
     monkeypatch.setattr(parser, "resolver", noted)
     user_agents._look_up.cache_clear()
 
-    in_words(f"{FIREFOX} of its own")
+    describe(f"{FIREFOX} of its own")
 
     assert domains == [Domain.USER_AGENT, Domain.OS]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quartlogin.accounts.features.passwords import denylist
-from quartlogin.accounts.features.passwords.denylist import is_common, is_made_of
+from quartlogin.accounts.features.passwords.denylist import is_common, is_context_specific
 from quartlogin.webapp.settings import Settings
 
 LIST = Path(denylist.__file__).with_name("common_passwords.txt")
@@ -125,7 +125,7 @@ def test_the_list_stays_small() -> None:
     ],
 )
 def test_a_password_of_nothing_but_what_everybody_knows_is_made_of_it(password: str) -> None:
-    assert is_made_of(password, WORDS)
+    assert is_context_specific(password, WORDS)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_password_of_nothing_but_what_everybody_knows_is_made_of_it(password: 
     ],
 )
 def test_a_password_that_holds_anything_else_is_one_of_its_own(password: str) -> None:
-    assert not is_made_of(password, WORDS)
+    assert not is_context_specific(password, WORDS)
 
 
 @pytest.mark.parametrize(
@@ -161,22 +161,22 @@ def test_a_password_that_holds_anything_else_is_one_of_its_own(password: str) ->
     ],
 )
 def test_names_of_all_kinds_are_found(password: str, word: str) -> None:
-    assert is_made_of(password, [word])
+    assert is_context_specific(password, [word])
 
 
 @pytest.mark.parametrize("words", [[], [""], [" "], ["-"], ["x"], ["7"]])
 def test_a_name_of_less_than_two_characters_makes_no_password(words: list[str]) -> None:
-    assert not is_made_of("7x7x7x7 x7x7x7x7", words)
+    assert not is_context_specific("7x7x7x7 x7x7x7x7", words)
 
 
 @given(st.lists(st.sampled_from(["alice", "smith", "alicesmith", "example", "-", " ", "2024", "!", "7"]), min_size=1))
 def test_whatever_is_put_together_from_the_words_and_padding_is_made_of_them(parts: list[str]) -> None:
-    assert is_made_of("alice" + "".join(parts), WORDS)
+    assert is_context_specific("alice" + "".join(parts), WORDS)
 
 
 @given(st.text(max_size=40), st.lists(st.text(max_size=20), max_size=4))
 def test_whatever_is_typed_there_is_an_answer(password: str, words: list[str]) -> None:
-    assert is_made_of(password, words) in {True, False}
+    assert is_context_specific(password, words) in {True, False}
     assert is_common(password) in {True, False}
 
 
@@ -194,4 +194,4 @@ def test_whatever_is_typed_there_is_an_answer(password: str, words: list[str]) -
 def test_hostile_text_of_a_million_characters_is_answered(password: str, words: list[str]) -> None:
     """Anything quadratic would take hours: a password has 1024 characters at most."""
     assert not is_common(password)
-    assert not is_made_of(password, words)
+    assert not is_context_specific(password, words)

@@ -22,7 +22,7 @@ ADA = User("a" * 22, "Ada")
 NOW = 1_800_000_000
 SIGN_IN = NewLogin("", "", ADA.id, "session", 0, None, "old", NOW, NOW + 1000, "", "")
 AT = Moment(NOW, NOW - 1000)
-LOGINS = [replace(SIGN_IN, id_hash=f"hash {number}", ref=f"ref {number}") for number in range(10)]
+LOGINS = [replace(SIGN_IN, id_hash=f"hash {number}", public_id=f"ref {number}") for number in range(10)]
 
 
 @pytest.fixture
@@ -60,11 +60,11 @@ def everything(one: Store, two: Store) -> list[Awaitable[Any]]:
     """Return what can be done with the sign-ins of an account, some of it in another process."""
 
     async def sign_in(transaction: Transaction) -> None:
-        new = replace(SIGN_IN, id_hash="new", ref="new")
+        new = replace(SIGN_IN, id_hash="new", public_id="new")
         await lock_for(transaction, ADA.id, None)
         await one.logins.insert(transaction, new)
         await one.events.insert(transaction, event("signed_in"))
-        await one.logins.end_idlest(transaction, new, 5)
+        await one.logins.evict_oldest(transaction, new, 5)
 
     async def type_again(transaction: Transaction) -> None:
         await lock_for(transaction, ADA.id, by(5))
@@ -75,11 +75,11 @@ def everything(one: Store, two: Store) -> list[Awaitable[Any]]:
     return [
         one.logins.end("hash 1", event("signed_out")),
         two.logins.end("hash 2", event("signed_out")),
-        two.logins.end_by_ref(ADA.id, "ref 3", "session", event("login_revoked")),
-        one.logins.end_copied("hash 4", event("login_copied")),
+        two.logins.end_by_public_id(ADA.id, "ref 3", "session", event("login_revoked")),
+        one.logins.revoke_reused("hash 4", event("token_reuse_detected")),
         one.logins.end_sessions(ADA.id, event("logins_revoked"), AT, by(5)),
         two.logins.end_sessions(ADA.id, event("logins_revoked"), AT, by(6)),
-        two.logins.replace_secrets("hash 7", "old", "new", AT, event("came_back")),
+        two.logins.replace_secrets("hash 7", "old", "new", AT, event("login_resumed")),
         one.logins.touch(visits, 60, AT),
         two.logins.touch([*reversed(visits)], 60, AT),
         one.database.transaction(sign_in),

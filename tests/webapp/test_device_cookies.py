@@ -77,7 +77,7 @@ async def test_a_device_cookie_ends_when_the_operator_ends_all_logins(app: Quart
         await set_active(app, "Alice", active=False)
         await set_active(app, "Alice", active=True)
     else:
-        event = parts.accounts.journal.event("password_set", alice)
+        event = parts.accounts.audit_log.event("password_set", alice)
         await parts.store.users.set_password(alice, await parts.accounts.passwords.hash(PASSWORD), event)
     for _ in range(5):
         await guess(app)

@@ -59,7 +59,7 @@ async def test_each_event_is_told_once_to_the_user_and_to_the_operator_and_no_se
             "signed_in",
             "sign_in_failed",
             "signed_in",
-            "came_back",
+            "login_resumed",
             "token_created",
             "token_revoked",
             "logins_revoked",

@@ -21,7 +21,7 @@ from databases import both_databases, run_sql
 from quartlogin.accounts import cleanup
 from quartlogin.accounts.accounts import services_of
 from quartlogin.accounts.audit.events import MOST_EVENTS
-from quartlogin.accounts.cleanup import EventLimit, Housekeeping
+from quartlogin.accounts.cleanup import Cleanup, EventLimit
 from quartlogin.accounts.database.models import Event
 from quartlogin.accounts.store import Store
 from sockets import open_socket
@@ -72,10 +72,10 @@ async def test_a_login_that_comes_back_again_and_again_is_written_down_once_a_mi
         now[0] += pause
         for _ in range(10):
             await come_back(visitor)
-        counts.append(run_sql(database, "SELECT count(*) FROM events WHERE kind = 'came_back'")[0][0])
+        counts.append(run_sql(database, "SELECT count(*) FROM events WHERE kind = 'login_resumed'")[0][0])
 
     assert counts == [1, 1, 2, 2, 3]
-    assert told("came_back") == 3
+    assert told("login_resumed") == 3
 
 
 @both_databases
@@ -96,7 +96,7 @@ async def test_what_is_kept_of_a_remember_cookie_does_not_grow_with_its_use(
     assert len(set(sizes[20:])) == 1  # it grows up to a point, and no further
     assert max(sizes) < 32 * 80
     assert after < 3 * 80  # and its secret changes again
-    assert run_sql(database, "SELECT count(*) FROM events WHERE kind = 'login_copied'") == [(0,)]
+    assert run_sql(database, "SELECT count(*) FROM events WHERE kind = 'token_reuse_detected'") == [(0,)]
 
 
 # --- events
@@ -148,7 +148,7 @@ async def test_each_round_of_housekeeping_cuts_the_events(app: Quart, database: 
     alice = await add_user(app, "Alice")
     await write_events(store, limit, alice.id, "token_created", 250)
 
-    await Housekeeping(store, timedelta(days=36500), limit).clean()
+    await Cleanup(store, timedelta(days=36500), limit).clean()
 
     assert run_sql(database, "SELECT count(*) FROM events WHERE kind = 'token_created'") == [(MOST_EVENTS,)]
 
@@ -312,7 +312,7 @@ async def test_a_browser_with_another_name_for_each_request_is_told_of_ten_times
     for number in range(50):
         await visitor.get("/account", headers={"User-Agent": f"browser {number}"})
 
-    assert told("login_moved") == 10
+    assert told("login_context_changed") == 10
 
 
 @both_databases

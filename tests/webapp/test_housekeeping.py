@@ -11,7 +11,7 @@ from databases import both_databases, run_sql
 from quartlogin.accounts import cleanup
 from quartlogin.accounts.accounts import services_of
 from quartlogin.accounts.audit.events import Events
-from quartlogin.accounts.cleanup import EventLimit, Housekeeping
+from quartlogin.accounts.cleanup import Cleanup, EventLimit
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.database.models import Event
 from visitors import Visitor
@@ -40,13 +40,13 @@ async def test_expired_logins_and_old_events_go_and_the_others_stay(
 
     monkeypatch.setattr(Events, "remove_before", counted)
 
-    removed = await Housekeeping(store, timedelta(days=2), EventLimit(store)).clean()
+    removed = await Cleanup(store, timedelta(days=2), EventLimit(store)).clean()
 
     assert (removed, batches) == (250, [100, 100, 50, 0])
     assert run_sql(database, "SELECT count(*) FROM events") == [(2,)]
     assert await visitor.is_signed_in()
     run_sql(database, "UPDATE logins SET expires_at = 1")
-    assert await Housekeeping(store, timedelta(days=2), EventLimit(store)).clean() == 1
+    assert await Cleanup(store, timedelta(days=2), EventLimit(store)).clean() == 1
     assert run_sql(database, "SELECT count(*) FROM logins") == [(0,)]
 
 
@@ -66,7 +66,7 @@ async def test_a_database_that_is_down_is_tried_again(
         return 0
 
     monkeypatch.setattr(type(services_of(app).store.logins), "remove_expired", fail)
-    keeping_house = Housekeeping(services_of(app).store, timedelta(days=2), EventLimit(services_of(app).store))
+    keeping_house = Cleanup(services_of(app).store, timedelta(days=2), EventLimit(services_of(app).store))
 
     await keeping_house.start()
     assert keeping_house._task is not None

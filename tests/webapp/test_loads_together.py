@@ -9,7 +9,7 @@ import pytest
 
 from databases import both_databases, run_sql
 from quartlogin.accounts.database.errors import StoreUnavailable
-from quartlogin.accounts.database.models import Event, FoundLogin, NewLogin, NewUser, User
+from quartlogin.accounts.database.models import ActiveLogin, Event, NewLogin, NewUser, User
 from quartlogin.accounts.store import Store, store_at
 
 pytestmark = both_databases
@@ -25,10 +25,10 @@ def user(number: int) -> User:
 def login(number: int, **changes: Any) -> NewLogin:
     first = NewLogin(
         id_hash="0",
-        ref="",
+        public_id="",
         user_id="",
         kind="session",
-        epoch=0,
+        security_stamp=0,
         name=None,
         secrets="",
         made_at=NOW,
@@ -36,7 +36,7 @@ def login(number: int, **changes: Any) -> NewLogin:
         address="192.0.2.1",
         browser="a browser",
     )
-    return replace(first, id_hash=f"{number:064}", ref=f"ref{number}", user_id=user(number).id, **changes)
+    return replace(first, id_hash=f"{number:064}", public_id=f"ref{number}", user_id=user(number).id, **changes)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ async def begin(store: Store, new: NewLogin) -> None:
     await store.database.transaction(lambda transaction: store.logins.insert(transaction, new))
 
 
-async def find(store: Store, number: int, *, of: int | None = None) -> FoundLogin | None:
+async def find(store: Store, number: int, *, of: int | None = None) -> ActiveLogin | None:
     owner = user(number if of is None else of)
     return await store.logins.find(login(number).id_hash, owner.id, NOW, NOW - 100)
 

@@ -174,11 +174,11 @@ class Stories(Site):
         listed = (await self.ask(holder.jar, "/account")).found(r"/account/logins/(\w+)/revoke")
         alive, possible = self.model.refs_of(session.login.person)
         assert alive <= set(listed) <= possible
-        ref = listed[which % len(listed)]
-        if sent := await self.send_fresh(holder, f"/account/logins/{ref}/revoke"):
+        public_id = listed[which % len(listed)]
+        if sent := await self.send_fresh(holder, f"/account/logins/{public_id}/revoke"):
             for login in self.model.logins:
-                login.has_ended = login.has_ended or login.ref == ref
-            (self.forget if ref == session.login.ref else self.keep)(holder, sent[1])
+                login.has_ended = login.has_ended or login.public_id == public_id
+            (self.forget if public_id == session.login.public_id else self.keep)(holder, sent[1])
 
     @told(holder=anybody)
     async def end_all_others(self, holder: Holder) -> None:
@@ -210,10 +210,13 @@ class Stories(Site):
     @told(browser=browsers, days=st.sampled_from(["1", "366"]))
     async def make_a_token(self, browser: Holder, days: str) -> None:
         if sent := await self.send_fresh(browser, "/account/tokens", name="a program", days=days):
-            [text], refs = sent[1].found(r"<code>([\w.-]{40,})</code>"), sent[1].found(r"/account/tokens/(\w+)/revoke")
-            [ref] = set(refs) - {token.ref for token in self.model.tokens}
+            [text], public_ids = (
+                sent[1].found(r"<code>([\w.-]{40,})</code>"),
+                sent[1].found(r"/account/tokens/(\w+)/revoke"),
+            )
+            [public_id] = set(public_ids) - {token.public_id for token in self.model.tokens}
             person, until = sent[0].login.person, self.model.now + int(days) * DAY
-            self.model.tokens.append(Token(text, person, ref, until))
+            self.model.tokens.append(Token(text, person, public_id, until))
             self.keep(browser, sent[1])
 
     @told(browser=browsers, which=st.integers(0, 1))
@@ -222,7 +225,7 @@ class Stories(Site):
             tokens = [token for token in self.model.tokens if self.model.token_counts(token)]
             own = [token for token in tokens if token.person is session.login.person]
             for token in own[which:][:1]:
-                if sent := await self.send_fresh(browser, f"/account/tokens/{token.ref}/revoke"):
+                if sent := await self.send_fresh(browser, f"/account/tokens/{token.public_id}/revoke"):
                     token.has_ended = True
                     self.keep(browser, sent[1])
 

@@ -38,15 +38,15 @@ class Story:
 
     # --- what is looked at after each step
 
-    def refs(self) -> list[str]:
-        return [ref for (ref,) in run_sql(self.database, "SELECT ref FROM logins ORDER BY ref")]
+    def public_ids(self) -> list[str]:
+        return [public_id for (public_id,) in run_sql(self.database, "SELECT ref FROM logins ORDER BY ref")]
 
     def look(self) -> None:
-        counting = {ref for (ref,) in run_sql(self.database, COUNTING.format(now=int(self.now[0])))}
+        counting = {public_id for (public_id,) in run_sql(self.database, COUNTING.format(now=int(self.now[0])))}
         assert not counting & self.dead, self.told
-        self.dead |= {*self.refs()} - counting
-        [(epoch,)] = run_sql(self.database, "SELECT epoch FROM users")
-        self.epochs.append(epoch)
+        self.dead |= {*self.public_ids()} - counting
+        [(security_stamp,)] = run_sql(self.database, "SELECT epoch FROM users")
+        self.epochs.append(security_stamp)
 
     # --- what it is done with
 
@@ -68,9 +68,9 @@ class Story:
 
     def a_new_one(self) -> NewLogin:
         now, kind = int(self.now[0]), self.random.choice(["session", "bearer"])
-        ref, epoch = token_hex(8), self.an_epoch()
+        public_id, security_stamp = token_hex(8), self.an_epoch()
         expires_at = now + self.random.choice([100, 10_000, 100_000])
-        return NewLogin(token_hex(32), ref, ADA.id, kind, epoch, None, "a+1", now, expires_at, "", "")  # type: ignore[arg-type]
+        return NewLogin(token_hex(32), public_id, ADA.id, kind, security_stamp, None, "a+1", now, expires_at, "", "")  # type: ignore[arg-type]
 
     # --- the steps
 
@@ -85,7 +85,9 @@ class Story:
             await self.store.logins.insert(transaction, new)
 
         await self.store.database.transaction(work)
-        assert new.ref in {ref for (ref,) in run_sql(self.database, COUNTING.format(now=int(self.now[0])))}
+        assert new.public_id in {
+            public_id for (public_id,) in run_sql(self.database, COUNTING.format(now=int(self.now[0])))
+        }
         self.written += 1
 
     async def leave_behind(self) -> None:
@@ -94,7 +96,7 @@ class Story:
         run_sql(
             self.database,
             "INSERT INTO logins (id_hash, ref, user_id, kind, epoch, secrets, made_at, seen_at, expires_at, address,"
-            f" browser) VALUES ('{new.id_hash}', '{new.ref}', '{ADA.id}', '{new.kind}', {self.epochs[-1] - 1}, 'a+1',"
+            f" browser) VALUES ('{new.id_hash}', '{new.public_id}', '{ADA.id}', '{new.kind}', {self.epochs[-1] - 1}, 'a+1',"
             f" {new.made_at}, {new.made_at}, {new.expires_at}, '', '')",
         )
 
@@ -107,16 +109,18 @@ class Story:
 
     async def renew(self, change: bool = False) -> None:
         old, new = self.a_login()[0], self.a_new_one()
-        epoch = self.an_epoch()
+        security_stamp = self.an_epoch()
 
         async def work(transaction: Transaction) -> None:
             await lock_for(transaction, ADA.id, ActingLogin(old, ADA.id, IDLE))
             if change:
-                await self.store.logins.end_all_but(transaction, ADA.id, old, self.at())
-                begun = await self.store.users.change_password(transaction, ADA.id, epoch, "hash", int(self.now[0]))
+                await self.store.logins.revoke_others(transaction, ADA.id, old, self.at())
+                begun = await self.store.users.change_password(
+                    transaction, ADA.id, security_stamp, "hash", int(self.now[0])
+                )
                 if begun is None:
                     raise Conflict
-                await self.store.logins.carry_over(transaction, ADA.id, epoch, begun)
+                await self.store.logins.carry_over(transaction, ADA.id, security_stamp, begun)
             await self.store.logins.renew(transaction, old, replace(new, kind="session"), self.at())
 
         await self.store.database.transaction(work)
@@ -260,7 +264,7 @@ async def test_an_account_that_has_changed_meanwhile_takes_neither_a_login_nor_a
     store: Store, database: str, login: NewLogin, reason: str
 ) -> None:
     run_sql(database, REASONS[reason])
-    new = replace(login, id_hash="new", ref="new")
+    new = replace(login, id_hash="new", public_id="new")
 
     with pytest.raises(Conflict):
         await in_transaction(store, lambda transaction: store.logins.insert(transaction, new))

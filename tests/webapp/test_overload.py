@@ -12,13 +12,13 @@ from quart import Quart
 
 from databases import both_databases, run_sql
 from quartlogin.accounts.accounts import services_of
-from quartlogin.accounts.features.passwords.hashing import Overloaded, Passwords
+from quartlogin.accounts.features.passwords.hashing import Overloaded, PasswordHashing
 from visitors import CHEAP, PASSWORD, Page, Visitor, add_user, guess
 
 PLACES = 32
 
 
-class Slow(Passwords):
+class Slow(PasswordHashing):
     """Passwords that are looked at when the test says so."""
 
     def __init__(self) -> None:
@@ -189,22 +189,22 @@ async def test_every_form_with_a_password_is_told(
 
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (4, 4), (5, 4), (64, 4)])
 async def test_there_are_as_many_threads_as_cores_up_to_four(cores: int, threads: int) -> None:
-    passwords = Passwords(cores=cores)
+    passwords = PasswordHashing(cores=cores)
 
     assert passwords.threads == passwords._pool._max_workers == threads
     passwords.close()
 
 
 async def test_a_place_is_given_back_whatever_happens() -> None:
-    passwords = Passwords(CHEAP, cores=1)
+    passwords = PasswordHashing(CHEAP, cores=1)
     for _ in range(100):
-        with pytest.raises(ValueError, match="anything"), passwords.place():
+        with pytest.raises(ValueError, match="anything"), passwords.reserve_slot():
             raise ValueError("anything")
-    places = [passwords.place() for _ in range(PLACES)]
+    places = [passwords.reserve_slot() for _ in range(PLACES)]
     for place in places:
         place.__enter__()
 
-    with pytest.raises(Overloaded), passwords.place():
+    with pytest.raises(Overloaded), passwords.reserve_slot():
         pass
 
     for place in places:

@@ -14,7 +14,7 @@ from quartlogin.accounts.accounts import services_of
 from quartlogin.accounts.audit.events import Events
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.features.logins.table import Logins
-from quartlogin.accounts.features.passwords.hashing import Passwords
+from quartlogin.accounts.features.passwords.hashing import PasswordHashing
 from quartlogin.accounts.users import Users
 from visitors import PASSWORD, Page, Visitor
 
@@ -165,7 +165,7 @@ async def raised(alice: Visitor, app: Quart) -> Quart:
     """The application after the parameters of argon2 rose: Alice's hash is outdated."""
     parts = services_of(app)
     parts.accounts.passwords.close()
-    parts.accounts = replace(parts.accounts, passwords=Passwords(STRONGER))
+    parts.accounts = replace(parts.accounts, passwords=PasswordHashing(STRONGER))
     return app
 
 

@@ -14,7 +14,7 @@ from quart import Quart
 from databases import run_sql
 from quartlogin.accounts.accounts import services_of
 from quartlogin.accounts.features.passwords.hash_parameters import TODAY, HashParameters, read_parameters
-from quartlogin.accounts.features.passwords.hashing import Passwords, has_too_many_marks
+from quartlogin.accounts.features.passwords.hashing import PasswordHashing, has_too_many_marks
 from quartlogin.accounts.features.passwords.slots import Slots
 from visitors import CHEAP, PASSWORD, add_user, set_active
 
@@ -60,7 +60,7 @@ def verifications(counting: Counting) -> list[str]:
 @pytest.mark.requirement("C11", "N12")
 @pytest.mark.requirement("11.4.2")
 async def test_the_default_is_todays_argon2id_profile() -> None:
-    passwords = Passwords()
+    passwords = PasswordHashing()
 
     stored = await passwords.hash(PASSWORD)
 
@@ -73,7 +73,7 @@ async def test_the_default_is_todays_argon2id_profile() -> None:
 @pytest.mark.requirement("V18")
 @pytest.mark.requirement("15.4.4")
 async def test_hashing_leaves_the_event_loop_and_the_default_threads_alone(verifications: list[str]) -> None:
-    passwords = Passwords(CHEAP, cores=1)
+    passwords = PasswordHashing(CHEAP, cores=1)
 
     await asyncio.gather(*(passwords.check(None, PASSWORD) for _ in range(8)))
 
@@ -99,7 +99,7 @@ async def test_hashing_leaves_the_event_loop_and_the_default_threads_alone(verif
 async def test_whatever_is_stored_a_check_costs_a_verification_that_is_in_use_and_never_fails(
     stored: str | None, counting: Counting, caplog: pytest.LogCaptureFixture
 ) -> None:
-    passwords = Passwords(CHEAP)
+    passwords = PasswordHashing(CHEAP)
     passwords.in_use.learn({OLD: 3, CHEAP_PARAMETERS: 3})
 
     verdicts = [await passwords.check(stored, PASSWORD, whose=f"name{number}") for number in range(30)]
@@ -114,7 +114,7 @@ async def test_whatever_is_stored_a_check_costs_a_verification_that_is_in_use_an
 async def test_a_hash_that_only_argon2_finds_fault_with_costs_a_verification_that_is_in_use(counting: Counting) -> None:
     """Its last letter holds bits that stand for nothing, so argon2 refuses it before it computes anything."""
     stored = CHEAP.hash(PASSWORD)[:-1] + "B"
-    passwords = Passwords(CHEAP)
+    passwords = PasswordHashing(CHEAP)
     passwords.in_use.learn({OLD: 1000})
 
     verdict = await passwords.check(stored, PASSWORD, whose="somebody")
@@ -132,7 +132,7 @@ async def test_a_wrong_password_costs_exactly_what_the_stored_hash_does(
     parameters: HashParameters, counting: Counting
 ) -> None:
     """What was made up for beside it was one-sided: nothing can be taken back from a hash that costs more."""
-    passwords = Passwords(PasswordHasher(2, 32, 1))
+    passwords = PasswordHashing(PasswordHasher(2, 32, 1))
 
     assert not (await passwords.check(parameters.dummy_hash(), PASSWORD)).is_right
 
@@ -145,7 +145,7 @@ async def test_a_hash_that_costs_more_than_is_ever_computed_is_not_and_the_opera
     counting: Counting, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Denial of service: each guess at a hash of an old database would cost what is written in it."""
-    passwords = Passwords(CHEAP)
+    passwords = PasswordHashing(CHEAP)
     stored = CHEAP_PARAMETERS._replace(passes=33).dummy_hash()
 
     assert not (await passwords.check(stored, PASSWORD)).is_right
@@ -174,7 +174,7 @@ async def test_a_hash_that_costs_more_than_is_ever_computed_is_not_and_the_opera
 async def test_a_hash_takes_as_many_slots_as_it_has_lanes_or_memory_at_most_all(
     parameters: HashParameters, cores: int, slots: int
 ) -> None:
-    passwords = Passwords(CHEAP, cores=cores)
+    passwords = PasswordHashing(CHEAP, cores=cores)
     seen = []
 
     def look() -> None:
@@ -200,7 +200,7 @@ async def test_an_unknown_name_waits_for_as_many_cores_as_an_account_with_its_pa
 
     monkeypatch.setattr(Slots, "run", noted)
     four_lanes = OLD._replace(lanes=4, memory=64)
-    passwords = Passwords(CHEAP, cores=4)
+    passwords = PasswordHashing(CHEAP, cores=4)
     passwords.in_use.learn({four_lanes: 1000})
 
     await passwords.check(four_lanes.dummy_hash(), PASSWORD)
@@ -214,7 +214,7 @@ async def test_an_unknown_name_waits_for_as_many_cores_as_an_account_with_its_pa
 async def test_passwords_with_very_many_marks_in_a_row_are_wrong_without_a_look(
     verifications: list[str],
 ) -> None:
-    passwords = Passwords(CHEAP)
+    passwords = PasswordHashing(CHEAP)
 
     assert not (await passwords.check(None, "a" + "\u0345" * 500 + "\u0334" * 500)).is_right
     assert verifications == []
@@ -227,7 +227,7 @@ async def test_passwords_with_very_many_marks_in_a_row_are_wrong_without_a_look(
 @pytest.mark.requirement("C3")
 @pytest.mark.requirement("V18")
 async def test_a_password_that_is_too_long_is_wrong_without_a_hash(verifications: list[str]) -> None:
-    passwords = Passwords(CHEAP)
+    passwords = PasswordHashing(CHEAP)
 
     verdict = await passwords.check(None, "x" * 1025)
 
@@ -259,7 +259,7 @@ async def test_an_outdated_hash_is_renewed_at_the_next_sign_in(app: Quart) -> No
     parts = services_of(app)
     await add_user(app, "Alice")
     hasher = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1)
-    stronger = replace(parts.accounts, passwords=Passwords(hasher))
+    stronger = replace(parts.accounts, passwords=PasswordHashing(hasher))
 
     await stronger.authenticate("Alice", PASSWORD[::-1])
     untouched = await parts.store.users.find_credentials("alice")
@@ -284,7 +284,7 @@ async def test_of_an_account_that_cannot_sign_in_the_right_password_costs_what_a
     await add_user(app, "Alice")
     run_sql(database, f"UPDATE users SET {state}")
     stored = run_sql(database, "SELECT password_hash FROM users")
-    stronger = replace(services_of(app).accounts, passwords=Passwords(PasswordHasher(2, 16, 1)))
+    stronger = replace(services_of(app).accounts, passwords=PasswordHashing(PasswordHasher(2, 16, 1)))
     counting.made = 0
 
     assert await stronger.authenticate("Alice", PASSWORD) is None
@@ -321,7 +321,7 @@ async def test_a_renewed_hash_never_overwrites_a_changed_password(app: Quart) ->
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives each thread a priority of its own")
 async def test_hashes_give_way_to_pages() -> None:
-    passwords = Passwords(CHEAP)
+    passwords = PasswordHashing(CHEAP)
 
     nice = await passwords._in_thread(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()), TODAY)
 

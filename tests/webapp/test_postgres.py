@@ -148,7 +148,7 @@ async def test_two_processes_share_nothing_but_the_database(app: Quart, visitor:
     elsewhere = store_at(database)
     await elsewhere.database.open()
 
-    ended = await elsewhere.logins.end_everyones()
+    ended = await elsewhere.logins.revoke_all()
 
     await elsewhere.database.close()
     assert ended == 1

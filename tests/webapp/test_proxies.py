@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from quartlogin.webapp.middleware.proxy_headers import TrustedProxies
-from quartlogin.webapp.middleware.request_validation import WellFormedRequests
+from quartlogin.webapp.middleware.proxy_headers import ProxyHeadersMiddleware
+from quartlogin.webapp.middleware.request_validation import RequestValidationMiddleware
 
 
 async def seen_behind(count: int, headers: list[tuple[str, str]], kind: str = "http") -> dict[str, Any]:
@@ -21,7 +21,7 @@ async def seen_behind(count: int, headers: list[tuple[str, str]], kind: str = "h
         "client": ("10.0.0.9", 4711),
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers],
     }
-    await TrustedProxies(app, count)(scope, None, None)
+    await ProxyHeadersMiddleware(app, count)(scope, None, None)
     return seen
 
 
@@ -95,7 +95,7 @@ async def test_a_websocket_with_a_malformed_host_is_closed(hosts: list[str], ver
         "path": "/",
         "headers": [(b"host", host.encode()) for host in hosts],
     }
-    await WellFormedRequests(None)(scope, None, send)
+    await RequestValidationMiddleware(None)(scope, None, send)
 
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
@@ -106,6 +106,8 @@ async def test_an_old_client_may_leave_the_host_out() -> None:
     async def app(scope: dict[str, Any], receive: object, send: object) -> None:
         served.append(scope["http_version"])
 
-    await WellFormedRequests(app)({"type": "http", "http_version": "1.0", "path": "/", "headers": []}, None, None)
+    await RequestValidationMiddleware(app)(
+        {"type": "http", "http_version": "1.0", "path": "/", "headers": []}, None, None
+    )
 
     assert served == ["1.0"]

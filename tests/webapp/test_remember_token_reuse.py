@@ -155,7 +155,7 @@ async def test_a_used_up_secret_ends_the_login_for_both(site: Site) -> None:
 
     assert not await visit(site, jar)
     assert REMEMBER not in jar
-    assert site.events("login_copied") == 1
+    assert site.events("token_reuse_detected") == 1
 
 
 async def test_the_owners_session_ends_when_a_thief_uses_the_cookie(site: Site) -> None:
@@ -167,7 +167,7 @@ async def test_the_owners_session_ends_when_a_thief_uses_the_cookie(site: Site) 
     assert not await visit(site, jar)
 
     assert not await visit(site, thief)
-    assert site.events("login_copied") == 1
+    assert site.events("token_reuse_detected") == 1
 
 
 async def test_a_thief_within_the_grace_cannot_go_on_beside_the_owner(site: Site) -> None:
@@ -186,7 +186,7 @@ async def test_a_thief_within_the_grace_cannot_go_on_beside_the_owner(site: Site
 
     assert not owner_goes_on
     assert not thief_goes_on
-    assert site.events("login_copied") == 1
+    assert site.events("token_reuse_detected") == 1
 
 
 async def test_the_user_is_told_at_the_next_sign_in_once(site: Site) -> None:
@@ -329,7 +329,7 @@ def test_one_browser_is_never_taken_for_two(steps: list[tuple[Any, ...]]) -> Non
                     await step
             await browser.load()
             assert browser.all_went_well
-            assert site.events("login_copied") == 0
+            assert site.events("token_reuse_detected") == 0
 
     run(story())
 
@@ -440,7 +440,7 @@ async def test_a_socket_of_a_copied_cookie_ends_a_grace_after_the_owner_has_used
         assert await thief.code() == 1008
 
     assert await visit(site, jar)  # it may have been the owner's own page
-    assert site.events("login_copied") == 0
+    assert site.events("token_reuse_detected") == 0
 
 
 async def test_a_socket_that_is_told_of_an_event_compares_its_secret_first(site: Site) -> None:
@@ -485,7 +485,7 @@ async def test_a_socket_that_comes_with_a_used_up_secret_ends_the_login_and_the_
         assert await socket.status() == 401
 
     assert not await visit(site, jar)
-    assert site.events("login_copied") == 1
+    assert site.events("token_reuse_detected") == 1
     assert "A copy of one of your sign-ins was used" in await news_at_sign_in(site)
 
 

@@ -350,7 +350,7 @@ class Normalized:
         self.after: list[int] = []
         self.marks: list[int] = []
         self.words: list[set[str]] = []
-        normalize, is_made_of = unicodedata.normalize, policy.is_made_of
+        normalize, is_context_specific = unicodedata.normalize, policy.is_context_specific
 
         def count(form: Any, text: str) -> str:
             self.before.append(len(text))
@@ -363,7 +363,7 @@ class Normalized:
 
         def note(password: str, words: set[str]) -> bool:
             self.words.append(words)
-            return is_made_of(password, words)
+            return is_context_specific(password, words)
 
         monkeypatch.setattr(policy, "is_made_of", note)
 

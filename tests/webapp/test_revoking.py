@@ -38,7 +38,7 @@ async def phone(desk: Visitor, new_visitor: Callable[[], Visitor]) -> Visitor:
     return phone
 
 
-async def ref_of(visitor: Visitor) -> str:
+async def public_id_of(visitor: Visitor) -> str:
     page = await visitor.get("/account")
     return re.search(r"this one.*?/account/logins/(\w+)/revoke", page.text, re.DOTALL)[1]  # type: ignore[index]
 
@@ -64,7 +64,7 @@ async def test_a_sign_in_ends_on_the_next_request_for_every_copy_in_every_proces
 ) -> None:
     copies = phone.cookies
 
-    answer = await press(desk, f"/account/logins/{await ref_of(phone)}/revoke")
+    answer = await press(desk, f"/account/logins/{await public_id_of(phone)}/revoke")
 
     assert (answer.status, answer.location) == (302, "/account")
     assert not any(await counts(app, copies) + await counts(elsewhere, copies))
@@ -88,7 +88,7 @@ async def test_all_others_end_and_this_one_goes_on(
 async def test_ending_this_one_is_signing_out(desk: Visitor, app: Quart) -> None:
     copies = desk.cookies
 
-    answer = await press(desk, f"/account/logins/{await ref_of(desk)}/revoke")
+    answer = await press(desk, f"/account/logins/{await public_id_of(desk)}/revoke")
 
     assert (answer.status, answer.location) == (302, "/")
     assert not any(await counts(app, copies))
@@ -102,7 +102,7 @@ async def test_somebody_elses_sign_in_is_as_unknown_as_any(
     mallory = new_visitor()
     await mallory.register("Mallory")
 
-    others = await press(mallory, f"/account/logins/{await ref_of(phone)}/revoke")
+    others = await press(mallory, f"/account/logins/{await public_id_of(phone)}/revoke")
     unknown = await press(mallory, f"/account/logins/{'0' * 16}/revoke")
 
     assert (others.status, others.text) == (unknown.status, unknown.text)
@@ -111,7 +111,7 @@ async def test_somebody_elses_sign_in_is_as_unknown_as_any(
 
 
 async def test_pressing_twice_is_told(desk: Visitor, phone: Visitor) -> None:
-    path = f"/account/logins/{await ref_of(phone)}/revoke"
+    path = f"/account/logins/{await public_id_of(phone)}/revoke"
 
     first, second = await press(desk, path), await press(desk, path)
 
@@ -120,22 +120,26 @@ async def test_pressing_twice_is_told(desk: Visitor, phone: Visitor) -> None:
 
 
 @pytest.mark.parametrize("ref", ["x" * 5000, "%00", "é", "%2e%2e", "1'%20OR%20'1'='1", "99999999999999999999"])
-async def test_a_hostile_ref_is_unknown(desk: Visitor, phone: Visitor, ref: str) -> None:
-    assert (await press(desk, f"/account/logins/{ref}/revoke")).status in {400, 404}
+async def test_a_hostile_ref_is_unknown(desk: Visitor, phone: Visitor, public_id: str) -> None:
+    assert (await press(desk, f"/account/logins/{public_id}/revoke")).status in {400, 404}
     assert await phone.is_signed_in()
 
 
 @pytest.mark.requirement("3.5.3")
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 async def test_looking_changes_nothing(desk: Visitor, phone: Visitor, method: str) -> None:
-    for path in (f"/account/logins/{await ref_of(phone)}/revoke", "/account/logins/revoke-others", "/account/tokens"):
+    for path in (
+        f"/account/logins/{await public_id_of(phone)}/revoke",
+        "/account/logins/revoke-others",
+        "/account/tokens",
+    ):
         assert (await desk.request(method, path)).status in {200, 405}
 
     assert await phone.is_signed_in()
 
 
 async def test_a_form_without_its_token_or_from_elsewhere_changes_nothing(desk: Visitor, phone: Visitor) -> None:
-    path, token = f"/account/logins/{await ref_of(phone)}/revoke", (await desk.get("/account")).token
+    path, token = f"/account/logins/{await public_id_of(phone)}/revoke", (await desk.get("/account")).token
     foreign = {"Origin": "https://evil.example"}
 
     without = await desk.post(path, {})
@@ -181,7 +185,7 @@ async def test_more_sign_ins_than_an_account_may_have_end_the_one_that_was_not_u
 ) -> None:
     now = [float(int(time.time()))]
     monkeypatch.setattr(time, "time", lambda: now[0])
-    app = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY, LOGINS_PER_USER=3))
+    app = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY, MAX_LOGINS_PER_USER=3))
     async with app.test_app():
         visitors = [Visitor(app.test_client()) for _ in range(4)]
         await visitors[0].register("Alice")
@@ -204,14 +208,14 @@ async def test_more_sign_ins_than_an_account_may_have_end_the_one_that_was_not_u
         ("bearer", 1),
         ("session", 3),
     ]
-    assert run_sql(database, "SELECT count(*) FROM events WHERE kind = 'login_crowded_out'") == [(1,)]
+    assert run_sql(database, "SELECT count(*) FROM events WHERE kind = 'login_evicted'") == [(1,)]
 
 
 async def test_this_sign_in_is_listed_first(desk: Visitor, phone: Visitor) -> None:
-    refs = [(await ref_of(visitor)) for visitor in (desk, phone)]
+    public_ids = [(await public_id_of(visitor)) for visitor in (desk, phone)]
 
     first = [
         re.search(r"/account/logins/(\w+)/revoke", (await visitor.get("/account")).text) for visitor in (desk, phone)
     ]
 
-    assert [found and found[1] for found in first] == refs
+    assert [found and found[1] for found in first] == public_ids

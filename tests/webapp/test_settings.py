@@ -81,11 +81,11 @@ def test_a_keyword_wins_over_the_environment() -> None:
         ),
         (
             {"QUARTLOGIN_SITE_NAME": "\udcff"},
-            "DATABASE, SITE_NAME, BARRED_WORDS and the secret keys have to be UTF-8 text",
+            "DATABASE, SITE_NAME, PASSWORD_DENYLIST and the secret keys have to be UTF-8 text",
         ),
         (
             {"QUARTLOGIN_SECRET_KEY": KEY + "\udcff"},
-            "DATABASE, SITE_NAME, BARRED_WORDS and the secret keys have to be UTF-8 text",
+            "DATABASE, SITE_NAME, PASSWORD_DENYLIST and the secret keys have to be UTF-8 text",
         ),
         ({"QUARTLOGIN_SECRET_KEY_FALLBACKS": "[" * 90_000}, "QUARTLOGIN_SECRET_KEY_FALLBACKS has to be a JSON list"),
         (

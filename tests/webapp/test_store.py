@@ -21,10 +21,10 @@ NEW_BOB = NewUser(BOB, "bob", "hash of bob")
 NOW = 1_900_000_000
 LOGIN = NewLogin(
     id_hash="1" * 64,
-    ref="ref1",
+    public_id="ref1",
     user_id=ALICE.id,
     kind="session",
-    epoch=0,
+    security_stamp=0,
     name=None,
     secrets="aa+1",
     made_at=NOW,
@@ -35,9 +35,9 @@ LOGIN = NewLogin(
 AT = Moment(NOW, NOW - 100)
 #: Alice's first sign-in, on whose behalf something is done; idle times are another test's.
 BY_ALICE = ActingLogin(LOGIN.id_hash, ALICE.id, 10**9)
-OTHER_LOGIN = replace(LOGIN, id_hash="2" * 64, ref="ref2")
-TOKEN = replace(LOGIN, id_hash="3" * 64, ref="ref3", kind="bearer", name="a program")
-BOBS_LOGIN = replace(LOGIN, id_hash="4" * 64, ref="ref4", user_id=BOB.id)
+OTHER_LOGIN = replace(LOGIN, id_hash="2" * 64, public_id="ref2")
+TOKEN = replace(LOGIN, id_hash="3" * 64, public_id="ref3", kind="bearer", name="a program")
+BOBS_LOGIN = replace(LOGIN, id_hash="4" * 64, public_id="ref4", user_id=BOB.id)
 
 
 def event(number: int = 1, user: User = ALICE, at: int = NOW, kind: str = "signed_in") -> Event:
@@ -76,8 +76,8 @@ async def is_found(store: Store, login: NewLogin, *, now: int = NOW, idle_since:
     return await store.logins.find(login.id_hash, login.user_id, now, idle_since) is not None
 
 
-async def refs(store: Store, user: User = ALICE) -> set[str]:
-    return {row.ref for row in await store.logins.list_of(user.id, AT)}
+async def public_ids(store: Store, user: User = ALICE) -> set[str]:
+    return {row.public_id for row in await store.logins.list_of(user.id, AT)}
 
 
 # --- users
@@ -132,7 +132,7 @@ async def test_a_renewed_hash_does_not_overwrite_a_changed_password(store: Store
 async def test_another_password_ends_every_login_of_its_user_only(store: Store) -> None:
     assert await store.users.set_password(ALICE.id, "another hash", event(kind="password_set"))
 
-    assert (await refs(store), await refs(store, BOB)) == (set(), {"ref4"})
+    assert (await public_ids(store), await public_ids(store, BOB)) == (set(), {"ref4"})
     assert not await is_found(store, TOKEN)
     assert not await store.users.set_password("C" * 22, "another hash", event(2))
 
@@ -140,7 +140,7 @@ async def test_another_password_ends_every_login_of_its_user_only(store: Store) 
 @pytest.mark.usefixtures("people")
 async def test_disabling_ends_every_login_and_enabling_revives_none(store: Store) -> None:
     await store.users.set_active(ALICE.id, event(1), active=False)
-    begun_meanwhile = replace(LOGIN, id_hash="5" * 64, ref="ref5")
+    begun_meanwhile = replace(LOGIN, id_hash="5" * 64, public_id="ref5")
     with pytest.raises(Conflict):
         await begin(store, begun_meanwhile)  # by a process that checked the password before
     await store.users.set_active(ALICE.id, event(2), active=True)
@@ -179,7 +179,12 @@ async def test_a_login_is_found_with_its_user(store: Store) -> None:
     found = await store.logins.find(LOGIN.id_hash, ALICE.id, NOW, NOW - 100)
 
     assert found is not None
-    assert (found.user, found.user.username, found.user.epoch, found.user.login_ref) == (ALICE, "Alice", 0, "ref1")
+    assert (found.user, found.user.username, found.user.security_stamp, found.user.login_public_id) == (
+        ALICE,
+        "Alice",
+        0,
+        "ref1",
+    )
     assert (found.seen_at, found.secrets) == (NOW, "aa+1")
 
 
@@ -213,26 +218,26 @@ async def test_a_login_that_has_ended_is_told_once(store: Store) -> None:
     assert told is not None
     assert (told.user_id, told.subject) == (ALICE.id, "ref1")
     assert again is None
-    assert await refs(store) == {"ref2", "ref3"}
+    assert await public_ids(store) == {"ref2", "ref3"}
 
 
 @pytest.mark.usefixtures("people")
 @pytest.mark.parametrize(
     ("user", "ref", "kind"), [(BOB, "ref1", "session"), (ALICE, "ref1", "bearer"), (ALICE, "ref9", "session")]
 )
-async def test_nobody_ends_what_is_not_theirs(store: Store, user: User, ref: str, kind: str) -> None:
-    assert await store.logins.end_by_ref(user.id, ref, kind, event()) is None  # type: ignore[arg-type]
+async def test_nobody_ends_what_is_not_theirs(store: Store, user: User, public_id: str, kind: str) -> None:
+    assert await store.logins.end_by_public_id(user.id, public_id, kind, event()) is None  # type: ignore[arg-type]
 
-    assert await refs(store) == {"ref1", "ref2", "ref3"}
+    assert await public_ids(store) == {"ref1", "ref2", "ref3"}
 
 
 @pytest.mark.usefixtures("people")
 async def test_a_login_is_ended_by_its_ref(store: Store) -> None:
-    ended = await store.logins.end_by_ref(ALICE.id, "ref3", "bearer", event())
+    ended = await store.logins.end_by_public_id(ALICE.id, "ref3", "bearer", event())
 
     assert ended is not None
     assert (ended.id_hash, ended.name, ended.seen_at) == (TOKEN.id_hash, "a program", NEVER)
-    assert await refs(store) == {"ref1", "ref2"}
+    assert await public_ids(store) == {"ref1", "ref2"}
 
 
 @pytest.mark.usefixtures("people")
@@ -240,14 +245,14 @@ async def test_all_other_sign_ins_are_ended_and_tokens_go_on(store: Store) -> No
     ended = await store.logins.end_sessions(ALICE.id, event(), AT, BY_ALICE)
     assert ended == {OTHER_LOGIN.id_hash: True}
 
-    assert (await refs(store), await refs(store, BOB)) == ({"ref1", "ref3"}, {"ref4"})
+    assert (await public_ids(store), await public_ids(store, BOB)) == ({"ref1", "ref3"}, {"ref4"})
 
 
 @pytest.mark.usefixtures("people")
 async def test_everybodys_logins_are_ended(store: Store) -> None:
-    assert await store.logins.end_everyones() == 4
+    assert await store.logins.revoke_all() == 4
 
-    assert await refs(store) | await refs(store, BOB) == set()
+    assert await public_ids(store) | await public_ids(store, BOB) == set()
 
 
 @pytest.mark.usefixtures("people")
@@ -279,11 +284,11 @@ async def test_of_many_that_replace_a_secret_one_wins(store: Store) -> None:
 
 @pytest.mark.usefixtures("people")
 async def test_a_copied_login_ends_and_its_user_is_told_once(store: Store) -> None:
-    assert await store.logins.end_copied(LOGIN.id_hash, event(kind="login_copied"))
+    assert await store.logins.revoke_reused(LOGIN.id_hash, event(kind="token_reuse_detected"))
 
-    assert not await store.logins.end_copied(LOGIN.id_hash, event(2, kind="login_copied"))
-    assert [await store.users.take_copied_at(ALICE.id) for _ in range(2)] == [NOW, None]
-    assert await store.users.take_copied_at(BOB.id) is None
+    assert not await store.logins.revoke_reused(LOGIN.id_hash, event(2, kind="token_reuse_detected"))
+    assert [await store.users.take_token_reuse_at(ALICE.id) for _ in range(2)] == [NOW, None]
+    assert await store.users.take_token_reuse_at(BOB.id) is None
 
 
 @pytest.mark.usefixtures("people")
@@ -300,7 +305,7 @@ async def test_when_a_login_was_seen_moves_on_but_not_more_often_than_asked(stor
 async def test_logins_are_listed_by_when_they_were_seen(store: Store) -> None:
     await store.logins.touch([seen(OTHER_LOGIN, NOW + 60)], 60, AT)
 
-    assert [row.ref for row in await store.logins.list_of(ALICE.id, AT)] == ["ref2", "ref1", "ref3"]
+    assert [row.public_id for row in await store.logins.list_of(ALICE.id, AT)] == ["ref2", "ref1", "ref3"]
 
 
 @pytest.mark.usefixtures("people")
@@ -309,7 +314,7 @@ async def test_on_behalf_of_a_login_that_has_ended_nothing_is_changed(store: Sto
     before = run_sql(database, "SELECT id_hash FROM logins ORDER BY ref")
 
     for done in (
-        store.logins.end_by_ref(ALICE.id, "ref2", "session", event(2), BY_ALICE),
+        store.logins.end_by_public_id(ALICE.id, "ref2", "session", event(2), BY_ALICE),
         store.logins.end_sessions(ALICE.id, event(3), AT, BY_ALICE),
         store.users.delete(ALICE.id, 0, BY_ALICE),
         store.events.add_by(BY_ALICE, event(4)),
@@ -324,9 +329,9 @@ async def test_on_behalf_of_a_login_that_has_ended_nothing_is_changed(store: Sto
 @pytest.mark.usefixtures("people")
 async def test_no_login_acts_for_another_user(store: Store) -> None:
     with pytest.raises(LoginEnded):
-        await store.logins.end_by_ref(BOB.id, "ref4", "session", event(), BY_ALICE)
+        await store.logins.end_by_public_id(BOB.id, "ref4", "session", event(), BY_ALICE)
 
-    assert await refs(store, BOB) == {"ref4"}
+    assert await public_ids(store, BOB) == {"ref4"}
 
 
 @pytest.mark.usefixtures("people")
@@ -339,8 +344,8 @@ async def test_expired_logins_are_removed_in_batches(store: Store, database: str
 
 @pytest.mark.usefixtures("people")
 async def test_whose_a_ref_is(store: Store) -> None:
-    assert await store.logins.user_of_ref("ref4", "session") == (BOB.id, "Bob")
-    assert await store.logins.user_of_ref("ref4", "bearer") is None
+    assert await store.logins.user_of_public_id("ref4", "session") == (BOB.id, "Bob")
+    assert await store.logins.user_of_public_id("ref4", "bearer") is None
 
 
 # --- events

@@ -344,7 +344,7 @@ async def test_an_open_page_is_told_nothing_more_once_a_change_is_required(
     async with open_socket(app, "/account/live", Cookie=cookie) as socket:
         await socket.accepted()
         await command(database, "user", "require-change", "alice")
-        parts.accounts.journal.tell(parts.accounts.journal.event("token_created", user_id))
+        parts.accounts.audit_log.emit(parts.accounts.audit_log.event("token_created", user_id))
         closed = await socket.code()
 
     assert closed == 1008

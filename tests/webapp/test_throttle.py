@@ -16,13 +16,13 @@ from quart import Quart
 from databases import both_databases, run_sql
 from quartlogin.accounts.accounts import services_of
 from quartlogin.accounts.database.errors import StoreUnavailable
-from quartlogin.accounts.database.models import Tally
-from quartlogin.accounts.security.attempt_counters import Attempts
+from quartlogin.accounts.database.models import AttemptCounter
+from quartlogin.accounts.security.attempt_counters import AttemptCounters
 from quartlogin.accounts.security.rate_limits import (
     LONGEST_DELAY,
     MOST_FAILURES,
     WINDOW,
-    Rule,
+    DelayPolicy,
     TooManyAttempts,
     network_of,
     without,
@@ -47,12 +47,12 @@ async def guesses(app: Quart, count: int, **options: Any) -> list[int]:
 @given(limit=st.integers(4, 50), gaps=st.lists(st.integers(0, 4000), max_size=150))
 @pytest.mark.requirement("6.3.1")
 def test_whatever_the_pauses_no_more_get_through_than_the_limit_says(limit: int, gaps: list[int]) -> None:
-    for count in (Rule(limit).after_failure_of_account, Rule(limit).after_failure_of_address):
-        tally, now, passed, waits = Tally(), 1_000_000, list[int](), list[int]()
+    for count in (DelayPolicy(limit).after_failure_of_account, DelayPolicy(limit).after_failure_of_address):
+        counter, now, passed, waits = AttemptCounter(), 1_000_000, list[int](), list[int]()
         for gap in gaps:
             now += gap
             try:
-                tally = count(tally, now)
+                counter = count(counter, now)
             except TooManyAttempts as refusal:
                 waits.append(refusal.wait)
             else:
@@ -65,41 +65,41 @@ def test_whatever_the_pauses_no_more_get_through_than_the_limit_says(limit: int,
 @given(limit=st.integers(4, 50))
 @pytest.mark.requirement("N13")
 def test_who_waits_as_told_gets_through_until_the_hundredth_failure(limit: int) -> None:
-    rule, tally, now, delays = Rule(limit), Tally(), 1_000_000, list[int]()
+    rule, counter, now, delays = DelayPolicy(limit), AttemptCounter(), 1_000_000, list[int]()
     for _ in range(MOST_FAILURES):
         try:
-            tally = rule.after_failure_of_account(tally, now)
+            counter = rule.after_failure_of_account(counter, now)
         except TooManyAttempts as refusal:
             delays.append(refusal.wait)
             now += refusal.wait
-            tally = rule.after_failure_of_account(tally, now)
+            counter = rule.after_failure_of_account(counter, now)
 
     assert delays == sorted(delays)
     assert len(delays) == MOST_FAILURES - limit // 2
     assert delays[-1] <= LONGEST_DELAY
     with pytest.raises(TooManyAttempts):
-        rule.after_failure_of_account(tally, now + 100 * LONGEST_DELAY)
+        rule.after_failure_of_account(counter, now + 100 * LONGEST_DELAY)
 
 
 def test_an_address_that_runs_into_its_limit_again_waits_twice_as_long() -> None:
-    rule, tally, now, waits = Rule(10), Tally(), 1_000_000, list[int]()
+    rule, counter, now, waits = DelayPolicy(10), AttemptCounter(), 1_000_000, list[int]()
     while len(waits) < 9:
         try:
-            tally = rule.after_failure_of_address(tally, now)
+            counter = rule.after_failure_of_address(counter, now)
         except TooManyAttempts as refusal:
             waits.append(refusal.wait)
             now += refusal.wait
 
     assert waits[:4] == [900, 1800, 3600, 7200]
     assert waits[-1] == LONGEST_DELAY
-    assert rule.after_failure_of_address(Tally(5, (now,) * 10), now + 3 * LONGEST_DELAY) == Tally(
+    assert rule.after_failure_of_address(AttemptCounter(5, (now,) * 10), now + 3 * LONGEST_DELAY) == AttemptCounter(
         0, (now + 3 * LONGEST_DELAY,)
     )
 
 
 def test_an_attempt_that_succeeded_is_taken_back_alone() -> None:
-    assert without(Tally(2, (5, 7, 7, 9)), 7) == Tally(2, (5, 7, 9))
-    assert without(Tally(2, (5,)), 7) == Tally(2, (5,))
+    assert without(AttemptCounter(2, (5, 7, 7, 9)), 7) == AttemptCounter(2, (5, 7, 9))
+    assert without(AttemptCounter(2, (5,)), 7) == AttemptCounter(2, (5,))
 
 
 @pytest.mark.requirement("V15")
@@ -167,7 +167,7 @@ async def test_a_throttled_attempt_is_not_looked_at_and_logged(
 
     [told] = [json.loads(record.message) for record in caplog.records if record.name == "quartlogin.audit"]
     assert page.status == 429
-    assert (told["event"], told["address"]) == ("attempt_throttled", "192.0.2.1")
+    assert (told["event"], told["address"]) == ("rate_limited", "192.0.2.1")
     assert "user" not in told
     assert run_sql(database, "SELECT count(*) FROM events") == events
 
@@ -353,7 +353,7 @@ async def test_a_database_that_fails_while_attempts_are_counted_is_a_503_and_no_
     async def fail(*_: Any) -> None:
         raise StoreUnavailable("gone")
 
-    monkeypatch.setattr(Attempts, "change", fail)
+    monkeypatch.setattr(AttemptCounters, "change", fail)
     monkeypatch.setattr(services_of(app).accounts.passwords, "_check", lambda *_: pytest.fail("it was looked at"))
 
     assert (await guess(app, password=PASSWORD)).status == 503
@@ -426,7 +426,7 @@ async def test_a_deleted_account_leaves_no_tally_and_no_cookie(visitor: Visitor,
 @pytest.fixture
 async def strict(database: str) -> AsyncIterator[Quart]:
     """The application with the strictest limits."""
-    settings = {"LOGIN_FAILURES_PER_ACCOUNT": 4, "LOGIN_FAILURES_PER_ADDRESS": 10}
+    settings = {"LOGIN_RATE_LIMIT_PER_ACCOUNT": 4, "LOGIN_RATE_LIMIT_PER_ADDRESS": 10}
     app = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY, **settings))
     async with app.test_app():
         yield app

@@ -26,9 +26,9 @@ from quart import Quart
 from databases import run_sql
 from quartlogin.accounts.accounts import services_of
 from quartlogin.accounts.features.passwords.hash_parameters import HashParameters, read_parameters
-from quartlogin.accounts.features.passwords.hashing import Passwords, Verdict
+from quartlogin.accounts.features.passwords.hashing import PasswordHashing, VerifyResult
 from quartlogin.accounts.features.passwords.parameters_in_use import count_sets
-from quartlogin.accounts.security.rate_limits import Throttle
+from quartlogin.accounts.security.rate_limits import RateLimits
 from quartlogin.webapp import create_app
 from visitors import CHEAP, KEY, Visitor, add_user, set_active
 
@@ -131,8 +131,10 @@ async def site(database: str, hasher: PasswordHasher | None, per_account: int = 
     app = create_app(DATABASE=database, SECRET_KEY=KEY)
     parts = services_of(app)
     parts.accounts.passwords.close()
-    throttle = Throttle(parts.store, per_account, 1_000_000)
-    parts.accounts = replace(parts.accounts, passwords=Passwords(hasher, key=KEY.encode()), throttle=throttle)
+    rate_limits = RateLimits(parts.store, per_account, 1_000_000)
+    parts.accounts = replace(
+        parts.accounts, passwords=PasswordHashing(hasher, key=KEY.encode()), rate_limits=rate_limits
+    )
     async with app.test_app():
         for name in NAMES:
             await add_user(app, name)
@@ -327,7 +329,7 @@ async def test_the_first_attempt_after_a_start_tells_no_more(quick: Quart) -> No
 
     async def first_attempt(name: str) -> int:
         parts.accounts.passwords.close()
-        parts.accounts = replace(parts.accounts, passwords=Passwords(QUICK, key=KEY.encode()))
+        parts.accounts = replace(parts.accounts, passwords=PasswordHashing(QUICK, key=KEY.encode()))
         await learn(quick)
         return await attempt(name)
 
@@ -351,7 +353,7 @@ async def test_the_stopwatch_would_notice_a_hash_that_is_missing(
     quick: Quart, attempt: Attempt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = await with_two_that_nobody_has(quick, "Known")
-    monkeypatch.setattr(Passwords, "_verify_dummy", lambda *_: Verdict(is_right=False))
+    monkeypatch.setattr(PasswordHashing, "_verify_dummy", lambda *_: VerifyResult(is_right=False))
 
     assert await differs(attempt, names, 30, 0.0005) != ""
 

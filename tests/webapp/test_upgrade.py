@@ -56,7 +56,7 @@ async def test_an_older_database_is_upgraded_and_keeps_its_users(database: str) 
     found = await store.users.find_credentials("alice")
     await store.database.close()
     assert found is not None
-    assert (found.user.epoch, found.is_active) == (0, True)
+    assert (found.user.security_stamp, found.is_active) == (0, True)
     assert run_sql(database, "SELECT version FROM quartlogin_schema") == [(SCHEMA_VERSION,)]
 
 

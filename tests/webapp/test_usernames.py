@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from quartlogin.accounts import usernames
-from quartlogin.accounts.usernames import LONGEST_USERNAME, name_key, shown_name
+from quartlogin.accounts.usernames import LONGEST_USERNAME, display_name, normalize_username
 
 
 @pytest.mark.parametrize(
@@ -25,19 +25,19 @@ from quartlogin.accounts.usernames import LONGEST_USERNAME, name_key, shown_name
     ],
 )
 def test_names_that_look_alike_are_one(one: str, other: str) -> None:
-    assert name_key(one) == name_key(other)
+    assert normalize_username(one) == normalize_username(other)
 
 
 @pytest.mark.parametrize(
     "name", ["a", "Anne-Marie", "O'Neil", "name@example.com", "李雷", "Дарья", "محمد", "नमिता", "x" * 64]
 )
 def test_names_of_all_scripts_are_names(name: str) -> None:
-    assert name_key(name) is not None
-    assert shown_name(name) == name
+    assert normalize_username(name) is not None
+    assert display_name(name) == name
 
 
 def test_a_name_that_grows_too_long_when_it_is_folded_is_none() -> None:
-    assert name_key("\ufdfa" * 10) is None
+    assert normalize_username("\ufdfa" * 10) is None
 
 
 @pytest.mark.requirement("15.2.2")
@@ -52,7 +52,7 @@ def test_what_is_too_long_for_a_name_is_never_made_longer(typed: str, monkeypatc
 
     monkeypatch.setattr(usernames, "normalize", noted)
 
-    assert name_key(typed) is None
+    assert normalize_username(typed) is None
     assert max(sizes, default=0) <= 256
 
 
@@ -60,14 +60,14 @@ def test_what_is_too_long_for_a_name_is_never_made_longer(typed: str, monkeypatc
 @example("ΐ" * 30)
 @example("\u1e9e")
 def test_a_key_is_its_own_key(name: str) -> None:
-    key = name_key(name)
+    key = normalize_username(name)
 
-    assert key is None or name_key(key) == key
+    assert key is None or normalize_username(key) == key
 
 
 @given(st.text(max_size=80))
 def test_a_key_never_holds_what_cannot_be_seen(name: str) -> None:
-    key = name_key(name) or "x"
+    key = normalize_username(name) or "x"
 
     assert 1 <= len(key) <= LONGEST_USERNAME
     assert not [character for character in key if category(character)[0] in "CZ" and character != " "]

@@ -23,7 +23,7 @@ _MOST_PAGES: Final = 50  # of one user, in this process
 _log = getLogger(__name__)
 
 
-class LivePages:
+class AccountUpdates:
     """The open account pages of this process.
 
     One statement every two seconds serves fifty users together, and none is run while no page is open.

@@ -26,15 +26,15 @@ KINDS: Final = {
     "signed_in": "Signed in",
     "sign_in_failed": "Failed sign-in",
     "signed_in_after_failures": "Signed in after several failed sign-ins",
-    "attempt_throttled": "Attempt refused: too many before it",
-    "came_back": "Signed in again by “keep me signed in”",
+    "rate_limited": "Attempt refused: too many before it",
+    "login_resumed": "Signed in again by “keep me signed in”",
     "signed_out": "Signed out",
-    "login_moved": "A sign-in was used from another browser or address than it began in",
-    "login_copied": "A copy of a sign-in was used, so it was ended",
-    "login_crowded_out": "Sign-in ended, because there were too many",
+    "login_context_changed": "A sign-in was used from another browser or address than it began in",
+    "token_reuse_detected": "A copy of a sign-in was used, so it was ended",
+    "login_evicted": "Sign-in ended, because there were too many",
     "login_revoked": "Sign-in ended",
     "logins_revoked": "All other sign-ins ended",
-    "everyone_signed_out": "Every sign-in and every API token ended by the operator",
+    "all_logins_revoked": "Every sign-in and every API token ended by the operator",
     "reauthenticated": "Password confirmed",
     "reauthentication_failed": "Wrong password at a confirmation",
     "password_changed": "Password changed",
@@ -52,16 +52,16 @@ KINDS: Final = {
 #: What the operator alone is told of: it is not kept, or whoever tries again and again would fill the database.
 LOGGED_ONLY: Final = {
     "access_denied": "A page for people who are signed in was asked for by nobody",
-    "password_needed": "A page for people who typed their password lately was asked for by others",
-    "unknown_ref": "Somebody tried to end a sign-in or a token that is not theirs, or is not there",
-    "form_refused": "A form came without the token of its session",
-    "foreign_request_refused": "A form, or a websocket, came from another site",
-    "request_refused": "A request named another host, or was none that the application could have been shown",
+    "reauthentication_required": "A page for people who typed their password lately was asked for by others",
+    "object_access_denied": "Somebody tried to end a sign-in or a token that is not theirs, or is not there",
+    "csrf_rejected": "A form came without the token of its session",
+    "cross_site_request_rejected": "A form, or a websocket, came from another site",
+    "malformed_request": "A request named another host, or was none that the application could have been shown",
     "session_refused": "A session cookie was not one of ours, or has expired",
     "remember_refused": "A “keep me signed in” cookie was not one of ours, or has expired",
     "bearer_refused": "An API token was not one of ours, has expired or was revoked",
-    "browser_refused": "The cookie of a browser that knows an account was not one of ours, or has expired",
-    "next_refused": "A page to come back to was not one of this site",
+    "invalid_device_cookie": "The cookie of a browser that knows an account was not one of ours, or has expired",
+    "open_redirect_blocked": "A page to come back to was not one of this site",
     "overloaded": "A password was not looked at, because too many others were waiting",
     "database_unavailable": "A request could not be answered, because the database does not",
     "unexpected_error": "A request could not be answered because of a fault; the program's log has the traceback",
@@ -71,7 +71,7 @@ _ID_BYTES: Final = 6  # behind the time, which keeps the events of one second in
 _audit = getLogger(AUDIT_LOGGER)
 
 
-class Journal:
+class AuditLog:
     """Makes events of requests, keeps them, and tells of them."""
 
     def __init__(self, store: Store) -> None:
@@ -85,14 +85,14 @@ class Journal:
         Args:
             kind: One of `KINDS`.
             user_id: Whose account it is about.
-            subject: The ref of the login, or the name of the token, that it is about.
+            subject: The public id of the login, or the name of the token, that it is about.
         """
-        address, browser = where()
+        address, browser = client_info()
         now = time.time()
         event_id = f"{int(now * 1e6):016x}{token_hex(_ID_BYTES)}"
         return Event(event_id, kind, user_id, int(now), address, browser, subject)
 
-    async def write(self, event: Event, by: ActingLogin | None = None, **more: str) -> None:
+    async def record(self, event: Event, by: ActingLogin | None = None, **more: str) -> None:
         """Keep an event that goes with no other change, and tell of it.
 
         Args:
@@ -111,15 +111,15 @@ class Journal:
                 else:
                     await self._store.events.add_by(by, event)
         finally:
-            self.tell(event, **more)
+            self.emit(event, **more)
 
-    def tell(self, event: Event, **more: str) -> None:
+    def emit(self, event: Event, **more: str) -> None:
         """Log an event that is kept already, and tell the listeners."""
         _audit.info("%s", _as_json(event, more))
         for listener in self.listeners:
             listener(event)
 
-    def note(self, kind: str, user_id: str | None = None, **more: str) -> None:
+    def warn(self, kind: str, user_id: str | None = None, **more: str) -> None:
         """Log what the operator alone is told.
 
         Args:
@@ -129,18 +129,18 @@ class Journal:
         """
         _audit.warning("%s", _as_json(self.event(kind, user_id), more))
 
-    def note_unserved(self, address: str, browser: str) -> None:
+    def warn_unserved(self, address: str, browser: str) -> None:
         """Log a request that is refused before the application sees it.
 
         Args:
             address: Where it came from.
             browser: What it was sent with, by its own words.
         """
-        event = replace(self.event("request_refused"), address=address, browser=_shown(browser))
+        event = replace(self.event("malformed_request"), address=address, browser=_shown(browser))
         _audit.warning("%s", _as_json(event, {}))
 
 
-def where() -> tuple[str, str]:
+def client_info() -> tuple[str, str]:
     """Return the address that this request comes from, and what its browser calls itself."""
     connection = _connection()
     if connection is None:

@@ -9,8 +9,8 @@ from quartlogin import current_user, login_required
 
 from ..accounts import services
 from ..database.models import Event
-from ..pages.filters import event as event_in_words
-from ..pages.user_agents import in_words
+from ..pages.filters import event as describe_event
+from ..pages.user_agents import describe
 
 blueprint = Blueprint("live", __name__)
 
@@ -46,15 +46,15 @@ async def _tell(user: Any, events: Any) -> None:
         if found is None or found.must_change_password:
             await websocket.close(_POLICY_VIOLATION, "The login has ended.")
             return
-        await websocket.send_json(_message(event, user.login_ref))
+        await websocket.send_json(_message(event, user.login_public_id))
 
 
-def _message(event: Event, this_ref: str) -> dict[str, Any]:
+def _message(event: Event, this_public_id: str) -> dict[str, Any]:
     return {
         "event": event.kind,
-        "text": event_in_words(event.kind),
+        "text": describe_event(event.kind),
         "at": event.happened_at,
         "address": event.address,
-        "browser": in_words(event.browser),
-        "here": event.subject == this_ref,
+        "browser": describe(event.browser),
+        "here": event.subject == this_public_id,
     }

@@ -7,16 +7,16 @@ from quart.signals import got_request_exception, got_websocket_exception
 
 from quartlogin import credentials_refused, user_needs_refresh, user_unauthorized
 
-from .log import Journal, route
+from .log import AuditLog, route
 
 _EXTENSION_NAME: Final = "quartlogin.webapp.refused"
 #: Kept with a request whose cookie or token was refused: that nobody is signed in follows from it.
 _IS_TOLD: Final = "_quartlogin_refusal_is_told"
 
 
-def install(app: Quart, journal: Journal) -> None:
+def install(app: Quart, audit_log: AuditLog) -> None:
     """Have it logged from now on."""
-    watch = _Watch(journal)
+    watch = _Watch(audit_log)
     app.extensions[_EXTENSION_NAME] = watch  # a signal does not keep its receivers
     user_unauthorized.connect(watch.visitor_turned_away, app)
     user_needs_refresh.connect(watch.password_asked_for, app)
@@ -31,7 +31,7 @@ def session_refused() -> None:
     watch.tell_first("session_refused")
 
 
-class QuietQuart(Quart):
+class RouteLoggingQuart(Quart):
     """Quart, but for the line that it logs of a fault: the address in it could have line ends of its own."""
 
     def log_exception(self, *arguments: Any, **_: Any) -> None:
@@ -46,8 +46,8 @@ class QuietQuart(Quart):
 class _Watch:
     """The receivers: one record for each request that is refused, of its first cause."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, audit_log: AuditLog) -> None:
+        self._audit_log = audit_log
 
     async def credentials_refused(self, _: Quart, kind: str) -> None:
         self.tell_first(f"{kind}_refused")
@@ -56,16 +56,16 @@ class _Watch:
         self.tell_first("access_denied")
 
     async def password_asked_for(self, _: Quart) -> None:
-        self._journal.note("password_needed")
+        self._audit_log.warn("reauthentication_required")
 
     async def something_broke(self, _: Quart, exception: Exception) -> None:
-        self._journal.note("unexpected_error", error=type(exception).__name__)
+        self._audit_log.warn("unexpected_error", error=type(exception).__name__)
 
     def tell_first(self, kind: str) -> None:
         kept = vars(_connection())
         if _IS_TOLD not in kept:
             kept[_IS_TOLD] = True
-            self._journal.note(kind)
+            self._audit_log.warn(kind)
 
 
 def _connection() -> Any:

@@ -13,13 +13,13 @@ import click
 from quartlogin import LoginManager
 
 from ...webapp.settings import PREFIX, Settings, SettingsError, read_settings
-from ..audit.log import Journal
+from ..audit.log import AuditLog
 from ..database.errors import DatabaseRefused, StoreUnavailable
 from ..database.models import Credentials
-from ..features.logins.service import StoredLogins
-from ..features.passwords.hashing import Passwords
+from ..features.logins.service import LoginStore
+from ..features.passwords.hashing import PasswordHashing
 from ..store import Store, store_at
-from ..usernames import name_key
+from ..usernames import normalize_username
 
 T = TypeVar("T")
 
@@ -35,14 +35,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 
 
 @dataclass(frozen=True)
-class Desk:
+class CommandContext:
     """What an operator works with: the parts of the application that need no server."""
 
     settings: Settings
     store: Store
-    journal: Journal
-    logins: StoredLogins
-    passwords: Passwords
+    audit_log: AuditLog
+    logins: LoginStore
+    passwords: PasswordHashing
 
     async def find(self, name: str) -> Credentials:
         """Return the account of this name, also a disabled one.
@@ -50,7 +50,7 @@ class Desk:
         Raises:
             click.ClickException: There is none.
         """
-        found = await self.store.users.find_credentials(name_key(name) or "")
+        found = await self.store.users.find_credentials(normalize_username(name) or "")
         if found is None:
             raise click.ClickException(f"There is no account named {name!r}.")
         return found
@@ -74,7 +74,7 @@ def settings_with(database: str | None) -> Settings:
     return read_settings({} if database is None else {"DATABASE": database})
 
 
-def at_desk(settings: Settings, work: Callable[[Desk], Awaitable[T]]) -> T:
+def run_with_context(settings: Settings, work: Callable[[CommandContext], Awaitable[T]]) -> T:
     """Open the database, do the work, and close it."""
 
     async def open_and_work() -> T:
@@ -85,20 +85,20 @@ def at_desk(settings: Settings, work: Callable[[Desk], Awaitable[T]]) -> T:
 
 
 @asynccontextmanager
-async def _desk(settings: Settings) -> AsyncIterator[Desk]:
-    store, passwords = store_at(settings.database), Passwords()
-    journal = Journal(store)
-    logins = StoredLogins(
+async def _desk(settings: Settings) -> AsyncIterator[CommandContext]:
+    store, passwords = store_at(settings.database), PasswordHashing()
+    audit_log = AuditLog(store)
+    logins = LoginStore(
         store,
-        journal,
+        audit_log,
         LoginManager(),
         idle=timedelta(minutes=settings.login_idle_timeout),
         lifetime=timedelta(minutes=settings.login_lifetime),
-        per_user=settings.logins_per_user,
+        per_user=settings.max_logins_per_user,
     )
     await store.database.open()
     try:
-        yield Desk(settings, store, journal, logins, passwords)
+        yield CommandContext(settings, store, audit_log, logins, passwords)
     finally:
         passwords.close()
         await store.database.close()

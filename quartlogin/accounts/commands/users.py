@@ -11,10 +11,10 @@ import click
 from ...webapp.settings import Settings
 from ..database.errors import UsernameTaken
 from ..database.models import NewUser, User
-from ..features.passwords.policy import complaint
+from ..features.passwords.policy import validate_password
 from ..features.passwords.temporary import LIFETIME, temporary_password
-from ..usernames import RULE, name_key, shown_name
-from .context import Desk, at_desk, database_option, json_option, one_sentence, settings_with
+from ..usernames import RULE, display_name, normalize_username
+from .context import CommandContext, database_option, json_option, one_sentence, run_with_context, settings_with
 from .output import moment, print_rows
 
 _USER_ID_BYTES: Final = 16
@@ -47,20 +47,20 @@ def create(name: str, password_stdin: bool, temporary: bool, database: str | Non
     pass show alice | quartlogin user create alice --password-stdin
     """
     settings = settings_with(database)
-    key = name_key(name)
+    key = normalize_username(name)
     if key is None:
         raise click.ClickException(f"{name!r} is not a username. {RULE}")
     chosen = _choose_password(settings, name, from_stdin=password_stdin, temporary=temporary)
 
-    async def work(desk: Desk) -> None:
-        made = User(token_urlsafe(_USER_ID_BYTES), shown_name(name))
+    async def work(desk: CommandContext) -> None:
+        made = User(token_urlsafe(_USER_ID_BYTES), display_name(name))
         new = NewUser(made, key, await desk.passwords.hash(chosen.password), chosen.temporary_until)
-        event = desk.journal.event("registered", made.id)
+        event = desk.audit_log.event("registered", made.id)
         await desk.store.users.add(new, event)
-        desk.journal.tell(event)
+        desk.audit_log.emit(event)
 
     try:
-        at_desk(settings, work)
+        run_with_context(settings, work)
     except UsernameTaken:
         raise click.ClickException(f"There is an account named {name!r} already.") from None
     chosen.tell(f"The account {name!r} is ready.")
@@ -78,7 +78,7 @@ def list_users(as_json: bool, database: str | None) -> None:
     """
     settings = settings_with(database)
 
-    async def work(desk: Desk) -> None:
+    async def work(desk: CommandContext) -> None:
         now = int(time.time())
         users = await desk.store.users.list_all(now, now - settings.login_idle_timeout * 60)
         rows = [
@@ -93,7 +93,7 @@ def list_users(as_json: bool, database: str | None) -> None:
         ]
         print_rows(rows, as_json=as_json, empty="There are no accounts.")
 
-    at_desk(settings, work)
+    run_with_context(settings, work)
 
 
 @user.command("set-password")
@@ -111,20 +111,20 @@ def set_password(name: str, password_stdin: bool, temporary: bool, database: str
     """
     settings = settings_with(database)
 
-    async def look(desk: Desk) -> None:
+    async def look(desk: CommandContext) -> None:
         await desk.find(name)
 
-    at_desk(settings, look)  # before somebody types a password for nobody
+    run_with_context(settings, look)  # before somebody types a password for nobody
     chosen = _choose_password(settings, name, from_stdin=password_stdin, temporary=temporary)
 
-    async def work(desk: Desk) -> None:
+    async def work(desk: CommandContext) -> None:
         found = await desk.find(name)
-        event = desk.journal.event("password_set", found.user.id)
+        event = desk.audit_log.event("password_set", found.user.id)
         password_hash = await desk.passwords.hash(chosen.password)
         if await desk.store.users.set_password(found.user.id, password_hash, event, chosen.temporary_until):
-            desk.journal.tell(event)
+            desk.audit_log.emit(event)
 
-    at_desk(settings, work)
+    run_with_context(settings, work)
     chosen.tell(f"The account {name!r} has another password, and is signed out everywhere.")
 
 
@@ -141,13 +141,13 @@ def require_change(name: str, database: str | None) -> None:
     quartlogin user require-change alice
     """
 
-    async def work(desk: Desk) -> None:
+    async def work(desk: CommandContext) -> None:
         found = await desk.find(name)
-        event = desk.journal.event("password_change_required", found.user.id)
+        event = desk.audit_log.event("password_change_required", found.user.id)
         if await desk.store.users.require_change(found.user.id, event):
-            desk.journal.tell(event)
+            desk.audit_log.emit(event)
 
-    at_desk(settings_with(database), work)
+    run_with_context(settings_with(database), work)
     click.echo(f"The account {name!r} has to change its password before anything else.")
 
 
@@ -180,13 +180,13 @@ def enable(name: str, database: str | None) -> None:
 
 
 def _set_active(name: str, database: str | None, *, active: bool) -> None:
-    async def work(desk: Desk) -> None:
+    async def work(desk: CommandContext) -> None:
         found = await desk.find(name)
-        event = desk.journal.event("user_enabled" if active else "user_disabled", found.user.id)
+        event = desk.audit_log.event("user_enabled" if active else "user_disabled", found.user.id)
         if await desk.store.users.set_active(found.user.id, event, active=active):
-            desk.journal.tell(event)
+            desk.audit_log.emit(event)
 
-    at_desk(settings_with(database), work)
+    run_with_context(settings_with(database), work)
 
 
 @dataclass(frozen=True)
@@ -222,6 +222,6 @@ def _read_password(settings: Settings, name: str, *, from_stdin: bool) -> str:
             raise click.ClickException("The password on standard input is not UTF-8.") from None
     else:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    if fault := complaint(password, settings.password_min_length, (*settings.words_of_site, name)):
+    if fault := validate_password(password, settings.password_min_length, (*settings.context_words, name)):
         raise click.ClickException(f"This password cannot be used. {fault}")
     return str(password)

@@ -66,7 +66,7 @@ class Database(Protocol):
         ...
 
 
-async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+async def shield(work: Coroutine[Any, Any, T]) -> T:
     """Wait for work that goes on to its end, whatever becomes of the one who waits."""
     task = asyncio.get_running_loop().create_task(work)
     _unfinished.add(task)

@@ -49,10 +49,10 @@ class User(UserMixin):
     id: str
     #: As typed at registration.
     username: str
-    #: Which logins count: those that began in the same epoch.
-    epoch: int = 0
+    #: Which logins count: those that began in the same security stamp.
+    security_stamp: int = 0
     #: The name of the login that this request belongs to.
-    login_ref: str = ""
+    login_public_id: str = ""
     #: Whether nothing else can be done before.
     must_change_password: bool = False
 
@@ -100,7 +100,7 @@ class UserRow:
     logins: int
 
 
-class FoundLogin(NamedTuple):
+class ActiveLogin(NamedTuple):
     """A login that counts, and its user."""
 
     user: User
@@ -114,10 +114,10 @@ class NewLogin:
     """A login that is about to begin. Times are seconds since 1970."""
 
     id_hash: str
-    ref: str
+    public_id: str
     user_id: str
     kind: Kind
-    epoch: int
+    security_stamp: int
     name: str | None
     secrets: str
     made_at: int
@@ -131,7 +131,7 @@ class LoginRow:
     """A login in a list. Times are seconds since 1970."""
 
     id_hash: str
-    ref: str
+    public_id: str
     kind: Kind
     name: str | None
     made_at: int
@@ -144,7 +144,7 @@ class LoginRow:
     @property
     def subject(self) -> str:
         """What events that are about it call it: users know their tokens by name."""
-        return self.ref if self.name is None else self.name
+        return self.public_id if self.name is None else self.name
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class Seen:
 class RememberedLogin:
     """A login that a remember cookie names."""
 
-    ref: str
+    public_id: str
     user_id: str
     secrets: str
     #: When a return by its remember cookie was last written down: seconds since 1970, 0 for never.
@@ -169,7 +169,7 @@ class RememberedLogin:
 
 
 @dataclass(frozen=True)
-class Tally:
+class AttemptCounter:
     """What was counted of attempts."""
 
     number: int = 0
@@ -189,5 +189,5 @@ class Event:
     happened_at: int
     address: str
     browser: str
-    #: The ref of the login, or the name of the token, that it is about.
+    #: The public id of the login, or the name of the token, that it is about.
     subject: str | None = None

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from .errors import Conflict, DatabaseRefused, StoreUnavailable
-from .interface import Row, Transaction, uninterrupted
+from .interface import Row, Transaction, shield
 from .schema import prepare
 
 T = TypeVar("T")
@@ -95,7 +95,7 @@ class PostgresDatabase:
         return await _until_nobody_is_in_the_way(lambda: self.read(statement, *values))
 
     async def transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        return await uninterrupted(_until_nobody_is_in_the_way(lambda: self._transact(work)))
+        return await shield(_until_nobody_is_in_the_way(lambda: self._transact(work)))
 
     async def _transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         async with self._connection() as connection, connection.transaction():

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import aiosqlite
 
 from .errors import Conflict, DatabaseRefused, StoreUnavailable
-from .interface import Row, Transaction, uninterrupted
+from .interface import Row, Transaction, shield
 from .schema import prepare
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ class SQLiteDatabase:
                 return await _run(_opened(self._writer), statement, values)
 
     async def transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        return await uninterrupted(self._transact(work))
+        return await shield(self._transact(work))
 
     async def _transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         with _translated_errors():
@@ -102,7 +102,7 @@ class SQLiteDatabase:
                 return await _in_transaction(_opened(self._writer), work)
 
     async def _prepare(self, connection: aiosqlite.Connection) -> None:
-        """Bring the tables to this version; a database of others is left as it is, to its journal mode."""
+        """Bring the tables to this version; a database of others is left as it is, to its audit log mode."""
         tables = await _table_names(connection)
         if tables and "quartlogin_schema" not in tables:
             raise DatabaseRefused(f"The database {self._path} belongs to another program: give a new file's path.")
@@ -193,7 +193,7 @@ async def _configure(connection: aiosqlite.Connection) -> None:
 
 
 async def _run_when_unlocked(connection: aiosqlite.Connection, pragma: str) -> None:
-    """Run a pragma, also while others open the same new file: SQLite's busy timeout does not cover the journal mode."""
+    """Run a pragma, also while others open the same new file: SQLite's busy timeout does not cover the audit log mode."""
     deadline = time.monotonic() + _BUSY_TIMEOUT / 1000
     while True:
         try:

@@ -61,7 +61,7 @@ async def _show(error: HTTPException) -> ResponseReturnValue:
         return cast(Response, error.response)  # made already: a problem document, say
     status = error.code or 500
     if isinstance(error, OriginRefused):
-        services().accounts.journal.note("foreign_request_refused")
+        services().accounts.audit_log.warn("cross_site_request_rejected")
     title, sentence = PAGES.get(status, (error.name, PAGES[400][1]))
     if error.description and error.description != type(error).description:
         sentence = error.description  # one that a view gave; Werkzeug's own are for developers
@@ -100,7 +100,7 @@ def _page_of_form() -> str | None:
 
 async def _show_overloaded(error: Overloaded) -> ResponseReturnValue:
     _log.warning("A password was not looked at, because too many others are waiting: %s.", error)
-    services().accounts.journal.note("overloaded")
+    services().accounts.audit_log.warn("overloaded")
     return await _show(ServiceUnavailable(_OVERLOADED, retry_after=_RETRY_AFTER))
 
 
@@ -110,5 +110,5 @@ async def _show_unavailable_step(_: SecondStepFailed) -> ResponseReturnValue:
 
 async def _show_unavailable(error: StoreUnavailable) -> ResponseReturnValue:
     _log.error("The database does not answer: %s", error)
-    services().accounts.journal.note("database_unavailable")
+    services().accounts.audit_log.warn("database_unavailable")
     return await _show(ServiceUnavailable(retry_after=_RETRY_AFTER))

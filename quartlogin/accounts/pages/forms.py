@@ -10,7 +10,7 @@ from wtforms import BooleanField, Form, HiddenField, IntegerField, PasswordField
 
 from .. import usernames
 from ..accounts import services
-from ..features.passwords.policy import complaint
+from ..features.passwords.policy import validate_password
 from ..security.csrf import FIELD_NAME, SessionBoundCSRF
 
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
@@ -24,7 +24,7 @@ _REFUSED: Final = (
 )
 
 
-class SignedForm(Form):  # type: ignore[misc]  # WTForms ships no types
+class CSRFForm(Form):  # type: ignore[misc]  # WTForms ships no types
     """A form that only this visitor's own page can send."""
 
     class Meta:
@@ -49,7 +49,7 @@ class SignedForm(Form):  # type: ignore[misc]  # WTForms ships no types
             return cls(**values)
         form = cls(await _posted_fields(), **values)
         if not form[FIELD_NAME].validate(form):
-            services().accounts.journal.note("form_refused")
+            services().accounts.audit_log.warn("csrf_rejected")
             abort(400, _REFUSED)
         return form
 
@@ -62,7 +62,7 @@ class SignedForm(Form):  # type: ignore[misc]  # WTForms ships no types
         self[field].errors = [*self[field].errors, sentence]
 
 
-class LoginForm(SignedForm):
+class LoginForm(CSRFForm):
     """Signing in. What is wrong with a name or a password is not told here."""
 
     username = StringField("Username")
@@ -71,7 +71,7 @@ class LoginForm(SignedForm):
     next = HiddenField()
 
 
-class NewPassword:
+class PasswordPolicyValidator:
     """What a password has to be like that somebody chooses: long enough, and not one that is guessed first.
 
     Args:
@@ -86,41 +86,41 @@ class NewPassword:
 
     def __call__(self, _: Any, field: Any) -> None:
         """Refuse a password (NIST SP 800-63B-4, 3.1.1.2)."""
-        if fault := complaint(field.data or "", self._min_length, self._context):
+        if fault := validate_password(field.data or "", self._min_length, self._context):
             raise ValidationError(fault)
 
 
-class RegistrationForm(SignedForm):
+class RegistrationForm(CSRFForm):
     """Making an account."""
 
     username = StringField("Username", description=usernames.RULE)
     password = PasswordField("Password")
 
-    def __init__(self, *args: Any, password_min_length: int, barred_words: Iterable[str], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, password_min_length: int, password_denylist: Iterable[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         username = self.username.data or ""
-        known = () if usernames.complaint(username) else (username,)  # what is no name, no password is made of
-        rules = NewPassword(password_min_length, *barred_words, *known)
+        known = () if usernames.validate_username(username) else (username,)  # what is no name, no password is made of
+        rules = PasswordPolicyValidator(password_min_length, *password_denylist, *known)
         self.password.validators = [rules]
         self.password.description = rules.rule
 
     def validate_username(self, field: Any) -> None:
         """Refuse what is not a username."""
-        if fault := usernames.complaint(field.data or ""):
+        if fault := usernames.validate_username(field.data or ""):
             raise ValidationError(fault)
 
 
-class PasswordForm(SignedForm):
+class PasswordForm(CSRFForm):
     """Changing the password."""
 
     current_password = PasswordField("Current password")
     new_password = PasswordField("New password")
 
     def __init__(
-        self, *args: Any, password_min_length: int, barred_words: Iterable[str], username: str = "", **kwargs: Any
+        self, *args: Any, password_min_length: int, password_denylist: Iterable[str], username: str = "", **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
-        rules = NewPassword(password_min_length, *barred_words, username)
+        rules = PasswordPolicyValidator(password_min_length, *password_denylist, username)
         self.new_password.validators = [rules]
         self.new_password.description = rules.rule
 
@@ -130,20 +130,20 @@ class PasswordForm(SignedForm):
             raise ValidationError("Type your current password, too.")
 
 
-class ReauthenticationForm(SignedForm):
+class ReauthenticationForm(CSRFForm):
     """Typing the password again."""
 
     password = PasswordField("Password")
     next = HiddenField()
 
 
-class DeletionForm(SignedForm):
+class DeletionForm(CSRFForm):
     """Deleting the account."""
 
     password = PasswordField("Password")
 
 
-class TokenForm(SignedForm):
+class TokenForm(CSRFForm):
     """Making an API token."""
 
     name = StringField("Name", description="What it is for, so that you know it in the list.")
@@ -163,11 +163,11 @@ class TokenForm(SignedForm):
             raise ValidationError(f"Give a number of days from 1 to {MOST_TOKEN_DAYS}.")
 
 
-class RevocationForm(SignedForm):
+class RevocationForm(CSRFForm):
     """Ending a sign-in or a token: nothing but the token."""
 
 
-class LogoutForm(SignedForm):
+class LogoutForm(CSRFForm):
     """Signing out: nothing but the token."""
 
 

@@ -9,4 +9,4 @@ from quartlogin import fresh_login_required
 LONGEST_AGE: Final = timedelta(minutes=30)
 
 #: Guards a view of which that is true.
-password_typed_lately = fresh_login_required(max_age=LONGEST_AGE)
+recent_login_required = fresh_login_required(max_age=LONGEST_AGE)

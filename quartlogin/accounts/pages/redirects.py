@@ -21,7 +21,7 @@ def next_page(asked_for: str | None, otherwise: str) -> str:
     url = safe_next(asked_for)
     if url is None:
         if asked_for:
-            services().accounts.journal.note("next_refused")
+            services().accounts.audit_log.warn("open_redirect_blocked")
         return url_for(otherwise)
     return url if _can_be_opened(url) else url_for("account.account")
 

@@ -15,17 +15,17 @@ _REMEMBERED: Final = 5000  # different browsers, of several accounts with the mo
 _LONGEST_LOOKED_UP: Final = 192
 
 
-def in_words(browser: str) -> str:
+def describe(browser: str) -> str:
     """Return words such as "Firefox 128 on Linux" for what a browser calls itself in `User-Agent`."""
     if browser == COMMAND_LINE:
         return "Command line"
     return _look_up(browser[:_LONGEST_LOOKED_UP])
 
 
-async def in_words_among_many(browser: str) -> str:
+async def describe_among_many(browser: str) -> str:
     """Return the same for a page with many rows: after each that had to be looked up, others have their turn."""
     looked_up = _look_up.cache_info().misses
-    words = in_words(browser)
+    words = describe(browser)
     if _look_up.cache_info().misses != looked_up:
         await asyncio.sleep(0)
     return words

@@ -4,26 +4,26 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from ..database.interface import Database, Transaction
-from ..database.models import Tally
+from ..database.models import AttemptCounter
 
-#: What becomes of a tally; it may refuse by raising, and then nothing is counted.
-Change = Callable[[Tally], Tally]
+#: What becomes of a counter; it may refuse by raising, and then nothing is counted.
+Change = Callable[[AttemptCounter], AttemptCounter]
 
 
 @dataclass(frozen=True)
-class Attempts:
+class AttemptCounters:
     """What was tried, in one database. Every method raises `StoreUnavailable` when the database does not answer.
 
-    A tally is named by a text such as `user:` and an id; what it counts, the caller knows.
+    A counter is named by a text such as `user:` and an id; what it counts, the caller knows.
     """
 
     database: Database
 
     async def change(self, changes: Mapping[str, Change], *, forget: Collection[str] = ()) -> None:
-        """Change some tallies together, one request at a time: two at once cannot both be the last that is allowed.
+        """Change some counters together, one request at a time: two at once cannot both be the last that is allowed.
 
         Args:
-            changes: What to do with each tally. What one of them raises, this raises, and nothing is changed.
+            changes: What to do with each counter. What one of them raises, this raises, and nothing is changed.
             forget: Those that begin anew besides.
         """
 
@@ -38,12 +38,12 @@ class Attempts:
 
     @staticmethod
     async def forget_user(transaction: Transaction, user_id: str) -> None:
-        """Begin a user's tallies anew: the password is another one, or the user is deleted."""
-        for name in (name_of_holders(user_id), name_of_user(user_id)):  # in the order of `change`
+        """Begin a user's counters anew: the password is another one, or the user is deleted."""
+        for name in (counter_of_holders(user_id), counter_of_user(user_id)):  # in the order of `change`
             await _forget(transaction, name)
 
     async def remove_before(self, short_lived: int, others: int, at_most: int) -> int:
-        """Remove some tallies to which nothing was added since, but for those of users; returns how many.
+        """Remove some counters to which nothing was added since, but for those of users; returns how many.
 
         Args:
             short_lived: Seconds since 1970, for those of addresses, device cookies and logins.
@@ -59,7 +59,7 @@ class Attempts:
         return len(rows)
 
     async def remove_of_ended_logins(self, at_most: int) -> int:
-        """Remove some tallies of logins that there are no more; returns how many."""
+        """Remove some counters of logins that there are no more; returns how many."""
         rows = await self.database.write(
             "DELETE FROM attempts WHERE name IN (SELECT name FROM attempts WHERE name LIKE 'login:%' AND NOT EXISTS"
             " (SELECT 1 FROM logins WHERE logins.ref = substr(attempts.name, 7)) LIMIT $1) RETURNING name",
@@ -68,33 +68,33 @@ class Attempts:
         return len(rows)
 
 
-def name_of_user(user_id: str) -> str:
-    """Return what a user's tally is called."""
+def counter_of_user(user_id: str) -> str:
+    """Return what a user's counter is called."""
     return f"user:{user_id}"
 
 
-def name_of_holders(user_id: str) -> str:
-    """Return what the tally is called that all device cookies and logins of a user have in common."""
+def counter_of_holders(user_id: str) -> str:
+    """Return what the counter is called that all device cookies and logins of a user have in common."""
     return f"holders:{user_id}"
 
 
-async def _lock(transaction: Transaction, name: str) -> Tally:
-    """Read a tally, which nobody else can do until the transaction ends."""
+async def _lock(transaction: Transaction, name: str) -> AttemptCounter:
+    """Read a counter, which nobody else can do until the transaction ends."""
     [(number, times)] = await transaction.run(
         "INSERT INTO attempts (name, number, times, last_at) VALUES ($1, 0, '', 0)"
         " ON CONFLICT (name) DO UPDATE SET number = attempts.number RETURNING number, times",
         name,
     )
-    return Tally(number, tuple(int(time) for time in times.split()))
+    return AttemptCounter(number, tuple(int(time) for time in times.split()))
 
 
-async def _write(transaction: Transaction, name: str, tally: Tally) -> None:
-    if tally == Tally():
+async def _write(transaction: Transaction, name: str, counter: AttemptCounter) -> None:
+    if counter == AttemptCounter():
         await _forget(transaction, name)
         return
     await transaction.run(
         "UPDATE attempts SET number = $2, times = $3, last_at = $4 WHERE name = $1",
-        *(name, tally.number, " ".join(map(str, tally.times)), max(tally.times, default=0)),
+        *(name, counter.number, " ".join(map(str, counter.times)), max(counter.times, default=0)),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 _TOO_LARGE: Final = b"The body of this request is too large.\n"
 
 
-class BodyLimit:
+class BodySizeLimitMiddleware:
     """ASGI middleware that answers 413 as soon as a body has grown too large, and stops reading it.
 
     Args:

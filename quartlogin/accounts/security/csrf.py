@@ -43,7 +43,7 @@ def issue_token() -> str:
     return _sign(current_app.secret_key, _binding() or "")
 
 
-def token_field() -> Markup:
+def csrf_field() -> Markup:
     """Return the hidden field with the token, for the forms in templates."""
     return Markup('<input type="hidden" name="{}" value="{}">').format(FIELD_NAME, issue_token())
 

@@ -1,6 +1,6 @@
 """Device cookies (OWASP): which browsers have signed in to an account before, so that strangers cannot keep them out.
 
-A device cookie is signed. It has an id of the browser and, for each account, a hash of both, bound to the epoch in
+A device cookie is signed. It has an id of the browser and, for each account, a hash of both, bound to the security stamp in
 which the browser signed in: after a change of the password it is worth nothing. It opens nothing: it gives the browser
 an attempt counter of its own, apart from the strangers'.
 """
@@ -51,25 +51,25 @@ class DeviceCookies:
         )
         self._is_secure = is_secure
 
-    def find(self, account: str, epoch: int) -> str | None:
-        """Return the id of this request's browser if it signed in to this account in this epoch.
+    def find(self, account: str, security_stamp: int) -> str | None:
+        """Return the id of this request's browser if it signed in to this account in this security stamp.
 
         Args:
             account: Anything that stands for one account, and that nobody can guess.
-            epoch: The account's; a cookie from before, or after, does not count.
+            security_stamp: The account's; a cookie from before, or after, does not count.
         """
         device, known = self._read()
         if not known and self._cookie():
             self._tell()
         found = known.get(_hash(device, account), "")
-        return device if hmac.compare_digest(found, _hash(device, account, epoch)) else None
+        return device if hmac.compare_digest(found, _hash(device, account, security_stamp)) else None
 
-    def set(self, account: str, epoch: int) -> None:
-        """Have it kept that this request's browser has signed in to this account in this epoch."""
+    def set(self, account: str, security_stamp: int) -> None:
+        """Have it kept that this request's browser has signed in to this account in this security stamp."""
         device, known = self._read()
         this = _hash(device, account)
         others = {one: then for one, then in known.items() if one != this}
-        newest = {this: _hash(device, account, epoch), **others}
+        newest = {this: _hash(device, account, security_stamp), **others}
         self._write(self._signer.dumps([device, dict(islice(newest.items(), _MOST_ACCOUNTS))]), _LIFETIME)
 
     def delete(self) -> None:
@@ -89,7 +89,7 @@ class DeviceCookies:
             return response
 
     def _read(self) -> tuple[str, dict[str, str]]:
-        """Return the browser's id, a new one if need be, and for each account that it knows the hash of the epoch."""
+        """Return the browser's id, a new one if need be, and for each account that it knows the hash of the security stamp."""
         cookie = self._cookie()
         try:
             payload = self._signer.loads(cookie if len(cookie) <= _LONGEST else "", max_age=_LIFETIME)
@@ -111,6 +111,6 @@ class DeviceCookies:
         return ("__Host-" if self._path == "/" else "__Secure-") + self._plain_name
 
 
-def _hash(device: str, account: str, epoch: int | None = None) -> str:
-    text = f"{device}:{account}" if epoch is None else f"{device}:{account}:{epoch}"
+def _hash(device: str, account: str, security_stamp: int | None = None) -> str:
+    text = f"{device}:{account}" if security_stamp is None else f"{device}:{account}:{security_stamp}"
     return sha256(text.encode("utf-8", "replace")).hexdigest()[:_HASH]

@@ -31,7 +31,7 @@ _ENCODED_OVER_HTTPS: Final = (*_ENCODED, (b"strict-transport-security", STRICT_T
 CLEAR_SITE_DATA: Final = {"Clear-Site-Data": '"cache", "storage"'}
 
 
-class SecureHeaders:
+class SecurityHeadersMiddleware:
     """ASGI middleware that puts the headers on every answer, also on those that never reached a view.
 
     Args:

@@ -5,13 +5,13 @@ from urllib.parse import urlsplit
 
 from quart import Quart, abort, request
 
-from ..audit.log import Journal
+from ..audit.log import AuditLog
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_FETCH_SITES: Final = frozenset({"same-origin", "none"})
 
 
-def refuse_foreign_posts(app: Quart, journal: Journal) -> None:
+def reject_cross_site_posts(app: Quart, audit_log: AuditLog) -> None:
     """Have requests that change something refused when another site sent them, whatever token they carry.
 
     Browsers say where a request comes from in `Sec-Fetch-Site` and in `Origin`; clients that send neither are left
@@ -20,7 +20,7 @@ def refuse_foreign_posts(app: Quart, journal: Journal) -> None:
 
     async def refuse() -> None:
         if request.method not in _SAFE_METHODS and not _is_own(request.headers):
-            journal.note("foreign_request_refused")
+            audit_log.warn("cross_site_request_rejected")
             abort(403, "This form was sent from another site, so it was refused. Nothing was changed.")
 
     app.before_request(refuse)

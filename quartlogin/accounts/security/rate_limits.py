@@ -3,11 +3,11 @@
 Every attempt is counted before its password is checked, in the database: however many come at once, in however many
 processes, no more get through. One that succeeds is taken back.
 
-- An account has a tally of failures in a row. The first half of the limit costs nothing, then the delays double, so
+- An account has a counter of failures in a row. The first half of the limit costs nothing, then the delays double, so
   that within 15 minutes there are no more than the limit; none is longer than a day. After 100 in a row (NIST SP
   800-63B-4, 3.2.2) no password is checked any more for strangers, until the password is changed.
-- A browser that signed in to the account before, which its device cookie shows, has a tally of its own, and so has each
-  login: a stranger who keeps an account's tally full cannot keep out its owner. All device cookies and logins of an
+- A browser that signed in to the account before, which its device cookie shows, has a counter of its own, and so has each
+  login: a stranger who keeps an account's counter full cannot keep out its owner. All device cookies and logins of an
   account together have 100 failures in a row as well: more of them are no more guesses.
 - An address, of IPv6 its first 64 bits, has the limit within any 15 minutes; whoever runs into it waits as long, and
   twice as long the next time. A success does not clear it.
@@ -20,9 +20,9 @@ from functools import partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
-from ..database.models import Tally
+from ..database.models import AttemptCounter
 from ..store import Store
-from .attempt_counters import Change, name_of_holders, name_of_user
+from .attempt_counters import Change, counter_of_holders, counter_of_user
 
 #: Seconds in which there are no more failures than the limits say.
 WINDOW: Final = 15 * 60
@@ -31,8 +31,8 @@ LONGEST_DELAY: Final = 24 * 60 * 60
 #: Failures in a row after which no password is checked any more (NIST SP 800-63B-4, 3.2.2).
 MOST_FAILURES: Final = 100
 
-#: What an attempt at a time makes of a tally; it raises `TooManyAttempts` if it is too early.
-_Count = Callable[[Tally, int], Tally]
+#: What an attempt at a time makes of a counter; it raises `TooManyAttempts` if it is too early.
+_Count = Callable[[AttemptCounter, int], AttemptCounter]
 
 #: What a home has of IPv6: a /56 (RIPE-690, 4.2), 256 networks to guess from. Some providers give a /64, so that up to
 #: 256 of their subscribers share a counter, as many share an address of IPv4.
@@ -60,23 +60,23 @@ class TooManyAttempts(Exception):  # noqa: N818 -- the visitor's next step, not 
 
 
 @dataclass(frozen=True)
-class Rule:
-    """The pure arithmetic: what an attempt at a time makes of a tally, or that it has to wait."""
+class DelayPolicy:
+    """The pure arithmetic: what an attempt at a time makes of a counter, or that it has to wait."""
 
     #: Failures within `WINDOW`.
     limit: int
 
-    def after_failure_of_account(self, tally: Tally, now: int) -> Tally:
+    def after_failure_of_account(self, counter: AttemptCounter, now: int) -> AttemptCounter:
         """Count one more failure in a row.
 
         Raises:
             TooManyAttempts: It is too early.
         """
-        if tally.number >= MOST_FAILURES:
+        if counter.number >= MOST_FAILURES:
             raise TooManyAttempts(LONGEST_DELAY)
-        if tally.times:
-            _wait_until(tally.times[-1] + self.delay_after(tally.number), now)
-        return Tally(tally.number + 1, (now,))
+        if counter.times:
+            _wait_until(counter.times[-1] + self.delay_after(counter.number), now)
+        return AttemptCounter(counter.number + 1, (now,))
 
     def delay_after(self, failures: int) -> int:
         """Return the seconds after so many failures in a row in which no attempt is looked at."""
@@ -88,35 +88,35 @@ class Rule:
         return min(first << min(failures - free, _MOST_DOUBLINGS), LONGEST_DELAY)
 
     @staticmethod
-    def after_failure_of_holders(tally: Tally, now: int) -> Tally:
+    def after_failure_of_holders(counter: AttemptCounter, now: int) -> AttemptCounter:
         """Count one more failure in a row of all device cookies and logins of an account together.
 
         Raises:
             TooManyAttempts: They have failed too often.
         """
-        if tally.number >= MOST_FAILURES:
+        if counter.number >= MOST_FAILURES:
             raise TooManyAttempts(LONGEST_DELAY)
-        return Tally(tally.number + 1, (now,))
+        return AttemptCounter(counter.number + 1, (now,))
 
-    def after_failure_of_address(self, tally: Tally, now: int) -> Tally:
-        """Count one more failure; the number of such a tally is how often the limit was run into.
+    def after_failure_of_address(self, counter: AttemptCounter, now: int) -> AttemptCounter:
+        """Count one more failure; the number of such a counter is how often the limit was run into.
 
         Raises:
             TooManyAttempts: It is too early.
         """
-        if len(tally.times) < self.limit:
-            return Tally(tally.number, (*(time for time in tally.times if time > now - WINDOW), now))
-        last = tally.times[-1]
-        _wait_until(last + min(WINDOW << min(tally.number, _MOST_DOUBLINGS), LONGEST_DELAY), now)
-        return Tally(0 if now - last > 2 * LONGEST_DELAY else tally.number + 1, (now,))
+        if len(counter.times) < self.limit:
+            return AttemptCounter(counter.number, (*(time for time in counter.times if time > now - WINDOW), now))
+        last = counter.times[-1]
+        _wait_until(last + min(WINDOW << min(counter.number, _MOST_DOUBLINGS), LONGEST_DELAY), now)
+        return AttemptCounter(0 if now - last > 2 * LONGEST_DELAY else counter.number + 1, (now,))
 
 
-def without(tally: Tally, time: int) -> Tally:
+def without(counter: AttemptCounter, time: int) -> AttemptCounter:
     """Take back an attempt that was made then."""
-    if time not in tally.times:
-        return tally
-    index = tally.times.index(time)
-    return replace(tally, times=tally.times[:index] + tally.times[index + 1 :])
+    if time not in counter.times:
+        return counter
+    index = counter.times.index(time)
+    return replace(counter, times=counter.times[:index] + counter.times[index + 1 :])
 
 
 @dataclass(frozen=True)
@@ -124,13 +124,13 @@ class Attempt:
     """An attempt that was counted as a failure, until it turns out to be none."""
 
     at: int
-    #: For each tally that it counts in, what that was before and is since.
-    counted: dict[str, tuple[Tally, Tally]]
-    #: The tallies that begin anew if it succeeds.
+    #: For each counter that it counts in, what that was before and is since.
+    counted: dict[str, tuple[AttemptCounter, AttemptCounter]]
+    #: The counters that begin anew if it succeeds.
     cleared: tuple[str, ...]
 
 
-class Throttle:
+class RateLimits:
     """Counts attempts in the database.
 
     Args:
@@ -141,10 +141,10 @@ class Throttle:
 
     def __init__(self, store: Store, per_account: int, per_address: int) -> None:
         self._attempts = store.attempts
-        self._account_rule: _Count = Rule(per_account).after_failure_of_account
-        self._address_rule: _Count = Rule(per_address).after_failure_of_address
+        self._account_rule: _Count = DelayPolicy(per_account).after_failure_of_account
+        self._address_rule: _Count = DelayPolicy(per_address).after_failure_of_address
 
-    async def sign_in(self, user_id: str | None, name: str, device: str | None, address: str) -> Attempt:
+    async def count_sign_in(self, user_id: str | None, name: str, device: str | None, address: str) -> Attempt:
         """Count an attempt to sign in.
 
         Args:
@@ -158,21 +158,21 @@ class Throttle:
         """
         if user_id is None:
             return await self._count({f"name:{name}": self._account_rule, _of(address): self._address_rule})
-        account, holders = name_of_user(user_id), name_of_holders(user_id)
+        account, holders = counter_of_user(user_id), counter_of_holders(user_id)
         if device is None:
             rules = {account: self._account_rule, _of(address): self._address_rule}
             return await self._count(rules, cleared=(account, holders))
         return await self._count_of_holder(f"browser:{device}:{account}", holders)
 
-    async def check_again(self, user_id: str, login_ref: str) -> Attempt:
+    async def count_reauthentication(self, user_id: str, login_public_id: str) -> Attempt:
         """Count an attempt of somebody signed in to type the password again.
 
         Raises:
             TooManyAttempts: It is too early; nothing was counted.
         """
-        return await self._count_of_holder(f"login:{login_ref}", name_of_holders(user_id))
+        return await self._count_of_holder(f"login:{login_public_id}", counter_of_holders(user_id))
 
-    async def register(self, address: str) -> Attempt:
+    async def count_registration(self, address: str) -> Attempt:
         """Count an attempt to make an account; also one that succeeds stays counted.
 
         Raises:
@@ -180,28 +180,28 @@ class Throttle:
         """
         return await self._count({f"address:registering:{network_of(address)}": self._address_rule})
 
-    async def passed(self, attempt: Attempt) -> None:
+    async def succeeded(self, attempt: Attempt) -> None:
         """Take back an attempt that has succeeded: the account's failures in a row end, the address's others stay."""
         others = attempt.counted.keys() - set(attempt.cleared)
-        changes: dict[str, Change] = dict.fromkeys(others, lambda tally: without(tally, attempt.at))
+        changes: dict[str, Change] = dict.fromkeys(others, lambda counter: without(counter, attempt.at))
         await self._attempts.change(changes, forget=attempt.cleared)
 
-    async def take_back(self, attempt: Attempt) -> None:
+    async def refund(self, attempt: Attempt) -> None:
         """Take back an attempt of which nobody knows whether it would have succeeded; others in a row stay counted."""
-        await self._attempts.change({name: partial(_undone, *tallies) for name, tallies in attempt.counted.items()})
+        await self._attempts.change({name: partial(_undone, *counters) for name, counters in attempt.counted.items()})
 
     async def _count_of_holder(self, own: str, holders: str) -> Attempt:
         """Count an attempt of whoever holds a device cookie or a login."""
         return await self._count(
-            {own: self._account_rule, holders: Rule.after_failure_of_holders}, cleared=(own, holders)
+            {own: self._account_rule, holders: DelayPolicy.after_failure_of_holders}, cleared=(own, holders)
         )
 
     async def _count(self, rules: Mapping[str, _Count], cleared: tuple[str, ...] = ()) -> Attempt:
         attempt = Attempt(int(time.time()), {}, cleared)
 
         def counting(name: str, count: _Count) -> Change:
-            def change(tally: Tally) -> Tally:
-                attempt.counted[name] = tally, count(tally, attempt.at)
+            def change(counter: AttemptCounter) -> AttemptCounter:
+                attempt.counted[name] = counter, count(counter, attempt.at)
                 return attempt.counted[name][1]
 
             return change
@@ -210,8 +210,8 @@ class Throttle:
         return attempt
 
 
-def _undone(before: Tally, after: Tally, now: Tally) -> Tally:
-    """Return what a tally is without an attempt that has made `after` of `before`; others may have come since."""
+def _undone(before: AttemptCounter, after: AttemptCounter, now: AttemptCounter) -> AttemptCounter:
+    """Return what a counter is without an attempt that has made `after` of `before`; others may have come since."""
     if now == after:
         return before
     if after.number > before.number:

@@ -4,7 +4,7 @@ from ipaddress import ip_address
 from typing import Any
 
 
-class TrustedProxies:
+class ProxyHeadersMiddleware:
     """ASGI middleware that takes the client's address and scheme from the proxies in front, and from nobody else.
 
     Hypercorn's own `ProxyFixMiddleware` would believe `X-Forwarded-Host` as well, and copies the whole scope deeply.

@@ -24,7 +24,7 @@ _TWO_ENDS: Final = b"Send Content-Length or Transfer-Encoding, not both.\n"
 _MALFORMED: Final = b"The Host header or the address of this request is malformed.\n"
 
 
-class WellFormedRequests:
+class RequestValidationMiddleware:
     """ASGI middleware that answers 400 to a `Host` or a target that is none (RFC 9112, 3.2), or a host of others.
 
     HTTP/2 without TLS is answered 505.

@@ -16,7 +16,7 @@ LARGEST_MESSAGE: Final = 64 * 1024
 _TOO_BIG: Final = 1009  # RFC 6455, 7.4.1
 
 
-class WebsocketLimits:
+class WebSocketLimitsMiddleware:
     """ASGI middleware that has Hypercorn agree to no compression and keep no message that comes in pieces.
 
     Args:

@@ -9,7 +9,14 @@ from quartlogin import LoginRefused, create_bearer_token
 from ....webapp.app import create_app
 from ....webapp.settings import Settings, SettingsError
 from ...accounts import services_of
-from ...commands.context import Desk, at_desk, database_option, json_option, one_sentence, settings_with
+from ...commands.context import (
+    CommandContext,
+    database_option,
+    json_option,
+    one_sentence,
+    run_with_context,
+    settings_with,
+)
 from ...commands.output import moment, print_rows
 from ...pages.forms import LONGEST_TOKEN_NAME, MOST_TOKEN_DAYS
 from ...security import secret_key
@@ -45,7 +52,7 @@ def create(name: str, label: str, days: int, database: str | None) -> None:
     settings = settings_with(database)
     secret_key = _secret_key(settings)
 
-    async def work(desk: Desk) -> str:
+    async def work(desk: CommandContext) -> str:
         found = await desk.find(name)
         if not found.is_active:
             raise click.ClickException(f"The account {name!r} is disabled.")
@@ -64,7 +71,7 @@ def create(name: str, label: str, days: int, database: str | None) -> None:
             services_of(app).accounts.passwords.close()
             await services_of(app).store.database.close()
 
-    click.echo(at_desk(settings, work))
+    click.echo(run_with_context(settings, work))
 
 
 @token.command("list")
@@ -79,11 +86,11 @@ def list_tokens(name: str, as_json: bool, database: str | None) -> None:
     quartlogin token list alice --json
     """
 
-    async def work(desk: Desk) -> None:
+    async def work(desk: CommandContext) -> None:
         found = await desk.find(name)
         rows = [
             {
-                "ref": login.ref,
+                "ref": login.public_id,
                 "name": login.name,
                 "made": moment(login.made_at),
                 "last_used": moment(login.seen_at),
@@ -94,27 +101,27 @@ def list_tokens(name: str, as_json: bool, database: str | None) -> None:
         ]
         print_rows(rows, as_json=as_json, empty=f"{found.user.username!r} has no API tokens.")
 
-    at_desk(settings_with(database), work)
+    run_with_context(settings_with(database), work)
 
 
 @token.command("revoke")
-@click.argument("ref")
+@click.argument("public_id", metavar="REF")
 @database_option
 @one_sentence
-def revoke(ref: str, database: str | None) -> None:
+def revoke(public_id: str, database: str | None) -> None:
     """Revoke the token REF.
 
     \b
     quartlogin token revoke 5f1c3a9e0b7d2468
     """
 
-    async def work(desk: Desk) -> None:
-        owner = await desk.store.logins.user_of_ref(ref, "bearer")
-        if owner is None or await desk.logins.revoke(owner[0], ref, "bearer") is None:
-            raise click.ClickException(f"There is no token {ref!r}, or it is revoked already.")
-        click.echo(f"The token {ref} of {owner[1]!r} is revoked.")
+    async def work(desk: CommandContext) -> None:
+        owner = await desk.store.logins.user_of_public_id(public_id, "bearer")
+        if owner is None or await desk.logins.revoke(owner[0], public_id, "bearer") is None:
+            raise click.ClickException(f"There is no token {public_id!r}, or it is revoked already.")
+        click.echo(f"The token {public_id} of {owner[1]!r} is revoked.")
 
-    at_desk(settings_with(database), work)
+    run_with_context(settings_with(database), work)
 
 
 def _secret_key(settings: Settings) -> str:

@@ -10,7 +10,7 @@ from quartlogin import create_bearer_token, current_user
 
 from ...accounts import services
 from ...pages.forms import RevocationForm, TokenForm
-from ...pages.recent_login import password_typed_lately
+from ...pages.recent_login import recent_login_required
 from ..logins.pages import show_account
 from ..logins.service import MOST_TOKENS, TooManyTokens
 
@@ -20,7 +20,7 @@ _GONE: Final = "That token is revoked already, or there is none of that name. No
 
 
 @blueprint.post("/account/tokens")
-@password_typed_lately
+@recent_login_required
 async def create() -> ResponseReturnValue:
     """Make a token, and show it this once."""
     form, user = await TokenForm.read(), await current_user
@@ -35,13 +35,13 @@ async def create() -> ResponseReturnValue:
     return await show_account(TokenForm(), new_token=token, new_token_name=form.name.data)
 
 
-@blueprint.post("/account/tokens/<ref>/revoke")
-@password_typed_lately
-async def revoke(ref: str) -> ResponseReturnValue:
+@blueprint.post("/account/tokens/<public_id>/revoke")
+@recent_login_required
+async def revoke(public_id: str) -> ResponseReturnValue:
     """Revoke a token of the user's."""
     await RevocationForm.read()
-    if await services().logins.revoke(current_user.id, ref, "bearer") is None:
-        services().accounts.journal.note("unknown_ref", current_user.id)
+    if await services().logins.revoke(current_user.id, public_id, "bearer") is None:
+        services().accounts.audit_log.warn("object_access_denied", current_user.id)
         abort(404, _GONE)
     await flash("That token is revoked.")
     return redirect(url_for("account.account"))

@@ -6,7 +6,7 @@ from typing import Final
 
 from ...database.active_logins import counts
 from ...database.interface import Database, Row
-from ...database.models import FoundLogin, User
+from ...database.models import ActiveLogin, User
 
 MOST_QUESTIONS: Final = 64
 #: For how many logins there are statements: few, so that each is prepared once.
@@ -37,7 +37,7 @@ class Question:
     idle_since: int
 
 
-async def find_all(database: Database, questions: Sequence[Question]) -> dict[Question, FoundLogin]:
+async def find_all(database: Database, questions: Sequence[Question]) -> dict[Question, ActiveLogin]:
     """Find the users of some logins that count: one statement, one trip to the database.
 
     Args:
@@ -59,6 +59,6 @@ async def find_all(database: Database, questions: Sequence[Question]) -> dict[Qu
     }
 
 
-def _found(row: Row) -> FoundLogin:
-    _, user_id, username, epoch, must_change, ref, seen_at, secrets = row
-    return FoundLogin(User(user_id, username, epoch, ref, bool(must_change)), seen_at, secrets)
+def _found(row: Row) -> ActiveLogin:
+    _, user_id, username, security_stamp, must_change, public_id, seen_at, secrets = row
+    return ActiveLogin(User(user_id, username, security_stamp, public_id, bool(must_change)), seen_at, secrets)

@@ -2,9 +2,16 @@
 
 import click
 
-from ...commands.context import Desk, at_desk, database_option, json_option, one_sentence, settings_with
+from ...commands.context import (
+    CommandContext,
+    database_option,
+    json_option,
+    one_sentence,
+    run_with_context,
+    settings_with,
+)
 from ...commands.output import moment, print_rows
-from ...pages.user_agents import in_words
+from ...pages.user_agents import describe
 
 
 @click.group()
@@ -24,12 +31,12 @@ def list_logins(name: str, as_json: bool, database: str | None) -> None:
     quartlogin logins list alice
     """
 
-    async def work(desk: Desk) -> None:
+    async def work(desk: CommandContext) -> None:
         found = await desk.find(name)
         rows = [
             {
-                "ref": login.ref,
-                "browser": in_words(login.browser),
+                "ref": login.public_id,
+                "browser": describe(login.browser),
                 "address": login.address,
                 "signed_in": moment(login.made_at),
                 "last_seen": moment(login.seen_at),
@@ -40,37 +47,37 @@ def list_logins(name: str, as_json: bool, database: str | None) -> None:
         ]
         print_rows(rows, as_json=as_json, empty=f"{found.user.username!r} is not signed in anywhere.")
 
-    at_desk(settings_with(database), work)
+    run_with_context(settings_with(database), work)
 
 
 @logins.command("revoke")
-@click.argument("ref", required=False)
+@click.argument("public_id", metavar="REF", required=False)
 @click.option("--user", "name", metavar="NAME", help="End every sign-in of NAME; API tokens go on.")
 @click.option("--everyone", is_flag=True, help="End every sign-in and every API token of everybody.")
 @click.option("--yes", is_flag=True, help="Do not ask before --everyone.")
 @database_option
 @one_sentence
-def revoke(ref: str | None, name: str | None, everyone: bool, yes: bool, database: str | None) -> None:
+def revoke(public_id: str | None, name: str | None, everyone: bool, yes: bool, database: str | None) -> None:
     """End the sign-in REF.
 
     \b
     quartlogin logins revoke 5f1c3a9e0b7d2468
     quartlogin logins revoke --user alice
     """
-    if [ref is not None, name is not None, everyone].count(True) != 1:
+    if [public_id is not None, name is not None, everyone].count(True) != 1:
         raise click.UsageError("Give one of REF, --user and --everyone.")
     if everyone and not yes:
         click.confirm("Sign everybody out, and revoke every API token?", abort=True, err=True)
 
-    async def work(desk: Desk) -> str:
+    async def work(desk: CommandContext) -> str:
         if everyone:
-            return f"Ended {await desk.logins.revoke_everyone()} sign-ins and tokens."
+            return f"Ended {await desk.logins.revoke_all()} sign-ins and tokens."
         if name is not None:
             found = await desk.find(name)
             return f"Ended {await desk.logins.revoke_others(found.user.id)} sign-ins."
-        owner = await desk.store.logins.user_of_ref(ref or "", "session")
-        if owner is None or await desk.logins.revoke(owner[0], ref or "") is None:
-            raise click.ClickException(f"There is no sign-in {ref!r}, or it has ended already.")
-        return f"The sign-in {ref} of {owner[1]!r} has ended."
+        owner = await desk.store.logins.user_of_public_id(public_id or "", "session")
+        if owner is None or await desk.logins.revoke(owner[0], public_id or "") is None:
+            raise click.ClickException(f"There is no sign-in {public_id!r}, or it has ended already.")
+        return f"The sign-in {public_id} of {owner[1]!r} has ended."
 
-    click.echo(at_desk(settings_with(database), work))
+    click.echo(run_with_context(settings_with(database), work))

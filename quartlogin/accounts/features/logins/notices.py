@@ -21,7 +21,7 @@ _COPIED: Final = (
 
 
 @dataclass(frozen=True)
-class Meanwhile:
+class LoginNotices:
     """What happened between two sign-ins of a user."""
 
     failures: int
@@ -29,19 +29,19 @@ class Meanwhile:
     last_sign_in: int | None
 
 
-async def since_last_sign_in(user: User) -> Meanwhile:
+async def since_last_sign_in(user: User) -> LoginNotices:
     """Return what happened, to be asked before the next sign-in begins."""
-    return Meanwhile(*await services().store.events.failures_since_last_sign_in(user.id))
+    return LoginNotices(*await services().store.events.failures_since_last_sign_in(user.id))
 
 
-async def tell(user: User, meanwhile: Meanwhile) -> None:
+async def tell(user: User, meanwhile: LoginNotices) -> None:
     """Tell a user who has just signed in, on the next page."""
-    if await services().store.users.take_copied_at(user.id) is not None:
+    if await services().store.users.take_token_reuse_at(user.id) is not None:
         await flash(_COPIED)
     if meanwhile.failures < _MANY_FAILURES:
         return
-    journal = services().accounts.journal
-    await journal.write(journal.event("signed_in_after_failures", user.id), failures=str(meanwhile.failures))
+    audit_log = services().accounts.audit_log
+    await audit_log.record(audit_log.event("signed_in_after_failures", user.id), failures=str(meanwhile.failures))
     last = "" if meanwhile.last_sign_in is None else f" since the last one, {moment_in_text(meanwhile.last_sign_in)},"
     more = " or more" if meanwhile.failures == MOST_EVENTS else ""
     await flash(

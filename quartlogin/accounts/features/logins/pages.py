@@ -11,7 +11,7 @@ from quartlogin import current_user, login_required, logout_user
 from ...accounts import services
 from ...database.errors import StoreUnavailable
 from ...pages.forms import DeletionForm, RevocationForm, TokenForm
-from ...pages.recent_login import password_typed_lately
+from ...pages.recent_login import recent_login_required
 from ...security.headers import CLEAR_SITE_DATA, CONTENT_SECURITY_POLICY_WITH_SCRIPT
 from ..passwords.pages import WRONG_PASSWORD
 
@@ -41,7 +41,7 @@ async def show_account(token_form: TokenForm, **more: Any) -> ResponseReturnValu
     page = await render_template(
         "account.html",
         form=token_form,
-        sign_ins=sorted(sign_ins, key=lambda login: login.ref != user.login_ref),  # this one first
+        sign_ins=sorted(sign_ins, key=lambda login: login.public_id != user.login_public_id),  # this one first
         tokens=[login for login in logins if login.kind == "bearer"],
         events=await services().store.events.list_of(user.id, _MOST_EVENTS),
         **more,
@@ -50,24 +50,24 @@ async def show_account(token_form: TokenForm, **more: Any) -> ResponseReturnValu
     return page, 400 if token_form.errors else 200, headers
 
 
-@blueprint.post("/account/logins/<ref>/revoke")
-@password_typed_lately
-async def revoke(ref: str) -> ResponseReturnValue:
+@blueprint.post("/account/logins/<public_id>/revoke")
+@recent_login_required
+async def revoke(public_id: str) -> ResponseReturnValue:
     """End one of the user's sign-ins."""
     await RevocationForm.read()
-    if ref == current_user.login_ref:
+    if public_id == current_user.login_public_id:
         await logout_user()
         await flash("You are signed out.")
         return redirect(url_for("sign_in.home")), CLEAR_SITE_DATA
-    if await services().logins.revoke(current_user.id, ref) is None:
-        services().accounts.journal.note("unknown_ref", current_user.id)
+    if await services().logins.revoke(current_user.id, public_id) is None:
+        services().accounts.audit_log.warn("object_access_denied", current_user.id)
         abort(404, _GONE)
     await flash("That sign-in has ended.")
     return redirect(url_for("account.account"))
 
 
 @blueprint.post("/account/logins/revoke-others")
-@password_typed_lately
+@recent_login_required
 async def revoke_others() -> ResponseReturnValue:
     """End all of the user's sign-ins but this one."""
     await RevocationForm.read()
@@ -77,7 +77,7 @@ async def revoke_others() -> ResponseReturnValue:
 
 
 @blueprint.route("/account/delete", methods=["GET", "POST"])
-@password_typed_lately
+@recent_login_required
 async def delete() -> ResponseReturnValue:
     """Ask for the password, and delete the account with all that belongs to it."""
     form = await DeletionForm.read()

@@ -25,7 +25,7 @@ _ENTRY: Final = re.compile(r"(?<!\S)(?P<hash>[0-9a-f]{1,64})(?P<state>[-+!])(?P<
 
 
 @dataclass(frozen=True)
-class Secrets:
+class RememberTokens:
     """The secrets of one login, each by its hash, with a time in seconds since 1970."""
 
     #: The branches that are open, and when they began.
@@ -36,12 +36,12 @@ class Secrets:
     closed: dict[str, int]
 
     @classmethod
-    def first(cls, secret: str | None, now: int) -> "Secrets":
+    def first(cls, secret: str | None, now: int) -> "RememberTokens":
         """Return what is known of a login that begins; without a secret it is not remembered."""
         return cls({} if secret is None else {secret: now}, {}, {})
 
     @classmethod
-    def read(cls, text: str, now: int) -> "Secrets":
+    def read(cls, text: str, now: int) -> "RememberTokens":
         """Read the line of text, and forget what was used up too long ago to count."""
         entries = [(found["hash"], found["state"], int(found["at"])) for found in _ENTRY.finditer(text)]
         return cls(
@@ -59,20 +59,20 @@ class Secrets:
         """Tell whether a browser with this secret may go on."""
         return secret in self.open or secret in self.replaced or secret in self.closed
 
-    def after_replacing(self, secret: str, new: str, now: int) -> "Secrets | None":
+    def after_replacing(self, secret: str, new: str, now: int) -> "RememberTokens | None":
         """Return what is known after a cookie with a secret that counts was used; `None` if it gets no new one."""
         if len(self.replaced) + len(self.closed) >= _MOST_USED_UP:
             return None
         if secret in self.open:
             others = {branch: now for branch in self.open if branch != secret}
-            return Secrets({new: now}, {**self.replaced, secret: now}, {**self.closed, **others})
+            return RememberTokens({new: now}, {**self.replaced, secret: now}, {**self.closed, **others})
         if secret in self.replaced and len(self.open) < _MOST_BRANCHES:
-            return Secrets({**self.open, new: self.replaced[secret]}, self.replaced, self.closed)
+            return RememberTokens({**self.open, new: self.replaced[secret]}, self.replaced, self.closed)
         return None
 
-    def after_seeing(self, secret: str, now: int) -> "Secrets | None":
+    def after_seeing(self, secret: str, now: int) -> "RememberTokens | None":
         """Return what is known after a session was seen that came with this secret; `None` if that is nothing new."""
         if secret not in self.open or len(self.open) == 1 or now - max(self.open.values()) <= GRACE:
             return None
         others = {branch: now for branch in self.open if branch != secret}
-        return Secrets({secret: self.open[secret]}, self.replaced, {**self.closed, **others})
+        return RememberTokens({secret: self.open[secret]}, self.replaced, {**self.closed, **others})

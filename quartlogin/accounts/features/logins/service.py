@@ -12,14 +12,14 @@ from quart import has_request_context, has_websocket_context
 
 from quartlogin import Login, LoginManager, LoginRefused, hash_of_secret, login_id
 
-from ...audit.log import Journal, where
+from ...audit.log import AuditLog, client_info
 from ...database.errors import Conflict, LoginEnded
 from ...database.interface import Transaction
 from ...database.locking import lock_for
 from ...database.models import ActingLogin, Event, Kind, LoginRow, Moment, NewLogin, RememberedLogin, User
 from ...store import Store
 from .alongside import Alongside, what_else
-from .remember_rotation import Secrets
+from .remember_rotation import RememberTokens
 
 _REF_BYTES: Final = 8
 _REF: Final = re.compile(r"[0-9a-f]{16}")  # as they are made below; no other is asked for
@@ -40,12 +40,12 @@ def digest(login: str) -> str:
     return sha256(login.encode()).hexdigest()
 
 
-class StoredLogins:
+class LoginStore:
     """The record of logins, as `quartlogin.LoginRecords` asks for it, and what can be done with it.
 
     Args:
         store: Where the logins are kept.
-        journal: Where it is told that they begin and end.
+        audit log: Where it is told that they begin and end.
         manager: Whose open websockets end with them.
         idle: How long a sign-in counts that nobody uses.
         lifetime: How long a sign-in counts at the most.
@@ -55,7 +55,7 @@ class StoredLogins:
     def __init__(
         self,
         store: Store,
-        journal: Journal,
+        audit_log: AuditLog,
         manager: LoginManager[User],
         *,
         idle: timedelta,
@@ -63,7 +63,7 @@ class StoredLogins:
         per_user: int,
     ) -> None:
         self._store = store
-        self._journal = journal
+        self._audit_log = audit_log
         self._sockets = manager.sockets
         self._idle = int(idle.total_seconds())
         self._lifetime = int(lifetime.total_seconds())
@@ -101,9 +101,11 @@ class StoredLogins:
         now, user = int(time.time()), login.user
         new = self._row(login, user, now)
         is_token = login.kind == "bearer"
-        by = self.acting(user.id) if is_token else None  # a sign-in comes with a password, whose epoch is compared
-        event = self._journal.event(
-            "token_created" if is_token else "signed_in", login.user_id, login.name if is_token else new.ref
+        by = (
+            self.acting(user.id) if is_token else None
+        )  # a sign-in comes with a password, whose security stamp is compared
+        event = self._audit_log.event(
+            "token_created" if is_token else "signed_in", login.user_id, login.name if is_token else new.public_id
         )
         others = what_else()
         crowded_out: list[tuple[LoginRow, Event]] = []
@@ -119,9 +121,9 @@ class StoredLogins:
             await self._store.logins.insert(transaction, new)
             await self._store.events.insert(transaction, event)
             if not is_token:
-                ended = await self._store.logins.end_idlest(transaction, new, self._per_user)
+                ended = await self._store.logins.evict_oldest(transaction, new, self._per_user)
                 crowded_out[:] = [
-                    (row, self._journal.event("login_crowded_out", login.user_id, row.ref)) for row in ended
+                    (row, self._audit_log.event("login_evicted", login.user_id, row.public_id)) for row in ended
                 ]
                 for _, told in crowded_out:
                     await self._store.events.insert(transaction, told)
@@ -142,7 +144,7 @@ class StoredLogins:
             found = await self._store.logins.find_remembered(id_hash, at)
             if found is None:
                 raise LoginRefused("This login has ended.")
-            secrets = Secrets.read(found.secrets, now)
+            secrets = RememberTokens.read(found.secrets, now)
             if not secrets.counts(secret):
                 await self._end_copied(login.id, found)
                 raise LoginRefused("A copy of this login's cookie was used.")
@@ -150,10 +152,10 @@ class StoredLogins:
             if not replaced:
                 return False
             is_news = now - found.resumed_at >= _RESUMED_EVERY
-            event = self._journal.event("came_back", found.user_id, found.ref) if is_news else None
+            event = self._audit_log.event("login_resumed", found.user_id, found.public_id) if is_news else None
             if await self._store.logins.replace_secrets(id_hash, found.secrets, replaced.write(), at, event):
                 if event is not None:
-                    self._journal.tell(event)
+                    self._audit_log.emit(event)
                 return True
 
     async def login_renewed(self, old_id: str, login: Login) -> None:
@@ -163,7 +165,7 @@ class StoredLogins:
         row = self._row(login, login.user, int(time.time()))
         by = ActingLogin(digest(old_id), login.user_id, self._idle)
         others = what_else()
-        event = self._journal.event("reauthenticated", login.user_id, login.user.login_ref)
+        event = self._audit_log.event("reauthenticated", login.user_id, login.user.login_public_id)
 
         async def work(transaction: Transaction) -> None:
             await lock_for(transaction, login.user_id, by)
@@ -179,10 +181,10 @@ class StoredLogins:
 
     async def login_ended(self, login_id: str) -> None:
         """End a login: somebody has signed out."""
-        event = self._journal.event("signed_out")
+        event = self._audit_log.event("signed_out")
         told = await self._store.logins.end(digest(login_id), event)
         if told is not None:
-            self._journal.tell(told)
+            self._audit_log.emit(told)
 
     # --- what the account page and the command line ask
 
@@ -190,22 +192,22 @@ class StoredLogins:
         """List the sign-ins and tokens of a user that count now, the one that was used last first."""
         return await self._store.logins.list_of(user_id, self.present())
 
-    async def revoke(self, user_id: str, ref: str, kind: Kind = "session") -> LoginRow | None:
+    async def revoke(self, user_id: str, public_id: str, kind: Kind = "session") -> LoginRow | None:
         """End one of a user's sign-ins or tokens.
 
         Returns:
-            What it was; `None` if this user has none of this ref.
+            What it was; `None` if this user has none of this public id.
 
         Raises:
             LoginEnded: This request's login has ended.
         """
-        if not _REF.fullmatch(ref):
+        if not _REF.fullmatch(public_id):
             return None
-        event = self._journal.event("login_revoked" if kind == "session" else "token_revoked", user_id)
-        ended = await self._store.logins.end_by_ref(user_id, ref, kind, event, self.acting(user_id))
+        event = self._audit_log.event("login_revoked" if kind == "session" else "token_revoked", user_id)
+        ended = await self._store.logins.end_by_public_id(user_id, public_id, kind, event, self.acting(user_id))
         if ended is None:
             return None
-        self._journal.tell(replace(event, subject=ended.subject))
+        self._audit_log.emit(replace(event, subject=ended.subject))
         self.close_sockets([ended.id_hash])
         return ended
 
@@ -215,18 +217,18 @@ class StoredLogins:
         Raises:
             LoginEnded: This request's login has ended.
         """
-        event = self._journal.event("logins_revoked", user_id)
+        event = self._audit_log.event("logins_revoked", user_id)
         ended = await self._store.logins.end_sessions(user_id, event, self.present(), self.acting(user_id))
         count = sum(ended.values())
         if count:
-            self._journal.tell(event)
+            self._audit_log.emit(event)
         self.close_sockets([*ended])
         return count
 
-    async def revoke_everyone(self) -> int:
+    async def revoke_all(self) -> int:
         """End every sign-in and every token of everybody; returns how many there were."""
-        count = await self._store.logins.end_everyones()
-        await self._journal.write(self._journal.event("everyone_signed_out"))
+        count = await self._store.logins.revoke_all()
+        await self._audit_log.record(self._audit_log.event("all_logins_revoked"))
         self._sockets.close_where(lambda _: True)
         return count
 
@@ -239,25 +241,25 @@ class StoredLogins:
         return await self._store.logins.count(transaction, user_id, "bearer", self.present()) >= MOST_TOKENS
 
     async def _end_copied(self, login: str, found: RememberedLogin) -> None:
-        event = self._journal.event("login_copied", found.user_id, found.ref)
-        if await self._store.logins.end_copied(digest(login), event):
-            self._journal.tell(event)
+        event = self._audit_log.event("token_reuse_detected", found.user_id, found.public_id)
+        if await self._store.logins.revoke_reused(digest(login), event):
+            self._audit_log.emit(event)
             self._sockets.close(login)
 
     def _row(self, login: Login, user: User, now: int) -> NewLogin:
-        address, browser = where()
+        address, browser = client_info()
         if login.kind == "bearer" and login.expires_at is not None:
             expires_at = login.expires_at
         else:
             expires_at = now + self._lifetime
         return NewLogin(
             id_hash=digest(login.id),
-            ref=token_hex(_REF_BYTES),
+            public_id=token_hex(_REF_BYTES),
             user_id=login.user_id,
             kind=login.kind,
-            epoch=user.epoch,
+            security_stamp=user.security_stamp,
             name=login.name,
-            secrets=Secrets.first(None if login.secret is None else hash_of_secret(login.secret), now).write(),
+            secrets=RememberTokens.first(None if login.secret is None else hash_of_secret(login.secret), now).write(),
             made_at=now,
             expires_at=expires_at,
             address=address,
@@ -266,4 +268,4 @@ class StoredLogins:
 
     def _tell(self, others: Alongside | None, *events: Event) -> None:
         for event in ([] if others is None else [others.event]) + [*events]:
-            self._journal.tell(event)
+            self._audit_log.emit(event)

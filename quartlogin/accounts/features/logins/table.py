@@ -15,8 +15,8 @@ from ...database.locking import lock_for, lock_owner, lock_users, of_different_u
 from ...database.models import (
     NEVER,
     ActingLogin,
+    ActiveLogin,
     Event,
-    FoundLogin,
     Kind,
     LoginRow,
     Moment,
@@ -26,7 +26,7 @@ from ...database.models import (
 )
 from .active_login import MOST_QUESTIONS, Question, find_all
 
-#: One statement, so that a login can only begin in the epoch that was read with what it was checked against.
+#: One statement, so that a login can only begin in the security stamp that was read with what it was checked against.
 _INSERT: Final = (
     "INSERT INTO logins (id_hash, ref, user_id, kind, epoch, name, secrets,"
     " made_at, seen_at, expires_at, address, browser)"
@@ -74,17 +74,17 @@ _MANY_USERS: Final = 500
 class Logins:
     """The logins of one database. Every method raises `StoreUnavailable` when the database does not answer.
 
-    A login is named by the hash of its id, or by its ref. Times are seconds since 1970.
+    A login is named by the hash of its id, or by its public id. Times are seconds since 1970.
     """
 
     database: Database
 
     @cached_property
-    def _finding(self) -> BatchLoader[Question, FoundLogin]:
+    def _finding(self) -> BatchLoader[Question, ActiveLogin]:
         concurrency = self.database.reads_at_once
         return BatchLoader(partial(find_all, self.database), concurrency=concurrency, max_size=MOST_QUESTIONS)
 
-    async def find(self, id_hash: str, user_id: str, now: int, idle_since: int) -> FoundLogin | None:
+    async def find(self, id_hash: str, user_id: str, now: int, idle_since: int) -> ActiveLogin | None:
         """Find a user by a login that counts: one statement, one trip to the database, for all who ask meanwhile.
 
         Args:
@@ -97,7 +97,7 @@ class Logins:
 
     @staticmethod
     async def insert(transaction: Transaction, login: NewLogin) -> None:
-        """Add a login, if its user is active and still in the epoch that was read with the password or the login.
+        """Add a login, if its user is active and still in the security stamp that was read with the password or the login.
 
         The user's row is locked, or was made in this transaction.
 
@@ -106,7 +106,15 @@ class Logins:
         """
         rows = await transaction.run(
             _INSERT,
-            *(login.id_hash, login.ref, login.user_id, login.kind, login.epoch, login.name, login.secrets),
+            *(
+                login.id_hash,
+                login.public_id,
+                login.user_id,
+                login.kind,
+                login.security_stamp,
+                login.name,
+                login.secrets,
+            ),
             *(login.made_at, login.made_at if login.kind == "session" else NEVER),
             *(login.expires_at, login.address, login.browser),
         )
@@ -125,7 +133,7 @@ class Logins:
         The user's row is locked.
 
         Returns:
-            Its ref; `None` if it does not count.
+            Its public id; `None` if it does not count.
         """
         rows = await transaction.run(
             _RENEW,
@@ -134,7 +142,7 @@ class Logins:
         return str(rows[0][0]) if rows else None
 
     @staticmethod
-    async def end_all_but(transaction: Transaction, user_id: str, id_hash: str, at: Moment) -> list[str]:
+    async def revoke_others(transaction: Transaction, user_id: str, id_hash: str, at: Moment) -> list[str]:
         """End a user's sign-ins but one, and remove what does not count anyway. The user's row is locked.
 
         Returns:
@@ -143,14 +151,14 @@ class Logins:
         return [row[0] for row in await transaction.run(_END_ALL_BUT, user_id, id_hash, *at)]
 
     @staticmethod
-    async def carry_over(transaction: Transaction, user_id: str, old_epoch: int, new_epoch: int) -> None:
-        """Take a user's logins along into a new epoch: those of the old one, and no earlier one's."""
+    async def carry_over(transaction: Transaction, user_id: str, old_stamp: int, new_stamp: int) -> None:
+        """Take a user's logins along into a new security stamp: those of the old one, and no earlier one's."""
         await transaction.run(
-            "UPDATE logins SET epoch = $3 WHERE user_id = $1 AND epoch = $2", user_id, old_epoch, new_epoch
+            "UPDATE logins SET epoch = $3 WHERE user_id = $1 AND epoch = $2", user_id, old_stamp, new_stamp
         )
 
     @staticmethod
-    async def end_idlest(transaction: Transaction, new: NewLogin, at_most: int) -> list[LoginRow]:
+    async def evict_oldest(transaction: Transaction, new: NewLogin, at_most: int) -> list[LoginRow]:
         """End those of a user's sign-ins that were not used for longest, until there are so many with a new one.
 
         The user's row is locked.
@@ -177,14 +185,14 @@ class Logins:
             rows = await transaction.run("DELETE FROM logins WHERE id_hash = $1 RETURNING user_id, ref", id_hash)
             if not rows:
                 return None
-            user_id, ref = rows[0]
-            told = replace(event, user_id=user_id, subject=ref)
+            user_id, public_id = rows[0]
+            told = replace(event, user_id=user_id, subject=public_id)
             await Events.insert(transaction, told)
             return told
 
         return await self.database.transaction(work)
 
-    async def end_copied(self, id_hash: str, event: Event) -> bool:
+    async def revoke_reused(self, id_hash: str, event: Event) -> bool:
         """End a login of which a copy was used, and keep that for the user's next sign-in; False if it has ended."""
 
         async def work(transaction: Transaction) -> bool:
@@ -197,20 +205,20 @@ class Logins:
 
         return await self.database.transaction(work)
 
-    async def end_by_ref(
-        self, user_id: str, ref: str, kind: Kind, event: Event, by: ActingLogin | None = None
+    async def end_by_public_id(
+        self, user_id: str, public_id: str, kind: Kind, event: Event, by: ActingLogin | None = None
     ) -> LoginRow | None:
-        """End one of this user's logins by its ref.
+        """End one of this user's logins by its public id.
 
         Args:
             user_id: Whose it has to be.
-            ref: Its ref.
+            public_id: Its public id.
             kind: What it has to be.
             event: What is to be told, but for what it is about, which is found here.
             by: The login that asks for it; `None` for the operator.
 
         Returns:
-            What it was; `None` if the user has none of this ref.
+            What it was; `None` if the user has none of this public id.
 
         Raises:
             LoginEnded: The login that asks does not count.
@@ -221,7 +229,7 @@ class Logins:
             rows = await transaction.run(
                 "DELETE FROM logins WHERE user_id = $1 AND ref = $2 AND kind = $3"
                 " RETURNING id_hash, ref, kind, name, made_at, seen_at, expires_at, address, browser",
-                *(user_id, ref, kind),
+                *(user_id, public_id, kind),
             )
             if not rows:
                 return None
@@ -263,7 +271,7 @@ class Logins:
 
         return await self.database.transaction(work)
 
-    async def end_everyones(self) -> int:
+    async def revoke_all(self) -> int:
         """End every sign-in and every token of everybody; returns how many there were.
 
         A statement over the whole table would not see what a login makes while it is being ended. So each user's row is
@@ -279,11 +287,11 @@ class Logins:
             first, last = rows[0][0], rows[-1][0]
             count += await self.database.transaction(partial(_end_of_users, first, last))
 
-    async def user_of_ref(self, ref: str, kind: Kind) -> tuple[str, str] | None:
-        """Return the id and the name of the user whose login has this ref."""
+    async def user_of_public_id(self, public_id: str, kind: Kind) -> tuple[str, str] | None:
+        """Return the id and the name of the user whose login has this public id."""
         rows = await self.database.read(
             "SELECT u.id, u.username FROM logins l JOIN users u ON u.id = l.user_id WHERE l.ref = $1 AND l.kind = $2",
-            *(ref, kind),
+            *(public_id, kind),
         )
         return (rows[0][0], rows[0][1]) if rows else None
 

@@ -12,7 +12,7 @@ from quartlogin import login_id, login_secret_hash
 from ...database.models import Moment, User
 from ...store import Store
 from .last_seen import LastSeen, is_due
-from .remember_rotation import Secrets
+from .remember_rotation import RememberTokens
 from .service import digest
 
 #: What a page's script sends with what it asks for by itself: nobody is there because of it.
@@ -60,12 +60,12 @@ class UserLoader:
         secret = login_secret_hash()
         if secret is None:
             return True
-        secrets = Secrets.read(kept, now)
+        secrets = RememberTokens.read(kept, now)
         settled = secrets.after_seeing(secret, now)
         at = Moment(now, now - self._idle)
         if settled is not None and not await self._store.logins.replace_secrets(id_hash, kept, settled.write(), at):
             found = await self._store.logins.find_remembered(id_hash, at)  # another request was quicker
-            secrets = Secrets.read("" if found is None else found.secrets, now)
+            secrets = RememberTokens.read("" if found is None else found.secrets, now)
         return secrets.counts(secret)
 
 

@@ -9,7 +9,7 @@ from quartlogin import current_user
 
 from ...accounts import services
 from ...pages.forms import PasswordForm
-from ...pages.recent_login import password_typed_lately
+from ...pages.recent_login import recent_login_required
 from .pages import BREACHED, WRONG_PASSWORD
 from .service import BreachedPassword, SamePassword
 
@@ -19,12 +19,14 @@ _SAME: Final = "This is the password that has to be changed: choose another one.
 
 
 @blueprint.route("/account/password", methods=["GET", "POST"])
-@password_typed_lately
+@recent_login_required
 async def change() -> ResponseReturnValue:
     """Change the password; every other sign-in ends."""
     settings, user = services().settings, await current_user
     form = await PasswordForm.read(
-        password_min_length=settings.password_min_length, barred_words=settings.words_of_site, username=user.username
+        password_min_length=settings.password_min_length,
+        password_denylist=settings.context_words,
+        username=user.username,
     )
     if form.is_complete():
         try:

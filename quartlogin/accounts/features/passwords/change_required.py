@@ -24,7 +24,7 @@ _OPEN: Final = frozenset(
 _DETAIL: Final = "The password of this account has to be changed first: sign in with a browser."
 
 
-def lead_to_change(app: Quart) -> None:
+def redirect_to_password_change(app: Quart) -> None:
     """Have whoever must change the password led to the page that does it, from everywhere else."""
 
     async def lead() -> ResponseReturnValue | None:

@@ -30,7 +30,7 @@ def is_common(password: str) -> bool:
     return password.casefold() in _common_passwords()
 
 
-def is_made_of(password: str, words: Iterable[str]) -> bool:
+def is_context_specific(password: str, words: Iterable[str]) -> bool:
     """Tell whether a password is nothing but these words, and what people add to a word to make it longer.
 
     It is if it holds one of them and nothing is left, or one character over and over, once the words, all digits,

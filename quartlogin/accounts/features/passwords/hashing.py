@@ -43,7 +43,7 @@ _log = getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Verdict:
+class VerifyResult:
     """What checking a password found out."""
 
     is_right: bool
@@ -55,7 +55,7 @@ class Overloaded(Exception):  # noqa: N818 -- a state of affairs; the caller ans
     """More passwords wait to be checked than will be in a short time."""
 
 
-class Passwords:
+class PasswordHashing:
     """Hashes and checks passwords in threads of its own, one hash for each core at a time.
 
     Args:
@@ -73,13 +73,15 @@ class Passwords:
         self.in_use = ParametersInUse(self._today, key or token_bytes(32))
         #: How many passwords are hashed or checked at once.
         self.threads = min(cores or _cores(), _MOST_AT_ONCE)
-        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="quartlogin-argon2", initializer=_give_way)
+        self._pool = ThreadPoolExecutor(
+            self.threads, thread_name_prefix="quartlogin-argon2", initializer=_lower_priority
+        )
         self._slots = Slots(self.threads)
         self._places = _WAITING_FOR_A_THREAD * self.threads
         self._taken = 0
 
     @contextmanager
-    def place(self) -> Iterator[None]:
+    def reserve_slot(self) -> Iterator[None]:
         """Hold a place in the queue, in which whatever is hashed or checked will be.
 
         Raises:
@@ -97,7 +99,9 @@ class Passwords:
         """Hash a new password; returns argon2's PHC string."""
         return await self._in_thread(lambda: self._hasher.hash(_nfc(password)), self._today)
 
-    async def check(self, stored_hash: str | None, password: str, *, whose: str = "", renew: bool = True) -> Verdict:
+    async def check(
+        self, stored_hash: str | None, password: str, *, whose: str = "", renew: bool = True
+    ) -> VerifyResult:
         """Compare a password with a stored hash.
 
         It costs what the stored hash's own parameters cost. Where there is no hash, or none that can be checked, the
@@ -111,7 +115,7 @@ class Passwords:
             renew: Whether to make a new hash if this is the password and the stored hash has outdated parameters.
         """
         if length(password) > LONGEST_PASSWORD or has_too_many_marks(password):
-            return Verdict(is_right=False)
+            return VerifyResult(is_right=False)
         normalized, stored, drawn = _nfc(password), _usable(stored_hash), self.in_use.draw(whose)
         return await self._in_thread(
             lambda: self._check(stored_hash if stored else None, normalized, drawn, renew=renew), stored or drawn
@@ -135,27 +139,27 @@ class Passwords:
         of_memory = -(-parameters.memory // MEMORY)
         return min(max(parameters.lanes, of_memory), self.threads)
 
-    def _check(self, stored_hash: str | None, password: str, drawn: HashParameters, *, renew: bool) -> Verdict:
+    def _check(self, stored_hash: str | None, password: str, drawn: HashParameters, *, renew: bool) -> VerifyResult:
         if stored_hash is None:
             return self._verify_dummy(password, drawn)
         try:
             self._hasher.verify(stored_hash, password)
         except VerifyMismatchError:
-            return Verdict(is_right=False)
+            return VerifyResult(is_right=False)
         except (ValueError, VerificationError):  # ValueError: argon2's InvalidHashError
             _log.error(_UNREADABLE)
             return self._verify_dummy(password, drawn)
         outdated = renew and self._hasher.check_needs_rehash(stored_hash)
-        return Verdict(is_right=True, new_hash=self._hasher.hash(password) if outdated else None)
+        return VerifyResult(is_right=True, new_hash=self._hasher.hash(password) if outdated else None)
 
-    def _verify_dummy(self, password: str, drawn: HashParameters) -> Verdict:
+    def _verify_dummy(self, password: str, drawn: HashParameters) -> VerifyResult:
         """Spend what a wrong password costs where there is no hash to compare with."""
         with suppress(VerifyMismatchError):
             self._hasher.verify(drawn.dummy_hash(), password)
-        return Verdict(is_right=False)
+        return VerifyResult(is_right=False)
 
 
-def _give_way() -> None:
+def _lower_priority() -> None:
     """Have this thread's hashes wait for whatever else has something to do, so that pages stay quick.
 
     On Linux a thread has a priority of its own (setpriority(2)).

@@ -67,13 +67,13 @@ async def register() -> ResponseReturnValue:
     if not settings.registration:
         abort(404)
     form = await RegistrationForm.read(
-        password_min_length=settings.password_min_length, barred_words=settings.words_of_site
+        password_min_length=settings.password_min_length, password_denylist=settings.context_words
     )
     if request.method != "POST" and (await current_user).is_authenticated:
         return redirect(url_for("sign_in.home"))
     if form.is_complete():
         try:
-            new = await accounts.prepare(form.username.data or "", form.password.data or "")
+            new = await accounts.validate_registration(form.username.data or "", form.password.data or "")
             await accounts.register(new, login_user)
             accounts.set_device_cookie(new.user)
         except UsernameTaken:
@@ -95,7 +95,7 @@ async def reauthenticate() -> ResponseReturnValue:
     form = await ReauthenticationForm.read(next=request.args.get("next"))
     if form.is_complete():
         user = await current_user
-        if await services().accounts.check_again(user, form.password.data or "", "reauthentication_failed"):
+        if await services().accounts.verify_current_password(user, form.password.data or "", "reauthentication_failed"):
             await confirm_login()
             return redirect(next_page(form.next.data, "account.account"))
         form.refuse("password", WRONG_PASSWORD)

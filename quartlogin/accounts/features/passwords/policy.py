@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 from unicodedata import normalize
 
-from .denylist import is_common, is_made_of
+from .denylist import is_common, is_context_specific
 from .hashing import LONGEST_PASSWORD, MOST_MARKS, has_too_many_marks, length
 
 #: Characters of a word, as it is and normalised: a letter of full width may stand for 18. A longer one is no word.
@@ -16,7 +16,7 @@ def is_same(one: str, other: str) -> bool:
     return normalize("NFC", one) == normalize("NFC", other)
 
 
-def complaint(password: str, min_length: int, context: Iterable[str] = ()) -> str | None:
+def validate_password(password: str, min_length: int, context: Iterable[str] = ()) -> str | None:
     """Say what keeps this from being a new password, `None` if nothing does (NIST SP 800-63B-4, 3.1.1.2).
 
     Args:
@@ -34,7 +34,7 @@ def complaint(password: str, min_length: int, context: Iterable[str] = ()) -> st
     composed = normalize("NFC", password)
     if is_common(composed):
         return "Too many people use this password, so it is guessed first: choose another one."
-    if is_made_of(composed, _as_they_may_be_typed(context)):
+    if is_context_specific(composed, _as_they_may_be_typed(context)):
         return "This password is made of your name or of this site's: choose another one."
     return None
 

@@ -11,19 +11,19 @@ from typing import Final
 
 from quartlogin import confirm_login
 
-from ...audit.log import Journal, where
+from ...audit.log import AuditLog, client_info
 from ...database.errors import LoginEnded, UsernameTaken
 from ...database.interface import Transaction
 from ...database.models import ActingLogin, Credentials, NewUser, User
 from ...hooks import Hooks, SecondStepFailed
-from ...security.attempt_counters import name_of_user
+from ...security.attempt_counters import counter_of_user
 from ...security.device_cookies import DeviceCookies
-from ...security.rate_limits import Attempt, Throttle, TooManyAttempts
+from ...security.rate_limits import Attempt, RateLimits, TooManyAttempts
 from ...store import Store
-from ...usernames import name_key, shown_name
+from ...usernames import display_name, normalize_username
 from ..logins.alongside import alongside
-from ..logins.service import StoredLogins
-from .hashing import Overloaded, Passwords
+from ..logins.service import LoginStore
+from .hashing import Overloaded, PasswordHashing
 from .policy import is_same
 
 _log = getLogger(__name__)
@@ -45,10 +45,10 @@ class Accounts:
     """The users of the application: the rules over the store and the password hashes."""
 
     store: Store
-    passwords: Passwords
-    logins: StoredLogins
-    journal: Journal
-    throttle: Throttle
+    passwords: PasswordHashing
+    logins: LoginStore
+    audit_log: AuditLog
+    rate_limits: RateLimits
     device_cookies: DeviceCookies
     hooks: Hooks
     #: Hashes what was typed as an unknown name for the operator's log: it may be a password.
@@ -66,41 +66,43 @@ class Accounts:
             Overloaded: Too many are being checked; it was not looked at, and not counted.
             SecondStepFailed: The password was right; whether that is enough could not be found out, and is not counted.
         """
-        key = name_key(username)
+        key = normalize_username(username)
         credentials = await self.store.users.find_credentials(key or "")
-        name = username if key is None else key  # one tally and one cost for all spellings, as accounts have
+        name = username if key is None else key  # one counter and one cost for all spellings, as accounts have
         name_hash = self._hash_of_name(name)
         user = None if credentials is None else credentials.user
         device = self.device_cookies.find(
-            "" if user is None else name_of_user(user.id), 0 if user is None else user.epoch
+            "" if user is None else counter_of_user(user.id), 0 if user is None else user.security_stamp
         )
         with self._telling_of_refusal(name_hash=name_hash):
-            attempt = await self.throttle.sign_in(None if user is None else user.id, name_hash, device, where()[0])
+            attempt = await self.rate_limits.count_sign_in(
+                None if user is None else user.id, name_hash, device, client_info()[0]
+            )
         async with self._place_for(attempt):
             if credentials is None:
                 await self.passwords.check(None, password, whose=name)
                 reason = "unknown name"
             else:
-                reason = await self._fault(credentials, password)
+                reason = await self._failure_reason(credentials, password)
         if credentials is not None and not reason:
             try:
                 is_let_in = await self.hooks.lets_in(credentials.user)
             except SecondStepFailed:
-                await self.throttle.take_back(attempt)
+                await self.rate_limits.refund(attempt)
                 raise
             if is_let_in:
-                await self.throttle.passed(attempt)
+                await self.rate_limits.succeeded(attempt)
                 return credentials.user
             reason = "second step"
-        event = self.journal.event("sign_in_failed", None if credentials is None else credentials.user.id)
-        await self.journal.write(event, name_hash=name_hash, reason=reason)
+        event = self.audit_log.event("sign_in_failed", None if credentials is None else credentials.user.id)
+        await self.audit_log.record(event, name_hash=name_hash, reason=reason)
         return None
 
     def set_device_cookie(self, user: User) -> None:
         """Have it kept that this request's browser has signed in to this account with its present password."""
-        self.device_cookies.set(name_of_user(user.id), user.epoch)
+        self.device_cookies.set(counter_of_user(user.id), user.security_stamp)
 
-    async def prepare(self, username: str, password: str) -> NewUser:
+    async def validate_registration(self, username: str, password: str) -> NewUser:
         """Make what `registering` adds. The name and the password have passed the form's rules.
 
         Raises:
@@ -109,16 +111,16 @@ class Accounts:
             BreachedPassword: The password is known from a breach.
             ValueError: The name is not one.
         """
-        key = name_key(username)
+        key = normalize_username(username)
         if key is None:
             raise ValueError("This is not a name that an account may have.")
         with self._telling_of_refusal():
-            attempt = await self.throttle.register(where()[0])
+            attempt = await self.rate_limits.count_registration(client_info()[0])
         async with self._place_for(attempt):
             pass  # from here on the attempt counts: its answer tells whether the name is taken
         if await self.store.users.find_credentials(key) is not None:
             raise UsernameTaken  # before the hash, which is the costly part
-        user = User(id=token_urlsafe(_USER_ID_BYTES), username=shown_name(username))
+        user = User(id=token_urlsafe(_USER_ID_BYTES), username=display_name(username))
         return NewUser(user, key, await self._hash_of_new(password))
 
     async def register(self, new: NewUser, sign_in: Callable[[User], Awaitable[object]]) -> None:
@@ -131,7 +133,7 @@ class Accounts:
         Raises:
             UsernameTaken: Somebody was quicker.
         """
-        event = self.journal.event("registered", new.user.id)
+        event = self.audit_log.event("registered", new.user.id)
 
         async def add(transaction: Transaction) -> None:
             await self.store.users.insert(transaction, new, event.happened_at)
@@ -140,7 +142,7 @@ class Accounts:
         with alongside(add, event):
             await sign_in(new.user)
 
-    async def check_again(self, user: User, password: str, failure: str) -> Credentials | None:
+    async def verify_current_password(self, user: User, password: str, failure: str) -> Credentials | None:
         """Return the credentials of a signed-in user if this is the password.
 
         Args:
@@ -157,13 +159,13 @@ class Accounts:
         if credentials is None:
             raise LoginEnded("This login has ended.")
         with self._telling_of_refusal():
-            attempt = await self.throttle.check_again(user.id, user.login_ref)
+            attempt = await self.rate_limits.count_reauthentication(user.id, user.login_public_id)
         async with self._place_for(attempt):
             is_right = await self._is_right(credentials, password)
         if is_right:
-            await self.throttle.passed(attempt)
+            await self.rate_limits.succeeded(attempt)
             return credentials
-        await self.journal.write(self.journal.event(failure, user.id), by)
+        await self.audit_log.record(self.audit_log.event(failure, user.id), by)
         return None
 
     async def change_password(self, user: User, current: str, new: str) -> bool:
@@ -177,30 +179,32 @@ class Accounts:
             BreachedPassword: `new` is known from a breach.
             SamePassword: `new` is the password that has to be changed.
         """
-        credentials = await self.check_again(user, current, "password_change_failed")
+        credentials = await self.verify_current_password(user, current, "password_change_failed")
         if credentials is None:
             return False
         if user.must_change_password and is_same(current, new):
             raise SamePassword
         new_hash = await self._hash_of_new(new)
-        event = self.journal.event("password_changed", user.id)
+        event = self.audit_log.event("password_changed", user.id)
         ended: list[str] = []
-        new_epoch = user.epoch
+        new_stamp = user.security_stamp
 
         async def change(transaction: Transaction) -> None:
-            nonlocal new_epoch
-            old, this = credentials.user.epoch, self._acting(user).id_hash
-            ended[:] = await self.store.logins.end_all_but(transaction, user.id, this, self.logins.present())
-            epoch = await self.store.users.change_password(transaction, user.id, old, new_hash, event.happened_at)
-            if epoch is None:
+            nonlocal new_stamp
+            old, this = credentials.user.security_stamp, self._acting(user).id_hash
+            ended[:] = await self.store.logins.revoke_others(transaction, user.id, this, self.logins.present())
+            security_stamp = await self.store.users.change_password(
+                transaction, user.id, old, new_hash, event.happened_at
+            )
+            if security_stamp is None:
                 raise LoginEnded("The password was changed meanwhile.")
-            new_epoch = epoch
-            await self.store.logins.carry_over(transaction, user.id, old, epoch)
+            new_stamp = security_stamp
+            await self.store.logins.carry_over(transaction, user.id, old, security_stamp)
             await self.store.events.insert(transaction, event)
 
         with alongside(change, event):
             await confirm_login()
-        self.set_device_cookie(replace(user, epoch=new_epoch))
+        self.set_device_cookie(replace(user, security_stamp=new_stamp))
         self.logins.close_sockets(ended)
         await self.hooks.tell_password_changed(user, event.address)
         return True
@@ -211,13 +215,13 @@ class Accounts:
         Raises:
             LoginEnded: This request's login has ended, as with the account; nothing was changed.
         """
-        credentials = await self.check_again(user, password, "account_deletion_failed")
+        credentials = await self.verify_current_password(user, password, "account_deletion_failed")
         if credentials is None:
             return False
-        ended = await self.store.users.delete(user.id, credentials.user.epoch, self._acting(user))
+        ended = await self.store.users.delete(user.id, credentials.user.security_stamp, self._acting(user))
         if ended is None:
             raise LoginEnded("The password was changed meanwhile.")
-        self.journal.tell(self.journal.event("account_deleted", user.id))
+        self.audit_log.emit(self.audit_log.event("account_deleted", user.id))
         self.logins.close_sockets(ended)
         return True
 
@@ -231,10 +235,10 @@ class Accounts:
         """Hash a password that somebody chooses; whoever is asked about it keeps nobody else waiting."""
         if await self.hooks.refuses(password):
             raise BreachedPassword
-        with self.passwords.place():
+        with self.passwords.reserve_slot():
             return await self.passwords.hash(password)
 
-    async def _fault(self, credentials: Credentials, password: str) -> str:
+    async def _failure_reason(self, credentials: Credentials, password: str) -> str:
         """Say for the operator's log why somebody cannot sign in with this password; nothing if nothing is wrong."""
         if not await self._is_right(credentials, password):
             return "wrong password"
@@ -267,10 +271,10 @@ class Accounts:
             Overloaded: There is none; the attempt was none, and is taken back.
         """
         try:
-            with self.passwords.place():
+            with self.passwords.reserve_slot():
                 yield
         except Overloaded:
-            await self.throttle.take_back(attempt)
+            await self.rate_limits.refund(attempt)
             raise
 
     @contextmanager
@@ -279,7 +283,7 @@ class Accounts:
         try:
             yield
         except TooManyAttempts:
-            self.journal.tell(self.journal.event("attempt_throttled"), **more)
+            self.audit_log.emit(self.audit_log.event("rate_limited"), **more)
             raise
 
     def _hash_of_name(self, username: str) -> str:

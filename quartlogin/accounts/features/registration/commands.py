@@ -7,11 +7,11 @@ from typing import Any, Final
 import click
 
 from ....webapp.settings import Settings
-from ...commands.context import Desk, at_desk, database_option, one_sentence, settings_with
+from ...commands.context import CommandContext, database_option, one_sentence, run_with_context, settings_with
 from ...commands.output import printable
 from ...commands.users import user
 from ...database.errors import NamesTaken
-from .csv_import import BadLine, ImportRefused, Person, read_people
+from .csv_import import BadLine, ImportedUser, ImportRefused, read_users
 
 _SHOWN_BAD_LINES: Final = 20
 
@@ -35,7 +35,7 @@ def import_users(file: str, skip_bad: bool, database: str | None) -> None:
     if bad and not skip_bad:
         raise _refusal(bad)
 
-    async def work(desk: Desk) -> list[str]:
+    async def work(desk: CommandContext) -> list[str]:
         await _hash_passwords(desk, people)
         with _progress(len(people), "Storing", show_eta=False) as bar:
             return await desk.store.users.add_many(
@@ -44,19 +44,19 @@ def import_users(file: str, skip_bad: bool, database: str | None) -> None:
 
     lines = {person.key: person.line for person in people}
     try:
-        taken = at_desk(settings, work)
+        taken = run_with_context(settings, work)
     except NamesTaken as error:
         raise _refusal([_is_taken(lines, key) for key in error.keys]) from None
     _report([*bad, *(_is_taken(lines, key) for key in taken)])
     click.echo(f"Imported {len(people) - len(taken)} accounts, skipped {len(bad) + len(taken)} lines.")
 
 
-def _read(file: str, settings: Settings) -> tuple[list[Person], list[BadLine]]:
-    people: list[Person] = []
+def _read(file: str, settings: Settings) -> tuple[list[ImportedUser], list[BadLine]]:
+    people: list[ImportedUser] = []
     bad: list[BadLine] = []
     try:
-        for entry in read_people(file, settings.password_min_length, settings.words_of_site):
-            if isinstance(entry, Person):
+        for entry in read_users(file, settings.password_min_length, settings.context_words):
+            if isinstance(entry, ImportedUser):
                 people.append(entry)
             else:
                 bad.append(entry)
@@ -65,7 +65,7 @@ def _read(file: str, settings: Settings) -> tuple[list[Person], list[BadLine]]:
     return people, bad
 
 
-async def _hash_passwords(desk: Desk, people: list[Person]) -> None:
+async def _hash_passwords(desk: CommandContext, people: list[ImportedUser]) -> None:
     """Hash what is clear, before the database is asked for anything: it takes a tenth of a second each."""
     clear = [person for person in people if person.password is not None]
     with _progress(len(clear), "Hashing") as bar:

@@ -8,9 +8,9 @@ from secrets import token_urlsafe
 from typing import Any, Final
 
 from ...database.models import NewUser, User
-from ...usernames import name_key, shown_name
+from ...usernames import display_name, normalize_username
 from ..passwords.hash_parameters import LIMITS, read_parameters
-from ..passwords.policy import complaint
+from ..passwords.policy import validate_password
 
 _COLUMNS: Final = ({"username", "password"}, {"username", "password_hash"})
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
@@ -32,7 +32,7 @@ class BadLine:
 
 
 @dataclass(slots=True)
-class Person:
+class ImportedUser:
     """A line that makes an account."""
 
     line: int
@@ -48,15 +48,15 @@ class Person:
         return NewUser(User(token_urlsafe(_USER_ID_BYTES), self.username), self.key, self.password_hash)
 
 
-def read_people(
-    path: str | Path, password_min_length: int, barred_words: tuple[str, ...]
-) -> Iterator[Person | BadLine]:
+def read_users(
+    path: str | Path, password_min_length: int, password_denylist: tuple[str, ...]
+) -> Iterator[ImportedUser | BadLine]:
     """Read a file line by line.
 
     Args:
         path: A CSV file in UTF-8 with a header.
         password_min_length: Of clear passwords, in characters.
-        barred_words: What no password may be made of.
+        password_denylist: What no password may be made of.
 
     Raises:
         ImportRefused: It is in another encoding, or its columns are not those that are asked for.
@@ -77,7 +77,7 @@ def read_people(
             if isinstance(entry, BadLine):
                 yield entry
             elif entry:  # empty lines are nobody's
-                yield _person(number, columns, entry, seen, (password_min_length, barred_words))
+                yield _person(number, columns, entry, seen, (password_min_length, password_denylist))
 
 
 def _decoded(file: Iterable[bytes]) -> Iterator[str]:
@@ -106,22 +106,26 @@ def _records(reader: Any) -> Iterator[tuple[int, list[str] | BadLine]]:
 
 def _person(
     number: int, columns: list[str], record: list[str], seen: dict[str, int], rules: tuple[int, tuple[str, ...]]
-) -> Person | BadLine:
+) -> ImportedUser | BadLine:
     if len(record) != len(columns):
         return BadLine(number, f"it has {len(record)} columns instead of {len(columns)}")
     fields = dict(zip(columns, record, strict=True))
     username, password = fields["username"], fields.get("password")
-    key = name_key(username)
+    key = normalize_username(username)
     if key is None:
         return BadLine(number, f"{username[:80]!r} is not a username")
     if key in seen:
         return BadLine(number, f"the name {username!r} is in line {seen[key]} already")
     seen[key] = number
     password_hash = fields.get("password_hash", "")
-    fault = _fault_of_hash(password_hash) if password is None else complaint(password, rules[0], (*rules[1], username))
+    fault = (
+        _fault_of_hash(password_hash)
+        if password is None
+        else validate_password(password, rules[0], (*rules[1], username))
+    )
     if fault is not None:
         return BadLine(number, f"the password cannot be used. {fault}")
-    return Person(number, shown_name(username), key, password, password_hash)
+    return ImportedUser(number, display_name(username), key, password, password_hash)
 
 
 def _fault_of_hash(password_hash: str) -> str | None:
