@@ -25,7 +25,7 @@ from people import fill
 from quart import Quart
 from quart.testing import QuartClient
 
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords.hash_parameters import TODAY
 from quartlogin.webapp import create_app
 
@@ -58,7 +58,7 @@ async def main() -> None:
 
 
 async def one_round(app: Quart, stored: str, seconds: float) -> Round:
-    passwords = services_of(app).accounts.passwords
+    passwords = get_accounts(app).passwords.hashing
     idle = await times_of_page(app, asyncio.ensure_future(asyncio.sleep(seconds / 2)))
     alone = await hashes_alone(passwords.threads, stored, seconds)
     signed_in = await flood(app, seconds)

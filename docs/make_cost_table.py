@@ -15,7 +15,7 @@ from unittest import mock
 import aiosqlite
 from argon2 import PasswordHasher
 
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords.hashing import PasswordHashing
 from quartlogin.webapp import create_app
 
@@ -48,7 +48,7 @@ async def make_table() -> str:
     """Return the table."""
     with TemporaryDirectory() as folder:
         app = create_app(DATABASE=str(Path(folder) / "people.sqlite3"), SECRET_KEY=KEY)
-        parts = services_of(app)
+        parts = get_accounts(app)
         parts.accounts = replace(parts.accounts, passwords=PasswordHashing(CHEAP))
         async with app.test_app():
             rows = [await measure(app, name, *visit) for name, visit in (await visits(app)).items()]
@@ -71,7 +71,7 @@ async def measure(app: Any, name: str, visit: Visit, prepare: Visit | None = Non
 
     with mock.patch.object(aiosqlite.Connection, "_execute", counted):
         status = await visit()
-        await services_of(app).user_loader.last_seen.flush()
+        await get_accounts(app).user_loader.last_seen.flush()
     return f"| {name} ({status}) | {counter.reads} | {counter.writes} | {counter.trips} |"
 
 

@@ -18,7 +18,7 @@ from argon2 import PasswordHasher
 from click.testing import CliRunner
 from quart import Quart
 
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords.hashing import PasswordHashing
 from quartlogin.webapp import create_app
 from quartlogin.webapp.cli import main
@@ -91,7 +91,7 @@ async def use_every_day(scene: Scene, days: int) -> None:
     for _ in range(days):
         await scene.wait(DAY)
         await scene.target.get("/account")
-        await services_of(scene.here).user_loader.last_seen.flush()
+        await get_accounts(scene.here).user_loader.last_seen.flush()
 
 
 async def use_a_copy(scene: Scene) -> None:
@@ -164,7 +164,7 @@ async def a_scene() -> AsyncIterator[Scene]:
         database = str(Path(folder) / "people.sqlite3")
         apps = [create_app(DATABASE=database, SECRET_KEY=KEY) for _ in range(2)]
         for app in apps:
-            parts = services_of(app)
+            parts = get_accounts(app)
             parts.accounts = replace(parts.accounts, passwords=PasswordHashing(CHEAP))
             parts.login_manager.websocket_recheck = timedelta(seconds=0.2)  # instead of 30
         async with apps[0].test_app(), apps[1].test_app():

@@ -17,7 +17,7 @@ from unittest import mock
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.webapp import create_app
 from visitors import KEY, with_cheap_hashes
 
@@ -276,7 +276,7 @@ class Site(RuleBasedStateMachine):
         answer = await client.open(path, method="GET" if form is None else "POST", headers=headers, form=form)
         set_by = [SimpleCookie(header) for header in answer.headers.getlist("Set-Cookie")]
         cookies = {name: morsel.value for cookie in set_by for name, morsel in cookie.items()}
-        await services_of(self.app).user_loader.last_seen.flush()
+        await get_accounts(self.app).user_loader.last_seen.flush()
         return Answer(
             answer.status_code, await answer.get_data(as_text=True), answer.headers.get("Location", ""), cookies
         )

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.webapp import create_app
 from visitors import KEY, Visitor, set_active, with_cheap_hashes
 
@@ -117,12 +117,12 @@ class _Commands:
 
     async def set_password(self, at: float, new: str) -> bool:
         """Set the password, as the operator does."""
-        parts = services_of(self.app)
+        parts = get_accounts(self.app)
         found = await parts.store.users.find_credentials("alice")
         assert found is not None
-        password_hash = await parts.accounts.passwords.hash(new)
+        password_hash = await parts.passwords.hashing.hash(new)
         await asyncio.sleep(max(0, at - time.time()) + random.random() * SPREAD)
-        event = parts.accounts.audit_log.event("password_set", found.user.id)
+        event = parts.audit_log.event("password_set", found.user.id)
         return await parts.store.users.set_password(found.user.id, password_hash, event)
 
     async def disable_and_enable(self, at: float) -> bool:
@@ -135,7 +135,7 @@ class _Commands:
     async def revoke_all(self, at: float) -> int:
         """End everybody's logins, as the operator does."""
         await asyncio.sleep(max(0, at - time.time()) + random.random() * SPREAD)
-        return await services_of(self.app).logins.revoke_all()
+        return await get_accounts(self.app).logins.revoke_all()
 
     async def count_let_in(self, jars: list[dict[str, str]], tokens: list[str]) -> int:
         """Count the cookies and tokens with which somebody is signed in."""

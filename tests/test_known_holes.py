@@ -24,7 +24,7 @@ from quartlogin import (
     logout_user,
     safe_next,
 )
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.webapp import SettingsError, create_app
 from visitors import KEY, PASSWORD, Visitor, add_user
 
@@ -170,9 +170,9 @@ async def test_v14_a_made_up_address_changes_nothing(header: str) -> None:
 @pytest.mark.requirement("V18")
 async def test_v18_a_long_password_is_not_hashed(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[str] = []
-    monkeypatch.setattr(services_of(app).accounts.passwords, "_check", lambda _, password: hashed.append(password))
+    monkeypatch.setattr(get_accounts(app).passwords.hashing, "_check", lambda _, password: hashed.append(password))
 
-    await services_of(app).accounts.authenticate("Alice", "x" * 1_000_000)
+    await get_accounts(app).passwords.authenticate("Alice", "x" * 1_000_000)
 
     assert hashed == []
 
@@ -182,7 +182,7 @@ async def test_v18_a_long_password_is_not_hashed(app: Quart, monkeypatch: pytest
 async def test_v20_an_account_without_a_password_cannot_be_signed_in_to(
     app: Quart, visitor: Visitor, stored: str
 ) -> None:
-    parts = services_of(app)
+    parts = get_accounts(app)
     user = await add_user(app, "Alice")
     credentials = await parts.store.users.find_credentials("alice")
     await parts.store.users.replace_password_hash(user.id, credentials.password_hash, stored)

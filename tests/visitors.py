@@ -1,7 +1,7 @@
 """A browser without a screen, and what the tests of the application have in common."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from secrets import token_urlsafe
 from typing import Any
 
@@ -9,7 +9,7 @@ from argon2 import PasswordHasher
 from quart import Quart
 from quart.testing import QuartClient
 
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.models import NewUser, User
 from quartlogin.accounts.features.passwords.hashing import PasswordHashing
 from quartlogin.accounts.usernames import display_name, normalize_username
@@ -91,25 +91,25 @@ async def guess(app: Quart, username: str = "Alice", password: str = WRONG, addr
 
 
 def with_cheap_hashes(app: Quart) -> Quart:
-    parts = services_of(app)
-    parts.accounts.passwords.close()
-    parts.accounts = replace(parts.accounts, passwords=PasswordHashing(CHEAP))
+    parts = get_accounts(app)
+    parts.passwords.hashing.close()
+    parts.passwords.hashing = PasswordHashing(CHEAP)
     return app
 
 
 async def add_user(app: Quart, username: str, password: str = PASSWORD) -> User:
     """Make an account without a visitor."""
-    parts = services_of(app)
+    parts = get_accounts(app)
     user = User(token_urlsafe(16), display_name(username))
-    new = NewUser(user, normalize_username(username) or "", await parts.accounts.passwords.hash(password))
-    await parts.store.users.add(new, parts.accounts.audit_log.event("registered", new.user.id))
+    new = NewUser(user, normalize_username(username) or "", await parts.passwords.hashing.hash(password))
+    await parts.store.users.add(new, parts.audit_log.event("registered", new.user.id))
     return new.user
 
 
 async def set_active(app: Quart, username: str, *, active: bool) -> None:
     """Disable or enable an account, as the command line does."""
-    parts = services_of(app)
+    parts = get_accounts(app)
     found = await parts.store.users.find_credentials(username.lower())
     assert found is not None
-    event = parts.accounts.audit_log.event("user_enabled" if active else "user_disabled", found.user.id)
+    event = parts.audit_log.event("user_enabled" if active else "user_disabled", found.user.id)
     assert await parts.store.users.set_active(found.user.id, event, active=active)

@@ -1,1 +1,44 @@
 """Accounts for Quart apps: registering, signing in, passwords, logins and API tokens."""
+
+from .accounts import Accounts
+from .audit.log import AUDIT_LOGGER
+from .audit.security_events import RouteLoggingQuart, session_refused
+from .context import current_accounts, get_accounts
+from .database.errors import DatabaseRefused, StoreUnavailable
+from .database.models import User
+from .features.passwords.change_required import must_change_password
+from .features.passwords.hashing import LONGEST_PASSWORD
+from .hooks import Hooks
+from .options import AccountsOptions
+from .paths import STATIC, find_resource
+from .security.body_size_limit import BodySizeLimitMiddleware
+from .security.headers import SecurityHeadersMiddleware
+from .security.secret_key import NO_KEY, key_file, new_key, read_or_make, rotate
+from .store import POSTGRES_SCHEMES, store_at
+
+__all__ = [
+    "AUDIT_LOGGER",
+    "LONGEST_PASSWORD",
+    "NO_KEY",
+    "POSTGRES_SCHEMES",
+    "STATIC",
+    "Accounts",
+    "AccountsOptions",
+    "BodySizeLimitMiddleware",
+    "DatabaseRefused",
+    "Hooks",
+    "RouteLoggingQuart",
+    "SecurityHeadersMiddleware",
+    "StoreUnavailable",
+    "User",
+    "current_accounts",
+    "find_resource",
+    "get_accounts",
+    "key_file",
+    "must_change_password",
+    "new_key",
+    "read_or_make",
+    "rotate",
+    "session_refused",
+    "store_at",
+]

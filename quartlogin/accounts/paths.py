@@ -1,4 +1,4 @@
-"""Where the files that are not Python lie: inside the installed package, or at the top of a checkout."""
+"""Paths of the files that are not Python: inside the installed package, or at the top of a checkout."""
 
 from pathlib import Path
 from typing import Final
@@ -10,7 +10,7 @@ _CHECKOUT: Final = _PACKAGE.parent.parent
 STATIC: Final = _PACKAGE / "pages" / "static"
 
 
-def find(name: str) -> Path:
+def find_resource(name: str) -> Path:
     """Return the path of `templates` or `schema.sql`."""
     installed = _PACKAGE / name
     return installed if installed.exists() else _CHECKOUT / name

@@ -1,6 +1,7 @@
-"""A complete sign-in application on top of quartlogin: public names only."""
+"""The stand-alone sign-in application: public names only."""
 
-from ..accounts.hooks import Hooks
+from quartlogin.accounts import Hooks
+
 from .app import create_app
 from .settings import Settings, SettingsError
 

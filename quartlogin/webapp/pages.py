@@ -1,15 +1,48 @@
-"""The pages."""
+"""The application's own pages: home, health checks, the user as JSON."""
 
 from typing import Final
 
-from ..accounts.audit import pages as account_updates
-from ..accounts.features.api_tokens import pages as api_tokens
-from ..accounts.features.logins import pages as logins
-from ..accounts.features.passwords import change
-from ..accounts.features.passwords import pages as passwords
-from ..accounts.pages import files
-from . import api, health
+from quart import Blueprint, current_app, jsonify, redirect, render_template, url_for
+from quart.typing import ResponseReturnValue
 
-_PAGES = (passwords, logins, change, api_tokens, account_updates, api, health, files)
-#: All of them, to be registered with the app.
-BLUEPRINTS: Final = tuple(pages.blueprint for pages in _PAGES)
+from quartlogin import current_user, login_required
+from quartlogin.accounts import current_accounts, must_change_password
+
+blueprint = Blueprint("webapp", __name__)
+
+#: What stays open to users who must change the password first. `home` redirects by itself, after rendering.
+PASSWORD_CHANGE_EXEMPT: Final = {"webapp.home", "webapp.healthz", "webapp.readyz", "webapp.favicon"}
+_HEALTH_HEADERS: Final = {"Cache-Control": "no-store", "Content-Type": "text/plain; charset=utf-8"}
+
+
+@blueprint.get("/")
+async def home() -> ResponseReturnValue:
+    """Show the home page."""
+    page = await render_template("home.html")
+    return redirect(url_for("accounts.change_password")) if await must_change_password() else page
+
+
+@blueprint.get("/api/me")
+@login_required
+async def me() -> ResponseReturnValue:
+    """Return the user, signed in by session or by bearer token."""
+    return jsonify(id=current_user.id, username=current_user.username)
+
+
+@blueprint.get("/healthz")
+async def healthz() -> ResponseReturnValue:
+    """Answer that the process is alive."""
+    return "ok\n", 200, _HEALTH_HEADERS
+
+
+@blueprint.get("/readyz")
+async def readyz() -> ResponseReturnValue:
+    """Answer if the database does; 503 otherwise, as for every page."""
+    await current_accounts().store.ping()
+    return "ok\n", 200, _HEALTH_HEADERS
+
+
+@blueprint.get("/favicon.ico")
+async def favicon() -> ResponseReturnValue:
+    """Send the icon from the address that browsers try."""
+    return await current_app.send_static_file("icon.svg")

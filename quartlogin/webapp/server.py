@@ -12,8 +12,8 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config, Sockets
 from hypercorn.typing import Framework
 
-from ..accounts.accounts import services_of
-from ..accounts.audit.log import AUDIT_LOGGER
+from quartlogin.accounts import AUDIT_LOGGER, get_accounts
+
 from .app import create_app
 from .middleware.websocket_limits import LARGEST_MESSAGE
 
@@ -99,7 +99,7 @@ async def _serve(config: Config) -> None:
 
     async def wait_for_the_end() -> None:
         await stop.wait()
-        services_of(app).login_manager.sockets.close_all()
+        get_accounts(app).login_manager.sockets.close_all()
 
     serving = asyncio.ensure_future(serve(cast(Framework, app), config, shutdown_trigger=wait_for_the_end))
     stopping = asyncio.ensure_future(stop.wait())

@@ -8,9 +8,9 @@ from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any, Final
 
-from quartlogin import secret_key_weakness
+from quartlogin import ConfigurationError, secret_key_weakness
+from quartlogin.accounts import LONGEST_PASSWORD
 
-from ..accounts.features.passwords.hashing import LONGEST_PASSWORD
 from .middleware.request_validation import is_host
 
 PREFIX: Final = "QUARTLOGIN_"
@@ -34,7 +34,7 @@ _MAX_SHOWN: Final = 80  # characters
 _NEAREST: Final = 3
 
 
-class SettingsError(Exception):
+class SettingsError(ConfigurationError):
     """A setting is unknown or has a value that cannot be; the message is one sentence for the operator."""
 
 
@@ -204,11 +204,6 @@ class Settings:
             raise SettingsError("SESSION_COOKIE_NAME, REMEMBER_COOKIE_NAME and DEVICE_COOKIE_NAME have to differ.")
         if not _COOKIE_PATH.fullmatch(self.cookie_path):
             raise SettingsError(f"COOKIE_PATH has to be a path such as /accounts, not {_quoted(self.cookie_path)}.")
-
-    @property
-    def context_words(self) -> tuple[str, ...]:
-        """What whoever guesses tries first at this site."""
-        return (self.site_name, *self.password_denylist)
 
 
 def read_settings(keywords: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:

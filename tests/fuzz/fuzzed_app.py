@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlencode
 from argon2 import PasswordHasher
 from quart import Quart
 
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords.hashing import PasswordHashing
 from quartlogin.webapp import create_app
 
@@ -154,8 +154,8 @@ def run_briefly(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _make_hashes_cheap(app: Quart) -> None:
-    parts = services_of(app)
-    parts.accounts.passwords.close()
+    parts = get_accounts(app)
+    parts.passwords.hashing.close()
     parts.accounts = replace(
         parts.accounts, passwords=PasswordHashing(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     )

@@ -15,7 +15,7 @@ from quart import Quart
 
 import quartlogin.webapp
 from databases import both_databases, run_sql
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords import denylist
 from quartlogin.accounts.pages.forms import CSRFForm
 from quartlogin.accounts.security.rate_limits import LONGEST_DELAY, MOST_FAILURES, WINDOW, DelayPolicy
@@ -163,7 +163,7 @@ def test_the_hooks_in_the_docs_are_those_of_the_code(monkeypatch: pytest.MonkeyP
 
     exec(compile(source, "application.md", "exec"), names)
 
-    in_app = services_of(names["app"]).accounts.hooks
+    in_app = get_accounts(names["app"]).passwords.hooks
     assert vars(in_app) == {name: names[name] for name in re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)}
     assert numbers(text.partition("```")[0]) == [quartlogin.accounts.hooks.PATIENCE]
 
@@ -478,7 +478,7 @@ async def test_whoever_signs_in_after_many_failures_is_told(
 async def test_the_first_sign_in_is_told_of_failures_too(app: Quart, alice: str, visitor: Visitor) -> None:
     for _ in range(5):
         await visitor.sign_in("Alice", WRONG)
-    run_sql(services_of(app).settings.database, "DELETE FROM attempts")
+    run_sql(get_accounts(app).options.database, "DELETE FROM attempts")
 
     await visitor.sign_in("Alice")
 

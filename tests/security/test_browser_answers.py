@@ -9,7 +9,7 @@ import pytest
 from quart import Quart
 
 from browsing import SecureVisitor, header_of, live_a_whole_life, make_token
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.security.csrf import FIELD_NAME
 from quartlogin.accounts.security.headers import HEADERS
@@ -113,9 +113,9 @@ async def answer_of_each_status(app: Quart, monkeypatch: pytest.MonkeyPatch) -> 
     await visitor.post("/login", {"csrf_token": "x" * 70_000})
     for _ in range(6):
         await visitor.sign_in("Alice", "not the right password")
-    monkeypatch.setattr(services_of(app).store.database, "read", Broken(StoreUnavailable("down")))
+    monkeypatch.setattr(get_accounts(app).store.database, "read", Broken(StoreUnavailable("down")))
     await visitor.get("/readyz")
-    monkeypatch.setattr(services_of(app).store.database, "read", Broken(RuntimeError("unexpected")))
+    monkeypatch.setattr(get_accounts(app).store.database, "read", Broken(RuntimeError("unexpected")))
     app.testing, app.config["PROPAGATE_EXCEPTIONS"] = False, False
     await visitor.get("/readyz")
     return visitor.pages

@@ -16,7 +16,7 @@ from quart import Quart
 
 from databases import run_sql
 from quartlogin import secret_key_weakness, tokens
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.security import csrf
 from quartlogin.accounts.security.secret_key import new_key
 from quartlogin.sessions import login_session
@@ -179,7 +179,7 @@ async def test_the_inventory_of_keys_names_each_purpose_with_its_algorithm(app: 
     session = interface.get_signing_serializer(app)
     async with app.app_context():
         signers = {purpose: tokens._signer(purpose) for purpose in ("remember", "bearer")}
-    browsers = services_of(app).accounts.device_cookies._signer
+    browsers = get_accounts(app).device_cookies._signer
 
     in_page = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", KEYS, re.MULTILINE))
 

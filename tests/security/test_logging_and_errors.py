@@ -14,7 +14,7 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.audit.account_updates import AccountUpdates
 from quartlogin.accounts.audit.log import KINDS, LOGGED_ONLY
 from quartlogin.accounts.cleanup import Cleanup, EventLimit
@@ -321,11 +321,11 @@ async def test_a_database_that_is_down_is_told_and_counts_as_no_failure(
     token = (await stranger.get("/login")).token
     cookies = dict(visitor.cookies)
     before = len(logged())
-    await services_of(app).store.database.close()
+    await get_accounts(app).store.database.close()
 
     page = await visitor.get("/account")
     tried = await stranger.post("/login", {"csrf_token": token, "username": "Alice", "password": PASSWORD})
-    await services_of(app).store.database.open()
+    await get_accounts(app).store.database.open()
 
     assert (page.status, tried.status) == (503, 503)
     assert [told["event"] for told in logged()[before:]] == ["database_unavailable"] * 2
@@ -342,7 +342,7 @@ async def test_a_loader_that_fails_shows_a_page_without_a_word_of_it_and_signs_n
 ) -> None:
     app.testing = False
     await visitor.register("Alice")
-    manager = services_of(app).login_manager
+    manager = get_accounts(app).login_manager
     loader = manager.user_callback
     cookies = dict(visitor.cookies)
 
@@ -374,7 +374,7 @@ async def test_a_websocket_whose_loader_fails_is_refused_and_told_once(
     before = len(logged())
 
     with mock.patch.object(UserLoader, "find", side_effect=KeyError("anything")):
-        services_of(app).login_manager.user_loader(services_of(app).user_loader.find)
+        get_accounts(app).login_manager.user_loader(get_accounts(app).user_loader.find)
         async with open_socket(app, "/account/live", Cookie=cookie_header(visitor)) as socket:
             status = await socket.status()
 

@@ -11,7 +11,7 @@ from argon2 import extract_parameters
 from quart import Quart
 
 from databases import run_sql
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords.hashing import PasswordHashing
 from quartlogin.accounts.security.rate_limits import DelayPolicy
 from quartlogin.webapp import create_app
@@ -235,7 +235,7 @@ async def test_a_sign_in_ends_at_both_limits_and_typing_the_password_lets_them_b
         async def is_in_after(seconds: int) -> bool:
             now[0] += seconds
             is_in = await visitor.is_signed_in()
-            await services_of(app).user_loader.last_seen.flush()
+            await get_accounts(app).user_loader.last_seen.flush()
             return is_in
 
         step = idle_time - 2 * MINUTE  # when it was seen last is known to a minute

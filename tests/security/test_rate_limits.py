@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 from quart import Quart
 
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.security.rate_limits import TooManyAttempts
 from visitors import PASSWORD, Visitor, add_user
 
@@ -59,7 +59,7 @@ async def test_two_thousand_addresses_of_one_network_share_a_tally(app: Quart) -
 async def is_refused(app: Quart, address: str, number: int) -> bool:
     """Whether one more attempt from this address, at a name of its own, comes too early."""
     try:
-        await services_of(app).accounts.rate_limits.count_sign_in(None, str(number), None, address)
+        await get_accounts(app).rate_limits.count_sign_in(None, str(number), None, address)
     except TooManyAttempts:
         return True
     return False

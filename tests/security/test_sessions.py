@@ -18,7 +18,7 @@ from quart import Quart
 import quartlogin
 from browsing import SecureVisitor, header_of, live_a_whole_life, make_token, who_is
 from databases import both_databases, run_sql
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.logins.service import MOST_TOKENS
 from quartlogin.sessions.login_session import new_id
 from quartlogin.webapp.cli import main
@@ -266,7 +266,7 @@ def session_user_id(app: Quart, jar: dict[str, str]) -> str:
 async def test_disabling_a_user_ends_sessions_remember_cookies_tokens_and_websockets(
     app: Quart, visitor: Visitor, new_visitor: NewVisitor, database: str
 ) -> None:
-    services_of(app).login_manager.websocket_recheck = timedelta(seconds=0.05)
+    get_accounts(app).login_manager.websocket_recheck = timedelta(seconds=0.05)
     await visitor.register("Alice")
     other = new_visitor()
     await other.fill_in("/login", username="Alice", password=PASSWORD, remember="y")
@@ -296,7 +296,7 @@ def run_command(database: str, *arguments: str) -> None:
 async def test_the_operator_ends_all_sign_ins_of_one_or_of_everybody_also_where_a_page_is_open(
     app: Quart, visitor: Visitor, new_visitor: NewVisitor, database: str, choice: list[str]
 ) -> None:
-    services_of(app).login_manager.websocket_recheck = timedelta(seconds=0.05)
+    get_accounts(app).login_manager.websocket_recheck = timedelta(seconds=0.05)
     other, bob = new_visitor(), new_visitor()
     await visitor.register("Alice")
     await bob.register("Bob")
@@ -318,7 +318,7 @@ async def test_ending_everybodys_sign_ins_ends_tokens_too_and_is_written_down(
     await visitor.register("Alice")
     bearer = await make_token(visitor)
 
-    count = await services_of(app).logins.revoke_all()
+    count = await get_accounts(app).logins.revoke_all()
 
     assert count == 2
     assert await who_is(app, Authorization=f"Bearer {bearer}") == "nobody"

@@ -15,7 +15,7 @@ from wtforms.fields.core import UnboundField
 
 from databases import run_sql
 from payloads import CARRIED_OUT, METHODS, Answer, Attack, Request, attacks, request_of, send
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.pages.forms import CSRFForm
 from quartlogin.accounts.pages.user_agents import describe
 from quartlogin.accounts.security.rate_limits import RateLimits
@@ -60,7 +60,7 @@ class Victim:
 @pytest.fixture(autouse=True)
 async def patience(app: Quart) -> None:
     """Nobody is throttled: the walk is to reach what is behind."""
-    parts = services_of(app)
+    parts = get_accounts(app)
     limit = 1_000_000
     parts.accounts = replace(parts.accounts, rate_limits=RateLimits(parts.store, limit, limit))
 

@@ -10,7 +10,7 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.features.logins.table import Logins
 from quartlogin.accounts.users import Users
@@ -104,7 +104,7 @@ async def test_an_account_that_is_deleted_while_its_password_is_checked_is_no_er
 
     async def find_and_lose(users: Users, by: Any) -> Any:
         found = await real(users, by)
-        await services_of(app).store.database.write("DELETE FROM users")
+        await get_accounts(app).store.database.write("DELETE FROM users")
         return found
 
     monkeypatch.setattr(Users, "find_credentials_of", find_and_lose)
@@ -123,7 +123,7 @@ async def test_an_account_that_is_deleted_while_somebody_signs_in_is_an_unknown_
 
     async def find_and_lose(users: Users, key: str) -> Any:
         found = await real(users, key)
-        await services_of(app).store.database.write("DELETE FROM users")
+        await get_accounts(app).store.database.write("DELETE FROM users")
         return found
 
     monkeypatch.setattr(Users, "find_credentials", find_and_lose)

@@ -14,7 +14,7 @@ from quart import Quart
 from quart.testing import QuartClient
 
 from quartlogin import UserNotLoadedError, current_user
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords import pages
 from quartlogin.sessions.serializer import CachingSigner
 from visitors import PASSWORD, Visitor
@@ -129,4 +129,4 @@ async def test_pages_that_are_asked_for_together_share_their_trips(
 
     assert {answer.status_code for answer in answers} == {200}
     assert done["trips"] <= 4
-    assert services_of(app).store.database.reads_at_once == 1
+    assert get_accounts(app).store.database.reads_at_once == 1

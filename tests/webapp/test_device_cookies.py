@@ -10,7 +10,7 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.security.rate_limits import MOST_FAILURES
 from visitors import PASSWORD, WRONG, Visitor, add_user, guess, set_active
 
@@ -72,13 +72,13 @@ async def test_a_device_cookie_from_before_a_change_of_the_password_is_worth_not
 
 @pytest.mark.parametrize("ending", ["set-password", "disable"])
 async def test_a_device_cookie_ends_when_the_operator_ends_all_logins(app: Quart, alice: str, ending: str) -> None:
-    parts, cookie = services_of(app), await device_cookie(app)
+    parts, cookie = get_accounts(app), await device_cookie(app)
     if ending == "disable":
         await set_active(app, "Alice", active=False)
         await set_active(app, "Alice", active=True)
     else:
-        event = parts.accounts.audit_log.event("password_set", alice)
-        await parts.store.users.set_password(alice, await parts.accounts.passwords.hash(PASSWORD), event)
+        event = parts.audit_log.event("password_set", alice)
+        await parts.store.users.set_password(alice, await parts.passwords.hashing.hash(PASSWORD), event)
     for _ in range(5):
         await guess(app)
 

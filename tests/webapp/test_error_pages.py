@@ -6,7 +6,7 @@ import pytest
 from quart import Quart, abort
 
 from databases import both_databases
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.pages.error_pages import PAGES
 from visitors import PASSWORD, Visitor, add_user
 
@@ -52,7 +52,7 @@ async def test_while_the_database_is_down_pages_are_503_and_nobody_is_signed_out
     app: Quart, visitor: Visitor, path: str
 ) -> None:
     await visitor.register()
-    store = services_of(app).store
+    store = get_accounts(app).store
     await store.database.close()
 
     down = await visitor.get(path)
@@ -71,10 +71,10 @@ async def test_while_the_database_is_down_pages_are_503_and_nobody_is_signed_out
 async def test_while_the_database_is_down_a_password_is_not_called_wrong(app: Quart, visitor: Visitor) -> None:
     await add_user(app, "Alice")
     page = await visitor.get("/login")
-    await services_of(app).store.database.close()
+    await get_accounts(app).store.database.close()
 
     answer = await visitor.post("/login", {"csrf_token": page.token, "username": "Alice", "password": PASSWORD})
-    await services_of(app).store.database.open()
+    await get_accounts(app).store.database.open()
 
     assert answer.status == 503
     assert "not right" not in answer.text

@@ -7,7 +7,7 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.webapp import create_app
 from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
 
@@ -52,7 +52,7 @@ async def test_use_moves_the_end_on(alice: Visitor, hasty: Quart, now: list[floa
     for _ in range(5):
         now[0] += 10 * MINUTE - 1
         assert await alice.is_signed_in()
-        await services_of(hasty).user_loader.last_seen.flush()
+        await get_accounts(hasty).user_loader.last_seen.flush()
 
 
 @pytest.mark.requirement("7.3.2")
@@ -62,7 +62,7 @@ async def test_after_its_whole_time_a_sign_in_ends_though_it_is_used_every_minut
     for _ in range(59):
         now[0] += MINUTE
         assert await alice.is_signed_in()
-        await services_of(hasty).user_loader.last_seen.flush()
+        await get_accounts(hasty).user_loader.last_seen.flush()
     now[0] += MINUTE
 
     assert not await alice.is_signed_in()
@@ -85,7 +85,7 @@ async def test_when_a_login_was_seen_is_written_at_most_once_a_minute(
     for _ in range(6):
         now[0] += 20
         await alice.get("/api/me")
-        await services_of(hasty).user_loader.last_seen.flush()
+        await get_accounts(hasty).user_loader.last_seen.flush()
         written.append(run_sql(database, "SELECT max(seen_at) FROM logins")[0][0])
 
     assert len(set(written)) == 3
@@ -98,7 +98,7 @@ async def test_a_write_that_fails_is_not_in_the_way(
     run_sql(database, "CREATE TRIGGER no BEFORE UPDATE ON logins BEGIN SELECT RAISE(FAIL, 'no'); END")
 
     assert await alice.is_signed_in()
-    await services_of(hasty).user_loader.last_seen.flush()
+    await get_accounts(hasty).user_loader.last_seen.flush()
     assert await alice.is_signed_in()
 
 

@@ -18,8 +18,7 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.accounts import cleanup
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import cleanup, get_accounts
 from quartlogin.accounts.audit.events import MOST_EVENTS
 from quartlogin.accounts.cleanup import Cleanup, EventLimit
 from quartlogin.accounts.database.models import Event
@@ -111,7 +110,7 @@ async def write_events(store: Store, limit: EventLimit, user_id: str, kind: str,
 
 @both_databases
 async def test_of_each_kind_of_event_an_account_keeps_the_last_hundred(app: Quart, database: str) -> None:
-    store, limit = services_of(app).store, EventLimit(services_of(app).store)
+    store, limit = get_accounts(app).store, EventLimit(get_accounts(app).store)
     alice, bob = await add_user(app, "Alice"), await add_user(app, "Bob")
     await write_events(store, limit, alice.id, "token_created", 250)
     await write_events(store, limit, alice.id, "password_changed", 3)
@@ -144,7 +143,7 @@ async def test_a_flood_of_events_is_cut_while_it_lasts(
 
 
 async def test_each_round_of_housekeeping_cuts_the_events(app: Quart, database: str) -> None:
-    store, limit = services_of(app).store, EventLimit(services_of(app).store)
+    store, limit = get_accounts(app).store, EventLimit(get_accounts(app).store)
     alice = await add_user(app, "Alice")
     await write_events(store, limit, alice.id, "token_created", 250)
 
@@ -181,7 +180,7 @@ class Asked:
 
 @pytest.fixture
 def asked(app: Quart, monkeypatch: pytest.MonkeyPatch) -> Asked:
-    database, asked = services_of(app).store.database, Asked()
+    database, asked = get_accounts(app).store.database, Asked()
     for name in ("read", "write"):
         original = getattr(database, name)
 
@@ -215,7 +214,7 @@ async def test_sqlite_takes_as_many_steps_for_an_account_with_very_many_events(
     steps = {}
     for user, name, count in ((few, "few", 400), (many, "many", MANY)):
         asked.statements.clear()
-        await QUESTIONS[question](services_of(app).store.events, user.id, count)
+        await QUESTIONS[question](get_accounts(app).store.events, user.id, count)
         statement, values = asked.statements[0]
         steps[name] = steps_of(database, statement, values)
 
@@ -243,7 +242,7 @@ async def test_sqlite_reads_events_by_an_index_and_sorts_none_for_the_last_ones(
     app: Quart, asked: Asked, database: str, question: str
 ) -> None:
     alice = await add_user(app, "Alice")
-    await QUESTIONS[question](services_of(app).store.events, alice.id, MANY)
+    await QUESTIONS[question](get_accounts(app).store.events, alice.id, MANY)
     statement, values = asked.statements[0]
 
     with closing(sqlite3.connect(database)) as connection:
@@ -265,7 +264,7 @@ async def test_postgresql_reads_few_rows_of_an_account_with_very_many_events(
     fill(database, alice.id, MANY)
     fill(database, bob.id, MANY)
     run_sql(database, "VACUUM ANALYZE events")
-    await QUESTIONS[question](services_of(app).store.events, alice.id, MANY)
+    await QUESTIONS[question](get_accounts(app).store.events, alice.id, MANY)
     statement, values = asked.statements[0]
 
     connection = await asyncpg.connect(database)
@@ -327,7 +326,7 @@ async def test_the_counters_of_logins_that_have_ended_are_removed(
         await other.fill_in("/reauthenticate", password=WRONG)
         await other.sign_out()
 
-    assert await services_of(app).store.attempts.remove_of_ended_logins(100) == 5
+    assert await get_accounts(app).store.attempts.remove_of_ended_logins(100) == 5
 
     assert run_sql(database, "SELECT count(*) FROM attempts WHERE name LIKE 'login:%'") == [(1,)]
 
@@ -340,7 +339,7 @@ async def test_counters_of_device_cookies_are_forgotten_after_days_but_not_what_
     await visitor.sign_out()
     await visitor.sign_in("Alice", WRONG)
     await guess(app)
-    store, week, year = services_of(app).store, 7 * 24 * 60 * 60, 366 * 24 * 60 * 60
+    store, week, year = get_accounts(app).store, 7 * 24 * 60 * 60, 366 * 24 * 60 * 60
 
     await store.attempts.remove_before(int(now[0]) + week, int(now[0]) + week - year, 100)
 
@@ -368,7 +367,7 @@ async def test_open_pages_remember_the_events_of_their_own_accounts_only(
     app: Quart, visitor: Visitor, new_visitor: Callable[[], Visitor]
 ) -> None:
     await visitor.register("Alice")
-    live = services_of(app).live
+    live = get_accounts(app).account_updates
     with live.listen("somebody"):
         for _ in range(3):
             await new_visitor().sign_in("Alice")

@@ -8,8 +8,7 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.accounts import cleanup
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import cleanup, get_accounts
 from quartlogin.accounts.audit.events import Events
 from quartlogin.accounts.cleanup import Cleanup, EventLimit
 from quartlogin.accounts.database.errors import StoreUnavailable
@@ -28,7 +27,7 @@ async def test_expired_logins_and_old_events_go_and_the_others_stay(
     app: Quart, visitor: Visitor, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await visitor.register()
-    store, now = services_of(app).store, int(time.time())
+    store, now = get_accounts(app).store, int(time.time())
     for number in range(250):
         await store.events.add(Event(f"old {number}", "sign_in_failed", None, now - 3 * 24 * 60 * 60, "", ""))
     batches: list[int] = []
@@ -65,8 +64,8 @@ async def test_a_database_that_is_down_is_tried_again(
         keeping_house._task.cancel()  # type: ignore[union-attr]
         return 0
 
-    monkeypatch.setattr(type(services_of(app).store.logins), "remove_expired", fail)
-    keeping_house = Cleanup(services_of(app).store, timedelta(days=2), EventLimit(services_of(app).store))
+    monkeypatch.setattr(type(get_accounts(app).store.logins), "remove_expired", fail)
+    keeping_house = Cleanup(get_accounts(app).store, timedelta(days=2), EventLimit(get_accounts(app).store))
 
     await keeping_house.start()
     assert keeping_house._task is not None

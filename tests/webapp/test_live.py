@@ -9,7 +9,7 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.models import Event
 from quartlogin.accounts.features.logins.user_loader import BACKGROUND_HEADER
 from quartlogin.webapp import create_app
@@ -39,7 +39,7 @@ async def test_what_a_page_fetches_by_itself_is_no_visit(hasty: Quart, now: list
     for _ in range(9):
         now[0] += MINUTE
         assert (await alice.get("/account", headers={BACKGROUND_HEADER: "1"})).status == 200
-        await services_of(hasty).user_loader.last_seen.flush()
+        await get_accounts(hasty).user_loader.last_seen.flush()
     now[0] += MINUTE
 
     assert not await alice.is_signed_in()
@@ -55,7 +55,7 @@ async def test_an_open_page_is_closed_when_nobody_has_used_the_sign_in_for_too_l
 
     async with open_socket(hasty, "/account/live", **cookies_of(alice)) as socket:
         await socket.accepted()
-        await services_of(hasty).user_loader.last_seen.flush()
+        await get_accounts(hasty).user_loader.last_seen.flush()
         now[0] += MINUTE
         await Visitor(hasty.test_client()).sign_in("Alice", "not the right password")
 
@@ -72,7 +72,7 @@ async def test_a_page_is_not_told_what_happened_before_it_was_opened(
         async with open_socket(app, "/account/live", **cookies_of(bob)):
             await asyncio.sleep(0.1)
             await new_visitor().sign_in("Alice", "not the right password")
-            services_of(app).live._told.clear()  # as if another process had written it
+            get_accounts(app).account_updates._told.clear()  # as if another process had written it
             async with open_socket(app, "/account/live", **cookies_of(visitor)) as socket:
                 await socket.accepted()
                 await asyncio.sleep(0.1)
@@ -86,10 +86,10 @@ async def test_many_events_of_others_do_not_keep_a_page_from_its_own(
     app: Quart, visitor: Visitor, database: str
 ) -> None:
     await visitor.register("Alice")
-    store, (alice_id,) = services_of(app).store, run_sql(database, "SELECT id FROM users")[0]
+    store, (alice_id,) = get_accounts(app).store, run_sql(database, "SELECT id FROM users")[0]
     mallory = await add_user(app, "Mallory")
     soon = int(time.time()) + 5
-    live = services_of(app).live
+    live = get_accounts(app).account_updates
     with (
         mock.patch("quartlogin.accounts.audit.account_updates._EVERY", 0.02),
         live.listen(mallory.id),
@@ -105,7 +105,7 @@ async def test_many_events_of_others_do_not_keep_a_page_from_its_own(
 
 
 async def test_pages_of_more_users_than_one_statement_asks_are_all_told(app: Quart) -> None:
-    store, live = services_of(app).store, services_of(app).live
+    store, live = get_accounts(app).store, get_accounts(app).account_updates
     users = [await add_user(app, f"User {number}") for number in range(53)]
     with mock.patch("quartlogin.accounts.audit.account_updates._EVERY", 0.02), live.listen(users[0].id) as first:
         others = [live.listen(user.id) for user in users[1:]]

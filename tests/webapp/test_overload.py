@@ -11,7 +11,7 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords.hashing import Overloaded, PasswordHashing
 from visitors import CHEAP, PASSWORD, Page, Visitor, add_user, guess
 
@@ -44,7 +44,7 @@ class Slow(PasswordHashing):
 
 @pytest.fixture
 def slow(app: Quart) -> Iterator[Slow]:
-    parts, slow = services_of(app), Slow()
+    parts, slow = get_accounts(app), Slow()
     parts.accounts = replace(parts.accounts, passwords=slow)
     yield slow
     slow.go_on.set()
@@ -125,7 +125,7 @@ async def test_an_attempt_that_finds_no_place_is_not_counted_and_costs_no_wait(
     app: Quart, now: list[float], database: str
 ) -> None:
     await add_user(app, "Alice")
-    passwords = services_of(app).accounts.passwords
+    passwords = get_accounts(app).passwords.hashing
     for _ in range(7):
         now[0] += 60
         await guess(app)
@@ -144,7 +144,7 @@ async def test_a_registration_that_finds_no_place_is_not_counted_and_tells_of_no
     app: Quart, new_visitor: Callable[[], Visitor], database: str
 ) -> None:
     await add_user(app, "Alice")
-    passwords = services_of(app).accounts.passwords
+    passwords = get_accounts(app).passwords.hashing
     passwords._taken = 10_000
 
     answers = [(await new_visitor().register(name)).status for name in ("Alice", "Bob")]
@@ -175,7 +175,7 @@ async def test_every_form_with_a_password_is_told(
     app: Quart, visitor: Visitor, new_visitor: Callable[[], Visitor], path: str
 ) -> None:
     await visitor.register("Alice")
-    passwords = services_of(app).accounts.passwords
+    passwords = get_accounts(app).passwords.hashing
     fields = {"username": "Bob", "password": PASSWORD, "current_password": PASSWORD, "new_password": PASSWORD + " x"}
     who = new_visitor() if path == "/register" else visitor
     passwords._taken = 10_000

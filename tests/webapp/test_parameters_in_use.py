@@ -7,7 +7,7 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords.hash_parameters import TODAY, HashParameters
 from quartlogin.accounts.features.passwords.parameters_in_use import ParametersInUse, count_sets
 from quartlogin.accounts.users import Users
@@ -101,7 +101,7 @@ async def test_the_sets_are_counted_in_batches_by_primary_key(
 ) -> None:
     for number in range(25):
         await add_user(app, f"user{number}")
-    users = services_of(app).store.users
+    users = get_accounts(app).store.users
     stored = {
         "user0": FOUR_LANES.dummy_hash(),
         "user1": FOUR_LANES.dummy_hash(),
@@ -142,7 +142,7 @@ async def test_before_anybody_is_served_a_sample_is_counted(app: Quart, database
     for number in range(4):
         await add_user(app, f"user{number}")
     run_sql(database, f"UPDATE users SET password_hash = '{OLD.dummy_hash()}'")
-    passwords = services_of(app).accounts.passwords
+    passwords = get_accounts(app).passwords.hashing
     assert {passwords.in_use.draw(name) for name in NAMES} == {HashParameters("id", 19, 1, 8, 1)}
 
     await app.shutdown()

@@ -10,7 +10,7 @@ from argon2 import PasswordHasher
 from quart import Quart
 
 from databases import both_databases
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.audit.events import Events
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.features.logins.table import Logins
@@ -163,8 +163,8 @@ STRONGER = PasswordHasher(time_cost=2, memory_cost=8, parallelism=1)
 @pytest.fixture
 async def raised(alice: Visitor, app: Quart) -> Quart:
     """The application after the parameters of argon2 rose: Alice's hash is outdated."""
-    parts = services_of(app)
-    parts.accounts.passwords.close()
+    parts = get_accounts(app)
+    parts.passwords.hashing.close()
     parts.accounts = replace(parts.accounts, passwords=PasswordHashing(STRONGER))
     return app
 

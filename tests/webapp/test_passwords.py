@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from quart import Quart
 
 from databases import run_sql
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords.hash_parameters import TODAY, HashParameters, read_parameters
 from quartlogin.accounts.features.passwords.hashing import PasswordHashing, has_too_many_marks
 from quartlogin.accounts.features.passwords.slots import Slots
@@ -242,7 +242,7 @@ async def test_a_password_that_is_too_long_is_wrong_without_a_hash(verifications
 async def test_a_wrong_an_unknown_and_a_disabled_name_cost_one_verification_each(
     app: Quart, verifications: list[str], name: str
 ) -> None:
-    accounts = services_of(app).accounts
+    accounts = get_accounts(app).accounts
     await add_user(app, "Alice")
     await add_user(app, "Carol")
     await set_active(app, "carol", active=False)
@@ -256,7 +256,7 @@ async def test_a_wrong_an_unknown_and_a_disabled_name_cost_one_verification_each
 @pytest.mark.requirement("C11", "N12")
 @pytest.mark.requirement("11.2.2")
 async def test_an_outdated_hash_is_renewed_at_the_next_sign_in(app: Quart) -> None:
-    parts = services_of(app)
+    parts = get_accounts(app)
     await add_user(app, "Alice")
     hasher = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1)
     stronger = replace(parts.accounts, passwords=PasswordHashing(hasher))
@@ -284,7 +284,7 @@ async def test_of_an_account_that_cannot_sign_in_the_right_password_costs_what_a
     await add_user(app, "Alice")
     run_sql(database, f"UPDATE users SET {state}")
     stored = run_sql(database, "SELECT password_hash FROM users")
-    stronger = replace(services_of(app).accounts, passwords=PasswordHashing(PasswordHasher(2, 16, 1)))
+    stronger = replace(get_accounts(app).accounts, passwords=PasswordHashing(PasswordHasher(2, 16, 1)))
     counting.made = 0
 
     assert await stronger.authenticate("Alice", PASSWORD) is None
@@ -302,14 +302,14 @@ async def test_a_hash_with_other_lanes_is_verified_as_it_is_and_renewed_at_the_n
     four_lanes = PasswordHasher(1, 32, 4)
     run_sql(database, f"UPDATE users SET password_hash = '{four_lanes.hash(PASSWORD)}'")
 
-    assert await services_of(app).accounts.authenticate("Alice", PASSWORD) is not None
-    assert await services_of(app).accounts.authenticate("Alice", PASSWORD) is not None
+    assert await get_accounts(app).passwords.authenticate("Alice", PASSWORD) is not None
+    assert await get_accounts(app).passwords.authenticate("Alice", PASSWORD) is not None
 
     assert counting.parameters == [HashParameters("id", 19, 1, 32, 4), CHEAP_PARAMETERS]
 
 
 async def test_a_renewed_hash_never_overwrites_a_changed_password(app: Quart) -> None:
-    store = services_of(app).store
+    store = get_accounts(app).store
     user = await add_user(app, "Alice")
 
     await store.users.replace_password_hash(user.id, "the hash of another password", "the renewed one")

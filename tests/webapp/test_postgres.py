@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from quart import Quart
 
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.errors import DatabaseRefused, StoreUnavailable
 from quartlogin.accounts.database.interface import Transaction
 from quartlogin.accounts.database.postgres import PostgresDatabase
@@ -31,7 +31,7 @@ async def opened(database: str) -> AsyncIterator[PostgresDatabase]:
 async def test_a_page_of_somebody_signed_in_is_one_round_trip(app: Quart, visitor: Visitor) -> None:
     await visitor.register()
     await visitor.get("/")
-    database = services_of(app).store.database
+    database = get_accounts(app).store.database
     assert isinstance(database, PostgresDatabase)
     sent: list[str] = []
     connections = [holder._con for holder in database._pool._holders if holder._con is not None]

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from quart import Quart
 
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.logins.remember_rotation import GRACE
 from quartlogin.accounts.features.logins.table import Logins
 from quartlogin.webapp import create_app
@@ -406,7 +406,7 @@ async def a_page_left_open(
     site: Site, jar: Jar, every: timedelta | None = timedelta(milliseconds=20)
 ) -> AsyncIterator[Socket]:
     """A page that was opened with these cookies, and whose user is looked up again so often."""
-    services_of(site.app).login_manager.websocket_recheck = every
+    get_accounts(site.app).login_manager.websocket_recheck = every
     cookies = "; ".join(f"{name}={value}" for name, value in jar.items())
     async with open_socket(site.app, "/account/live", Cookie=cookies) as socket:
         yield socket

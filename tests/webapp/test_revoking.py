@@ -8,7 +8,7 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.webapp import create_app
 from visitors import KEY, PASSWORD, Page, Visitor, with_cheap_hashes
 
@@ -197,7 +197,7 @@ async def test_more_sign_ins_than_an_account_may_have_end_the_one_that_was_not_u
             await visitor.sign_in("Alice")
         now[0] += 100
         assert await visitors[0].is_signed_in()
-        await services_of(app).user_loader.last_seen.flush()
+        await get_accounts(app).user_loader.last_seen.flush()
 
         await visitors[3].sign_in("Alice")
 

@@ -12,7 +12,7 @@ import aiosqlite
 import pytest
 from quart import Quart
 
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.errors import DatabaseRefused
 from quartlogin.accounts.database.models import Event, NewUser, User
 from quartlogin.accounts.database.sqlite import SQLiteDatabase
@@ -154,7 +154,7 @@ async def test_a_page_of_somebody_signed_in_costs_one_statement_and_one_trip(
 ) -> None:
     await visitor.register()
     await visitor.get("/")
-    database = services_of(app).store.database
+    database = get_accounts(app).store.database
     assert isinstance(database, SQLiteDatabase)
     assert database._reader is not None
     statements: list[str] = []

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.audit.events import Events
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.features.passwords.temporary import LIFETIME, temporary_password
@@ -337,14 +337,14 @@ async def test_an_open_page_is_told_nothing_more_once_a_change_is_required(
     app: Quart, visitor: Visitor, database: str
 ) -> None:
     await visitor.register("Alice")
-    parts = services_of(app)
+    parts = get_accounts(app)
     cookie = f"quartlogin={visitor.cookies['quartlogin']}"
     [(user_id,)] = run_sql(database, "SELECT id FROM users")
 
     async with open_socket(app, "/account/live", Cookie=cookie) as socket:
         await socket.accepted()
         await command(database, "user", "require-change", "alice")
-        parts.accounts.audit_log.emit(parts.accounts.audit_log.event("token_created", user_id))
+        parts.audit_log.emit(parts.audit_log.event("token_created", user_id))
         closed = await socket.code()
 
     assert closed == 1008

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.database.models import AttemptCounter
 from quartlogin.accounts.security.attempt_counters import AttemptCounters
@@ -160,7 +160,7 @@ async def test_a_throttled_attempt_is_not_looked_at_and_logged(
 ) -> None:
     await guesses(app, 5)
     events = run_sql(database, "SELECT count(*) FROM events")
-    monkeypatch.setattr(services_of(app).accounts.passwords, "_check", lambda *_: pytest.fail("it was looked at"))
+    monkeypatch.setattr(get_accounts(app).passwords.hashing, "_check", lambda *_: pytest.fail("it was looked at"))
     caplog.set_level(logging.INFO, "quartlogin.audit")
 
     page = await guess(app, password=PASSWORD)
@@ -354,7 +354,7 @@ async def test_a_database_that_fails_while_attempts_are_counted_is_a_503_and_no_
         raise StoreUnavailable("gone")
 
     monkeypatch.setattr(AttemptCounters, "change", fail)
-    monkeypatch.setattr(services_of(app).accounts.passwords, "_check", lambda *_: pytest.fail("it was looked at"))
+    monkeypatch.setattr(get_accounts(app).passwords.hashing, "_check", lambda *_: pytest.fail("it was looked at"))
 
     assert (await guess(app, password=PASSWORD)).status == 503
 
@@ -404,7 +404,7 @@ async def test_old_attempts_are_forgotten_but_never_those_of_users(
 ) -> None:
     await guess(app)
     await guess(app, "Nobody")
-    store = services_of(app).store
+    store = get_accounts(app).store
 
     assert await store.attempts.remove_before(int(now[0]), int(now[0]), 100) == 0
     assert await store.attempts.remove_before(int(now[0]) + 1, int(now[0]), 100) == 1

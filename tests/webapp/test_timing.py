@@ -24,7 +24,7 @@ from argon2 import PasswordHasher
 from quart import Quart
 
 from databases import run_sql
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords.hash_parameters import HashParameters, read_parameters
 from quartlogin.accounts.features.passwords.hashing import PasswordHashing, VerifyResult
 from quartlogin.accounts.features.passwords.parameters_in_use import count_sets
@@ -129,8 +129,8 @@ async def differs(
 async def site(database: str, hasher: PasswordHasher | None, per_account: int = 1_000_000) -> AsyncIterator[Quart]:
     """A site with accounts of three parameter sets: today's, four lanes, and an old one that costs less."""
     app = create_app(DATABASE=database, SECRET_KEY=KEY)
-    parts = services_of(app)
-    parts.accounts.passwords.close()
+    parts = get_accounts(app)
+    parts.passwords.hashing.close()
     rate_limits = RateLimits(parts.store, per_account, 1_000_000)
     parts.accounts = replace(
         parts.accounts, passwords=PasswordHashing(hasher, key=KEY.encode()), rate_limits=rate_limits
@@ -160,14 +160,14 @@ NAMES = ["Known", "Disabled", *CHANGES]
 
 
 async def learn(app: Quart) -> None:
-    parts = services_of(app)
-    parts.accounts.passwords.in_use.learn(await count_sets(parts.store.users, 100))
+    parts = get_accounts(app)
+    parts.passwords.hashing.in_use.learn(await count_sets(parts.store.users, 100))
 
 
 async def with_two_that_nobody_has(app: Quart, name: str) -> list[str]:
     """Return a name, and two that nobody has whose attempts cost as much."""
-    parts = services_of(app)
-    draw = parts.accounts.passwords.in_use.draw
+    parts = get_accounts(app)
+    draw = parts.passwords.hashing.in_use.draw
     credentials = await parts.store.users.find_credentials(name.casefold())
     assert credentials is not None
     stored = read_parameters(credentials.password_hash)
@@ -314,7 +314,7 @@ async def test_throttled_names_take_the_same_time(database: str) -> None:
 @pytest.mark.parametrize("name", ["Known", "Disabled"])
 async def test_with_a_hash_that_costs_nothing_not_even_the_rest_differs(cheap: Quart, name: str) -> None:
     async def attempt(name: str) -> int:
-        assert await services_of(cheap).accounts.authenticate(name, token_hex(12)) is None
+        assert await get_accounts(cheap).passwords.authenticate(name, token_hex(12)) is None
         return 400
 
     async with cheap.test_request_context("/login"):
@@ -324,11 +324,11 @@ async def test_with_a_hash_that_costs_nothing_not_even_the_rest_differs(cheap: Q
 @alone
 @pytest.mark.requirement("6.3.8", "C1")
 async def test_the_first_attempt_after_a_start_tells_no_more(quick: Quart) -> None:
-    parts, attempt = services_of(quick), await attempts_at(quick)
+    parts, attempt = get_accounts(quick), await attempts_at(quick)
     names = await with_two_that_nobody_has(quick, "Known")
 
     async def first_attempt(name: str) -> int:
-        parts.accounts.passwords.close()
+        parts.passwords.hashing.close()
         parts.accounts = replace(parts.accounts, passwords=PasswordHashing(QUICK, key=KEY.encode()))
         await learn(quick)
         return await attempt(name)

@@ -9,7 +9,7 @@ import pytest
 from quart import Quart
 
 from databases import both_databases, run_sql
-from quartlogin.accounts.accounts import services_of
+from quartlogin.accounts import get_accounts
 from visitors import Page, Visitor, set_active
 
 
@@ -54,7 +54,7 @@ async def test_when_a_token_was_used_is_shown(alice: Visitor, app: Quart) -> Non
     before = await alice.get("/account")
 
     await who(app, token)
-    await services_of(app).user_loader.last_seen.flush()
+    await get_accounts(app).user_loader.last_seen.flush()
     after = await alice.get("/account")
 
     assert "not used yet" in before.text

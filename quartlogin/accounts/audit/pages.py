@@ -1,4 +1,4 @@
-"""The websocket that an open account page listens to."""
+"""The websocket that tells an open account page of new events."""
 
 import asyncio
 from typing import Any, Final
@@ -7,54 +7,56 @@ from quart import Blueprint, abort, websocket
 
 from quartlogin import current_user, login_required
 
-from ..accounts import services
+from ..context import current_accounts
 from ..database.models import Event
-from ..pages.filters import event as describe_event
+from ..pages.filters import describe_event
 from ..pages.user_agents import describe
 
-blueprint = Blueprint("live", __name__)
-
-_POLICY_VIOLATION: Final = 1008  # RFC 6455, 7.4.1: what the extension says when a login ends
+_POLICY_VIOLATION: Final = 1008  # RFC 6455, 7.4.1: what the extension sends when a login ends
 _UNSUPPORTED_DATA: Final = 1003
 
 
-@blueprint.websocket("/account/live")
+def add_pages(blueprint: Blueprint) -> None:
+    """Add the websocket to the blueprint of the accounts."""
+    blueprint.add_websocket("/account/live", view_func=updates)
+
+
 @login_required
-async def live() -> None:
-    """Send a JSON message for each event of the user's account until this sign-in ends."""
-    user = await current_user
-    if not services().live.has_room(user.id):
+async def updates() -> None:
+    """Send a JSON message for each event of the user's account until this login ends."""
+    user, account_updates = await current_user, current_accounts().account_updates
+    if not account_updates.has_room(user.id):
         abort(429)
-    saying = asyncio.ensure_future(websocket.receive())  # nothing is expected of the page
-    with services().live.listen(user.id) as events:
-        telling = asyncio.ensure_future(_tell(user, events))
+    receiving = asyncio.ensure_future(websocket.receive())  # the page is not expected to send anything
+    with account_updates.listen(user.id) as events:
+        sending = asyncio.ensure_future(_send_updates(user, events))
         try:
-            await asyncio.wait({saying, telling}, return_when=asyncio.FIRST_COMPLETED)
-            if telling.done():
-                await telling
+            await asyncio.wait({receiving, sending}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                await sending
             else:
-                await websocket.close(_UNSUPPORTED_DATA, "This websocket only tells.")
+                await websocket.close(_UNSUPPORTED_DATA, "This websocket takes no messages.")
         finally:
-            for task in (saying, telling):
+            for task in (receiving, sending):
                 task.cancel()
-            await asyncio.gather(saying, telling, return_exceptions=True)
+            await asyncio.gather(receiving, sending, return_exceptions=True)
 
 
-async def _tell(user: Any, events: Any) -> None:
+async def _send_updates(user: Any, events: Any) -> None:
     async for event in events:
-        found = await services().user_loader.find(user.id)
+        found = await current_accounts().user_loader.find(user.id)
         if found is None or found.must_change_password:
             await websocket.close(_POLICY_VIOLATION, "The login has ended.")
             return
         await websocket.send_json(_message(event, user.login_public_id))
 
 
-def _message(event: Event, this_public_id: str) -> dict[str, Any]:
+def _message(event: Event, this_login: str) -> dict[str, Any]:
     return {
         "event": event.kind,
         "text": describe_event(event.kind),
         "at": event.happened_at,
         "address": event.address,
         "browser": describe(event.browser),
-        "here": event.subject == this_public_id,
+        "here": event.subject == this_login,
     }

@@ -1,71 +1,113 @@
-"""What the operator is told of that no view has a hand in: who was refused, and what broke."""
+"""Audit logging for rejected requests, unhandled errors and session anomalies."""
 
+from collections import OrderedDict
+from contextlib import suppress
 from typing import Any, Final, cast
 
-from quart import Quart, current_app, has_websocket_context, request, websocket
+from quart import Quart, after_this_request, current_app, has_request_context, has_websocket_context, request, websocket
 from quart.signals import got_request_exception, got_websocket_exception
 
-from quartlogin import credentials_refused, user_needs_refresh, user_unauthorized
+from quartlogin import credentials_refused, current_user, session_protected, user_needs_refresh, user_unauthorized
 
-from .log import AuditLog, route
+from ..database.errors import StoreUnavailable
+from .log import AuditLog, client_info, route
 
-_EXTENSION_NAME: Final = "quartlogin.webapp.refused"
-#: Kept with a request whose cookie or token was refused: that nobody is signed in follows from it.
-_IS_TOLD: Final = "_quartlogin_refusal_is_told"
+_EXTENSION_NAME: Final = "quartlogin.accounts.security_events"
+#: Set on a request whose cookie or token was rejected: that the visitor is not signed in follows from it.
+_IS_LOGGED: Final = "_quartlogin_rejection_is_logged"
+_MAX_LOGINS: Final = 10_000
+_MAX_CLIENTS: Final = 10  # of one login: a user agent is whatever it says, so each request could bring another one
 
 
 def install(app: Quart, audit_log: AuditLog) -> None:
-    """Have it logged from now on."""
-    watch = _Watch(audit_log)
-    app.extensions[_EXTENSION_NAME] = watch  # a signal does not keep its receivers
-    user_unauthorized.connect(watch.visitor_turned_away, app)
-    user_needs_refresh.connect(watch.password_asked_for, app)
-    credentials_refused.connect(watch.credentials_refused, app)
-    got_request_exception.connect(watch.something_broke, app)
-    got_websocket_exception.connect(watch.something_broke, app)
+    """Log from now on."""
+    rejections, anomalies = _Rejections(audit_log), SessionAnomalies(audit_log)
+    app.extensions[_EXTENSION_NAME] = rejections, anomalies  # a signal does not keep its receivers
+    user_unauthorized.connect(rejections.unauthorized, app)
+    user_needs_refresh.connect(rejections.reauthentication_required, app)
+    credentials_refused.connect(rejections.credentials_refused, app)
+    got_request_exception.connect(rejections.unexpected_error, app)
+    got_websocket_exception.connect(rejections.unexpected_error, app)
+    session_protected.connect(anomalies.session_protected, app)
 
 
 def session_refused() -> None:
-    """Note a session cookie that does not count, of the running request."""
-    watch: _Watch = current_app.extensions[_EXTENSION_NAME]
-    watch.tell_first("session_refused")
+    """Log that the session cookie of the current request was rejected."""
+    rejections, _ = current_app.extensions[_EXTENSION_NAME]
+    rejections.log_first("session_refused")
 
 
 class RouteLoggingQuart(Quart):
-    """Quart, but for the line that it logs of a fault: the address in it could have line ends of its own."""
+    """A Quart whose log of an unhandled error names the route, not the URL, which could contain line breaks."""
 
     def log_exception(self, *arguments: Any, **_: Any) -> None:
-        """Log a fault with its traceback and the page that it happened on.
+        """Log an unhandled error with its traceback.
 
         Args:
             arguments: The last one is what `sys.exc_info()` gave; Quart 0.23 has its context before it.
         """
-        self.logger.error("A request could not be answered: %s", route(), exc_info=arguments[-1])
+        self.logger.error("Unhandled error in %s", route(), exc_info=arguments[-1])
 
 
-class _Watch:
-    """The receivers: one record for each request that is refused, of its first cause."""
+class _Rejections:
+    """Logs one record for each rejected request, of its first cause."""
 
     def __init__(self, audit_log: AuditLog) -> None:
         self._audit_log = audit_log
 
     async def credentials_refused(self, _: Quart, kind: str) -> None:
-        self.tell_first(f"{kind}_refused")
+        self.log_first(f"{kind}_refused")
 
-    async def visitor_turned_away(self, _: Quart) -> None:
-        self.tell_first("access_denied")
+    async def unauthorized(self, _: Quart) -> None:
+        self.log_first("access_denied")
 
-    async def password_asked_for(self, _: Quart) -> None:
+    async def reauthentication_required(self, _: Quart) -> None:
         self._audit_log.warn("reauthentication_required")
 
-    async def something_broke(self, _: Quart, exception: Exception) -> None:
+    async def unexpected_error(self, _: Quart, exception: Exception) -> None:
         self._audit_log.warn("unexpected_error", error=type(exception).__name__)
 
-    def tell_first(self, kind: str) -> None:
-        kept = vars(_connection())
-        if _IS_TOLD not in kept:
-            kept[_IS_TOLD] = True
+    def log_first(self, kind: str) -> None:
+        attributes = vars(_connection())
+        if _IS_LOGGED not in attributes:
+            attributes[_IS_LOGGED] = True
             self._audit_log.warn(kind)
+
+
+class SessionAnomalies:
+    """Logs when a login is used from another browser or address than it began in.
+
+    That is a signal and no proof, since phones change their address all day (OWASP Session Management Cheat Sheet). So
+    the login continues; the extension's session protection asks for the password again before sensitive actions. Each
+    of the first ten other clients of a login is logged once, or the log would fill with its requests.
+    """
+
+    def __init__(self, audit_log: AuditLog) -> None:
+        self._audit_log = audit_log
+        #: The clients that were logged, by the login's public id.
+        self._logged: OrderedDict[str, set[tuple[str, str]]] = OrderedDict()
+
+    async def session_protected(self, _: Quart) -> None:
+        """Log it after the request, if the login is active by then."""
+        if has_request_context():
+            after_this_request(self._log)
+
+    async def _log(self, response: Any) -> Any:
+        with suppress(StoreUnavailable):
+            user = await current_user
+            if user.is_authenticated and self._is_new(user.login_public_id):
+                self._audit_log.emit(self._audit_log.event("login_context_changed", user.id, user.login_public_id))
+        return response
+
+    def _is_new(self, public_id: str) -> bool:
+        client, clients = client_info(), self._logged.setdefault(public_id, set())
+        self._logged.move_to_end(public_id)
+        if len(self._logged) > _MAX_LOGINS:
+            self._logged.popitem(last=False)
+        if client in clients or len(clients) >= _MAX_CLIENTS:
+            return False
+        clients.add(client)
+        return True
 
 
 def _connection() -> Any:

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Final
 
-from ..paths import find
+from ..paths import find_resource
 from .errors import DatabaseRefused
 from .interface import Transaction
 
@@ -81,7 +81,7 @@ async def prepare(transaction: Transaction, tables: set[str], label: str) -> Non
         DatabaseRefused: The tables are another program's, or of a newer version.
     """
     if not tables:
-        await _run(transaction, find("schema.sql").read_text(encoding="utf-8"))
+        await _run(transaction, find_resource("schema.sql").read_text(encoding="utf-8"))
         return
     if _OURS not in tables:
         raise DatabaseRefused(f"The database {label} belongs to another program: give a new one.")

@@ -193,7 +193,7 @@ async def _configure(connection: aiosqlite.Connection) -> None:
 
 
 async def _run_when_unlocked(connection: aiosqlite.Connection, pragma: str) -> None:
-    """Run a pragma, also while others open the same new file: SQLite's busy timeout does not cover the audit log mode."""
+    """Run a pragma, also while others open the same new file: SQLite's busy timeout does not cover `journal_mode`."""
     deadline = time.monotonic() + _BUSY_TIMEOUT / 1000
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The pages for what went wrong, in the style of all others."""
+"""Error pages, in the style of all others."""
 
 import time
 from logging import getLogger
@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
 from quartlogin import LoginRefused, LoginRequired, OriginRefused
 
-from ..accounts import services
+from ..context import current_accounts
 from ..database.errors import StoreUnavailable
 from ..features.passwords.hashing import Overloaded
 from ..hooks import SecondStepFailed
@@ -21,27 +21,25 @@ from . import filters
 _log = getLogger(__name__)
 
 _RETRY_AFTER: Final = 5  # seconds
-_OVERLOADED: Final = "Too many people are signing in just now. Nothing was changed: try again in a moment."
+_OVERLOADED: Final = "Too many people are signing in at the moment. Nothing was changed. Try again in a few seconds."
 
-#: Title and sentence for each status; views may give a sentence of their own with `abort(status, sentence)`.
+#: Title and text for each status; views may give a text of their own with `abort(status, text)`.
 PAGES: Final = {
-    400: (
-        "That did not work",
-        "The request could not be understood. Go back, reload the page and try again.",
-    ),
-    401: ("Please sign in", "This page is for people who are signed in."),
-    403: ("Not allowed", "You may not do this."),
-    404: ("Page not found", "There is nothing at this address. Check it, or start from the home page."),
-    405: ("Not this way", "This address does not take that kind of request. Start from the home page."),
-    408: ("Too slow", "The request took too long to arrive. Please try again."),
-    409: ("Changed meanwhile", "Something else changed this a moment ago. Go back, reload the page and try again."),
-    413: ("Too large", "That was more than this site takes. Send less."),
-    415: ("Wrong kind of content", "Send the form as browsers do."),
+    400: ("Bad request", "The request could not be understood. Go back, reload the page and try again."),
+    401: ("Sign in required", "Sign in to see this page."),
+    403: ("Not allowed", "You do not have permission to do this."),
+    404: ("Page not found", "There is no page at this address. Check it, or start from the home page."),
+    405: ("Method not allowed", "This address does not accept this kind of request. Start from the home page."),
+    408: ("Request timed out", "The request took too long to arrive. Try again."),
+    409: ("Conflict", "Something else changed this at the same time. Go back, reload the page and try again."),
+    413: ("Request too large", "The request is larger than this site accepts. Send less."),
+    415: ("Unsupported content type", "Send the form as browsers do."),
     429: ("Too many attempts", "Wait a while and try again."),
-    500: ("Something broke", "It is our fault, not yours, and has been noted. Please try again later."),
+    500: ("Something went wrong", "This is our fault, not yours, and has been logged. Try again later."),
     503: (
-        "Not available",
-        "The site cannot answer just now. If you were changing something, see whether it was done; then try again.",
+        "Service unavailable",
+        "The site cannot answer at the moment. If you were changing something, check whether it was saved, then try "
+        "again.",
     ),
 }
 
@@ -49,8 +47,8 @@ PAGES: Final = {
 def install(app: Quart) -> None:
     """Answer every error with a page."""
     app.register_error_handler(HTTPException, _show)
-    app.register_error_handler(LoginRefused, _turn_away)
-    app.register_error_handler(TooManyAttempts, _show_when_to_come_back)
+    app.register_error_handler(LoginRefused, _show_sign_in)
+    app.register_error_handler(TooManyAttempts, _show_rate_limit)
     app.register_error_handler(Overloaded, _show_overloaded)
     app.register_error_handler(SecondStepFailed, _show_unavailable_step)
     app.register_error_handler(StoreUnavailable, _show_unavailable)
@@ -61,37 +59,37 @@ async def _show(error: HTTPException) -> ResponseReturnValue:
         return cast(Response, error.response)  # made already: a problem document, say
     status = error.code or 500
     if isinstance(error, OriginRefused):
-        services().accounts.audit_log.warn("cross_site_request_rejected")
-    title, sentence = PAGES.get(status, (error.name, PAGES[400][1]))
+        current_accounts().audit_log.warn("cross_site_request_rejected")
+    title, text = PAGES.get(status, (error.name, PAGES[400][1]))
     if error.description and error.description != type(error).description:
-        sentence = error.description  # one that a view gave; Werkzeug's own are for developers
+        text = error.description  # one that a view gave; Werkzeug's own are for developers
     headers = {
         name: value for name, value in error.get_headers() if name.lower() not in {"content-type", "content-length"}
     }
-    return await render_template("error.html", title=title, sentence=sentence), status, headers
+    return await render_template("error.html", title=title, text=text), status, headers
 
 
-async def _turn_away(_: LoginRefused) -> ResponseReturnValue:
-    """Answer a request whose login has ended while it was on its way as a visitor's who is not signed in."""
+async def _show_sign_in(_: LoginRefused) -> ResponseReturnValue:
+    """Answer a request whose login has ended meanwhile as that of a visitor who is not signed in."""
     try:
-        return await services().login_manager.unauthorized()
+        return await current_accounts().login_manager.unauthorized()
     except LoginRequired as error:
         return await _show(error)
 
 
-async def _show_when_to_come_back(error: TooManyAttempts) -> ResponseReturnValue:
-    """Say when the next attempt may be made: to known and unknown names alike."""
-    sentence = Markup(
-        "Too many attempts have failed, so this one was not looked at. Try again in {}, at {}. "
-        "A browser in which you signed in to your account before may not have to wait."
+async def _show_rate_limit(error: TooManyAttempts) -> ResponseReturnValue:
+    """Say when the next attempt is allowed: to known and unknown usernames alike."""
+    text = Markup(
+        "There were too many failed attempts, so this one was not checked. Try again in {}, at {}. "
+        "If you have signed in to your account from another browser before, you may not have to wait there."
     ).format(filters.duration(error.wait), filters.moment(int(time.time()) + error.wait))
     title, headers = PAGES[429][0], {"Retry-After": str(error.wait)}
-    page = await render_template("error.html", title=title, sentence=sentence, way_back=_page_of_form())
+    page = await render_template("error.html", title=title, text=text, form_url=_url_of_form())
     return page, 429, headers
 
 
-def _page_of_form() -> str | None:
-    """Return where the form stands that was sent, with its `next`; `None` if its address takes forms alone."""
+def _url_of_form() -> str | None:
+    """Return the URL of the form that was sent, with its `next`; `None` if its address only takes POST."""
     rule = request.url_rule
     if rule is None or "GET" not in (rule.methods or ()):
         return None
@@ -99,8 +97,8 @@ def _page_of_form() -> str | None:
 
 
 async def _show_overloaded(error: Overloaded) -> ResponseReturnValue:
-    _log.warning("A password was not looked at, because too many others are waiting: %s.", error)
-    services().accounts.audit_log.warn("overloaded")
+    _log.warning("Rejected a password check because too many others are waiting: %s.", error)
+    current_accounts().audit_log.warn("overloaded")
     return await _show(ServiceUnavailable(_OVERLOADED, retry_after=_RETRY_AFTER))
 
 
@@ -109,6 +107,6 @@ async def _show_unavailable_step(_: SecondStepFailed) -> ResponseReturnValue:
 
 
 async def _show_unavailable(error: StoreUnavailable) -> ResponseReturnValue:
-    _log.error("The database does not answer: %s", error)
-    services().accounts.audit_log.warn("database_unavailable")
+    _log.error("The database does not respond: %s", error)
+    current_accounts().audit_log.warn("database_unavailable")
     return await _show(ServiceUnavailable(retry_after=_RETRY_AFTER))

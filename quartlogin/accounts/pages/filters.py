@@ -1,4 +1,4 @@
-"""How moments and events are put in words on pages."""
+"""Template filters: times, durations and events in words."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -11,24 +11,24 @@ _UNITS: Final = (("hour", 3600), ("minute", 60), ("second", 1))
 
 
 def moment(seconds: int) -> Markup:
-    """Return a `time` element for a moment in seconds since 1970; pages with script show it in local time."""
+    """Return a `time` element for a time in seconds since 1970; a page with script shows it in local time."""
     at = datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
-    return Markup('<time datetime="{}">{}</time>').format(at, moment_in_text(seconds))
+    return Markup('<time datetime="{}">{}</time>').format(at, time_as_text(seconds))
 
 
-def moment_in_text(seconds: int) -> str:
-    """Return a moment in seconds since 1970 for text without elements."""
+def time_as_text(seconds: int) -> str:
+    """Return a time in seconds since 1970 as text, in UTC."""
     at = datetime.fromtimestamp(seconds, UTC)
     return f"{at.day} {at:%B %Y, %H:%M} UTC"
 
 
 def duration(seconds: int) -> str:
-    """Return a time to wait in whole units, rounded up."""
+    """Return a duration in whole units, rounded up."""
     unit, length = next(((unit, length) for unit, length in _UNITS if seconds >= length), _UNITS[-1])
     count = -(-seconds // length)
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
-def event(kind: str) -> str:
-    """Return what an event is called; its own name if it was written by a newer release."""
+def describe_event(kind: str) -> str:
+    """Return the title of an event; its own name if a newer release recorded it."""
     return KINDS.get(kind, kind)

@@ -1,4 +1,4 @@
-"""Where a visitor goes after signing in or typing the password again."""
+"""Where to go after signing in or confirming one's identity."""
 
 from urllib.parse import unquote, urlsplit
 
@@ -8,33 +8,38 @@ from werkzeug.routing import WebsocketMismatch
 
 from quartlogin import safe_next
 
-from ..accounts import services
+from ..context import current_accounts
 
 
-def next_page(asked_for: str | None, otherwise: str) -> str:
-    """Return the page that was asked for, if it is one of ours that can be opened.
+def landing_page() -> str:
+    """Return the URL of the page to go to when no other was asked for."""
+    return url_for(current_accounts().options.landing_endpoint)
+
+
+def next_page(requested: str | None, default: str | None = None) -> str:
+    """Return the requested page, if it is on this site and can be opened.
 
     Args:
-        asked_for: The `next` that the visitor sent.
-        otherwise: The endpoint to go to without one.
+        requested: The `next` parameter that the visitor sent.
+        default: The endpoint to go to without one; the landing page if `None`.
     """
-    url = safe_next(asked_for)
+    url = safe_next(requested)
     if url is None:
-        if asked_for:
-            services().accounts.audit_log.warn("open_redirect_blocked")
-        return url_for(otherwise)
-    return url if _can_be_opened(url) else url_for("account.account")
+        if requested:
+            current_accounts().audit_log.warn("open_redirect_blocked")
+        return landing_page() if default is None else url_for(default)
+    return url if _accepts_get(url) else url_for("accounts.account")
 
 
-def _can_be_opened(url: str) -> bool:
-    """Tell whether an address takes GET; the buttons of the account page lead to some that do not."""
+def _accepts_get(url: str) -> bool:
+    """Tell whether a URL can be opened; the buttons of the account page lead to some that only take POST."""
     if urlsplit(url).netloc:
-        return True  # a page of another host that is trusted
+        return True  # a page of another trusted host
     path = unquote(urlsplit(url).path).removeprefix(request.root_path)
     try:
         current_app.url_map.bind("").match(path, method="GET")
     except (MethodNotAllowed, WebsocketMismatch):
         return False
     except HTTPException:
-        return True  # a page that there is not says so itself
+        return True  # a missing page answers 404 by itself
     return True

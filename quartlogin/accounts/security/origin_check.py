@@ -1,9 +1,9 @@
-"""Which requests that change something are refused because another site sent them."""
+"""Reject requests that another site sends to change something here."""
 
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from quart import Quart, abort, request
+from quart import abort, request
 
 from ..audit.log import AuditLog
 
@@ -11,22 +11,21 @@ _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_FETCH_SITES: Final = frozenset({"same-origin", "none"})
 
 
-def reject_cross_site_posts(app: Quart, audit_log: AuditLog) -> None:
-    """Have requests that change something refused when another site sent them, whatever token they carry.
+def reject_cross_site_request(audit_log: AuditLog) -> None:
+    """Reject this request if another site sent it to change something, whatever CSRF token it carries.
 
-    Browsers say where a request comes from in `Sec-Fetch-Site` and in `Origin`; clients that send neither are left
-    to the form's token (OWASP CSRF Prevention Cheat Sheet).
+    Browsers name the sender in `Sec-Fetch-Site` and in `Origin`; for clients that send neither, the form's token decides
+    (OWASP CSRF Prevention Cheat Sheet).
+
+    Raises:
+        HTTPException: 403.
     """
-
-    async def refuse() -> None:
-        if request.method not in _SAFE_METHODS and not _is_own(request.headers):
-            audit_log.warn("cross_site_request_rejected")
-            abort(403, "This form was sent from another site, so it was refused. Nothing was changed.")
-
-    app.before_request(refuse)
+    if request.method not in _SAFE_METHODS and not _is_same_origin(request.headers):
+        audit_log.warn("cross_site_request_rejected")
+        abort(403, "This form was sent from another site and has been rejected. Nothing was changed.")
 
 
-def _is_own(headers: Any) -> bool:
+def _is_same_origin(headers: Any) -> bool:
     if headers.get("Sec-Fetch-Site", "none") not in _OWN_FETCH_SITES:
         return False
     origin = headers.get("Origin")

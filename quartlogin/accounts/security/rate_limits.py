@@ -14,12 +14,14 @@ processes, no more get through. One that succeeds is taken back.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
+from ..audit.log import AuditLog
 from ..database.models import AttemptCounter
 from ..store import Store
 from .attempt_counters import Change, counter_of_holders, counter_of_user
@@ -131,72 +133,79 @@ class Attempt:
 
 
 class RateLimits:
-    """Counts attempts in the database.
+    """Counts attempts in the database, and logs those that it rejects.
+
+    A rejected attempt is not stored as an event: whoever keeps trying would fill the database.
 
     Args:
-        store: Where they are counted.
-        per_account: Failures for an account within 15 minutes.
-        per_address: Failures from an address within 15 minutes.
+        store: Where attempts are counted.
+        audit_log: Where rejected attempts are logged.
+        per_account: Failures allowed for an account within 15 minutes.
+        per_address: Failures allowed from an address within 15 minutes.
     """
 
-    def __init__(self, store: Store, per_account: int, per_address: int) -> None:
+    def __init__(self, store: Store, audit_log: AuditLog, per_account: int, per_address: int) -> None:
         self._attempts = store.attempts
-        self._account_rule: _Count = DelayPolicy(per_account).after_failure_of_account
-        self._address_rule: _Count = DelayPolicy(per_address).after_failure_of_address
+        self._audit_log = audit_log
+        self._account_policy: _Count = DelayPolicy(per_account).after_failure_of_account
+        self._address_policy: _Count = DelayPolicy(per_address).after_failure_of_address
 
-    async def count_sign_in(self, user_id: str | None, name: str, device: str | None, address: str) -> Attempt:
+    async def count_sign_in(self, user_id: str | None, name_hash: str, device: str | None, address: str) -> Attempt:
         """Count an attempt to sign in.
 
         Args:
-            user_id: Whose; `None` for a name that nobody has.
-            name: What stands for such a name.
-            device: The id of the browser, if its device cookie shows that it signed in to this account before.
-            address: Where it comes from.
+            user_id: The account's user; `None` for an unknown username.
+            name_hash: Stands for the username that was typed, in the counter of an unknown one and in the log.
+            device: The id of the browser, if its device cookie shows that it has signed in to this account before.
+            address: The client's address.
 
         Raises:
             TooManyAttempts: It is too early; nothing was counted.
         """
-        if user_id is None:
-            return await self._count({f"name:{name}": self._account_rule, _of(address): self._address_rule})
-        account, holders = counter_of_user(user_id), counter_of_holders(user_id)
-        if device is None:
-            rules = {account: self._account_rule, _of(address): self._address_rule}
-            return await self._count(rules, cleared=(account, holders))
-        return await self._count_of_holder(f"browser:{device}:{account}", holders)
+        by_address = {_of(address): self._address_policy}
+        with self._logging_rejections(name_hash=name_hash):
+            if user_id is None:
+                return await self._count({f"name:{name_hash}": self._account_policy, **by_address})
+            account, holders = counter_of_user(user_id), counter_of_holders(user_id)
+            if device is None:
+                return await self._count({account: self._account_policy, **by_address}, cleared=(account, holders))
+            return await self._count_of_holder(f"browser:{device}:{account}", holders)
 
     async def count_reauthentication(self, user_id: str, login_public_id: str) -> Attempt:
-        """Count an attempt of somebody signed in to type the password again.
+        """Count an attempt of a signed-in user to confirm the password.
 
         Raises:
             TooManyAttempts: It is too early; nothing was counted.
         """
-        return await self._count_of_holder(f"login:{login_public_id}", counter_of_holders(user_id))
+        with self._logging_rejections():
+            return await self._count_of_holder(f"login:{login_public_id}", counter_of_holders(user_id))
 
     async def count_registration(self, address: str) -> Attempt:
-        """Count an attempt to make an account; also one that succeeds stays counted.
+        """Count an attempt to create an account; one that succeeds stays counted.
 
         Raises:
             TooManyAttempts: It is too early; nothing was counted.
         """
-        return await self._count({f"address:registering:{network_of(address)}": self._address_rule})
+        with self._logging_rejections():
+            return await self._count({f"address:registering:{network_of(address)}": self._address_policy})
 
     async def succeeded(self, attempt: Attempt) -> None:
-        """Take back an attempt that has succeeded: the account's failures in a row end, the address's others stay."""
+        """Uncount an attempt that succeeded: the account's failures in a row end; the address keeps its others."""
         others = attempt.counted.keys() - set(attempt.cleared)
         changes: dict[str, Change] = dict.fromkeys(others, lambda counter: without(counter, attempt.at))
         await self._attempts.change(changes, forget=attempt.cleared)
 
     async def refund(self, attempt: Attempt) -> None:
-        """Take back an attempt of which nobody knows whether it would have succeeded; others in a row stay counted."""
+        """Uncount an attempt whose outcome is unknown; the account's other failures in a row stay counted."""
         await self._attempts.change({name: partial(_undone, *counters) for name, counters in attempt.counted.items()})
 
     async def _count_of_holder(self, own: str, holders: str) -> Attempt:
-        """Count an attempt of whoever holds a device cookie or a login."""
+        """Count an attempt of the holder of a device cookie or a login."""
         return await self._count(
-            {own: self._account_rule, holders: DelayPolicy.after_failure_of_holders}, cleared=(own, holders)
+            {own: self._account_policy, holders: DelayPolicy.after_failure_of_holders}, cleared=(own, holders)
         )
 
-    async def _count(self, rules: Mapping[str, _Count], cleared: tuple[str, ...] = ()) -> Attempt:
+    async def _count(self, policies: Mapping[str, _Count], cleared: tuple[str, ...] = ()) -> Attempt:
         attempt = Attempt(int(time.time()), {}, cleared)
 
         def counting(name: str, count: _Count) -> Change:
@@ -206,8 +215,16 @@ class RateLimits:
 
             return change
 
-        await self._attempts.change({name: counting(name, count) for name, count in rules.items()})
+        await self._attempts.change({name: counting(name, count) for name, count in policies.items()})
         return attempt
+
+    @contextmanager
+    def _logging_rejections(self, **details: str) -> Iterator[None]:
+        try:
+            yield
+        except TooManyAttempts:
+            self._audit_log.emit(self._audit_log.event("rate_limited"), **details)
+            raise
 
 
 def _undone(before: AttemptCounter, after: AttemptCounter, now: AttemptCounter) -> AttemptCounter:

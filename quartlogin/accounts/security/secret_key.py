@@ -1,5 +1,6 @@
 """The secret key: where it comes from when nobody brings one, and how it is replaced."""
 
+import hmac
 import os
 import stat
 from pathlib import Path
@@ -14,6 +15,11 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _HOW_TO_MAKE_ONE: Final = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
 NO_KEY: Final = f"There is no SECRET_KEY: set QUARTLOGIN_SECRET_KEY; {_HOW_TO_MAKE_ONE}"
+
+
+def derive_key(secret_key: str, purpose: bytes) -> bytes:
+    """Derive a key for one purpose from the secret key (HMAC-SHA-256)."""
+    return hmac.digest(secret_key.encode(), purpose, "sha256")
 
 
 def new_key() -> str:

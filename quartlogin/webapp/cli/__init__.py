@@ -3,19 +3,18 @@
 import click
 
 from quartlogin import __version__
+from quartlogin.accounts.commands import logins, token, user
 
-from ...accounts.commands.users import user
-from ...accounts.features.api_tokens.commands import token
-from ...accounts.features.logins.commands import logins
-from ...accounts.features.registration import commands  # noqa: F401 -- it adds itself to `user`
 from .completion import completion
 from .secret import secret
 from .serve import init_db, serve
+from .source import ApplicationSource
 
 
 @click.group()
+@click.pass_context
 @click.version_option(__version__, prog_name="quartlogin")
-def main() -> None:
+def main(context: click.Context) -> None:
     """Run and look after a quartlogin sign-in service.
 
     \b
@@ -26,6 +25,7 @@ def main() -> None:
     Settings come from the environment, with QUARTLOGIN_ in front. An error is one sentence on standard error; the exit
     status is then 1, and 2 if the command line itself makes no sense.
     """
+    context.obj = ApplicationSource()
 
 
 for command in (serve, init_db, user, logins, token, secret, completion):

@@ -5,10 +5,12 @@ from typing import Final
 
 import click
 
-from ...accounts.commands.context import database_option, one_sentence, settings_with
-from ...accounts.security import secret_key
-from ...accounts.store import POSTGRES_SCHEMES
+from quartlogin.accounts import POSTGRES_SCHEMES, key_file, new_key
+from quartlogin.accounts import rotate as rotate_key
+from quartlogin.accounts.commands import database_option, errors_in_one_sentence
+
 from ..settings import PREFIX, SettingsError
+from .source import settings_with
 
 _FORMER: Final = 2  # keys that are kept; each rotation drops the oldest
 
@@ -21,7 +23,7 @@ def secret() -> None:
 @secret.command("rotate")
 @click.option("--forget", is_flag=True, help="Keep no former key: everybody is signed out. For a key that got out.")
 @database_option
-@one_sentence
+@errors_in_one_sentence
 def rotate(forget: bool, database: str | None) -> None:
     """Replace the secret key. What the former two have signed goes on counting, so nobody is signed out.
 
@@ -36,14 +38,14 @@ def rotate(forget: bool, database: str | None) -> None:
     settings, former = settings_with(database), 0 if forget else _FORMER
     if settings.secret_key is not None:
         kept = [settings.secret_key, *settings.secret_key_fallbacks][:former]
-        click.echo(f"{PREFIX}SECRET_KEY='{secret_key.new_key()}'")
+        click.echo(f"{PREFIX}SECRET_KEY='{new_key()}'")
         click.echo(f"{PREFIX}SECRET_KEY_FALLBACKS='{json.dumps(kept)}'")
         return
-    path = secret_key.key_file(settings.database)
+    path = key_file(settings.database)
     if settings.database.startswith(POSTGRES_SCHEMES) or not path.exists():
         raise SettingsError(f"There is no secret key to rotate: set {PREFIX}SECRET_KEY to the present one.")
     try:
-        rotated = secret_key.rotate(path, former)
+        rotated = rotate_key(path, former)
     except FileExistsError:
         raise click.ClickException(f"Another rotation is running; if not, delete {path}.new.") from None
     except OSError as error:

@@ -10,11 +10,12 @@ from ipaddress import ip_address
 
 import click
 
-from ...accounts.commands.context import database_option, one_sentence, settings_with
-from ...accounts.security import secret_key
-from ...accounts.store import POSTGRES_SCHEMES, store_at
+from quartlogin.accounts import NO_KEY, POSTGRES_SCHEMES, key_file, read_or_make, store_at
+from quartlogin.accounts.commands import database_option, errors_in_one_sentence
+
 from ..server import config_for, run
 from ..settings import PREFIX, Settings, SettingsError
+from .source import settings_with
 
 
 @click.command()
@@ -22,7 +23,7 @@ from ..settings import PREFIX, Settings, SettingsError
 @click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535), help="The port to listen on.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
 @database_option
-@one_sentence
+@errors_in_one_sentence
 def serve(host: str, port: int, workers: int, database: str | None) -> None:
     """Start the service, and create what is missing: the database and, on a loopback address, a secret key.
 
@@ -32,7 +33,7 @@ def serve(host: str, port: int, workers: int, database: str | None) -> None:
     """
     settings = settings_with(database)
     if settings.secret_key is None and not (_is_loopback(host) and _is_file(settings.database)):
-        raise SettingsError(secret_key.NO_KEY)
+        raise SettingsError(NO_KEY)
     asyncio.run(_open_and_close(settings))
     os.environ[f"{PREFIX}DATABASE"] = settings.database  # the workers read their settings there
     if settings.secret_key is None:
@@ -48,7 +49,7 @@ def serve(host: str, port: int, workers: int, database: str | None) -> None:
 
 @click.command("init-db")
 @database_option
-@one_sentence
+@errors_in_one_sentence
 def init_db(database: str | None) -> None:
     """Create the database, or bring an older one up to date. `serve` does it too."""
     settings = settings_with(database)
@@ -65,9 +66,9 @@ async def _open_and_close(settings: Settings) -> str:
 
 def _kept_keys(database: str) -> tuple[str, ...]:
     """Return the secret key that is kept beside the database, making it first if need be, and the former ones."""
-    path = secret_key.key_file(database)
+    path = key_file(database)
     try:
-        kept, is_new = secret_key.read_or_make(path)
+        kept, is_new = read_or_make(path)
     except OSError as error:
         raise SettingsError(f"The secret key in {path} cannot be used: {_lowered(error)}.") from error
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The signed-in user's API tokens."""
+"""The pages that create and revoke API tokens."""
 
 from datetime import timedelta
 from typing import Final
@@ -8,21 +8,24 @@ from quart.typing import ResponseReturnValue
 
 from quartlogin import create_bearer_token, current_user
 
-from ...accounts import services
-from ...pages.forms import RevocationForm, TokenForm
+from ...context import current_accounts
+from ...pages.account import show_account
 from ...pages.recent_login import recent_login_required
-from ..logins.pages import show_account
 from ..logins.service import MOST_TOKENS, TooManyTokens
+from .forms import TokenForm, TokenRevocationForm
 
-blueprint = Blueprint("tokens", __name__)
-
-_GONE: Final = "That token is revoked already, or there is none of that name. Nothing was changed."
+_UNKNOWN: Final = "There is no such token, or it has already been revoked. Nothing was changed."
 
 
-@blueprint.post("/account/tokens")
+def add_pages(blueprint: Blueprint) -> None:
+    """Add the pages to the blueprint of the accounts."""
+    blueprint.add_url_rule("/account/tokens", view_func=create_token, methods=["POST"])
+    blueprint.add_url_rule("/account/tokens/<public_id>/revoke", view_func=revoke_token, methods=["POST"])
+
+
 @recent_login_required
-async def create() -> ResponseReturnValue:
-    """Make a token, and show it this once."""
+async def create_token() -> ResponseReturnValue:
+    """Create a token and show it, this once."""
     form, user = await TokenForm.read(), await current_user
     if not form.is_complete():
         return await show_account(form)
@@ -30,18 +33,17 @@ async def create() -> ResponseReturnValue:
     try:
         token = await create_bearer_token(user, duration=duration, name=form.name.data)
     except TooManyTokens:
-        form.refuse("name", f"You have {MOST_TOKENS} tokens: revoke one that you no longer use.")
+        form.refuse("name", f"You have {MOST_TOKENS} tokens. Revoke one that you no longer use.")
         return await show_account(form)
     return await show_account(TokenForm(), new_token=token, new_token_name=form.name.data)
 
 
-@blueprint.post("/account/tokens/<public_id>/revoke")
 @recent_login_required
-async def revoke(public_id: str) -> ResponseReturnValue:
-    """Revoke a token of the user's."""
-    await RevocationForm.read()
-    if await services().logins.revoke(current_user.id, public_id, "bearer") is None:
-        services().accounts.audit_log.warn("object_access_denied", current_user.id)
-        abort(404, _GONE)
-    await flash("That token is revoked.")
-    return redirect(url_for("account.account"))
+async def revoke_token(public_id: str) -> ResponseReturnValue:
+    """Revoke one of the user's tokens."""
+    await TokenRevocationForm.read()
+    if await current_accounts().logins.revoke(current_user.id, public_id, "bearer") is None:
+        current_accounts().audit_log.warn("object_access_denied", current_user.id)
+        abort(404, _UNKNOWN)
+    await flash("The token has been revoked.")
+    return redirect(url_for("accounts.account"))

@@ -2,15 +2,14 @@
 
 import click
 
-from ...commands.context import (
+from ...command_line.context import (
     CommandContext,
     database_option,
+    errors_in_one_sentence,
     json_option,
-    one_sentence,
     run_with_context,
-    settings_with,
 )
-from ...commands.output import moment, print_rows
+from ...command_line.output import moment, print_rows
 from ...pages.user_agents import describe
 
 
@@ -23,7 +22,7 @@ def logins() -> None:
 @click.argument("name")
 @json_option
 @database_option
-@one_sentence
+@errors_in_one_sentence
 def list_logins(name: str, as_json: bool, database: str | None) -> None:
     """List where NAME is signed in; REF is what `logins revoke` takes.
 
@@ -31,8 +30,8 @@ def list_logins(name: str, as_json: bool, database: str | None) -> None:
     quartlogin logins list alice
     """
 
-    async def work(desk: CommandContext) -> None:
-        found = await desk.find(name)
+    async def work(context: CommandContext) -> None:
+        found = await context.find(name)
         rows = [
             {
                 "ref": login.public_id,
@@ -42,12 +41,12 @@ def list_logins(name: str, as_json: bool, database: str | None) -> None:
                 "last_seen": moment(login.seen_at),
                 "expires": moment(login.expires_at),
             }
-            for login in await desk.logins.list_of(found.user.id)
+            for login in await context.logins.list_of(found.user.id)
             if login.kind == "session"
         ]
         print_rows(rows, as_json=as_json, empty=f"{found.user.username!r} is not signed in anywhere.")
 
-    run_with_context(settings_with(database), work)
+    run_with_context(database, work)
 
 
 @logins.command("revoke")
@@ -56,7 +55,7 @@ def list_logins(name: str, as_json: bool, database: str | None) -> None:
 @click.option("--everyone", is_flag=True, help="End every sign-in and every API token of everybody.")
 @click.option("--yes", is_flag=True, help="Do not ask before --everyone.")
 @database_option
-@one_sentence
+@errors_in_one_sentence
 def revoke(public_id: str | None, name: str | None, everyone: bool, yes: bool, database: str | None) -> None:
     """End the sign-in REF.
 
@@ -69,15 +68,15 @@ def revoke(public_id: str | None, name: str | None, everyone: bool, yes: bool, d
     if everyone and not yes:
         click.confirm("Sign everybody out, and revoke every API token?", abort=True, err=True)
 
-    async def work(desk: CommandContext) -> str:
+    async def work(context: CommandContext) -> str:
         if everyone:
-            return f"Ended {await desk.logins.revoke_all()} sign-ins and tokens."
+            return f"Ended {await context.logins.revoke_all()} sign-ins and tokens."
         if name is not None:
-            found = await desk.find(name)
-            return f"Ended {await desk.logins.revoke_others(found.user.id)} sign-ins."
-        owner = await desk.store.logins.user_of_public_id(public_id or "", "session")
-        if owner is None or await desk.logins.revoke(owner[0], public_id or "") is None:
+            found = await context.find(name)
+            return f"Ended {await context.logins.revoke_others(found.user.id)} sign-ins."
+        owner = await context.store.logins.user_of_public_id(public_id or "", "session")
+        if owner is None or await context.logins.revoke(owner[0], public_id or "") is None:
             raise click.ClickException(f"There is no sign-in {public_id!r}, or it has ended already.")
         return f"The sign-in {public_id} of {owner[1]!r} has ended."
 
-    click.echo(run_with_context(settings_with(database), work))
+    click.echo(run_with_context(database, work))

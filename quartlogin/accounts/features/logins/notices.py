@@ -1,50 +1,48 @@
-"""What somebody who signs in is told of what happened to the account meanwhile."""
+"""Notices about an account's activity, shown after a sign-in."""
 
 from dataclasses import dataclass
 from typing import Final
 
 from quart import flash
 
-from ...accounts import services
 from ...audit.events import MOST_EVENTS
+from ...context import current_accounts
 from ...database.models import User
-from ...pages.filters import moment_in_text
+from ...pages.filters import time_as_text
 
-#: So many failed sign-ins are no slip of the owner's any more (ASVS 5.0, 6.3.5).
+#: From this number on, failed sign-ins are more than the owner's typing errors (ASVS 5.0, 6.3.5).
 _MANY_FAILURES: Final = 5
 
-#: What somebody is told at the next sign-in whose remember cookie has been used by two browsers.
-_COPIED: Final = (
-    "A copy of one of your sign-ins was used, so that sign-in was ended. "
-    "If you do not know why, change your password and look through your account."
+_TOKEN_REUSE: Final = (
+    "A copy of one of your “keep me signed in” cookies was used, so that sign-in was ended. "
+    "If you do not know why, change your password and check your recent activity."
 )
 
 
 @dataclass(frozen=True)
-class LoginNotices:
-    """What happened between two sign-ins of a user."""
+class Activity:
+    """What happened to an account between two sign-ins."""
 
     failures: int
-    #: Seconds since 1970; `None` if this is the first.
+    #: Seconds since 1970; `None` before the first.
     last_sign_in: int | None
 
 
-async def since_last_sign_in(user: User) -> LoginNotices:
-    """Return what happened, to be asked before the next sign-in begins."""
-    return LoginNotices(*await services().store.events.failures_since_last_sign_in(user.id))
+async def activity_since_last_sign_in(user: User) -> Activity:
+    """Return what has happened to the account since its last sign-in; call it before the next one begins."""
+    return Activity(*await current_accounts().store.events.failures_since_last_sign_in(user.id))
 
 
-async def tell(user: User, meanwhile: LoginNotices) -> None:
-    """Tell a user who has just signed in, on the next page."""
-    if await services().store.users.take_token_reuse_at(user.id) is not None:
-        await flash(_COPIED)
-    if meanwhile.failures < _MANY_FAILURES:
+async def show_notices(user: User, activity: Activity) -> None:
+    """Flash the notices of a user who has just signed in."""
+    accounts = current_accounts()
+    if await accounts.store.users.take_token_reuse_at(user.id) is not None:
+        await flash(_TOKEN_REUSE)
+    if activity.failures < _MANY_FAILURES:
         return
-    audit_log = services().accounts.audit_log
-    await audit_log.record(audit_log.event("signed_in_after_failures", user.id), failures=str(meanwhile.failures))
-    last = "" if meanwhile.last_sign_in is None else f" since the last one, {moment_in_text(meanwhile.last_sign_in)},"
-    more = " or more" if meanwhile.failures == MOST_EVENTS else ""
-    await flash(
-        f"Before this sign-in{last} {meanwhile.failures}{more} attempts have failed. "
-        "If they were not yours, look through your account; your password has kept them out."
-    )
+    event = accounts.audit_log.event("signed_in_after_failures", user.id)
+    await accounts.audit_log.record(event, failures=str(activity.failures))
+    count = f"{activity.failures}{' or more' if activity.failures == MOST_EVENTS else ''}"
+    last = activity.last_sign_in
+    since = "" if last is None else f" since your last sign-in on {time_as_text(last)}"
+    await flash(f"{count} failed sign-in attempts{since}. If they weren't yours, check your recent activity.")

@@ -18,8 +18,8 @@ from ...database.interface import Transaction
 from ...database.locking import lock_for
 from ...database.models import ActingLogin, Event, Kind, LoginRow, Moment, NewLogin, RememberedLogin, User
 from ...store import Store
-from .alongside import Alongside, what_else
 from .remember_rotation import RememberTokens
+from .transactions import JoinedWork, joined_work
 
 _REF_BYTES: Final = 8
 _REF: Final = re.compile(r"[0-9a-f]{16}")  # as they are made below; no other is asked for
@@ -107,7 +107,7 @@ class LoginStore:
         event = self._audit_log.event(
             "token_created" if is_token else "signed_in", login.user_id, login.name if is_token else new.public_id
         )
-        others = what_else()
+        others = joined_work()
         crowded_out: list[tuple[LoginRow, Event]] = []
 
         async def work(transaction: Transaction) -> None:
@@ -164,7 +164,7 @@ class LoginStore:
             raise LoginRefused("Only somebody whose password was checked can be signed in.")
         row = self._row(login, login.user, int(time.time()))
         by = ActingLogin(digest(old_id), login.user_id, self._idle)
-        others = what_else()
+        others = joined_work()
         event = self._audit_log.event("reauthenticated", login.user_id, login.user.login_public_id)
 
         async def work(transaction: Transaction) -> None:
@@ -266,6 +266,6 @@ class LoginStore:
             browser=browser,
         )
 
-    def _tell(self, others: Alongside | None, *events: Event) -> None:
+    def _tell(self, others: JoinedWork | None, *events: Event) -> None:
         for event in ([] if others is None else [others.event]) + [*events]:
             self._audit_log.emit(event)

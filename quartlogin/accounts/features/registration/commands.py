@@ -6,21 +6,26 @@ from typing import Any, Final
 
 import click
 
-from ....webapp.settings import Settings
-from ...commands.context import CommandContext, database_option, one_sentence, run_with_context, settings_with
-from ...commands.output import printable
-from ...commands.users import user
+from ...command_line.context import (
+    CommandContext,
+    accounts_source,
+    database_option,
+    errors_in_one_sentence,
+    run_with_context,
+)
+from ...command_line.output import printable
 from ...database.errors import NamesTaken
+from ...options import AccountsOptions
 from .csv_import import BadLine, ImportedUser, ImportRefused, read_users
 
 _SHOWN_BAD_LINES: Final = 20
 
 
-@user.command("import")
+@click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--skip-bad", is_flag=True, help="Import the good lines, and report the others.")
 @database_option
-@one_sentence
+@errors_in_one_sentence
 def import_users(file: str, skip_bad: bool, database: str | None) -> None:
     """Make accounts from FILE, a CSV in UTF-8 with the columns username and password, or username and password_hash.
 
@@ -30,32 +35,32 @@ def import_users(file: str, skip_bad: bool, database: str | None) -> None:
     \b
     quartlogin user import people.csv
     """
-    settings = settings_with(database)
-    people, bad = _read(file, settings)
+    options = accounts_source().options(database)
+    people, bad = _read(file, options)
     if bad and not skip_bad:
         raise _refusal(bad)
 
-    async def work(desk: CommandContext) -> list[str]:
-        await _hash_passwords(desk, people)
+    async def work(context: CommandContext) -> list[str]:
+        await _hash_passwords(context, people)
         with _progress(len(people), "Storing", show_eta=False) as bar:
-            return await desk.store.users.add_many(
+            return await context.store.users.add_many(
                 lambda: (person.new_user() for person in people), int(time.time()), bar.update, skip_taken=skip_bad
             )
 
     lines = {person.key: person.line for person in people}
     try:
-        taken = run_with_context(settings, work)
+        taken = run_with_context(database, work)
     except NamesTaken as error:
         raise _refusal([_is_taken(lines, key) for key in error.keys]) from None
     _report([*bad, *(_is_taken(lines, key) for key in taken)])
     click.echo(f"Imported {len(people) - len(taken)} accounts, skipped {len(bad) + len(taken)} lines.")
 
 
-def _read(file: str, settings: Settings) -> tuple[list[ImportedUser], list[BadLine]]:
+def _read(file: str, options: AccountsOptions) -> tuple[list[ImportedUser], list[BadLine]]:
     people: list[ImportedUser] = []
     bad: list[BadLine] = []
     try:
-        for entry in read_users(file, settings.password_min_length, settings.context_words):
+        for entry in read_users(file, options.password_min_length, options.context_words):
             if isinstance(entry, ImportedUser):
                 people.append(entry)
             else:
@@ -65,12 +70,12 @@ def _read(file: str, settings: Settings) -> tuple[list[ImportedUser], list[BadLi
     return people, bad
 
 
-async def _hash_passwords(desk: CommandContext, people: list[ImportedUser]) -> None:
+async def _hash_passwords(context: CommandContext, people: list[ImportedUser]) -> None:
     """Hash what is clear, before the database is asked for anything: it takes a tenth of a second each."""
     clear = [person for person in people if person.password is not None]
     with _progress(len(clear), "Hashing") as bar:
         for person in clear:
-            person.password_hash = await desk.passwords.hash(person.password or "")
+            person.password_hash = await context.hashing.hash(person.password or "")
             person.password = None
             bar.update(1)
 

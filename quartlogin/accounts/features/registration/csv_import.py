@@ -4,18 +4,17 @@ import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_urlsafe
 from typing import Any, Final
 
 from ...database.models import NewUser, User
 from ...usernames import display_name, normalize_username
 from ..passwords.hash_parameters import LIMITS, read_parameters
 from ..passwords.policy import validate_password
+from .service import new_user_id
 
 _COLUMNS: Final = ({"username", "password"}, {"username", "password_hash"})
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
-_USER_ID_BYTES: Final = 16
 
 
 class ImportRefused(Exception):  # noqa: N818 -- the message is for the operator
@@ -45,7 +44,7 @@ class ImportedUser:
 
     def new_user(self) -> NewUser:
         """Return the account, with an id of its own."""
-        return NewUser(User(token_urlsafe(_USER_ID_BYTES), self.username), self.key, self.password_hash)
+        return NewUser(User(new_user_id(), self.username), self.key, self.password_hash)
 
 
 def read_users(

@@ -3,21 +3,25 @@
 import sys
 import time
 from dataclasses import dataclass, field
-from secrets import token_urlsafe
-from typing import Final
 
 import click
 
-from ...webapp.settings import Settings
 from ..database.errors import UsernameTaken
 from ..database.models import NewUser, User
 from ..features.passwords.policy import validate_password
 from ..features.passwords.temporary import LIFETIME, temporary_password
+from ..features.registration.service import new_user_id
+from ..options import AccountsOptions
 from ..usernames import RULE, display_name, normalize_username
-from .context import CommandContext, database_option, json_option, one_sentence, run_with_context, settings_with
+from .context import (
+    CommandContext,
+    accounts_source,
+    database_option,
+    errors_in_one_sentence,
+    json_option,
+    run_with_context,
+)
 from .output import moment, print_rows
-
-_USER_ID_BYTES: Final = 16
 
 password_option = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input instead of asking."
@@ -37,7 +41,7 @@ def user() -> None:
 @password_option
 @temporary_option
 @database_option
-@one_sentence
+@errors_in_one_sentence
 def create(name: str, password_stdin: bool, temporary: bool, database: str | None) -> None:
     """Make an account for NAME. The password is asked for, never given on the command line.
 
@@ -46,21 +50,21 @@ def create(name: str, password_stdin: bool, temporary: bool, database: str | Non
     quartlogin user create alice --temporary
     pass show alice | quartlogin user create alice --password-stdin
     """
-    settings = settings_with(database)
+    options = accounts_source().options(database)
     key = normalize_username(name)
     if key is None:
         raise click.ClickException(f"{name!r} is not a username. {RULE}")
-    chosen = _choose_password(settings, name, from_stdin=password_stdin, temporary=temporary)
+    chosen = _choose_password(options, name, from_stdin=password_stdin, temporary=temporary)
 
-    async def work(desk: CommandContext) -> None:
-        made = User(token_urlsafe(_USER_ID_BYTES), display_name(name))
-        new = NewUser(made, key, await desk.passwords.hash(chosen.password), chosen.temporary_until)
-        event = desk.audit_log.event("registered", made.id)
-        await desk.store.users.add(new, event)
-        desk.audit_log.emit(event)
+    async def work(context: CommandContext) -> None:
+        made = User(new_user_id(), display_name(name))
+        new = NewUser(made, key, await context.hashing.hash(chosen.password), chosen.temporary_until)
+        event = context.audit_log.event("registered", made.id)
+        await context.store.users.add(new, event)
+        context.audit_log.emit(event)
 
     try:
-        run_with_context(settings, work)
+        run_with_context(database, work)
     except UsernameTaken:
         raise click.ClickException(f"There is an account named {name!r} already.") from None
     chosen.tell(f"The account {name!r} is ready.")
@@ -69,18 +73,18 @@ def create(name: str, password_stdin: bool, temporary: bool, database: str | Non
 @user.command("list")
 @json_option
 @database_option
-@one_sentence
+@errors_in_one_sentence
 def list_users(as_json: bool, database: str | None) -> None:
     """List every account by name.
 
     \b
     quartlogin user list --json | jq -r '.[].username'
     """
-    settings = settings_with(database)
+    options = accounts_source().options(database)
 
-    async def work(desk: CommandContext) -> None:
+    async def work(context: CommandContext) -> None:
         now = int(time.time())
-        users = await desk.store.users.list_all(now, now - settings.login_idle_timeout * 60)
+        users = await context.store.users.list_all(now, now - int(options.login_idle_timeout.total_seconds()))
         rows = [
             {
                 "username": row.username,
@@ -93,7 +97,7 @@ def list_users(as_json: bool, database: str | None) -> None:
         ]
         print_rows(rows, as_json=as_json, empty="There are no accounts.")
 
-    run_with_context(settings, work)
+    run_with_context(database, work)
 
 
 @user.command("set-password")
@@ -101,7 +105,7 @@ def list_users(as_json: bool, database: str | None) -> None:
 @password_option
 @temporary_option
 @database_option
-@one_sentence
+@errors_in_one_sentence
 def set_password(name: str, password_stdin: bool, temporary: bool, database: str | None) -> None:
     """Give NAME another password, and end every sign-in and API token.
 
@@ -109,29 +113,29 @@ def set_password(name: str, password_stdin: bool, temporary: bool, database: str
     quartlogin user set-password alice --temporary
     quartlogin user set-password alice
     """
-    settings = settings_with(database)
+    options = accounts_source().options(database)
 
-    async def look(desk: CommandContext) -> None:
-        await desk.find(name)
+    async def look(context: CommandContext) -> None:
+        await context.find(name)
 
-    run_with_context(settings, look)  # before somebody types a password for nobody
-    chosen = _choose_password(settings, name, from_stdin=password_stdin, temporary=temporary)
+    run_with_context(database, look)  # before somebody types a password for nobody
+    chosen = _choose_password(options, name, from_stdin=password_stdin, temporary=temporary)
 
-    async def work(desk: CommandContext) -> None:
-        found = await desk.find(name)
-        event = desk.audit_log.event("password_set", found.user.id)
-        password_hash = await desk.passwords.hash(chosen.password)
-        if await desk.store.users.set_password(found.user.id, password_hash, event, chosen.temporary_until):
-            desk.audit_log.emit(event)
+    async def work(context: CommandContext) -> None:
+        found = await context.find(name)
+        event = context.audit_log.event("password_set", found.user.id)
+        password_hash = await context.hashing.hash(chosen.password)
+        if await context.store.users.set_password(found.user.id, password_hash, event, chosen.temporary_until):
+            context.audit_log.emit(event)
 
-    run_with_context(settings, work)
+    run_with_context(database, work)
     chosen.tell(f"The account {name!r} has another password, and is signed out everywhere.")
 
 
 @user.command("require-change")
 @click.argument("name")
 @database_option
-@one_sentence
+@errors_in_one_sentence
 def require_change(name: str, database: str | None) -> None:
     """Have NAME change the password before anything else, on the next request.
 
@@ -141,20 +145,20 @@ def require_change(name: str, database: str | None) -> None:
     quartlogin user require-change alice
     """
 
-    async def work(desk: CommandContext) -> None:
-        found = await desk.find(name)
-        event = desk.audit_log.event("password_change_required", found.user.id)
-        if await desk.store.users.require_change(found.user.id, event):
-            desk.audit_log.emit(event)
+    async def work(context: CommandContext) -> None:
+        found = await context.find(name)
+        event = context.audit_log.event("password_change_required", found.user.id)
+        if await context.store.users.require_change(found.user.id, event):
+            context.audit_log.emit(event)
 
-    run_with_context(settings_with(database), work)
+    run_with_context(database, work)
     click.echo(f"The account {name!r} has to change its password before anything else.")
 
 
 @user.command("disable")
 @click.argument("name")
 @database_option
-@one_sentence
+@errors_in_one_sentence
 def disable(name: str, database: str | None) -> None:
     """Keep NAME from signing in, and end every sign-in and API token.
 
@@ -168,7 +172,7 @@ def disable(name: str, database: str | None) -> None:
 @user.command("enable")
 @click.argument("name")
 @database_option
-@one_sentence
+@errors_in_one_sentence
 def enable(name: str, database: str | None) -> None:
     """Let NAME sign in again. What was ended stays so.
 
@@ -180,13 +184,13 @@ def enable(name: str, database: str | None) -> None:
 
 
 def _set_active(name: str, database: str | None, *, active: bool) -> None:
-    async def work(desk: CommandContext) -> None:
-        found = await desk.find(name)
-        event = desk.audit_log.event("user_enabled" if active else "user_disabled", found.user.id)
-        if await desk.store.users.set_active(found.user.id, event, active=active):
-            desk.audit_log.emit(event)
+    async def work(context: CommandContext) -> None:
+        found = await context.find(name)
+        event = context.audit_log.event("user_enabled" if active else "user_disabled", found.user.id)
+        if await context.store.users.set_active(found.user.id, event, active=active):
+            context.audit_log.emit(event)
 
-    run_with_context(settings_with(database), work)
+    run_with_context(database, work)
 
 
 @dataclass(frozen=True)
@@ -206,15 +210,15 @@ class _Chosen:
         click.echo(self.password)
 
 
-def _choose_password(settings: Settings, name: str, *, from_stdin: bool, temporary: bool) -> _Chosen:
+def _choose_password(options: AccountsOptions, name: str, *, from_stdin: bool, temporary: bool) -> _Chosen:
     if temporary and from_stdin:
         raise click.UsageError("Give --temporary or --password-stdin, not both.")
     if temporary:
-        return _Chosen(temporary_password(settings.password_min_length), int(time.time()) + LIFETIME)
-    return _Chosen(_read_password(settings, name, from_stdin=from_stdin))
+        return _Chosen(temporary_password(options.password_min_length), int(time.time()) + LIFETIME)
+    return _Chosen(_read_password(options, name, from_stdin=from_stdin))
 
 
-def _read_password(settings: Settings, name: str, *, from_stdin: bool) -> str:
+def _read_password(options: AccountsOptions, name: str, *, from_stdin: bool) -> str:
     if from_stdin:
         try:
             password = sys.stdin.buffer.read().decode("utf-8").removesuffix("\n").removesuffix("\r")
@@ -222,6 +226,6 @@ def _read_password(settings: Settings, name: str, *, from_stdin: bool) -> str:
             raise click.ClickException("The password on standard input is not UTF-8.") from None
     else:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    if fault := validate_password(password, settings.password_min_length, (*settings.context_words, name)):
+    if fault := validate_password(password, options.password_min_length, (*options.context_words, name)):
         raise click.ClickException(f"This password cannot be used. {fault}")
     return str(password)

@@ -1,0 +1,36 @@
+"""The page that deletes an account."""
+
+from contextlib import suppress
+
+from quart import Blueprint, flash, redirect, render_template
+from quart.typing import ResponseReturnValue
+
+from quartlogin import current_user, logout_user
+
+from ...context import current_accounts
+from ...database.errors import StoreUnavailable
+from ...pages.messages import WRONG_PASSWORD
+from ...pages.recent_login import recent_login_required
+from ...pages.redirects import landing_page
+from ...security.headers import CLEAR_SITE_DATA
+from .forms import DeletionForm
+
+
+def add_pages(blueprint: Blueprint) -> None:
+    """Add the page to the blueprint of the accounts."""
+    blueprint.add_url_rule("/account/delete", view_func=delete, methods=["GET", "POST"])
+
+
+@recent_login_required
+async def delete() -> ResponseReturnValue:
+    """Ask for the password, and delete the account with everything that belongs to it."""
+    accounts, form = current_accounts(), await DeletionForm.read()
+    if form.is_complete():
+        if await accounts.deletion.delete(await current_user, form.password.data or ""):
+            with suppress(StoreUnavailable):  # this login's record is deleted already
+                await logout_user()
+            accounts.device_cookies.delete()
+            await flash("Your account has been deleted.")
+            return redirect(landing_page()), CLEAR_SITE_DATA
+        form.refuse("password", WRONG_PASSWORD)
+    return await render_template("delete.html", form=form), 400 if form.errors else 200

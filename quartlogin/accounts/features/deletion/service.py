@@ -1,0 +1,37 @@
+"""Account deletion."""
+
+from dataclasses import dataclass
+
+from ...audit.log import AuditLog
+from ...database.errors import LoginEnded
+from ...database.models import User
+from ...store import Store
+from ..logins.service import LoginStore
+from ..passwords.service import PasswordService
+
+
+@dataclass
+class DeletionService:
+    """Deletes accounts with everything that belongs to them."""
+
+    store: Store
+    passwords: PasswordService
+    logins: LoginStore
+    audit_log: AuditLog
+
+    async def delete(self, user: User, password: str) -> bool:
+        """Delete a signed-in user's account with everything that belongs to it; False if the password is wrong.
+
+        Raises:
+            LoginEnded: This request's login has ended, as with the account; nothing was changed.
+        """
+        credentials = await self.passwords.verify_current_password(user, password, "account_deletion_failed")
+        if credentials is None:
+            return False
+        by = self.passwords.acting_login(user)
+        ended = await self.store.users.delete(user.id, credentials.user.security_stamp, by)
+        if ended is None:
+            raise LoginEnded("Another request has changed the password.")
+        self.audit_log.emit(self.audit_log.event("account_deleted", user.id))
+        self.logins.close_sockets(ended)
+        return True

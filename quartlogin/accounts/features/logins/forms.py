@@ -1,0 +1,11 @@
+"""The forms that end logins; they have no field but the CSRF token."""
+
+from ...pages.forms import CSRFForm
+
+
+class LogoutForm(CSRFForm):
+    """Sign out."""
+
+
+class RevocationForm(CSRFForm):
+    """End a login."""

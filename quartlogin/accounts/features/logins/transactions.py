@@ -1,0 +1,48 @@
+"""Work that belongs to a login's transaction.
+
+`login_user` and `confirm_login` write the login through the extension, which knows nothing of accounts. What must be
+written together with it, such as the account that it signs in to, comes by way of a context variable.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final
+
+from ...database.interface import Transaction
+from ...database.models import Event
+
+Work = Callable[[Transaction], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class JoinedWork:
+    """The work, and the event that it records."""
+
+    work: Work
+    event: Event
+
+
+_joined: Final[ContextVar[JoinedWork | None]] = ContextVar("quartlogin_joined_work", default=None)
+
+
+@contextmanager
+def in_login_transaction(work: Work, event: Event) -> Iterator[None]:
+    """Do work in the transaction of the login that begins or is renewed in this block: both happen, or neither.
+
+    Args:
+        work: Called with the transaction before the login is written. `login_user` and `confirm_login` raise what it
+            raises.
+        event: Emitted once the transaction is committed.
+    """
+    token = _joined.set(JoinedWork(work, event))
+    try:
+        yield
+    finally:
+        _joined.reset(token)
+
+
+def joined_work() -> JoinedWork | None:
+    """Return the work that belongs to the login that begins or is renewed now."""
+    return _joined.get()

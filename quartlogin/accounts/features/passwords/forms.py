@@ -1,0 +1,64 @@
+"""The forms that ask for a password."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from wtforms import BooleanField, HiddenField, PasswordField, StringField, ValidationError
+
+from ...pages.forms import CSRFForm
+from .policy import validate_password
+
+
+class LoginForm(CSRFForm):
+    """Sign in. Validates nothing: which of the fields is wrong stays untold."""
+
+    username = StringField("Username")
+    password = PasswordField("Password")
+    remember = BooleanField("Keep me signed in on this device")
+    next = HiddenField()
+
+
+class PasswordPolicyValidator:
+    """Validates a new password: long enough, and not one that is guessed first.
+
+    Args:
+        min_length: Code points.
+        context: Words that a guesser tries first at this site, such as its name and the username.
+    """
+
+    def __init__(self, min_length: int, *context: str) -> None:
+        self._min_length = min_length
+        self._context = context
+        self.rule = f"Use at least {min_length} characters of any kind. A sentence is easy to remember."
+
+    def __call__(self, _: Any, field: Any) -> None:
+        """Reject a password that the policy does not allow (NIST SP 800-63B-4, 3.1.1.2)."""
+        if fault := validate_password(field.data or "", self._min_length, self._context):
+            raise ValidationError(fault)
+
+
+class PasswordForm(CSRFForm):
+    """Change the password."""
+
+    current_password = PasswordField("Current password")
+    new_password = PasswordField("New password")
+
+    def __init__(
+        self, *args: Any, password_min_length: int, password_denylist: Iterable[str], username: str = "", **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        policy = PasswordPolicyValidator(password_min_length, *password_denylist, username)
+        self.new_password.validators = [policy]
+        self.new_password.description = policy.rule
+
+    def validate_current_password(self, field: Any) -> None:
+        """Reject a form without the current password."""
+        if not field.data:
+            raise ValidationError("Enter your current password.")
+
+
+class ReauthenticationForm(CSRFForm):
+    """Confirm one's identity with the password."""
+
+    password = PasswordField("Password")
+    next = HiddenField()

@@ -1,0 +1,30 @@
+"""The registration form."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from wtforms import PasswordField, StringField, ValidationError
+
+from ... import usernames
+from ...pages.forms import CSRFForm
+from ..passwords.forms import PasswordPolicyValidator
+
+
+class RegistrationForm(CSRFForm):
+    """Create an account."""
+
+    username = StringField("Username", description=usernames.RULE)
+    password = PasswordField("Password")
+
+    def __init__(self, *args: Any, password_min_length: int, password_denylist: Iterable[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        username = self.username.data or ""
+        valid_usernames = () if usernames.validate_username(username) else (username,)
+        policy = PasswordPolicyValidator(password_min_length, *password_denylist, *valid_usernames)
+        self.password.validators = [policy]
+        self.password.description = policy.rule
+
+    def validate_username(self, field: Any) -> None:
+        """Reject an invalid username."""
+        if fault := usernames.validate_username(field.data or ""):
+            raise ValidationError(fault)

@@ -1,0 +1,43 @@
+"""The registration page."""
+
+from quart import Blueprint, abort, flash, redirect, render_template, request
+from quart.typing import ResponseReturnValue
+
+from quartlogin import current_user, login_user
+
+from ...context import current_accounts
+from ...database.errors import UsernameTaken
+from ...pages.messages import BREACHED_PASSWORD
+from ...pages.redirects import landing_page
+from ..passwords.service import BreachedPassword
+from .forms import RegistrationForm
+
+
+def add_pages(blueprint: Blueprint) -> None:
+    """Add the page to the blueprint of the accounts."""
+    blueprint.add_url_rule("/register", view_func=register, methods=["GET", "POST"])
+
+
+async def register() -> ResponseReturnValue:
+    """Create an account and sign in to it."""
+    accounts = current_accounts()
+    if not accounts.options.registration:
+        abort(404)
+    form = await RegistrationForm.read(
+        password_min_length=accounts.options.password_min_length, password_denylist=accounts.options.context_words
+    )
+    if request.method != "POST" and (await current_user).is_authenticated:
+        return redirect(landing_page())
+    if form.is_complete():
+        try:
+            new = await accounts.registration.validate_registration(form.username.data or "", form.password.data or "")
+            await accounts.registration.register(new, login_user)
+            accounts.passwords.set_device_cookie(new.user)
+        except UsernameTaken:
+            form.refuse("username", "This username is taken. Choose a different one.")
+        except BreachedPassword:
+            form.refuse("password", BREACHED_PASSWORD)
+        else:
+            await flash("Your account is ready.")
+            return redirect(landing_page())
+    return await render_template("register.html", form=form), 400 if form.errors else 200

@@ -1,0 +1,47 @@
+"""The account page: profile, logins, API tokens, recent activity."""
+
+from typing import Any, Final
+
+from quart import Blueprint, render_template
+from quart.typing import ResponseReturnValue
+
+from quartlogin import current_user, login_required
+
+from ..context import current_accounts
+from ..features.api_tokens.forms import TokenForm
+from ..security.headers import CONTENT_SECURITY_POLICY_WITH_SCRIPT
+
+_MAX_EVENTS: Final = 20
+
+
+def add_pages(blueprint: Blueprint) -> None:
+    """Add the page to the blueprint of the accounts."""
+    blueprint.add_url_rule("/account", view_func=account)
+
+
+@login_required
+async def account() -> ResponseReturnValue:
+    """Show the account."""
+    return await show_account(await TokenForm.read())
+
+
+async def show_account(token_form: TokenForm, **context: Any) -> ResponseReturnValue:
+    """Render the account page.
+
+    Args:
+        token_form: The form for a new API token.
+        context: Further variables of the template.
+    """
+    user, accounts = await current_user, current_accounts()
+    logins = await accounts.logins.list_of(user.id)
+    sign_ins = [login for login in logins if login.kind == "session"]
+    page = await render_template(
+        "account.html",
+        form=token_form,
+        sign_ins=sorted(sign_ins, key=lambda login: login.public_id != user.login_public_id),  # this one first
+        tokens=[login for login in logins if login.kind == "bearer"],
+        events=await accounts.store.events.list_of(user.id, _MAX_EVENTS),
+        **context,
+    )
+    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY_WITH_SCRIPT}
+    return page, 400 if token_form.errors else 200, headers
