@@ -7,7 +7,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -165,7 +165,7 @@ async def a_scene() -> AsyncIterator[Scene]:
         apps = [create_app(DATABASE=database, SECRET_KEY=KEY) for _ in range(2)]
         for app in apps:
             parts = get_accounts(app)
-            parts.accounts = replace(parts.accounts, passwords=PasswordHashing(CHEAP))
+            parts.passwords.hashing = PasswordHashing(CHEAP)
             parts.login_manager.websocket_recheck = timedelta(seconds=0.2)  # instead of 30
         async with apps[0].test_app(), apps[1].test_app():
             target, other = apps[0].test_client(), apps[0].test_client()

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -156,6 +156,4 @@ def run_briefly(work: Coroutine[Any, Any, T]) -> T:
 def _make_hashes_cheap(app: Quart) -> None:
     parts = get_accounts(app)
     parts.passwords.hashing.close()
-    parts.accounts = replace(
-        parts.accounts, passwords=PasswordHashing(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    )
+    parts.passwords.hashing = PasswordHashing(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))

@@ -15,7 +15,7 @@ from quart import Quart
 
 import quartlogin.webapp
 from databases import both_databases, run_sql
-from quartlogin.accounts import get_accounts
+from quartlogin.accounts import AccountsOptions, get_accounts
 from quartlogin.accounts.features.passwords import denylist
 from quartlogin.accounts.pages.forms import CSRFForm
 from quartlogin.accounts.security.rate_limits import LONGEST_DELAY, MOST_FAILURES, WINDOW, DelayPolicy
@@ -106,7 +106,7 @@ async def test_the_words_that_are_barred_are_the_documented_ones(database: str) 
     text = section("Words barred from passwords")
     assert {"SITE_NAME", "PASSWORD_DENYLIST"} == set(re.findall(r"`([A-Z_]+)`", text))
     assert "the username" in text
-    assert Settings().context_words == (Settings().site_name,)
+    assert AccountsOptions().context_words == (Settings().site_name,)
     assert ["made of your name or of this site" in page.errors_beside("password") for page in refused] == [True] * 4
     assert taken.status == 302
 
@@ -478,7 +478,7 @@ async def test_whoever_signs_in_after_many_failures_is_told(
 async def test_the_first_sign_in_is_told_of_failures_too(app: Quart, alice: str, visitor: Visitor) -> None:
     for _ in range(5):
         await visitor.sign_in("Alice", WRONG)
-    run_sql(get_accounts(app).options.database, "DELETE FROM attempts")
+    run_sql(database, "DELETE FROM attempts")
 
     await visitor.sign_in("Alice")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from quartlogin.accounts.paths import find
+from quartlogin.accounts.paths import find_resource
 from quartlogin.webapp import create_app
 from visitors import KEY, Visitor, with_cheap_hashes
 
@@ -133,7 +133,7 @@ async def test_the_cookie_goes_with_the_attributes_it_came_with(visitor: Visitor
 
 
 @pytest.mark.requirement("3.2.2", "3.4.3", "3.6.1")
-@pytest.mark.parametrize("template", sorted(find("templates").glob("*.html")), ids=lambda path: path.name)
+@pytest.mark.parametrize("template", sorted(find_resource("templates").glob("*.html")), ids=lambda path: path.name)
 def test_templates_hold_nothing_that_the_policy_forbids(template: Path) -> None:
     source = template.read_text(encoding="utf-8")
 

@@ -4,7 +4,6 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,8 +28,8 @@ class Slow(PasswordHashing):
         self.most_taken = 0
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        with super().place():
+    def reserve_slot(self) -> Iterator[None]:
+        with super().reserve_slot():
             self.most_taken = max(self.most_taken, self._taken)
             yield
 
@@ -45,7 +44,7 @@ class Slow(PasswordHashing):
 @pytest.fixture
 def slow(app: Quart) -> Iterator[Slow]:
     parts, slow = get_accounts(app), Slow()
-    parts.accounts = replace(parts.accounts, passwords=slow)
+    parts.passwords.hashing = slow
     yield slow
     slow.go_on.set()
 

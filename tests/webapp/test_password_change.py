@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -124,7 +123,7 @@ async def test_of_two_changes_at_once_one_wins_and_the_other_is_signed_out(
     ("table", "step"),
     [
         (Users, "change_password"),
-        (Logins, "end_all_but"),
+        (Logins, "revoke_others"),
         (Logins, "carry_over"),
         (Events, "insert"),
         (Logins, "renew"),
@@ -165,7 +164,7 @@ async def raised(alice: Visitor, app: Quart) -> Quart:
     """The application after the parameters of argon2 rose: Alice's hash is outdated."""
     parts = get_accounts(app)
     parts.passwords.hashing.close()
-    parts.accounts = replace(parts.accounts, passwords=PasswordHashing(STRONGER))
+    parts.passwords.hashing = PasswordHashing(STRONGER)
     return app
 
 

@@ -259,7 +259,7 @@ async def test_an_outdated_hash_is_renewed_at_the_next_sign_in(app: Quart) -> No
     parts = get_accounts(app)
     await add_user(app, "Alice")
     hasher = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1)
-    stronger = replace(parts.accounts, passwords=PasswordHashing(hasher))
+    stronger = replace(parts.passwords, hashing=PasswordHashing(hasher))
 
     await stronger.authenticate("Alice", PASSWORD[::-1])
     untouched = await parts.store.users.find_credentials("alice")
@@ -272,7 +272,7 @@ async def test_an_outdated_hash_is_renewed_at_the_next_sign_in(app: Quart) -> No
     assert "m=8,t=1" in untouched.password_hash
     assert "m=16,t=2" in renewed.password_hash
     assert await stronger.authenticate("Alice", PASSWORD) == user
-    stronger.passwords.close()
+    stronger.hashing.close()
 
 
 @pytest.mark.requirement("6.3.8", "C1")
@@ -284,14 +284,14 @@ async def test_of_an_account_that_cannot_sign_in_the_right_password_costs_what_a
     await add_user(app, "Alice")
     run_sql(database, f"UPDATE users SET {state}")
     stored = run_sql(database, "SELECT password_hash FROM users")
-    stronger = replace(get_accounts(app).accounts, passwords=PasswordHashing(PasswordHasher(2, 16, 1)))
+    stronger = replace(get_accounts(app).passwords, hashing=PasswordHashing(PasswordHasher(2, 16, 1)))
     counting.made = 0
 
     assert await stronger.authenticate("Alice", PASSWORD) is None
 
     assert (counting.parameters, counting.made) == ([CHEAP_PARAMETERS], 0)
     assert run_sql(database, "SELECT password_hash FROM users") == stored
-    stronger.passwords.close()
+    stronger.hashing.close()
 
 
 @pytest.mark.requirement("11.2.2")

@@ -365,7 +365,7 @@ class Normalized:
             self.words.append(words)
             return is_context_specific(password, words)
 
-        monkeypatch.setattr(policy, "is_made_of", note)
+        monkeypatch.setattr(policy, "is_context_specific", note)
 
 
 @pytest.mark.requirement("15.2.2")

@@ -6,9 +6,9 @@ import asyncpg
 import pytest
 
 from quartlogin.accounts.database.schema import SCHEMA_VERSION
-from quartlogin.accounts.paths import find
+from quartlogin.accounts.paths import find_resource
 
-SCHEMA = find("schema.sql").read_text(encoding="utf-8")
+SCHEMA = find_resource("schema.sql").read_text(encoding="utf-8")
 ADD_ALICE = (
     "INSERT INTO users (id, username, username_key, password_hash, created_at, password_changed_at)"
     " VALUES ('1', 'Alice', 'alice', 'hash', 4102444800, 4102444800)"

@@ -13,7 +13,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from secrets import token_hex
 from statistics import median
 from typing import Any
@@ -131,10 +131,8 @@ async def site(database: str, hasher: PasswordHasher | None, per_account: int = 
     app = create_app(DATABASE=database, SECRET_KEY=KEY)
     parts = get_accounts(app)
     parts.passwords.hashing.close()
-    rate_limits = RateLimits(parts.store, per_account, 1_000_000)
-    parts.accounts = replace(
-        parts.accounts, passwords=PasswordHashing(hasher, key=KEY.encode()), rate_limits=rate_limits
-    )
+    parts.passwords.hashing = PasswordHashing(hasher, key=KEY.encode())
+    parts.passwords.rate_limits = RateLimits(parts.store, parts.audit_log, per_account, 1_000_000)
     async with app.test_app():
         for name in NAMES:
             await add_user(app, name)
@@ -329,7 +327,7 @@ async def test_the_first_attempt_after_a_start_tells_no_more(quick: Quart) -> No
 
     async def first_attempt(name: str) -> int:
         parts.passwords.hashing.close()
-        parts.accounts = replace(parts.accounts, passwords=PasswordHashing(QUICK, key=KEY.encode()))
+        parts.passwords.hashing = PasswordHashing(QUICK, key=KEY.encode())
         await learn(quick)
         return await attempt(name)
 
