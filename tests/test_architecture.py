@@ -10,6 +10,7 @@ import pytest
 from quart import Quart
 
 import quartlogin
+import quartlogin.accounts.commands
 from sockets import open_socket
 from visitors import Visitor
 
@@ -52,6 +53,17 @@ PUBLIC = {
 #: What to put in the place of a variable part of an address, by its converter.
 SAMPLES = {None: "word", "string": "word", "path": "a/b", "int": "1", "float": "1.5"}
 
+#: The other features that each feature may import.
+MAY_USE = {
+    "logins": set(),
+    "passwords": {"logins"},
+    "api_tokens": {"logins"},
+    "registration": {"logins", "passwords"},
+    "deletion": {"logins", "passwords"},
+}
+BESIDE_FEATURE = 2  # dots of an import from the folder of the features
+MAX_ENTRIES = 24
+
 LEVELS = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 #: The folders of the extension; their `__init__` modules import nothing.
 ROOMS = ["sessions", "websockets"]
@@ -70,6 +82,27 @@ def imports_of(path: Path) -> list[tuple[int, str, list[str]]]:
         elif isinstance(node, ast.Import):
             found.extend((0, alias.name, []) for alias in node.names)
     return found
+
+
+def absolute_imports(paths: list[Path]) -> list[tuple[str, str, str]]:
+    """List what these modules import from the package by its full name."""
+    return [
+        (label(path), module, name)
+        for path in paths
+        for dots, module, names in imports_of(path)
+        if dots == 0 and module.split(".")[0] == "quartlogin"
+        for name in names
+    ]
+
+
+def outside_of(paths: list[Path]) -> list[tuple[str, str]]:
+    """List the relative imports of these modules that leave their package."""
+    return [
+        (label(path), module)
+        for path in paths
+        for dots, module, _ in imports_of(path)
+        if dots >= len(path.relative_to(PACKAGE).parts)
+    ]
 
 
 def is_only_for_types(path: Path, module: str) -> bool:
@@ -128,32 +161,60 @@ def test_the_extension_knows_nothing_of_the_application_or_its_libraries() -> No
     assert used == []
 
 
-def test_accounts_and_application_use_only_the_public_names_of_the_extension() -> None:
+def test_accounts_use_only_the_public_names_of_the_extension() -> None:
     public = {("quartlogin", name) for name in (*quartlogin.__all__, "__version__")}
 
-    private = [
-        (label(path), module, name)
-        for path in [*ACCOUNTS, *APPLICATION]
-        for dots, module, names in imports_of(path)
-        if dots == 0 and module.split(".")[0] == "quartlogin"
-        for name in names
-        if (module, name) not in public
-    ]
+    private = [entry for entry in absolute_imports(ACCOUNTS) if entry[1:] not in public]
 
     assert ACCOUNTS
-    assert APPLICATION
     assert private == []
 
 
+def test_the_application_uses_only_the_public_names_of_accounts_and_extension() -> None:
+    public = {
+        *(("quartlogin", name) for name in (*quartlogin.__all__, "__version__")),
+        *(("quartlogin.accounts", name) for name in quartlogin.accounts.__all__),
+        *(("quartlogin.accounts.commands", name) for name in quartlogin.accounts.commands.__all__),
+    }
+
+    private = [entry for entry in absolute_imports(APPLICATION) if entry[1:] not in public]
+
+    assert APPLICATION
+    assert private == []
+    assert outside_of(APPLICATION) == []
+
+
 def test_accounts_import_nothing_of_the_application() -> None:
-    upwards = [
+    assert outside_of(ACCOUNTS) == []
+    assert [entry for entry in absolute_imports(ACCOUNTS) if "webapp" in entry[1]] == []
+
+
+def test_a_feature_imports_only_features_below_it() -> None:
+    """A feature may use the shared rooms, and the features that its own cannot do without."""
+    sideways = [
         (label(path), module)
         for path in ACCOUNTS
+        if "features" in path.parts
         for dots, module, _ in imports_of(path)
-        if dots >= len(path.relative_to(PACKAGE).parts) or "webapp" in module
+        if dots == BESIDE_FEATURE and module.split(".")[0] not in MAY_USE[path.parent.name]
     ]
 
-    assert upwards == []
+    assert sideways == []
+    assert {path.name for path in (PACKAGE / "accounts" / "features").iterdir() if path.is_dir()} - {"__pycache__"} == {
+        *MAY_USE
+    }
+
+
+def test_no_folder_has_more_entries_than_can_be_read_at_a_glance() -> None:
+    folders = [PACKAGE / "accounts", PACKAGE / "webapp"]
+    crowded = [
+        (str(folder), len(entries))
+        for top in folders
+        for folder in [top, *(path for path in top.rglob("*") if path.is_dir())]
+        if len(entries := [entry for entry in folder.iterdir() if entry.name != "__pycache__"]) > MAX_ENTRIES
+    ]
+
+    assert crowded == []
 
 
 def test_no_private_name_crosses_a_file() -> None:

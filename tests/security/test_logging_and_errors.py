@@ -24,7 +24,7 @@ from quartlogin.webapp import create_app
 from sockets import open_socket
 from visitors import KEY, PASSWORD, Visitor, add_user
 
-PACKAGE = Path(__file__).parents[2] / "quartlogin" / "webapp"
+PACKAGE = Path(__file__).parents[2] / "quartlogin"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 NewVisitor = Callable[[], Visitor]
 Logged = Callable[[], list[dict[str, Any]]]

@@ -53,7 +53,7 @@ async def test_signing_out_everywhere_else_counts_what_the_page_showed(
 
     await alice.post("/account/logins/revoke-others", {"csrf_token": page.token})
 
-    assert "One other sign-in has ended." in (await alice.get("/account")).text
+    assert "1 other sign-in" in (await alice.get("/account")).text
     assert run_sql(database, "SELECT ref FROM logins") == [(this,)]
 
 

@@ -204,12 +204,13 @@ def test_killed_in_the_middle_of_storing_nothing_is_there(tmp_path: Path, databa
     file.write_text(HASHED + "".join(f'user{number},"{HASH}"\n' for number in range(5000)))
     script = (
         "import os, signal\n"
-        "from quartlogin.webapp.cli import imports, main\n"
+        "from quartlogin.accounts.features.registration import commands\n"
+        "from quartlogin.webapp.cli import main\n"
         "class Bar:\n"
         "    def __enter__(self): return self\n"
         "    def __exit__(self, *_): pass\n"
         "    def update(self, count): print(count, flush=True); os.kill(os.getpid(), signal.SIGKILL)\n"
-        "imports._progress = lambda *_, **__: Bar()\n"
+        "commands._progress = lambda *_, **__: Bar()\n"
         f"main(['user', 'import', {str(file)!r}, '--database', {database!r}])\n"
     )
 

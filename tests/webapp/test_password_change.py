@@ -14,6 +14,7 @@ from quartlogin.accounts.audit.events import Events
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.features.logins.table import Logins
 from quartlogin.accounts.features.passwords.hashing import PasswordHashing
+from quartlogin.accounts.pages.messages import WRONG_PASSWORD
 from quartlogin.accounts.users import Users
 from visitors import PASSWORD, Page, Visitor
 
@@ -72,9 +73,9 @@ async def test_all_other_sign_ins_end_and_this_one_goes_on_under_a_new_id(
 @pytest.mark.parametrize(
     ("current", "new", "field", "told"),
     [
-        ("not the right password", NEW_PASSWORD, "current_password", "The password is not right."),
+        ("not the right password", NEW_PASSWORD, "current_password", WRONG_PASSWORD),
         ("", NEW_PASSWORD, "current_password", "Type your current password, too."),
-        ("x" * 1025, NEW_PASSWORD, "current_password", "The password is not right."),
+        ("x" * 1025, NEW_PASSWORD, "current_password", WRONG_PASSWORD),
         (PASSWORD, "short", "new_password", "Use at least 15 characters; these are 5."),
         (PASSWORD, "x" * 1025, "new_password", "Use at most 1024 characters; these are 1025."),
         (PASSWORD, "manchesterunited", "new_password", "Too many people use this password"),

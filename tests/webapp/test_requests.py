@@ -12,6 +12,7 @@ from quart import Quart
 
 from quartlogin.accounts import usernames
 from quartlogin.accounts.features.passwords import hashing, policy
+from quartlogin.accounts.pages.error_pages import PAGES
 from quartlogin.webapp import create_app
 from quartlogin.webapp.middleware import request_validation
 from visitors import KEY, PASSWORD, Visitor, add_user, with_cheap_hashes
@@ -242,7 +243,7 @@ async def test_other_methods_are_refused(visitor: Visitor, path: str, method: st
     page = await visitor.request(method, path)
 
     assert page.status == 405
-    assert "<h1>Not this way</h1>" in page.text
+    assert f"<h1>{PAGES[405][0]}</h1>" in page.text
     assert "GET" in page.headers["Allow"]
 
 

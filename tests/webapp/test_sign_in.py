@@ -11,6 +11,7 @@ from quart import Quart
 
 from browsing import everything_stored
 from databases import both_databases
+from quartlogin.accounts.features.passwords.pages import FAILED
 from visitors import PASSWORD, Visitor, add_user, set_active
 
 pytestmark = both_databases
@@ -60,7 +61,7 @@ async def test_every_wrong_sign_in_gets_the_same_answer(
     page = await visitor.sign_in(username, password)
 
     assert page.status == 400
-    assert page.errors_beside("password") == "The username or the password is not right."
+    assert page.errors_beside("password") == FAILED
     assert not await visitor.is_signed_in()
 
 
@@ -117,7 +118,7 @@ async def test_signing_in_leads_back_to_the_page_that_was_asked_for(alice: str, 
         "/login", {"csrf_token": page.token, "username": "Alice", "password": PASSWORD, "next": "/account"}
     )
 
-    assert "Please sign in to see that page." in page.text
+    assert "Sign in to see that page." in page.text
     assert 'name="next" value="/account"' in page.text
     assert answer.location == "/account"
 
