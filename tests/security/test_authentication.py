@@ -13,7 +13,7 @@ import pytest
 from argon2 import PasswordHasher, extract_parameters
 from quart import Quart
 
-import quartlogin.webapp
+import quartlogin
 from databases import both_databases, run_sql
 from quartlogin.accounts import AccountsOptions, get_accounts
 from quartlogin.accounts.features.passwords import denylist
@@ -24,7 +24,7 @@ from quartlogin.webapp.settings import Settings
 from visitors import KEY, PASSWORD, WRONG, Page, Visitor, add_user, guess, set_active, with_cheap_hashes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "application.md").read_text(encoding="utf-8")
-PACKAGE = Path(quartlogin.webapp.__file__).parent
+PACKAGE = Path(quartlogin.__file__).parent / "accounts"
 NEW_PASSWORD = "another staple, another horse"
 NewVisitor = Callable[[], Visitor]
 
@@ -127,8 +127,8 @@ def test_the_ways_to_sign_in_are_the_documented_ones() -> None:
     ways = re.findall(r"^\| (\w[\w ]*) \|", section("Ways to sign in and their strength"), re.MULTILINE)
 
     assert ways == ["way", "password", "remember cookie", "bearer token"]
-    assert users_of("login_user") == {"views/sign_in.py"}
-    assert users_of("create_bearer_token") == {"cli/tokens.py", "views/tokens.py"}
+    assert users_of("login_user") == {"features/passwords/pages.py", "features/registration/pages.py"}
+    assert users_of("create_bearer_token") == {"features/api_tokens/commands.py", "features/api_tokens/pages.py"}
     assert (
         users_of("request_loader", "as_user", "set_user", "force", "import_flask_login", "session_transaction") == set()
     )
@@ -268,7 +268,7 @@ async def test_who_is_refused_a_password_is_told_why(new_visitor: NewVisitor) ->
     told = [page.errors_beside("password") for page in pages]
     assert len(set(told)) == 4
     assert all("Use at " in sentence or "choose another one" in sentence for sentence in told)
-    assert "a sentence is easy to remember" in pages[0].text
+    assert "A sentence is easy to remember" in pages[0].text
 
 
 FORMS = ["/login", "/register", "/reauthenticate", "/account/password", "/account/delete"]

@@ -84,7 +84,7 @@ async def test_cookies_stay_small_enough_for_every_browser(app: Quart) -> None:
     for number in range(200):
         await visitor.get(f"/account?{number}")
 
-    assert said.text.count("No other sign-ins have ended.") == 200
+    assert said.text.count("No other sign-ins have been ended.") == 200
     sizes = [len(line.partition(";")[0].encode()) - 1 for line in visitor.set_cookies]
     assert max(sizes) <= MOST_BYTES_OF_A_COOKIE
 

@@ -365,7 +365,9 @@ async def test_a_number_of_days_is_one_in_range_or_refused(visitor: Visitor, dat
 
 
 @pytest.mark.requirement("1.4.2", "8.2.2")
-@pytest.mark.parametrize("ref", ["99999999999999999999", "-1", "0", "1e9", "9" * 200, "%00", "%ff", "0" * 16, "F" * 16])
+@pytest.mark.parametrize(
+    "public_id", ["99999999999999999999", "-1", "0", "1e9", "9" * 200, "%00", "%ff", "0" * 16, "F" * 16]
+)
 async def test_a_ref_that_names_nothing_is_not_found(visitor: Visitor, public_id: str) -> None:
     await visitor.register("Alice")
     token = (await visitor.get("/account")).token

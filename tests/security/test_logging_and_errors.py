@@ -20,6 +20,7 @@ from quartlogin.accounts.audit.log import KINDS, LOGGED_ONLY
 from quartlogin.accounts.cleanup import Cleanup, EventLimit
 from quartlogin.accounts.features.logins.last_seen import LastSeen
 from quartlogin.accounts.features.logins.user_loader import UserLoader
+from quartlogin.accounts.pages.error_pages import PAGES
 from quartlogin.webapp import create_app
 from sockets import open_socket
 from visitors import KEY, PASSWORD, Visitor, add_user
@@ -106,7 +107,11 @@ async def test_trying_to_end_what_is_anothers_is_told_once_with_who_it_was(
 
     [told] = logged()[before:]
     assert answer.status == 404
-    assert (told["event"], told["user"], told["route"]) == ("object_access_denied", who, f"POST {path.format('<ref>')}")
+    assert (told["event"], told["user"], told["route"]) == (
+        "object_access_denied",
+        who,
+        f"POST {path.format('<public_id>')}",
+    )
     assert await visitor.is_signed_in()
 
 
@@ -244,7 +249,7 @@ async def test_a_fault_is_logged_once_and_an_address_adds_no_line_to_it(
     faults = [record for record in caplog.records if record.levelno >= logging.ERROR]
 
     assert page.status == 500
-    assert [record.getMessage() for record in faults] == ["A request could not be answered: GET /failing/<anything>"]
+    assert [record.getMessage() for record in faults] == ["Unhandled error in GET /failing/<anything>"]
     [told] = logged()
     assert (told["event"], told["error"], told["route"]) == ("unexpected_error", "KeyError", "GET /failing/<anything>")
     assert "secret" not in json.dumps(told)
@@ -395,7 +400,7 @@ async def test_a_fault_before_every_view_is_a_page_and_told_once(app: Quart, vis
     page = await visitor.get("/")
     app.before_request_funcs[None].remove(failing)
 
-    assert (page.status, "<h1>Something broke</h1>" in page.text) == (500, True)
+    assert (page.status, f"<h1>{PAGES[500][0]}</h1>" in page.text) == (500, True)
     assert [told["event"] for told in logged()] == ["unexpected_error"]
     assert (await visitor.get("/")).status == 200
 

@@ -196,7 +196,7 @@ def test_the_account_page_works_without_script(browser: Browser, server: Server,
     page.goto("/account")
     assert token not in page.content()
     page.get_by_role("button", name="Revoke backup script").click()
-    assert page.get_by_role("status").inner_text() == "That token is revoked."
+    assert page.get_by_role("status").inner_text() == "The token has been revoked."
 
     page.get_by_role("link", name="Change password").click()
     page.get_by_label("Current password").fill(PASSWORD)

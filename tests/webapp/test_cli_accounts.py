@@ -165,7 +165,7 @@ async def test_everyone_is_asked_about_first(alice: Visitor, database: str) -> N
     assert await alice.is_signed_in()
 
 
-@pytest.mark.parametrize("arguments", [[], ["ref", "--everyone"], ["ref", "--user", "alice"]])
+@pytest.mark.parametrize("arguments", [[], ["public_id", "--everyone"], ["ref", "--user", "alice"]])
 def test_revoking_wants_one_thing(database: str, arguments: list[str]) -> None:
     assert run(database, "logins", "revoke", *arguments).exit_code == 2
 
@@ -206,7 +206,7 @@ async def test_more_than_fifty_tokens_are_not_made(alice: Visitor, database: str
     done = await command("token", "create", "alice", database=database)
 
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr == "Error: Alice has 50 tokens: revoke one that is no longer used.\n"
+    assert done.stderr == "Error: 'Alice' has 50 tokens. Revoke one that is no longer used.\n"
 
 
 async def test_a_token_of_somebody_disabled_is_not_made(alice: Visitor, database: str) -> None:

@@ -15,8 +15,8 @@ from quart.testing import QuartClient
 
 from quartlogin import UserNotLoadedError, current_user
 from quartlogin.accounts import get_accounts
-from quartlogin.accounts.features.passwords import pages
 from quartlogin.sessions.serializer import CachingSigner
+from quartlogin.webapp import pages
 from visitors import PASSWORD, Visitor
 
 #: What Quart itself does for each request, whatever the page: it signs nothing, and hops nowhere.

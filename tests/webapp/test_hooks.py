@@ -13,11 +13,12 @@ from quart import Quart, request
 from databases import run_sql
 from quartlogin.accounts import hooks
 from quartlogin.accounts.database.models import User
+from quartlogin.accounts.pages.messages import BREACHED_PASSWORD
 from quartlogin.webapp import Hooks, create_app
 from visitors import KEY, PASSWORD, Page, Visitor, add_user, with_cheap_hashes
 
 NEW_PASSWORD = "another staple, another horse"
-TOLD = "This password is known from a breach, so it is guessed first: choose another one."
+TOLD = BREACHED_PASSWORD
 
 
 @dataclass

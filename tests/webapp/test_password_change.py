@@ -74,7 +74,7 @@ async def test_all_other_sign_ins_end_and_this_one_goes_on_under_a_new_id(
     ("current", "new", "field", "told"),
     [
         ("not the right password", NEW_PASSWORD, "current_password", WRONG_PASSWORD),
-        ("", NEW_PASSWORD, "current_password", "Type your current password, too."),
+        ("", NEW_PASSWORD, "current_password", "your current password"),
         ("x" * 1025, NEW_PASSWORD, "current_password", WRONG_PASSWORD),
         (PASSWORD, "short", "new_password", "Use at least 15 characters; these are 5."),
         (PASSWORD, "x" * 1025, "new_password", "Use at most 1024 characters; these are 1025."),

@@ -242,7 +242,7 @@ async def test_a_password_that_is_too_long_is_wrong_without_a_hash(verifications
 async def test_a_wrong_an_unknown_and_a_disabled_name_cost_one_verification_each(
     app: Quart, verifications: list[str], name: str
 ) -> None:
-    accounts = get_accounts(app).accounts
+    accounts = get_accounts(app).passwords
     await add_user(app, "Alice")
     await add_user(app, "Carol")
     await set_active(app, "carol", active=False)

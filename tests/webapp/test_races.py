@@ -70,7 +70,7 @@ def test_in_20_races_no_sign_in_that_was_checked_before_survives_what_the_operat
     assert survived == []
 
 
-@pytest.mark.parametrize("ending", ["set_password", "disable_and_enable", "revoke_everyone"])
+@pytest.mark.parametrize("ending", ["set_password", "disable_and_enable", "revoke_all"])
 def test_in_20_races_no_token_outlives_the_login_that_made_it_when_everything_ends(
     racers: tuple[Racer, Racer], ending: str
 ) -> None:

@@ -119,7 +119,7 @@ async def test_pressing_twice_is_told(desk: Visitor, phone: Visitor) -> None:
     assert "already ended" in second.text
 
 
-@pytest.mark.parametrize("ref", ["x" * 5000, "%00", "é", "%2e%2e", "1'%20OR%20'1'='1", "99999999999999999999"])
+@pytest.mark.parametrize("public_id", ["x" * 5000, "%00", "é", "%2e%2e", "1'%20OR%20'1'='1", "99999999999999999999"])
 async def test_a_hostile_ref_is_unknown(desk: Visitor, phone: Visitor, public_id: str) -> None:
     assert (await press(desk, f"/account/logins/{public_id}/revoke")).status in {400, 404}
     assert await phone.is_signed_in()

@@ -223,7 +223,7 @@ async def test_a_login_that_has_ended_is_told_once(store: Store) -> None:
 
 @pytest.mark.usefixtures("people")
 @pytest.mark.parametrize(
-    ("user", "ref", "kind"), [(BOB, "ref1", "session"), (ALICE, "ref1", "bearer"), (ALICE, "ref9", "session")]
+    ("user", "public_id", "kind"), [(BOB, "ref1", "session"), (ALICE, "ref1", "bearer"), (ALICE, "ref9", "session")]
 )
 async def test_nobody_ends_what_is_not_theirs(store: Store, user: User, public_id: str, kind: str) -> None:
     assert await store.logins.end_by_public_id(user.id, public_id, kind, event()) is None  # type: ignore[arg-type]

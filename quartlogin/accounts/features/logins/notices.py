@@ -13,7 +13,7 @@ from ...pages.filters import time_as_text
 #: From this number on, failed sign-ins are more than the owner's typing errors (ASVS 5.0, 6.3.5).
 _MANY_FAILURES: Final = 5
 
-_TOKEN_REUSE: Final = (  # noqa: S105 -- a sentence, not a secret
+_TOKEN_REUSE: Final = (
     "A copy of one of your “keep me signed in” cookies was used, so that sign-in was ended. "
     "If you do not know why, change your password and check your recent activity."
 )
