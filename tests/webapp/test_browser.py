@@ -207,7 +207,7 @@ def test_the_account_page_works_without_script(browser: Browser, server: Server,
     page.get_by_label("Current password").fill(PASSWORD)
     page.get_by_label("New password").fill("another horse, another staple")
     page.get_by_role("main").get_by_role("button", name="Change password").click()
-    assert "Your password is changed" in page.get_by_role("status").inner_text()
+    assert "Your password has been changed" in page.get_by_role("status").inner_text()
 
     page.get_by_role("link", name="Delete account").click()
     page.get_by_label("Password").fill("another horse, another staple")
