@@ -105,7 +105,7 @@ async def test_disabling_an_account_ends_everything_of_it_on_the_next_request(ap
         ("GET", "/healthz", "text/plain; charset=utf-8"),
         ("GET", "/readyz", "text/plain; charset=utf-8"),
         ("GET", "/static/style.css", "text/css; charset=utf-8"),
-        ("GET", "/static/live.js", "text/javascript; charset=utf-8"),
+        ("GET", "/static/account.js", "text/javascript; charset=utf-8"),
         ("GET", "/favicon.ico", "image/svg+xml; charset=utf-8"),
     ],
 )

@@ -256,7 +256,7 @@ async def test_no_answer_is_wrapped_into_a_call(visitor: Visitor) -> None:
 
 
 @pytest.mark.requirement("3.5.7")
-@pytest.mark.parametrize("path", ["/static/live.js", "/static/style.css", "/favicon.ico"])
+@pytest.mark.parametrize("path", ["/static/account.js", "/static/times.js", "/static/password.js", "/static/style.css", "/favicon.ico"])
 async def test_files_and_scripts_are_byte_for_byte_the_same_for_everybody(
     visitor: Visitor, new_visitor: NewVisitor, path: str
 ) -> None:

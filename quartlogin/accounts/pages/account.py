@@ -9,7 +9,7 @@ from quartlogin import current_user, login_required
 
 from ..context import current_accounts
 from ..features.api_tokens.forms import TokenForm
-from ..security.headers import CONTENT_SECURITY_POLICY_WITH_SCRIPT
+from ..security.headers import FETCH_HEADERS
 
 _MAX_EVENTS: Final = 20
 
@@ -43,5 +43,4 @@ async def show_account(token_form: TokenForm, **context: Any) -> ResponseReturnV
         events=await accounts.store.events.list_of(user.id, _MAX_EVENTS),
         **context,
     )
-    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY_WITH_SCRIPT}
-    return page, 400 if token_form.errors else 200, headers
+    return page, 400 if token_form.errors else 200, FETCH_HEADERS

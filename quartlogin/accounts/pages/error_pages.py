@@ -15,6 +15,7 @@ from ..context import current_accounts
 from ..database.errors import StoreUnavailable
 from ..features.passwords.hashing import Overloaded
 from ..hooks import SecondStepFailed
+from ..security.headers import SCRIPT_HEADERS
 from ..security.rate_limits import TooManyAttempts
 from . import filters
 
@@ -83,8 +84,8 @@ async def _show_rate_limit(error: TooManyAttempts) -> ResponseReturnValue:
         "There were too many failed attempts, so this one was not checked. Try again in {}, at {}. "
         "If you have signed in to your account from another browser before, you may not have to wait there."
     ).format(filters.duration(error.wait), filters.moment(int(time.time()) + error.wait))
-    title, headers = PAGES[429][0], {"Retry-After": str(error.wait)}
-    page = await render_template("error.html", title=title, text=text, form_url=_url_of_form())
+    title, headers = PAGES[429][0], {"Retry-After": str(error.wait), **SCRIPT_HEADERS}
+    page = await render_template("error.html", title=title, text=text, form_url=_url_of_form(), has_times=True)
     return page, 429, headers
 
 

@@ -3,12 +3,14 @@
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl
 
-from quart import abort, request
+from quart import abort, render_template, request
+from quart.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 from wtforms import Form
 
 from ..context import current_accounts
 from ..security.csrf import FIELD_NAME, SessionBoundCSRF
+from ..security.headers import SCRIPT_HEADERS
 
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _MOST_FIELDS: Final = 20
@@ -55,6 +57,11 @@ class CSRFForm(Form):  # type: ignore[misc]  # WTForms ships no types
     def refuse(self, field: str, sentence: str) -> None:
         """Show a sentence beside a field that only the application could find fault with."""
         self[field].errors = [*self[field].errors, sentence]
+
+
+async def render_form(template: str, form: CSRFForm) -> ResponseReturnValue:
+    """Render a page with a form: status 400 if a field is invalid. Its script adds buttons that show passwords."""
+    return await render_template(template, form=form), 400 if form.errors else 200, SCRIPT_HEADERS
 
 
 async def _posted_fields() -> "MultiDict[str, str]":

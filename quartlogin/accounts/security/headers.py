@@ -6,8 +6,11 @@ _POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
 )
-#: For the one page that works without script, and better with it.
-CONTENT_SECURITY_POLICY_WITH_SCRIPT: Final = f"{_POLICY}; script-src 'self'; connect-src 'self'"
+_SCRIPT_POLICY: Final = f"{_POLICY}; script-src 'self'"
+#: For pages with a script, such as the button that shows a password. They all work without it.
+SCRIPT_HEADERS: Final = {"Content-Security-Policy": _SCRIPT_POLICY}
+#: For a page whose script also sends requests.
+FETCH_HEADERS: Final = {"Content-Security-Policy": f"{_SCRIPT_POLICY}; connect-src 'self'"}
 
 #: Headers of every answer, pages, files and errors alike (ASVS 5.0 V3.4; OWASP HTTP Headers Cheat Sheet).
 HEADERS: Final = {

@@ -2,13 +2,14 @@
 
 from contextlib import suppress
 
-from quart import Blueprint, flash, redirect, render_template
+from quart import Blueprint, flash, redirect
 from quart.typing import ResponseReturnValue
 
 from quartlogin import current_user, logout_user
 
 from ...context import current_accounts
 from ...database.errors import StoreUnavailable
+from ...pages.forms import render_form
 from ...pages.messages import WRONG_PASSWORD
 from ...pages.recent_login import recent_login_required
 from ...pages.redirects import landing_page
@@ -33,4 +34,4 @@ async def delete() -> ResponseReturnValue:
             await flash("Your account has been deleted.")
             return redirect(landing_page()), CLEAR_SITE_DATA
         form.refuse("password", WRONG_PASSWORD)
-    return await render_template("delete.html", form=form), 400 if form.errors else 200
+    return await render_form("delete.html", form)

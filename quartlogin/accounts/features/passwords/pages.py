@@ -2,12 +2,13 @@
 
 from typing import Final
 
-from quart import Blueprint, flash, redirect, render_template, request, url_for
+from quart import Blueprint, flash, redirect, request, url_for
 from quart.typing import ResponseReturnValue
 
 from quartlogin import confirm_login, current_user, login_required, login_user, uses_cookies
 
 from ...context import current_accounts
+from ...pages.forms import render_form
 from ...pages.messages import BREACHED_PASSWORD, WRONG_PASSWORD
 from ...pages.recent_login import recent_login_required
 from ...pages.redirects import next_page
@@ -43,7 +44,7 @@ async def login() -> ResponseReturnValue:
                 await notices.show_notices(user, activity)
                 return redirect(next_page(form.next.data))
         form.refuse("password", FAILED)
-    return await render_template("login.html", form=form), 400 if form.errors else 200
+    return await render_form("login.html", form)
 
 
 @login_required
@@ -58,7 +59,7 @@ async def reauthenticate() -> ResponseReturnValue:
             await confirm_login()
             return redirect(next_page(form.next.data, "accounts.account"))
         form.refuse("password", WRONG_PASSWORD)
-    return await render_template("reauthenticate.html", form=form), 400 if form.errors else 200
+    return await render_form("reauthenticate.html", form)
 
 
 @recent_login_required
@@ -84,7 +85,7 @@ async def change_password() -> ResponseReturnValue:
                 await flash("Your password has been changed, and you have been signed out everywhere else.")
                 return redirect(url_for("accounts.account"))
             form.refuse("current_password", WRONG_PASSWORD)
-    return await render_template("password.html", form=form), 400 if form.errors else 200
+    return await render_form("password.html", form)
 
 
 async def well_known_change_password() -> ResponseReturnValue:

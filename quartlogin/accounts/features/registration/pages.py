@@ -1,12 +1,13 @@
 """The registration page."""
 
-from quart import Blueprint, abort, flash, redirect, render_template, request
+from quart import Blueprint, abort, flash, redirect, request
 from quart.typing import ResponseReturnValue
 
 from quartlogin import current_user, login_user
 
 from ...context import current_accounts
 from ...database.errors import UsernameTaken
+from ...pages.forms import render_form
 from ...pages.messages import BREACHED_PASSWORD
 from ...pages.redirects import landing_page
 from ..passwords.service import BreachedPassword
@@ -40,4 +41,4 @@ async def register() -> ResponseReturnValue:
         else:
             await flash("Your account is ready.")
             return redirect(landing_page())
-    return await render_template("register.html", form=form), 400 if form.errors else 200
+    return await render_form("register.html", form)
