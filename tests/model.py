@@ -387,7 +387,7 @@ class Site(RuleBasedStateMachine):
         assert (REMEMBER in holder.jar) is ("remember" in fields)
         page = await self.ask(holder.jar, "/account")
         self.keep(holder, page)
-        [login.public_id] = page.found(r"this one.*?/account/logins/(\w+)/revoke")
+        [login.public_id] = page.found(r'class="badge".*?/account/logins/(\w+)/revoke')
 
     def renew(self, holder: Holder, session: Session, answer: Answer) -> Login:
         """The password was typed again: the sign-in goes on with new cookies, and the old ones are worth nothing."""

@@ -40,7 +40,7 @@ async def phone(desk: Visitor, new_visitor: Callable[[], Visitor]) -> Visitor:
 
 async def public_id_of(visitor: Visitor) -> str:
     page = await visitor.get("/account")
-    return re.search(r"this one.*?/account/logins/(\w+)/revoke", page.text, re.DOTALL)[1]  # type: ignore[index]
+    return re.search(r'class="badge".*?/account/logins/(\w+)/revoke', page.text, re.DOTALL)[1]  # type: ignore[index]
 
 
 async def press(visitor: Visitor, path: str) -> Page:

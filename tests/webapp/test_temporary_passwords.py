@@ -114,7 +114,7 @@ async def test_it_signs_in_and_the_first_thing_is_to_change_it(visitor: Visitor,
     changed = await change(visitor, handed_out)
 
     assert (page.status, home.status, home.location) == (302, 302, CHANGE)
-    assert "choose a password that only you know" in form.text
+    assert "Choose a new password" in form.text
     assert (changed.status, changed.location) == (302, "/account")
     assert await visitor.is_signed_in()
     await visitor.sign_out()

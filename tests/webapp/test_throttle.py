@@ -460,4 +460,4 @@ async def test_the_way_back_from_a_refused_attempt_stays_here(visitor: Visitor, 
 
     assert pages[-1].status == 429
     assert re.findall(r'href="((?!/).*?)"', pages[-1].text) == ["#content"]
-    assert "<script" not in pages[-1].text
+    assert pages[-1].text.count("<script") == 1  # the one that shows local times

@@ -57,7 +57,7 @@ async def test_when_a_token_was_used_is_shown(alice: Visitor, app: Quart) -> Non
     await get_accounts(app).user_loader.last_seen.flush()
     after = await alice.get("/account")
 
-    assert "not used yet" in before.text
+    assert "never used" in before.text
     assert "last used <time" in after.text
 
 

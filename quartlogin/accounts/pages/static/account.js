@@ -41,13 +41,15 @@ const refresh = async () => {
     return;
   }
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  showLocalTimes(page);
   for (const id of LISTS) {
     const section = document.getElementById(id);
-    if (!section.contains(document.activeElement) || document.activeElement.tagName === "BUTTON") {
-      section.replaceChildren(...page.getElementById(id).childNodes);
+    const current = page.getElementById(id);
+    const isFilledIn = section.contains(document.activeElement) && document.activeElement.tagName !== "BUTTON";
+    if (!isFilledIn && section.innerHTML !== current.innerHTML) { // a button that is replaced loses a click
+      section.replaceChildren(...current.childNodes);
     }
   }
-  showLocalTimes();
 };
 
 const receive = async ({ data }) => {
