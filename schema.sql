@@ -5,7 +5,7 @@ CREATE TABLE quartlogin_schema (
     version BIGINT NOT NULL
 );
 
-INSERT INTO quartlogin_schema (version) VALUES (5);
+INSERT INTO quartlogin_schema (version) VALUES (6);
 
 CREATE TABLE users (
     id TEXT NOT NULL PRIMARY KEY,

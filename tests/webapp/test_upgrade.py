@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from databases import both_databases, run_sql
+from quartlogin.accounts.audit.log import KINDS
 from quartlogin.accounts.database.errors import DatabaseRefused
 from quartlogin.accounts.database.schema import SCHEMA_VERSION
 from quartlogin.accounts.store import store_at
@@ -73,6 +74,23 @@ async def test_an_upgraded_database_is_built_as_a_new_one(database: str) -> None
     await store.database.close()
 
     assert columns(database) == new
+
+
+async def test_events_of_version_5_get_the_names_that_they_have_now(database: str) -> None:
+    store = store_at(database)
+    await store.database.open()
+    await store.database.close()
+    former = ("signed_in", "came_back", "login_copied", "login_crowded_out", "everyone_signed_out")
+    for number, kind in enumerate(former):
+        run_sql(database, f"INSERT INTO events VALUES ('{number}', '{kind}', NULL, 5, '', '', NULL)")
+    run_sql(database, "UPDATE quartlogin_schema SET version = 5")
+
+    await store.database.open()
+    await store.database.close()
+
+    kinds = [kind for (kind,) in run_sql(database, "SELECT kind FROM events ORDER BY id")]
+    assert kinds == ["signed_in", "login_resumed", "token_reuse_detected", "login_evicted", "all_logins_revoked"]
+    assert {*kinds} <= KINDS.keys()
 
 
 async def test_an_upgrade_that_fails_leaves_everything_as_it_was_and_says_why(database: str) -> None:

@@ -9,7 +9,7 @@ from .errors import DatabaseRefused
 from .interface import Transaction
 
 #: The version of `schema.sql`, and of this code.
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 
 #: The table that says that a database is ours.
 _OURS: Final = "quartlogin_schema"
@@ -65,6 +65,14 @@ ALTER TABLE logins ADD COLUMN resumed_at BIGINT NOT NULL DEFAULT 0;
 DROP INDEX events_of_user;
 CREATE INDEX events_of_user ON events (user_id, happened_at, id);
 CREATE INDEX events_of_kind ON events (user_id, kind, id);
+""",
+    6: """
+UPDATE events SET kind = CASE kind
+    WHEN 'came_back' THEN 'login_resumed'
+    WHEN 'login_copied' THEN 'token_reuse_detected'
+    WHEN 'login_crowded_out' THEN 'login_evicted'
+    WHEN 'everyone_signed_out' THEN 'all_logins_revoked'
+END WHERE kind IN ('came_back', 'login_copied', 'login_crowded_out', 'everyone_signed_out');
 """,
 }
 
