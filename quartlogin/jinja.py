@@ -98,14 +98,19 @@ def _names_from_processors(app: Quart) -> set[str]:
     update: Any = app.update_template_context
 
     known = {*_FROM_QUART}
+    processors = app.template_context_processors
 
-    async def update_with_names(*args: Any) -> None:  # on Quart 0.23 with its context first
+    async def update_and_note(*args: Any) -> None:  # on Quart 0.23 with its context first
         context = args[-1]
         given = {*context}
         await update(*args)
         if not context.keys() <= known:
             names.update(context.keys() - given - known)
             known.update(names)
+
+    def update_with_names(*args: Any) -> Any:
+        has_only_quarts = len(processors) == 1 and len(processors[None]) == 1
+        return update(*args) if has_only_quarts else update_and_note(*args)
 
     app.update_template_context = cast(Any, update_with_names)  # type: ignore[method-assign]  # Quart tells nobody what it adds
     return names

@@ -111,7 +111,7 @@ class LoginManager(Generic[UserT]):
         # These run in reverse order: the first of the list is the last to run, and another part of the app may look at
         # the user in one of its own.
         app.after_request_funcs.setdefault(None, []).insert(0, request_hooks.after_view)
-        request_hooks.wrap_requests(app)
+        request_hooks.wrap_requests(app, self)
 
         async def check_keys() -> None:
             secret_key.warn_of_weak_keys(app)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .manager import LoginManager
 
 
-def wrap_requests(app: Quart) -> None:
+def wrap_requests(app: Quart, manager: "LoginManager[Any]") -> None:
     """Have each request and websocket begin before all else that runs for it, and be guarded last.
 
     What the app's and its blueprints' `before_request` functions have set up, such as `g.db`, is there for the loader,
@@ -35,8 +35,8 @@ def wrap_requests(app: Quart) -> None:
     """
     app.preprocess_request = _after(begin_request, app.preprocess_request)  # type: ignore[method-assign]  # no hook
     app.preprocess_websocket = _after(_begin_websocket, app.preprocess_websocket)  # type: ignore[method-assign]  # as above
-    app.dispatch_request = _guarded(app.dispatch_request)  # type: ignore[method-assign]  # as above
-    app.dispatch_websocket = _guarded(app.dispatch_websocket)  # type: ignore[method-assign]  # as above
+    app.dispatch_request = _guarded(app.dispatch_request, manager)  # type: ignore[method-assign]  # as above
+    app.dispatch_websocket = _guarded(app.dispatch_websocket, manager)  # type: ignore[method-assign]  # as above
 
 
 def _after(begin: Callable[[], None], proceed: Any) -> Any:
@@ -56,17 +56,15 @@ def _begin_websocket() -> None:
     begin_request()
 
 
-def _guarded(dispatch: Any) -> Any:
-    async def dispatch_for_user(manager: "LoginManager[Any]", *context: Any) -> Any:
+def _guarded(dispatch: Any, manager: "LoginManager[Any]") -> Any:
+    async def dispatch_for_user(*context: Any) -> Any:
         answer = await _before_dispatch(manager)
         return await dispatch(*context) if answer is ALLOWED else answer
 
     @wraps(dispatch)
     def guard_and_dispatch(*context: Any) -> Any:
         end_preparing()
-        manager = current_manager()
-        asks = manager.require_login or manager.eager
-        return dispatch_for_user(manager, *context) if asks else dispatch(*context)
+        return (dispatch_for_user if manager.require_login or manager.eager else dispatch)(*context)
 
     return guard_and_dispatch
 

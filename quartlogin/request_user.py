@@ -133,12 +133,13 @@ async def user_for_template() -> Any:
             keep it.
         Exception: Whatever the loader raised, to whoever asks first.
     """
+    state = None if output_is_kept.get() else state_of_request()
+    if state is not None and state.is_resolved:  # as for all but the first of the names on a page
+        state.access()
+        return state.user
     state = _state_of_asker()
     if state is None:
         return None
-    if state.is_resolved:
-        state.access()
-        return state.user
     return _anonymous(state) if state.error_raised else await _user_of(state)
 
 
