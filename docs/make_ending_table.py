@@ -69,7 +69,7 @@ class Scene:
     async def public_id(self) -> str:
         """Return the ref of the target's sign-in."""
         page = await (await self.target.get("/account")).get_data(as_text=True)
-        found = re.search(r"this one.*?/account/logins/(\w+)/revoke", page, re.DOTALL)
+        found = re.search(r"class=\"badge\".*?/account/logins/(\w+)/revoke", page, re.DOTALL)
         assert found is not None
         return found[1]
 

@@ -52,7 +52,7 @@ async def change(visitor: Visitor, current: str = PASSWORD, new: str = NEW_PASSW
 
 @pytest.mark.requirement("6.1.1")
 def test_the_limits_in_the_docs_are_those_of_the_code() -> None:
-    text, rule = section("How guessing is slowed down"), DelayPolicy(Settings().login_rate_limit_per_account)
+    text, rule = section("Rate limiting"), DelayPolicy(Settings().login_rate_limit_per_account)
     rows = dict(re.findall(r"^\| ([^|]+?) \| (.*) \|$", text, re.MULTILINE))
     [account] = [row for name, row in rows.items() if name.startswith("failures in a row of an account")]
     [address] = [row for name, row in rows.items() if name.startswith("failures from an address")]
@@ -103,7 +103,7 @@ async def test_the_words_that_are_barred_are_the_documented_ones(database: str) 
         ]
         taken = await Visitor(app.test_client()).register("dormouse", "the cheshire cat of wonderland grins")
 
-    text = section("Words barred from passwords")
+    text = section("Password denylist")
     assert {"SITE_NAME", "PASSWORD_DENYLIST"} == set(re.findall(r"`([A-Z_]+)`", text))
     assert "the username" in text
     assert AccountsOptions().context_words == (Settings().site_name,)
@@ -124,9 +124,9 @@ async def test_a_name_bars_its_letters_however_they_are_typed(visitor: Visitor, 
 @pytest.mark.requirement("6.1.3", "6.3.6")
 def test_the_ways_to_sign_in_are_the_documented_ones() -> None:
     """Whoever adds a way has to call one of these names, and finds this test."""
-    ways = re.findall(r"^\| (\w[\w ]*) \|", section("Ways to sign in and their strength"), re.MULTILINE)
+    ways = re.findall(r"^\| (\w[\w ]*) \|", section("Authentication methods"), re.MULTILINE)
 
-    assert ways == ["way", "password", "remember cookie", "bearer token"]
+    assert ways == ["method", "password", "remember cookie", "bearer token"]
     assert users_of("login_user") == {"features/passwords/pages.py", "features/registration/pages.py"}
     assert users_of("create_bearer_token") == {"features/api_tokens/commands.py", "features/api_tokens/pages.py"}
     assert (
@@ -146,16 +146,16 @@ def users_of(*names: str) -> set[str]:
 
 @pytest.mark.requirement("6.3.3", "6.4.3")
 def test_what_is_missing_is_said() -> None:
-    text = section("Ways to sign in and their strength")
+    text = section("Authentication methods")
 
     assert "There is no second factor" in text
-    assert "resetting it by mail is not provided" in text
-    assert "`second_step`" in section("Code of your own")
+    assert "cannot be reset by mail" in text
+    assert "`second_step`" in section("Hooks")
 
 
 @pytest.mark.requirement("6.2.12", "6.3.3", "6.3.7")
 def test_the_hooks_in_the_docs_are_those_of_the_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    text = section("Code of your own")
+    text = section("Hooks")
     [source] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("QUARTLOGIN_SECRET_KEY", KEY)

@@ -33,7 +33,7 @@ async def life(app: Quart) -> SecureVisitor:
 
 @pytest.mark.requirement("3.1.1")
 async def test_the_page_says_what_a_browser_has_to_have_and_what_happens_without(app: Quart) -> None:
-    section = PAGE.partition("## What a browser has to have")[2].partition("\n## ")[0]
+    section = PAGE.partition("## Browser requirements")[2].partition("\n## ")[0]
     without_cookies = Visitor(app.test_client(use_cookies=False))
 
     token = (await without_cookies.get("/login")).token

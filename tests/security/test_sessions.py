@@ -58,9 +58,9 @@ def test_the_page_names_the_limits_of_time_that_are_the_default() -> None:
 
 @pytest.mark.requirement("7.1.1")
 def test_the_page_says_where_the_times_depart_from_the_standard_and_how_to_have_its_own() -> None:
-    section = PAGE.partition("### Where this departs from NIST SP 800-63B-4")[2].partition("\n## ")[0]
+    section = PAGE.partition("### Departures from NIST SP 800-63B-4")[2].partition("\n## ")[0]
 
-    assert "The idle time is 14 days" in section
+    assert "The idle timeout is 14 days" in section
     assert "remember cookie outlives the browser" in section
     for idle, lifetime in ("60", "1440"), ("15", "720"):  # an hour and a day; 15 minutes and 12 hours
         assert re.search(rf"(to |s, ){idle} and (`LOGIN_LIFETIME` to )?{lifetime}[;.]", section)
@@ -69,14 +69,14 @@ def test_the_page_says_where_the_times_depart_from_the_standard_and_how_to_have_
 
 @pytest.mark.requirement("7.1.2")
 def test_the_page_says_how_many_sign_ins_there_may_be_and_what_happens_then() -> None:
-    section = PAGE.partition("### How many at once")[2].partition("\n##")[0]
+    section = PAGE.partition("### Concurrent logins")[2].partition("\n##")[0]
 
     assert re.search(r"`MAX_LOGINS_PER_USER` sign-ins at once \((\d+)\)", section)[1] == str(
         Settings().max_logins_per_user
     )  # type: ignore[index]
     assert "as many API tokens" in section
     assert Settings().max_logins_per_user == MOST_TOKENS
-    assert "ends the one that was not used\nfor longest" in section
+    assert "least\nrecently used" in section
 
 
 # --- how a session begins
