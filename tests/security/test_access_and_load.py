@@ -28,7 +28,7 @@ pytestmark = pytest.mark.alone
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = [
-    (path.replace("<ref>", "0" * 16), row[1])
+    (path.replace("<public_id>", "0" * 16), row[1])
     for row in re.findall(r"^\| (`/[^|]*) \| ([^|]+) \|", README, re.MULTILINE)
     for path in re.findall(r"`([^`]+)`", row[0])
     if path != "/account/live"
@@ -70,9 +70,9 @@ async def test_a_page_is_for_whom_the_readme_says(app: Quart, visitor: Visitor, 
     assert (
         sent
         == {
-            "everybody": [where if where in OPEN_TO_ALL else "not refused" for where in sent],
+            "everyone": [where if where in OPEN_TO_ALL else "not refused" for where in sent],
             "signed in": ["/login", ""],
-            "password typed lately": ["/login", "/reauthenticate"],
+            "signed in recently": ["/login", "/reauthenticate"],
         }[for_whom]
     )
 

@@ -30,7 +30,7 @@ from visitors import PASSWORD, Visitor, add_user
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text("utf-8")
-FIELDS = PAGE.partition("### What a field may hold")[2].partition("\n#")[0]
+FIELDS = PAGE.partition("### Form fields")[2].partition("\n#")[0]
 STORE = sorted((ROOT / "quartlogin").rglob("*.py"))
 NewVisitor = Callable[[], Visitor]
 

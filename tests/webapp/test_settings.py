@@ -1,10 +1,13 @@
 """The settings: where they come from, and what stops the start."""
 
+import ast
 import re
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
+from quartlogin import webapp
 from quartlogin.webapp import SettingsError, create_app
 from quartlogin.webapp.settings import Settings, read_settings
 from visitors import KEY
@@ -187,3 +190,15 @@ def test_an_error_repeats_no_more_than_eighty_characters_of_a_value(environment:
         read_settings({}, environment)
 
     assert len(str(caught.value)) < 400
+
+
+def test_every_setting_is_used() -> None:
+    used = {
+        node.attr
+        for path in Path(webapp.__file__).parent.rglob("*.py")
+        if path.name != "settings.py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in {"chosen", "settings"}
+    }
+
+    assert {setting.name for setting in fields(Settings)} - used == set()
