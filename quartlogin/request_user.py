@@ -192,9 +192,12 @@ async def _user_of(state: UserState) -> Any:
         return _after_failure(state)
     app = app_of_kept_request()
     if app is None:
-        if state.is_on_its_loop():
-            return await _load_or_tell(state)
-        return await _on_its_loop(state, _load_or_tell(state))
+        if not state.is_on_its_loop():
+            return await _on_its_loop(state, _load_or_tell(state))
+        try:
+            return await _load(state)  # as `_load_or_tell` does, one coroutine fewer for every page
+        finally:
+            state.error_raised = state.error is not None
     async with app.app_context():
         return await _load_or_tell(state)
 
@@ -266,7 +269,7 @@ async def _run_loader(state: UserState) -> None:
         if state.loaded is not None:
             state.loaded.set()
             state.loaded = None
-    if state.is_resolved:
+    if state.is_resolved and signals.user_accessed.receivers:
         await signals.send(signals.user_accessed)
 
 

@@ -1,4 +1,4 @@
-"""How many users are added at once: all or none, however many there are, and in little memory."""
+"""Bulk insert of users: all or none, for any number, in little memory."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -8,8 +8,8 @@ from .database.errors import NamesTaken
 from .database.interface import Database, Transaction
 from .database.models import NewUser
 
-_BATCH: Final = 1000  # rows of an import that one statement writes
-_LARGE_BATCH: Final = 50_000  # rows of an import that one statement reads: it may have to read all users once
+_BATCH: Final = 1000  # rows that one statement inserts
+_LARGE_BATCH: Final = 50_000  # rows that one statement compares: it may have to read all users once
 
 
 async def add_newcomers(
@@ -20,7 +20,7 @@ async def add_newcomers(
     *,
     skip_taken: bool,
 ) -> list[str]:
-    """Add users by way of a temporary table; what it takes and returns is what `Users.add_many` does."""
+    """Add users by way of a temporary table; for arguments and result see `Users.add_many`."""
 
     async def work(transaction: Transaction) -> list[str]:
         await transaction.run(

@@ -1,4 +1,4 @@
-"""What is done beside the requests: removing what has expired or is too much, counting what hashes cost."""
+"""Background cleanup: removing expired and excess rows, and counting the cost of the stored hashes."""
 
 import asyncio
 import time
@@ -16,40 +16,40 @@ from .features.passwords.hash_parameters import HashParameters
 from .features.passwords.parameters_in_use import count_sets
 from .store import Store
 
-_BATCH: Final = 100  # rows; what a transaction of so many takes, nobody notices
-_PAUSE: Final = 0.1  # seconds between two batches, for others to write
-_FIRST: Final = 60  # seconds after the start, when there is other work to do
-_EVERY: Final = 600  # seconds between two rounds
-_COUNTED_AT_ONCE: Final = 200  # users; a batch is read in two milliseconds, and a million users in ten minutes
-_COUNTED_AT_START: Final = 10_000  # users, before anybody is served; what shares they have, is right within a percent
-_ROUNDS_BETWEEN_COUNTS: Final = 6  # hashes are renewed slowly
+_BATCH: Final = 100  # rows; no one notices a transaction of this size
+_PAUSE: Final = 0.1  # seconds between two batches, so that others can write
+_FIRST: Final = 60  # seconds after the start, when there is more urgent work
+_INTERVAL: Final = 600  # seconds between two rounds
+_COUNTED_AT_ONCE: Final = 200  # users; a batch takes two milliseconds, and a million users ten minutes
+_COUNTED_AT_START: Final = 10_000  # users, before the first request; their shares are right within a percent
+_ROUNDS_BETWEEN_COUNTS: Final = 6  # rehashing is slow
 
 #: Seconds after the last attempt from an address, or of a device cookie or login: no delay is longer than a day.
 _KEEP_SHORT_LIVED: Final = 3 * 24 * 60 * 60
-#: Seconds after the last attempt under a name that nobody has: as with a user's, who guesses gains nothing by waiting.
+#: Seconds after the last attempt with an unknown username: as with a known one, waiting gains an attacker nothing.
 _KEEP_ATTEMPTS: Final = 365 * 24 * 60 * 60
 
-#: So many events are written before those of their accounts that are too many are removed.
+#: After this many stored events, the excess events of their accounts are removed.
 _MOST_UNCHECKED: Final = 500
 
 _log = getLogger(__name__)
 
 
 class EventLimit:
-    """Keeps the last events of each kind of an account, whatever it does: it listens to what is written.
+    """Keeps the most recent events of each kind of an account: it listens to the audit log.
 
-    It looks when a few hundred events were written since, and in each round of `Housekeeping`.
+    It removes the excess after a few hundred stored events, and in each round of `Cleanup`.
     """
 
     def __init__(self, store: Store) -> None:
         self._events = store.events
-        #: The accounts and kinds of the events that were written since the last look.
+        #: The accounts and kinds of the events that were stored since the last removal.
         self._unchecked: set[tuple[str, str]] = set()
         self._count = 0
         self._removing: asyncio.Task[None] | None = None
 
     def note(self, event: Event) -> None:
-        """Note an event that was written; it may be one too many."""
+        """Note a stored event, which may be one too many."""
         if event.user_id is None:
             return
         self._unchecked.add((event.user_id, event.kind))
@@ -58,12 +58,12 @@ class EventLimit:
             self._removing = asyncio.get_running_loop().create_task(self._remove())
 
     async def clean(self) -> int:
-        """Remove what is too much by now; returns how many events that were."""
+        """Remove the excess events; return how many."""
         unchecked, self._unchecked, self._count = self._unchecked, set(), 0
         return sum([await _remove_all(partial(self._events.remove_excess, *which, _BATCH)) for which in unchecked])
 
     async def stop(self) -> None:
-        """End, between two batches at the latest."""
+        """Stop, between two batches at the latest."""
         if self._removing is not None:
             self._removing.cancel()
             await asyncio.gather(self._removing, return_exceptions=True)
@@ -72,21 +72,21 @@ class EventLimit:
         try:
             await self.clean()
         except StoreUnavailable as error:
-            _log.warning("Events that are too many could not be removed: %s", error)
-        except Exception:  # the next look may do better
-            _log.exception("Events that are too many could not be removed.")
+            _log.warning("Could not remove excess events: %s", error)
+        except Exception:  # the next round may succeed
+            _log.exception("Could not remove excess events.")
 
 
 class Cleanup:
-    """Removes expired logins, old events and old attempts for as long as the application runs.
+    """Removes expired logins, old events and old attempt counters for as long as the application runs.
 
-    It counts, too, how many accounts have which parameter set.
+    It also counts how many accounts have which parameter set.
 
     Args:
-        store: Where they are.
-        keep_events: For how long events are kept.
-        event_limit: What knows which accounts may have too many.
-        learn: Called with how many accounts have which parameter set, each time that they are counted.
+        store: The database.
+        keep_events: How long events are kept.
+        event_limit: Knows which accounts may have excess events.
+        learn: Called after each count with the number of accounts for each parameter set.
     """
 
     def __init__(
@@ -103,19 +103,19 @@ class Cleanup:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin: a minute from now, and then every ten minutes. Of the parameter sets, look at a sample before."""
+        """Count a sample of the parameter sets, and start: after one minute, and then every ten minutes."""
         self._learn(await count_sets(self._store.users, _COUNTED_AT_START // 10, at_most=_COUNTED_AT_START))
-        self._task = asyncio.get_running_loop().create_task(self._go_on())
+        self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
-        """End, between two batches at the latest."""
+        """Stop, between two batches at the latest."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self._event_limit.stop()
 
     async def clean(self) -> int:
-        """Remove all that has expired or is too much by now; returns how many rows that were."""
+        """Remove everything that is expired or in excess; return the number of rows."""
         now, store = int(time.time()), self._store
         removals = (
             partial(store.logins.remove_expired, now, _BATCH),
@@ -129,7 +129,7 @@ class Cleanup:
         """Count how many accounts have which parameter set."""
         self._learn(await count_sets(self._store.users, _COUNTED_AT_ONCE, _PAUSE))
 
-    async def _go_on(self) -> None:
+    async def _run(self) -> None:
         await asyncio.sleep(_FIRST)
         for number in count():
             try:
@@ -137,14 +137,14 @@ class Cleanup:
                 if number % _ROUNDS_BETWEEN_COUNTS == 0:
                     await self.count()
             except StoreUnavailable as error:
-                _log.warning("What has expired could not be removed: %s", error)
-            except Exception:  # the next round may do better
-                _log.exception("What has expired could not be removed.")
-            await asyncio.sleep(_EVERY)
+                _log.warning("Could not remove expired rows: %s", error)
+            except Exception:  # the next round may succeed
+                _log.exception("Could not remove expired rows.")
+            await asyncio.sleep(_INTERVAL)
 
 
 async def _remove_all(remove: Callable[[], Awaitable[int]]) -> int:
-    """Remove one batch after another until there is nothing left; returns how many rows that were."""
+    """Remove one batch after another until nothing is left; return the number of rows."""
     removed = 0
     while batch := await remove():
         removed += batch

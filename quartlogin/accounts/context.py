@@ -1,4 +1,4 @@
-"""The accounts of the app that serves a request."""
+"""The accounts of the current app."""
 
 from typing import TYPE_CHECKING, Final, cast
 
@@ -17,5 +17,5 @@ def get_accounts(app: Quart) -> "Accounts":
 
 
 def current_accounts() -> "Accounts":
-    """Return the accounts of the app that serves this request."""
+    """Return the accounts of the app that handles the current request."""
     return get_accounts(current_app)

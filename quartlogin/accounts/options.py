@@ -1,4 +1,4 @@
-"""What can be chosen for the accounts of an app."""
+"""The options of an app's accounts."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,7 +25,7 @@ class AccountsOptions:
     event_retention: timedelta = timedelta(days=90)
     #: Whether the app is reached over https only, so that cookies are `Secure` whatever a request says.
     https_only: bool = False
-    #: The page to go to when no other was asked for.
+    #: The endpoint to go to when no page was requested.
     landing_endpoint: str = "home"
     device_cookie_name: str = "quartlogin_browser"
     cookie_path: str = "/"

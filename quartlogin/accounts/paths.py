@@ -6,7 +6,7 @@ from typing import Final
 _PACKAGE: Final = Path(__file__).parent
 _CHECKOUT: Final = _PACKAGE.parent.parent
 
-#: The files that browsers ask for: style, script, icon.
+#: The files that browsers request: style, scripts, icon.
 STATIC: Final = _PACKAGE / "pages" / "static"
 
 

@@ -11,7 +11,7 @@ from .features.logins.table import Logins
 from .security.attempt_counters import AttemptCounters
 from .users import Users
 
-#: How the address of a PostgreSQL server begins; everything else is the path of a file.
+#: How the address of a PostgreSQL server begins; anything else is the path of a file.
 POSTGRES_SCHEMES: Final = ("postgresql://", "postgres://")
 
 
@@ -35,7 +35,7 @@ class Store:
 
 
 def store_at(address: str) -> Store:
-    """Return the store in a file or on a PostgreSQL server; it is opened with `store.database.open()`."""
+    """Return the store in a file or on a PostgreSQL server; open it with `store.database.open()`."""
     is_server = address.startswith(POSTGRES_SCHEMES)
     database: Database = PostgresDatabase(address) if is_server else SQLiteDatabase(address)
     return Store(database, Users(database), Logins(database), Events(database), AttemptCounters(database))

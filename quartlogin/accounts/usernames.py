@@ -1,4 +1,4 @@
-"""What a username may look like, and when two of them are the same."""
+"""Usernames: validation, normalization and display."""
 
 import re
 from typing import Final
@@ -6,55 +6,55 @@ from unicodedata import category, normalize
 
 LONGEST_USERNAME: Final = 64  # code points, after NFC
 
-#: The rule in one sentence, for the form.
-RULE: Final = f"Use 1 to {LONGEST_USERNAME} letters and digits; spaces and . _ - @ + ' may stand between them."
+#: The rule in one sentence, for forms.
+RULE: Final = f"Use 1 to {LONGEST_USERNAME} letters and digits, with spaces and . _ - @ + ' between them."
 
 _PUNCTUATION: Final = frozenset(" ._-@+'")
-_TRIMMED: Final = " "  # what phones like to add behind a word
+_TRIMMED: Final = " "  # phones add one after a word
 
-#: Letters and marks that show nothing at all, or what looks like a space (Unicode's default ignorables and fillers).
+#: Letters and marks that show nothing, or look like a space (Unicode's default ignorables and fillers).
 _INVISIBLE: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U00013441\U00013442\U00016fe4\U000e0100-\U000e01ef]"
 )
 
 
-#: More than this is no name, before it is normalised: that takes quadratic time for some texts.
-_LONGEST_TYPED: Final = 4 * LONGEST_USERNAME
+#: Anything longer is no username, even before it is normalized: that takes quadratic time for some texts.
+_MAX_INPUT: Final = 4 * LONGEST_USERNAME
 
 
 def display_name(typed: str) -> str:
-    """Return the name to show: as it was typed, less spaces around it, in NFC."""
+    """Return the username as typed, without surrounding spaces, in NFC."""
     return normalize("NFC", typed.strip(_TRIMMED))
 
 
 def normalize_username(typed: str) -> str | None:
-    """Return what stands for this name when names are compared, `None` if it is not a name at all.
+    """Return the form in which usernames are compared, `None` if this is not a valid username.
 
-    Names that differ only in case, in width or in how their accents are composed have the same key: NFKC and case
-    folding (Unicode Standard, 3.13, D146).
+    Usernames that differ only in case, width or composition of accents have the same form: NFKC and case folding
+    (Unicode Standard, 3.13, D146).
     """
-    if len(typed) > _LONGEST_TYPED:
+    if len(typed) > _MAX_INPUT:
         return None
     name = display_name(typed)
     if not _is_well_formed(name):
         return None
     wide = normalize("NFKC", name)
-    if len(wide) > _LONGEST_TYPED:  # one character may stand for 18, and nothing makes them so few again
+    if len(wide) > _MAX_INPUT:  # one character may expand to 18, and nothing shortens them again
         return None
     key = normalize("NFKC", wide.casefold())
     return key if _is_well_formed(key) else None
 
 
 def validate_username(typed: str) -> str | None:
-    """Say what keeps this from being a username, `None` if nothing does."""
+    """Return why this is not a valid username, `None` if it is."""
     if normalize_username(typed) is not None:
         return None
     size = len(typed.strip(_TRIMMED))
     if size == 0:
         return "Choose a username."
     if size > LONGEST_USERNAME:
-        return f"Use at most {LONGEST_USERNAME} characters; these are {size}."
-    return "This name has a character that names cannot have, or does not begin and end with a letter or digit."
+        return f"Use at most {LONGEST_USERNAME} characters (you entered {size})."
+    return "Use only letters, digits, spaces and . _ - @ + ', and begin and end with a letter or digit."
 
 
 def _is_well_formed(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The table of users: one method for each question, with its SQL."""
+"""The users table."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ _BASE64: Final = ascii_letters + digits + "+/"
 
 @dataclass(frozen=True)
 class Users:
-    """The users of one database. Every method raises `StoreUnavailable` when the database does not answer."""
+    """The users of one database. Every method raises `StoreUnavailable` when the database does not respond."""
 
     database: Database
 
     async def find_credentials(self, username_key: str) -> Credentials | None:
-        """Find what a sign-in under this normalised name is checked against, also of a disabled user."""
+        """Find the credentials of a normalized username, also of a disabled user."""
         rows = await self.database.read(
             "SELECT id, username, epoch, must_change_password, password_hash, is_active, password_expires_at"
             " FROM users WHERE username_key = $1",
@@ -38,15 +38,15 @@ class Users:
         return _credentials(rows[0]) if rows else None
 
     async def find_credentials_of(self, by: ActingLogin) -> Credentials | None:
-        """Find what the password of a signed-in user is checked against; `None` if that login does not count."""
+        """Find the credentials of a signed-in user; `None` if that login is not active."""
         rows = await self.database.read(_CREDENTIALS_OF, by.id_hash, by.user_id, *Moment.present(by.idle))
         return _credentials(rows[0]) if rows else None
 
     async def add(self, new: NewUser, event: Event) -> None:
-        """Add a user, and what is to be told of it; all or nothing.
+        """Add a user and store the event: both, or neither.
 
         Raises:
-            UsernameTaken: There is a user with this key.
+            UsernameTaken: A user has this normalized username.
         """
 
         async def work(transaction: Transaction) -> None:
@@ -57,10 +57,10 @@ class Users:
 
     @staticmethod
     async def insert(transaction: Transaction, new: NewUser, now: int) -> None:
-        """Add a user within a transaction that does more.
+        """Add a user within a larger transaction.
 
         Raises:
-            UsernameTaken: There is a user with this key.
+            UsernameTaken: A user has this normalized username.
         """
         try:
             await transaction.run(
@@ -73,7 +73,7 @@ class Users:
             raise UsernameTaken from error
 
     async def replace_password_hash(self, user_id: str, old: str, new: str) -> None:
-        """Store a renewed hash of the same password, unless the password was changed in between."""
+        """Store a new hash of the same password, unless the password has been changed meanwhile."""
         await self.database.write(
             "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2", user_id, old, new
         )
@@ -82,20 +82,20 @@ class Users:
     async def change_password(
         transaction: Transaction, user_id: str, security_stamp: int, new: str, now: int
     ) -> int | None:
-        """Replace the password hash and begin a new security stamp, in which no login counts that is not taken along.
+        """Replace the password hash and the security stamp; every login with the old stamp ends.
 
-        The security stamp tells whether the password is still the one that was checked. Its hash does not: that is another one
-        once it was renewed with today's parameters.
+        The security stamp tells whether the password is still the one that was checked. Its hash does not: rehashing
+        changes it, too.
 
         Args:
             transaction: The transaction.
-            user_id: Whose.
-            security_stamp: What was read together with the hash that the current password was checked against.
+            user_id: The user.
+            security_stamp: Read together with the hash that the current password was checked against.
             new: argon2's PHC string.
             now: Seconds since 1970.
 
         Returns:
-            The new security stamp; `None` if the user is disabled, or in another security stamp already.
+            The new security stamp; `None` if the user is disabled, or has another security stamp already.
         """
         rows = await transaction.run(
             "UPDATE users SET password_hash = $3, password_changed_at = $4, epoch = epoch + 1,"
@@ -111,14 +111,14 @@ class Users:
     async def set_password(
         self, user_id: str, password_hash: str, event: Event, temporary_until: int | None = None
     ) -> bool:
-        """Give a user another password and end every login and token; False if the user is gone.
+        """Set a user's password, and end every login and API token; return False if the user is gone.
 
         Args:
-            user_id: Whose.
+            user_id: The user.
             password_hash: argon2's PHC string.
-            event: What is to be told.
-            temporary_until: Until when somebody can sign in with it, once, who has to change it then: seconds since
-                1970. `None`: it is no temporary one.
+            event: The event to store.
+            temporary_until: Until when the user can sign in once with this temporary password, and must then change it:
+                seconds since 1970. `None`: the password is not temporary.
         """
 
         async def work(transaction: Transaction) -> bool:
@@ -137,10 +137,10 @@ class Users:
 
     @staticmethod
     async def use_up_temporary_password(transaction: Transaction, user_id: str, now: int) -> None:
-        """Have nobody sign in again with a temporary password; one that is not temporary stays as it is.
+        """Use up a temporary password, so that no one signs in with it again; leave any other password as it is.
 
         Raises:
-            Conflict: Somebody has signed in with it already, or it has expired.
+            Conflict: It is used up or expired already.
         """
         rows = await transaction.run(
             "UPDATE users SET password_expires_at = CASE WHEN password_expires_at > $2 THEN $2 END"
@@ -151,7 +151,7 @@ class Users:
             raise Conflict("This temporary password is used up.")
 
     async def require_change(self, user_id: str, event: Event) -> bool:
-        """Have a user change the password before anything else; False if the user is gone."""
+        """Require a user to change the password first; return False if the user is gone."""
 
         async def work(transaction: Transaction) -> bool:
             rows = await transaction.run(
@@ -164,32 +164,32 @@ class Users:
         return await self.database.transaction(work)
 
     async def set_active(self, user_id: str, event: Event, *, active: bool) -> bool:
-        """Enable a user, or disable one and end every login and token; False if the user is gone."""
+        """Enable a user, or disable one and end every login and API token; return False if the user is gone."""
 
         async def work(transaction: Transaction) -> bool:
             rows = await transaction.run(
                 "UPDATE users SET is_active = $2, epoch = epoch + 1 WHERE id = $1 RETURNING id", user_id, active
             )
             if rows:
-                await _end_logins(transaction, user_id)  # enabling revives none, whatever had slipped in
+                await _end_logins(transaction, user_id)  # enabling revives none, whatever has slipped in
                 await Events.insert(transaction, event)
             return bool(rows)
 
         return await self.database.transaction(work)
 
     async def delete(self, user_id: str, security_stamp: int, by: ActingLogin | None = None) -> list[str] | None:
-        """Delete a user with all that belongs to it.
+        """Delete a user with everything that belongs to it.
 
         Args:
-            user_id: Who.
-            security_stamp: What was read together with the hash that the password was checked against.
-            by: The login that asks for it; `None` for the operator.
+            user_id: The user.
+            security_stamp: Read together with the hash that the password was checked against.
+            by: The login that requests it; `None` for the operator.
 
         Returns:
-            The hashes of the ids of the logins that there were; `None` if the user is gone, or in another security stamp.
+            The hashes of the ids of the user's logins; `None` if the user is gone, or has another security stamp.
 
         Raises:
-            LoginEnded: The login that asks does not count.
+            LoginEnded: The login that requests it is not active.
         """
 
         async def work(transaction: Transaction) -> list[str] | None:
@@ -206,7 +206,7 @@ class Users:
         return await self.database.transaction(work)
 
     async def take_token_reuse_at(self, user_id: str) -> int | None:
-        """Return, once, when a copied remember cookie was noticed: seconds since 1970, `None` if none was."""
+        """Return, once, when remember-me token reuse was detected: seconds since 1970, `None` if it was not."""
         rows = await self.database.read("SELECT copied_at FROM users WHERE id = $1 AND copied_at IS NOT NULL", user_id)
         if not rows:
             return None
@@ -216,7 +216,7 @@ class Users:
         return int(rows[0][0]) if taken else None
 
     async def list_all(self, now: int, idle_since: int) -> list[UserRow]:
-        """List every user by name, with how many logins count now."""
+        """List all users by name, each with the number of active logins."""
         rows = await self.database.read(
             "SELECT u.id, u.username, u.is_active, u.created_at, max(l.seen_at), count(l.ref)"  # noqa: S608 -- constants
             f" FROM users u LEFT JOIN logins l ON l.user_id = u.id AND {counts('$1', '$2')}"
@@ -228,14 +228,14 @@ class Users:
         ]
 
     async def list_hash_beginnings(self, after: str, at_most: int) -> tuple[list[str], str | None]:
-        """List what stands before the salt of users' password hashes, some users at a time.
+        """List the parts of password hashes before the salt, for some users at a time.
 
         Args:
-            after: The id behind which to begin, which is the one that the last call returned; empty at first.
-            at_most: How many users to look at.
+            after: The id after which to start, as the last call returned it; empty at first.
+            at_most: The number of users.
 
         Returns:
-            Each user's, and the last of their ids; `None` if there were none.
+            One part for each user, and the last of their ids; `None` if there are no more users.
         """
         rows = await self.database.read(
             "SELECT id, substr(rtrim(rtrim(rtrim(password_hash, $3), '$'), $3), 1, 64)"
@@ -250,16 +250,16 @@ class Users:
         """Add many users in one transaction.
 
         Args:
-            people: Called for them, again if the database has to start anew; with no name twice.
+            people: Returns the users, with no name twice; called again if the database has to restart the transaction.
             now: Seconds since 1970.
-            tell: Called with the number of users that were added, several times.
-            skip_taken: Leave out whose names are taken.
+            tell: Called several times with the number of users added.
+            skip_taken: Skip users whose names are taken.
 
         Returns:
-            The keys of the names that were left out.
+            The normalized usernames that were skipped.
 
         Raises:
-            NamesTaken: Some names are taken, and `skip_taken` is not said; nothing was added.
+            NamesTaken: Some names are taken, and `skip_taken` is false; nothing was added.
         """
         return await add_newcomers(self.database, people, now, tell, skip_taken=skip_taken)
 

@@ -415,9 +415,9 @@ async def test_what_works_beside_the_requests_survives_a_fault(app: Quart, caplo
 
     last_seen.note("hash", "user", 0, 1000)
     await last_seen.flush()
-    with mock.patch("quartlogin.accounts.audit.account_updates._EVERY", 0.001), pages.listen("somebody"):
+    with mock.patch("quartlogin.accounts.audit.account_updates._INTERVAL", 0.001), pages.listen("somebody"):
         await eventually(lambda: store.events.list_since.call_count > 2)
-    with mock.patch("quartlogin.accounts.cleanup._FIRST", 0), mock.patch("quartlogin.accounts.cleanup._EVERY", 0):
+    with mock.patch("quartlogin.accounts.cleanup._FIRST", 0), mock.patch("quartlogin.accounts.cleanup._INTERVAL", 0):
         cleaning = Cleanup(store, create_app(SECRET_KEY=KEY).permanent_session_lifetime, EventLimit(store))
         await cleaning.start()
         await eventually(lambda: store.logins.remove_expired.call_count > 2)

@@ -161,7 +161,7 @@ async def test_an_open_page_is_told_of_its_own_account_only_also_from_another_pr
     elsewhere = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY))
     await visitor.register("Alice")
     await new_visitor().register("Bob")
-    with mock.patch("quartlogin.accounts.audit.account_updates._EVERY", 0.05):
+    with mock.patch("quartlogin.accounts.audit.account_updates._INTERVAL", 0.05):
         async with (
             elsewhere.test_app(),
             open_socket(app, "/account/live", **cookies_of(visitor)) as socket,
@@ -184,7 +184,7 @@ async def test_a_page_whose_own_sign_in_was_ended_elsewhere_is_closed(
 ) -> None:
     elsewhere = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY))
     await visitor.register("Alice")
-    with mock.patch("quartlogin.accounts.audit.account_updates._EVERY", 0.05):
+    with mock.patch("quartlogin.accounts.audit.account_updates._INTERVAL", 0.05):
         async with (
             elsewhere.test_app(),
             open_socket(app, "/account/live", **cookies_of(visitor)) as socket,

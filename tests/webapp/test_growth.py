@@ -350,7 +350,7 @@ async def test_counters_of_device_cookies_are_forgotten_after_days_but_not_what_
 async def test_an_account_has_so_many_open_pages_and_no_more(app: Quart, visitor: Visitor) -> None:
     await visitor.register("Alice")
     cookies = {"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())}
-    with mock.patch("quartlogin.accounts.audit.account_updates._MOST_PAGES", 2):
+    with mock.patch("quartlogin.accounts.audit.account_updates._MAX_PAGES", 2):
         async with (
             open_socket(app, "/account/live", **cookies) as first,
             open_socket(app, "/account/live", **cookies) as second,

@@ -68,11 +68,11 @@ async def test_a_page_is_not_told_what_happened_before_it_was_opened(
     await visitor.register("Alice")
     bob = new_visitor()
     await bob.register("Bob")
-    with mock.patch("quartlogin.accounts.audit.account_updates._EVERY", 0.02):
+    with mock.patch("quartlogin.accounts.audit.account_updates._INTERVAL", 0.02):
         async with open_socket(app, "/account/live", **cookies_of(bob)):
             await asyncio.sleep(0.1)
             await new_visitor().sign_in("Alice", "not the right password")
-            get_accounts(app).account_updates._told.clear()  # as if another process had written it
+            get_accounts(app).account_updates._sent.clear()  # as if another process had written it
             async with open_socket(app, "/account/live", **cookies_of(visitor)) as socket:
                 await socket.accepted()
                 await asyncio.sleep(0.1)
@@ -91,7 +91,7 @@ async def test_many_events_of_others_do_not_keep_a_page_from_its_own(
     soon = int(time.time()) + 5
     live = get_accounts(app).account_updates
     with (
-        mock.patch("quartlogin.accounts.audit.account_updates._EVERY", 0.02),
+        mock.patch("quartlogin.accounts.audit.account_updates._INTERVAL", 0.02),
         live.listen(mallory.id),
     ):  # who listens, too
         async with open_socket(app, "/account/live", **cookies_of(visitor)) as socket:
@@ -107,7 +107,7 @@ async def test_many_events_of_others_do_not_keep_a_page_from_its_own(
 async def test_pages_of_more_users_than_one_statement_asks_are_all_told(app: Quart) -> None:
     store, live = get_accounts(app).store, get_accounts(app).account_updates
     users = [await add_user(app, f"User {number}") for number in range(53)]
-    with mock.patch("quartlogin.accounts.audit.account_updates._EVERY", 0.02), live.listen(users[0].id) as first:
+    with mock.patch("quartlogin.accounts.audit.account_updates._INTERVAL", 0.02), live.listen(users[0].id) as first:
         others = [live.listen(user.id) for user in users[1:]]
         heard = [first, *(listening.__enter__() for listening in others)]
         await asyncio.sleep(0.2)

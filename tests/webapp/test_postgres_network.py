@@ -38,7 +38,7 @@ def folders() -> Iterator[tuple[Path, Path]]:
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quartlogin.accounts.database.postgres._LONGEST_WAIT", 4.0)
+    monkeypatch.setattr("quartlogin.accounts.database.postgres._TIMEOUT", 4.0)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The table of events: one method for each question, with its SQL."""
+"""The events table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ _INSERT = (
 )
 _DELETE = "DELETE FROM events WHERE id = $1"
 
-#: About how many users one statement can ask.
+#: About how many users one statement can query.
 MOST_USERS: Final = 50
-#: How many events of each kind are kept of an account: the last ones. What happens often crowds out nothing else.
+#: How many events of each kind an account keeps: the most recent ones. A frequent kind displaces no other.
 MOST_EVENTS: Final = 100
 
-#: Each part reads as many rows of an index as it gives: a window function would read all events since then.
+#: Each part reads only as many index rows as it returns: a window function would read all events since then.
 _SINCE: Final = " UNION ALL ".join(
     "SELECT * FROM (SELECT id, kind, user_id, happened_at, address, browser, subject FROM events"  # noqa: S608 -- numbers only
     f" WHERE user_id = ${number + 3} AND happened_at >= $1 ORDER BY happened_at DESC, id DESC LIMIT $2) AS part"
@@ -29,22 +29,22 @@ _LIST_SINCE: Final = f"{_SINCE} ORDER BY happened_at, id"
 
 @dataclass(frozen=True)
 class Events:
-    """What happened to the accounts of one database, newest first.
+    """The events of one database, newest first.
 
-    Every method raises `StoreUnavailable` when the database does not answer.
+    Every method raises `StoreUnavailable` when the database does not respond.
     """
 
     database: Database
 
     async def add(self, event: Event) -> None:
-        """Keep an event that goes with no other change."""
+        """Store an event that accompanies no other change."""
         await self.database.write(_INSERT, *_values(event))
 
     async def add_by(self, by: ActingLogin, event: Event) -> None:
-        """Keep an event of what was asked for on behalf of a login, if that counts.
+        """Store an event on behalf of a login, if that is active.
 
         Raises:
-            LoginEnded: It does not.
+            LoginEnded: It is not.
         """
 
         async def work(transaction: Transaction) -> None:
@@ -55,11 +55,11 @@ class Events:
 
     @staticmethod
     async def insert(transaction: Transaction, event: Event) -> None:
-        """Keep an event together with the change that it tells of."""
+        """Store an event together with the change that it records."""
         await transaction.run(_INSERT, *_values(event))
 
     async def list_of(self, user_id: str, at_most: int) -> list[Event]:
-        """List the last events of a user."""
+        """List the most recent events of a user."""
         rows = await self.database.read(
             "SELECT id, kind, user_id, happened_at, address, browser, subject FROM events"
             " WHERE user_id = $1 ORDER BY happened_at DESC, id DESC LIMIT $2",
@@ -68,10 +68,10 @@ class Events:
         return [Event(*row) for row in rows]
 
     async def failures_since_last_sign_in(self, user_id: str) -> tuple[int, int | None]:
-        """Count the sign-ins that failed since the last one that did not, up to `MOST_EVENTS`.
+        """Count the failed sign-ins since the last successful one, up to `MOST_EVENTS`.
 
         Returns:
-            How many, and when the last one was: seconds since 1970, `None` if there was none.
+            The count, and when the last successful sign-in was: seconds since 1970, `None` if there was none.
         """
         rows = await self.database.read(
             "SELECT (SELECT count(*) FROM (SELECT 1 FROM events WHERE user_id = $1 AND kind = 'sign_in_failed'"
@@ -83,19 +83,19 @@ class Events:
         return int(rows[0][0]), rows[0][1]
 
     async def list_since(self, happened_at: int, user_ids: Sequence[str], at_most: int) -> list[Event]:
-        """List the last events of some users since then, oldest first.
+        """List the most recent events of several users since a time, oldest first.
 
         Args:
-            happened_at: Seconds since 1970; this second included.
+            happened_at: Seconds since 1970, inclusive.
             user_ids: At most `MOST_USERS`.
-            at_most: How many of each user: what happens to one account must not hide what happens to another.
+            at_most: How many events of each user: one account's events must not hide another's.
         """
-        padded = (*user_ids, *[""] * (MOST_USERS - len(user_ids)))  # one statement, which is prepared once
+        padded = (*user_ids, *[""] * (MOST_USERS - len(user_ids)))  # one statement, prepared once
         rows = await self.database.read(_LIST_SINCE, happened_at, at_most, *padded)
         return [Event(*row) for row in rows]
 
     async def remove_excess(self, user_id: str, kind: str, at_most: int) -> int:
-        """Remove some of a user's events of a kind that are older than the last `MOST_EVENTS`; returns how many."""
+        """Remove some of a user's events of one kind, older than the newest `MOST_EVENTS`; return how many."""
         rows = await self.database.read(
             "SELECT id FROM events WHERE user_id = $1 AND kind = $2 ORDER BY id DESC LIMIT $3 OFFSET $4",
             *(user_id, kind, at_most, MOST_EVENTS),
@@ -106,7 +106,7 @@ class Events:
         return len(rows)
 
     async def remove_before(self, happened_at: int, at_most: int) -> int:
-        """Remove some events that are older; returns how many."""
+        """Remove some older events; return how many."""
         rows = await self.database.write(
             "DELETE FROM events WHERE id IN"
             " (SELECT id FROM events WHERE happened_at < $1 ORDER BY happened_at LIMIT $2) RETURNING id",

@@ -1,4 +1,4 @@
-"""What happened to the accounts: each event is logged for the operator and told to whoever listens."""
+"""The audit log: events of accounts are stored, logged and sent to listeners."""
 
 import json
 import time
@@ -17,75 +17,75 @@ from ..database.models import LONGEST_BROWSER, ActingLogin, Event
 from ..pages.user_agents import COMMAND_LINE
 from ..store import Store
 
-#: One line of JSON for each event, without passwords, cookies and tokens.
+#: Logs one line of JSON for each event, without passwords, cookies and tokens.
 AUDIT_LOGGER: Final = "quartlogin.audit"
 
-#: Every kind of event, and what the account page calls it.
+#: Every stored event, and its title on the account page.
 KINDS: Final = {
     "registered": "Account created",
     "signed_in": "Signed in",
     "sign_in_failed": "Failed sign-in",
     "signed_in_after_failures": "Signed in after several failed sign-ins",
-    "rate_limited": "Attempt refused: too many before it",
+    "rate_limited": "Attempt rejected by the rate limit",
     "login_resumed": "Signed in again by “keep me signed in”",
     "signed_out": "Signed out",
-    "login_context_changed": "A sign-in was used from another browser or address than it began in",
-    "token_reuse_detected": "A copy of a sign-in was used, so it was ended",
+    "login_context_changed": "Sign-in used from another browser or address than it began in",
+    "token_reuse_detected": "Sign-in ended, because a copy of its cookie was used",
     "login_evicted": "Sign-in ended, because there were too many",
     "login_revoked": "Sign-in ended",
     "logins_revoked": "All other sign-ins ended",
-    "all_logins_revoked": "Every sign-in and every API token ended by the operator",
+    "all_logins_revoked": "All sign-ins and API tokens ended by the operator",
     "reauthenticated": "Password confirmed",
-    "reauthentication_failed": "Wrong password at a confirmation",
+    "reauthentication_failed": "Wrong password when confirming",
     "password_changed": "Password changed",
-    "password_change_failed": "Wrong password at a change of password",
+    "password_change_failed": "Wrong password when changing the password",
     "password_set": "Password set by the operator",
-    "password_change_required": "Change of the password required by the operator",
+    "password_change_required": "Password change required by the operator",
     "token_created": "API token made",
     "token_revoked": "API token revoked",
     "user_disabled": "Account disabled by the operator",
     "user_enabled": "Account enabled by the operator",
-    "account_deletion_failed": "Wrong password at a deletion of the account",
+    "account_deletion_failed": "Wrong password when deleting the account",
     "account_deleted": "Account deleted",
 }
 
-#: What the operator alone is told of: it is not kept, or whoever tries again and again would fill the database.
+#: Events that are logged and not stored, or whoever keeps trying would fill the database.
 LOGGED_ONLY: Final = {
-    "access_denied": "A page for people who are signed in was asked for by nobody",
-    "reauthentication_required": "A page for people who typed their password lately was asked for by others",
-    "object_access_denied": "Somebody tried to end a sign-in or a token that is not theirs, or is not there",
-    "csrf_rejected": "A form came without the token of its session",
-    "cross_site_request_rejected": "A form, or a websocket, came from another site",
-    "malformed_request": "A request named another host, or was none that the application could have been shown",
-    "session_refused": "A session cookie was not one of ours, or has expired",
-    "remember_refused": "A “keep me signed in” cookie was not one of ours, or has expired",
-    "bearer_refused": "An API token was not one of ours, has expired or was revoked",
-    "invalid_device_cookie": "The cookie of a browser that knows an account was not one of ours, or has expired",
-    "open_redirect_blocked": "A page to come back to was not one of this site",
-    "overloaded": "A password was not looked at, because too many others were waiting",
-    "database_unavailable": "A request could not be answered, because the database does not",
-    "unexpected_error": "A request could not be answered because of a fault; the program's log has the traceback",
+    "access_denied": "Unauthenticated request to a protected page",
+    "reauthentication_required": "Request to a page that needs a recent sign-in",
+    "object_access_denied": "Attempt to end a sign-in or token that is another user's or does not exist",
+    "csrf_rejected": "Rejected a form without its session's CSRF token",
+    "cross_site_request_rejected": "Rejected a form or websocket from another site",
+    "malformed_request": "Rejected a malformed request, or one for another host",
+    "session_refused": "Rejected a session cookie that is expired or not ours",
+    "remember_refused": "Rejected a “keep me signed in” cookie that is expired or not ours",
+    "bearer_refused": "Rejected an API token that is expired, revoked or not ours",
+    "invalid_device_cookie": "Rejected a device cookie that is expired or not ours",
+    "open_redirect_blocked": "Rejected an off-site `next` URL",
+    "overloaded": "Rejected a password check because too many others were waiting",
+    "database_unavailable": "Could not answer a request because the database does not respond",
+    "unexpected_error": "Could not answer a request because of a bug; the program's log has the traceback",
 }
 
-_ID_BYTES: Final = 6  # behind the time, which keeps the events of one second in order
+_ID_BYTES: Final = 6  # after the time, which keeps the events of one second in order
 _audit = getLogger(AUDIT_LOGGER)
 
 
 class AuditLog:
-    """Makes events of requests, keeps them, and tells of them."""
+    """Creates events from requests, stores them, logs them and sends them to listeners."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        #: Called with each event after it is kept.
+        #: Called with each event after it is stored.
         self.listeners: list[Callable[[Event], None]] = []
 
     def event(self, kind: str, user_id: str | None = None, subject: str | None = None) -> Event:
-        """Make an event of what happens in this request, or on the command line.
+        """Create an event of the current request, or of the command line.
 
         Args:
             kind: One of `KINDS`.
-            user_id: Whose account it is about.
-            subject: The public id of the login, or the name of the token, that it is about.
+            user_id: The user whose account it concerns.
+            subject: The public id of the login, or the name of the API token, that it concerns.
         """
         address, browser = client_info()
         now = time.time()
@@ -93,19 +93,19 @@ class AuditLog:
         return Event(event_id, kind, user_id, int(now), address, browser, subject)
 
     async def record(self, event: Event, by: ActingLogin | None = None, **more: str) -> None:
-        """Keep an event that goes with no other change, and tell of it.
+        """Store an event that accompanies no other change, and emit it.
 
         Args:
             event: The event.
-            by: The login on whose behalf it was tried, if it was one.
-            more: What the operator is told besides.
+            by: The login on whose behalf the action was tried, if any.
+            more: Further fields of the log record.
 
         Raises:
-            LoginEnded: That login does not count; the event is logged, and not kept.
-            StoreUnavailable: It could not be kept; it is logged all the same.
+            LoginEnded: That login is not active; the event is logged, and not stored.
+            StoreUnavailable: The event could not be stored; it is logged all the same.
         """
         try:
-            with suppress(Conflict):  # the account was deleted meanwhile, and its events with it
+            with suppress(Conflict):  # the account has been deleted meanwhile, and its events with it
                 if by is None:
                     await self._store.events.add(event)
                 else:
@@ -114,34 +114,34 @@ class AuditLog:
             self.emit(event, **more)
 
     def emit(self, event: Event, **more: str) -> None:
-        """Log an event that is kept already, and tell the listeners."""
+        """Log an event that is already stored, and send it to the listeners."""
         _audit.info("%s", _as_json(event, more))
         for listener in self.listeners:
             listener(event)
 
     def warn(self, kind: str, user_id: str | None = None, **more: str) -> None:
-        """Log what the operator alone is told.
+        """Log an event that is not stored.
 
         Args:
             kind: One of `LOGGED_ONLY`.
-            user_id: Who it was, if that is known.
-            more: What there is to say besides.
+            user_id: The user, if known.
+            more: Further fields of the log record.
         """
         _audit.warning("%s", _as_json(self.event(kind, user_id), more))
 
     def warn_unserved(self, address: str, browser: str) -> None:
-        """Log a request that is refused before the application sees it.
+        """Log a request that the middleware rejects before the application sees it.
 
         Args:
-            address: Where it came from.
-            browser: What it was sent with, by its own words.
+            address: The client's address.
+            browser: The `User-Agent` header.
         """
         event = replace(self.event("malformed_request"), address=address, browser=_shown(browser))
         _audit.warning("%s", _as_json(event, {}))
 
 
 def client_info() -> tuple[str, str]:
-    """Return the address that this request comes from, and what its browser calls itself."""
+    """Return the address of the current request's client, and its user agent."""
     connection = _connection()
     if connection is None:
         return "", COMMAND_LINE
@@ -149,7 +149,7 @@ def client_info() -> tuple[str, str]:
 
 
 def route() -> str | None:
-    """Return which page this request is for: its rule, because an address may have anything in it."""
+    """Return the current request's route: its rule, since a URL may contain anything."""
     connection = _connection()
     rule = None if connection is None else connection.url_rule
     if rule is None:

@@ -1,4 +1,4 @@
-"""How a command reaches the accounts, and reports errors."""
+"""The context of a command: the accounts that it manages, and its errors."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,7 +23,7 @@ from ..usernames import normalize_username
 
 T = TypeVar("T")
 
-#: Errors that are not bugs; each has one sentence for the operator.
+#: Errors that are not bugs; each is one sentence for the operator.
 _EXPECTED: Final = (ConfigurationError, DatabaseRefused, StoreUnavailable)
 
 database_option = click.option(

@@ -1,4 +1,4 @@
-"""How a command prints what it found: as a table for people, or as JSON for programs."""
+"""Command output: a table for people, or JSON for programs."""
 
 import json
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from prettytable import PrettyTable, TableStyle
 
 
 def print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, empty: str) -> None:
-    """Print rows, whose keys are the columns' names.
+    """Print rows, whose keys are the column names.
 
     Args:
         rows: Each with the same keys. A `datetime` is printed in UTC, `None` as nothing.
         as_json: Print a JSON list of objects instead of a table.
-        empty: What to say instead of a table without rows.
+        empty: The sentence to print instead of an empty table.
     """
     if as_json:
         click.echo(json.dumps(rows, default=_iso, indent=2))
@@ -29,12 +29,12 @@ def print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, empty: str) -> 
 
 
 def moment(seconds: int | None) -> datetime | None:
-    """Return a moment that is kept in seconds since 1970; `None` for one that has not been."""
+    """Return a time in seconds since 1970 as a `datetime`; `None` for 0 and `None`."""
     return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 
 def printable(text: str) -> str:
-    """Return text without what could steer a terminal: browsers' names are chosen by strangers."""
+    """Replace characters that could control a terminal: clients choose their user agents."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 

@@ -1,4 +1,4 @@
-"""The commands that make and look after accounts."""
+"""The commands that manage accounts."""
 
 import sys
 import time
@@ -27,13 +27,15 @@ password_option = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input instead of asking."
 )
 temporary_option = click.option(
-    "--temporary", is_flag=True, help="Print a random password for one sign-in within a day, to be changed there."
+    "--temporary",
+    is_flag=True,
+    help="Print a random password for one sign-in within a day, which must be changed then.",
 )
 
 
 @click.group()
 def user() -> None:
-    """Make and look after accounts."""
+    """Create and manage accounts."""
 
 
 @user.command("create")
@@ -43,7 +45,7 @@ def user() -> None:
 @database_option
 @errors_in_one_sentence
 def create(name: str, password_stdin: bool, temporary: bool, database: str | None) -> None:
-    """Make an account for NAME. The password is asked for, never given on the command line.
+    """Create an account for NAME. The password is prompted for, never passed on the command line.
 
     \b
     quartlogin user create alice
@@ -53,7 +55,7 @@ def create(name: str, password_stdin: bool, temporary: bool, database: str | Non
     options = accounts_source().options(database)
     key = normalize_username(name)
     if key is None:
-        raise click.ClickException(f"{name!r} is not a username. {RULE}")
+        raise click.ClickException(f"{name!r} is not a valid username. {RULE}")
     chosen = _choose_password(options, name, from_stdin=password_stdin, temporary=temporary)
 
     async def work(context: CommandContext) -> None:
@@ -66,7 +68,7 @@ def create(name: str, password_stdin: bool, temporary: bool, database: str | Non
     try:
         run_with_context(database, work)
     except UsernameTaken:
-        raise click.ClickException(f"There is an account named {name!r} already.") from None
+        raise click.ClickException(f"There is already an account named {name!r}.") from None
     chosen.tell(f"The account {name!r} is ready.")
 
 
@@ -75,7 +77,7 @@ def create(name: str, password_stdin: bool, temporary: bool, database: str | Non
 @database_option
 @errors_in_one_sentence
 def list_users(as_json: bool, database: str | None) -> None:
-    """List every account by name.
+    """List all accounts by name.
 
     \b
     quartlogin user list --json | jq -r '.[].username'
@@ -107,7 +109,7 @@ def list_users(as_json: bool, database: str | None) -> None:
 @database_option
 @errors_in_one_sentence
 def set_password(name: str, password_stdin: bool, temporary: bool, database: str | None) -> None:
-    """Give NAME another password, and end every sign-in and API token.
+    """Set the password of NAME, and end every sign-in and API token.
 
     \b
     quartlogin user set-password alice --temporary
@@ -118,7 +120,7 @@ def set_password(name: str, password_stdin: bool, temporary: bool, database: str
     async def look(context: CommandContext) -> None:
         await context.find(name)
 
-    run_with_context(database, look)  # before somebody types a password for nobody
+    run_with_context(database, look)  # before the operator enters a password for no one
     chosen = _choose_password(options, name, from_stdin=password_stdin, temporary=temporary)
 
     async def work(context: CommandContext) -> None:
@@ -129,7 +131,7 @@ def set_password(name: str, password_stdin: bool, temporary: bool, database: str
             context.audit_log.emit(event)
 
     run_with_context(database, work)
-    chosen.tell(f"The account {name!r} has another password, and is signed out everywhere.")
+    chosen.tell(f"The password of {name!r} has been set, and the account is signed out everywhere.")
 
 
 @user.command("require-change")
@@ -137,9 +139,9 @@ def set_password(name: str, password_stdin: bool, temporary: bool, database: str
 @database_option
 @errors_in_one_sentence
 def require_change(name: str, database: str | None) -> None:
-    """Have NAME change the password before anything else, on the next request.
+    """Require NAME to change the password before anything else, from the next request on.
 
-    If somebody else may know the password, use `set-password NAME --temporary`, which ends every sign-in and token.
+    If someone else may know the password, use `set-password NAME --temporary`, which ends every sign-in and token.
 
     \b
     quartlogin user require-change alice
@@ -152,7 +154,7 @@ def require_change(name: str, database: str | None) -> None:
             context.audit_log.emit(event)
 
     run_with_context(database, work)
-    click.echo(f"The account {name!r} has to change its password before anything else.")
+    click.echo(f"The account {name!r} must change its password before anything else.")
 
 
 @user.command("disable")
@@ -160,7 +162,7 @@ def require_change(name: str, database: str | None) -> None:
 @database_option
 @errors_in_one_sentence
 def disable(name: str, database: str | None) -> None:
-    """Keep NAME from signing in, and end every sign-in and API token.
+    """Disable NAME, and end every sign-in and API token.
 
     \b
     quartlogin user disable alice
@@ -174,13 +176,13 @@ def disable(name: str, database: str | None) -> None:
 @database_option
 @errors_in_one_sentence
 def enable(name: str, database: str | None) -> None:
-    """Let NAME sign in again. What was ended stays so.
+    """Enable NAME again. Ended sign-ins and tokens stay ended.
 
     \b
     quartlogin user enable alice
     """
     _set_active(name, database, active=True)
-    click.echo(f"The account {name!r} can sign in.")
+    click.echo(f"The account {name!r} is enabled.")
 
 
 def _set_active(name: str, database: str | None, *, active: bool) -> None:
@@ -195,24 +197,24 @@ def _set_active(name: str, database: str | None, *, active: bool) -> None:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """A password, and until when it is good for one sign-in if it is a temporary one: seconds since 1970."""
+    """A password; for a temporary one, also until when it is valid: seconds since 1970."""
 
     password: str = field(repr=False)
     temporary_until: int | None = None
 
     def tell(self, sentence: str) -> None:
-        """Say what was done; a temporary password is printed alone, so that a program can read it."""
+        """Report what was done; print a temporary password alone, so that a program can read it."""
         if self.temporary_until is None:
             click.echo(sentence)
             return
         until = moment(self.temporary_until)
-        click.echo(f"{sentence} Until {until:%Y-%m-%d %H:%M} UTC, this password is good for one sign-in:", err=True)
+        click.echo(f"{sentence} Until {until:%Y-%m-%d %H:%M} UTC, this password is valid for one sign-in:", err=True)
         click.echo(self.password)
 
 
 def _choose_password(options: AccountsOptions, name: str, *, from_stdin: bool, temporary: bool) -> _Chosen:
     if temporary and from_stdin:
-        raise click.UsageError("Give --temporary or --password-stdin, not both.")
+        raise click.UsageError("Pass --temporary or --password-stdin, not both.")
     if temporary:
         return _Chosen(temporary_password(options.password_min_length), int(time.time()) + LIFETIME)
     return _Chosen(_read_password(options, name, from_stdin=from_stdin))

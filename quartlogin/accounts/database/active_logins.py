@@ -1,7 +1,7 @@
-"""The condition under which a login counts, written once.
+"""The condition for an active login, written once.
 
-Not counting is absorbing: a login that has once not counted never counts again. So every statement that prolongs logins
-or takes them along changes only rows for which this holds at that moment.
+Being inactive is final: a login that has been inactive once is never active again. So every statement that extends
+logins or moves them to a new security stamp changes only rows that satisfy the condition at that moment.
 """
 
 
@@ -9,18 +9,18 @@ def counts(now: str, idle_since: str) -> str:
     """Return the condition on a row `l` of logins and its row `u` of users.
 
     Args:
-        now: The number of the value, such as `$1`, that is the time: a login that expires before counts no more.
-        idle_since: Of the time since which a sign-in must have been seen.
+        now: The placeholder of the current time, such as `$1`: a login that expires earlier is not active.
+        idle_since: The placeholder of the time since which a sign-in must have been seen.
     """
     lasts = f"l.expires_at > {now} AND (l.kind = 'bearer' OR l.seen_at > {idle_since})"
     return f"u.is_active AND l.epoch = u.epoch AND {lasts}"
 
 
 def that_count(which: str, now: str, idle_since: str) -> str:
-    """Return a subquery: the hashes of the logins that count among some.
+    """Return a subquery: the hashes of the active logins among some.
 
-    A statement that changes logins by it sees the account as it was when the statement began. Where that matters, the
-    account's row is locked before.
+    A statement that changes logins by it sees the account as it was when the statement began. Where that matters, lock
+    the account's row first.
 
     Args:
         which: The condition that selects them.

@@ -1,29 +1,29 @@
-"""What can go wrong with the database, one class for each case that a caller treats differently."""
+"""Database errors: one class for each case that callers treat differently."""
 
 from quartlogin import LoginRefused
 
 
 class StoreUnavailable(Exception):  # noqa: N818 -- a state of affairs; the caller answers 503
-    """The database does not answer, or not now."""
+    """The database does not respond."""
 
 
 class DatabaseRefused(Exception):  # noqa: N818 -- the message is one sentence for the operator
-    """This database cannot be used at all: unreadable, read-only, or another program's."""
+    """The database cannot be used: unreadable, read-only, or another program's."""
 
 
 class Conflict(Exception):  # noqa: N818 -- for the caller to name
-    """A row of this key is there already, or the row that it belongs to is not."""
+    """A row with this key exists already, or the row that it refers to does not."""
 
 
 class LoginEnded(LoginRefused):
-    """The login that asks for a change no longer counts; nothing was changed."""
+    """The login that requests a change is no longer active; nothing was changed."""
 
 
 class NamesTaken(Exception):  # noqa: N818 -- as below
-    """Some of many names are taken already.
+    """Some of many usernames are taken.
 
     Args:
-        keys: Those names, normalised.
+        keys: Those usernames, normalized.
     """
 
     def __init__(self, keys: list[str]) -> None:
@@ -32,4 +32,4 @@ class NamesTaken(Exception):  # noqa: N818 -- as below
 
 
 class UsernameTaken(Exception):  # noqa: N818 -- the visitor's next step, not a fault
-    """Somebody has this name already, or one that differs only in case, width or composition."""
+    """A user has this username, or one that differs only in case, width or composition."""

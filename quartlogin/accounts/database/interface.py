@@ -1,4 +1,4 @@
-"""What a database driver does for the tables: it runs statements, whose values stand in them as $1, $2 and so on."""
+"""The interface of a database driver. Statements refer to their values as $1, $2 and so on."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
@@ -7,67 +7,67 @@ from typing import Any, Final, Protocol, TypeVar
 T = TypeVar("T")
 Row = Sequence[Any]
 
-#: The work that is being finished for callers who may have gone: a task that nobody holds could vanish.
+#: Work that is being finished for callers that may be gone; an unreferenced task could be garbage collected.
 _unfinished: Final[set[asyncio.Task[Any]]] = set()
 
 
 class Transaction(Protocol):
-    """A transaction that is open: all of its statements count, or none."""
+    """An open transaction: all of its statements take effect, or none."""
 
     async def run(self, statement: str, *values: Any) -> list[Row]:
-        """Run a statement; returns its rows."""
+        """Run a statement and return its rows."""
         ...
 
     async def run_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run a statement once with each row's values."""
+        """Run a statement once for each row of values."""
         ...
 
 
 class Database(Protocol):
-    """A database of either kind.
+    """A SQLite or PostgreSQL database.
 
-    Every method raises `StoreUnavailable` when the database does not answer, and `Conflict` when a statement would
-    break a rule of the tables.
+    Every method raises `StoreUnavailable` when the database does not respond, and `Conflict` when a statement would
+    violate a constraint.
     """
 
     @property
     def label(self) -> str:
-        """Its name for people, without any password."""
+        """The database's name for messages, without a password."""
         ...
 
     @property
     def reads_at_once(self) -> int:
-        """How many statements that read it works on at a time, at the least: more of a kind had better be one."""
+        """The number of reads that run concurrently, at least; more of one kind are better batched."""
         ...
 
     async def open(self) -> None:
-        """Connect, and bring the tables to the version of this code.
+        """Connect, and upgrade the tables to this version of the code.
 
         Raises:
-            DatabaseRefused: It cannot be used.
+            DatabaseRefused: The database cannot be used.
         """
 
     async def close(self) -> None:
-        """Close every connection. Closing twice does no harm."""
+        """Close every connection. Closing twice is harmless."""
 
     async def read(self, statement: str, *values: Any) -> list[Row]:
-        """Run one statement that changes nothing: one trip to the database."""
+        """Run one statement that changes nothing, in one round trip."""
         ...
 
     async def write(self, statement: str, *values: Any) -> list[Row]:
-        """Run one statement, which is its own transaction; returns its rows."""
+        """Run one statement as its own transaction, and return its rows."""
         ...
 
     async def transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        """Run statements that belong together; an error undoes them all.
+        """Run statements in one transaction; an error undoes them all.
 
-        They are finished also when the caller is cancelled, as when a browser hangs up.
+        They run to the end even if the caller is cancelled, as when a browser disconnects.
         """
         ...
 
 
 async def shield(work: Coroutine[Any, Any, T]) -> T:
-    """Wait for work that goes on to its end, whatever becomes of the one who waits."""
+    """Wait for work that runs to its end even if the caller is cancelled."""
     task = asyncio.get_running_loop().create_task(work)
     _unfinished.add(task)
     task.add_done_callback(_forget)
@@ -77,4 +77,4 @@ async def shield(work: Coroutine[Any, Any, T]) -> T:
 def _forget(task: "asyncio.Task[Any]") -> None:
     _unfinished.discard(task)
     if not task.cancelled():
-        task.exception()  # which its caller has seen, unless it has gone
+        task.exception()  # which its caller has seen, unless it is gone

@@ -1,4 +1,4 @@
-"""What the tables hold, as the rest of the application sees it."""
+"""The rows of the tables, as the rest of the package sees them."""
 
 import time
 from dataclasses import dataclass, field
@@ -6,39 +6,39 @@ from typing import Final, Literal, NamedTuple
 
 from quartlogin import UserMixin
 
-#: How a login is carried.
+#: How a login is carried: by the session cookie, or as a bearer token.
 Kind = Literal["session", "bearer"]
 
-#: More of what a browser calls itself is not kept: characters.
+#: Characters of a user agent that are kept.
 LONGEST_BROWSER: Final = 256
 
 
-#: When a login was seen that nobody has used yet, as a new token.
+#: The last-seen time of a login that was never used, such as a new token.
 NEVER: Final = 0
 
 
 class Moment(NamedTuple):
-    """A time at which logins count or not: seconds since 1970."""
+    """A time at which logins are active or not: seconds since 1970."""
 
     now: int
-    #: A sign-in that was not seen since counts no more.
+    #: A sign-in that was not seen since is no longer active.
     idle_since: int
 
     @classmethod
     def present(cls, idle: int) -> "Moment":
-        """Return this moment, where a sign-in counts for so many seconds after it was used."""
+        """Return the current time, for sign-ins that stay active for `idle` seconds after use."""
         now = int(time.time())
         return cls(now, now - idle)
 
 
 @dataclass(frozen=True)
 class ActingLogin:
-    """The login on whose behalf an account is changed: it must still count where the change is written."""
+    """The login on whose behalf an account is changed: it must be active when the change is written."""
 
     id_hash: str
-    #: Whose it must be.
+    #: Whose login it must be.
     user_id: str
-    #: How many seconds a sign-in counts that nobody uses.
+    #: Seconds after which an unused sign-in is no longer active.
     idle: int
 
 
@@ -49,40 +49,39 @@ class User(UserMixin):
     id: str
     #: As typed at registration.
     username: str
-    #: Which logins count: those that began in the same security stamp.
+    #: A login is active only while its own security stamp equals this one.
     security_stamp: int = 0
-    #: The name of the login that this request belongs to.
+    #: The public id of the login that this request belongs to.
     login_public_id: str = ""
-    #: Whether nothing else can be done before.
+    #: Whether the user must change the password first.
     must_change_password: bool = False
 
 
 @dataclass(frozen=True)
 class NewUser:
-    """An account that is about to be made."""
+    """An account to be created."""
 
     user: User
-    #: The normalised name.
+    #: The normalized username.
     username_key: str
     #: argon2's PHC string.
     password_hash: str = field(repr=False)
-    #: Until when somebody can sign in with it, who has to change it then: seconds since 1970. `None`: it is not a
-    #: temporary one.
+    #: Until when the user can sign in once with this temporary password: seconds since 1970. `None`: not temporary.
     temporary_until: int | None = None
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a sign-in is checked against."""
+    """A user with the password hash that a sign-in is checked against."""
 
     user: User
     password_hash: str = field(repr=False)
     is_active: bool
-    #: When nobody can sign in with this password any more: seconds since 1970. `None`: never.
+    #: From when on the password is no longer valid: seconds since 1970. `None`: never.
     password_expires_at: int | None = None
 
     def has_expired(self, now: int) -> bool:
-        """Tell whether nobody can sign in with this password any more, now being in seconds since 1970."""
+        """Tell whether the password is no longer valid at a time in seconds since 1970."""
         return self.password_expires_at is not None and self.password_expires_at <= now
 
 
@@ -94,24 +93,24 @@ class UserRow:
     username: str
     is_active: bool
     created_at: int
-    #: When one of the logins that still count was used last; `None` without any.
+    #: When an active login was last used; `None` without any.
     seen_at: int | None
-    #: How many sign-ins and tokens count.
+    #: The number of active sign-ins and API tokens.
     logins: int
 
 
 class ActiveLogin(NamedTuple):
-    """A login that counts, and its user."""
+    """An active login, and its user."""
 
     user: User
     seen_at: int
-    #: Of the remember cookie, as `remember_secrets` writes them; empty if the login is not remembered.
+    #: The state of its remember-me token, as `remember_rotation` writes it; empty if the login is not remembered.
     secrets: str
 
 
 @dataclass(frozen=True)
 class NewLogin:
-    """A login that is about to begin. Times are seconds since 1970."""
+    """A login to be created. Times are seconds since 1970."""
 
     id_hash: str
     public_id: str
@@ -135,7 +134,7 @@ class LoginRow:
     kind: Kind
     name: str | None
     made_at: int
-    #: `NEVER` for a token that was not used yet.
+    #: `NEVER` for a token that was never used.
     seen_at: int
     expires_at: int
     address: str
@@ -143,17 +142,17 @@ class LoginRow:
 
     @property
     def subject(self) -> str:
-        """What events that are about it call it: users know their tokens by name."""
+        """The name of this login in events: users know their tokens by name."""
         return self.public_id if self.name is None else self.name
 
 
 @dataclass(frozen=True)
 class Seen:
-    """That a login was seen."""
+    """The time at which a login was seen."""
 
     id_hash: str
     user_id: str
-    #: When: seconds since 1970.
+    #: Seconds since 1970.
     at: int
 
 
@@ -164,26 +163,26 @@ class RememberedLogin:
     public_id: str
     user_id: str
     secrets: str
-    #: When a return by its remember cookie was last written down: seconds since 1970, 0 for never.
+    #: When a return by remember cookie was last recorded: seconds since 1970, 0 for never.
     resumed_at: int
 
 
 @dataclass(frozen=True)
 class AttemptCounter:
-    """What was counted of attempts."""
+    """An attempt counter."""
 
     number: int = 0
-    #: When: seconds since 1970, the last one last.
+    #: Seconds since 1970, oldest first.
     times: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to an account."""
+    """An event of an account."""
 
     id: str
     kind: str
-    #: `None`: nobody whom the application knows.
+    #: `None`: no known user.
     user_id: str | None
     #: Seconds since 1970.
     happened_at: int

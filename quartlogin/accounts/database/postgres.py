@@ -1,4 +1,4 @@
-"""A PostgreSQL server as a database, through asyncpg with a pool of connections."""
+"""A PostgreSQL server as a database, through asyncpg with a connection pool."""
 
 import asyncio
 import errno
@@ -15,16 +15,16 @@ from .schema import prepare
 
 T = TypeVar("T")
 
-_MOST_CONNECTIONS: Final = 10  # of one process
-#: Loads of users that have a connection of their own; the rest of the pool is for everything else.
+_MAX_CONNECTIONS: Final = 10  # of one process
+#: Connections reserved for loading users; the rest of the pool is for everything else.
 _READS_AT_ONCE: Final = 4
-_LONGEST_WAIT: Final = 3.0  # seconds for a connection, and as many again for a statement
-_UPGRADE_WAIT: Final = 60.0  # seconds for a statement that brings the tables up to date
-#: A key for PostgreSQL's advisory locks: who brings the tables up to date does so alone.
+_TIMEOUT: Final = 3.0  # seconds for a connection, and as many again for a statement
+_UPGRADE_TIMEOUT: Final = 60.0  # seconds for a statement that upgrades the tables
+#: A key for PostgreSQL's advisory locks: only one process upgrades the tables.
 _SCHEMA_LOCK: Final = 0x71756172746C6F67
-#: How often a transaction is tried that was in another one's way.
+#: How often a transaction is tried that deadlocked with another.
 _TRIES: Final = 3
-#: Said of an address of which no piece can be shown.
+#: Shown instead of an address that cannot be parsed, since any part of it may be a password.
 _UNREADABLE: Final = "check the address, in which a password's /, ?, # and @ are written %2F, %3F, %23 and %40"
 
 
@@ -32,7 +32,7 @@ class PostgresDatabase:
     """A `Database` on a PostgreSQL server.
 
     Args:
-        address: Such as `postgresql://user:password@host/name`; everything that libpq's connection URIs can say.
+        address: Such as `postgresql://user:password@host/name`; any connection URI of libpq.
     """
 
     def __init__(self, address: str) -> None:
@@ -52,28 +52,28 @@ class PostgresDatabase:
 
     async def open(self) -> None:
         try:
-            import asyncpg  # noqa: PLC0415 -- an extra: only who uses it needs it
+            import asyncpg  # noqa: PLC0415 -- an extra, which only PostgreSQL needs
 
             from .postgres_connections import DRIVER_ERRORS, Connection, Hosts  # noqa: PLC0415 -- as above
         except ImportError:
-            raise DatabaseRefused("PostgreSQL needs one package more: pip install 'quartlogin[postgres]'.") from None
+            raise DatabaseRefused("PostgreSQL needs one more package: pip install 'quartlogin[postgres]'.") from None
         expected: tuple[type[Exception], ...] = (*DRIVER_ERRORS, ValueError, OverflowError, Conflict, StoreUnavailable)
         try:
             self._pool = await asyncpg.create_pool(
                 self._address,
                 connect=Hosts(self._address).connect,
                 connection_class=Connection,
-                min_size=0,  # or the pool would try by itself while no server answers, and log a traceback each time
-                max_size=_MOST_CONNECTIONS,
-                timeout=_LONGEST_WAIT,
-                command_timeout=_LONGEST_WAIT,
-                reset=_leave_as_it_is,
+                min_size=0,  # or the pool would reconnect while the server is down, and log a traceback each time
+                max_size=_MAX_CONNECTIONS,
+                timeout=_TIMEOUT,
+                command_timeout=_TIMEOUT,
+                reset=_skip_reset,
             )
             await self._prepare()
         except expected as error:
             await self.close()
             reason = _reason(_driver_error(error)) if _parts(self._address) else _UNREADABLE
-            raise DatabaseRefused(f"The database {self.label} cannot be used: {reason}.") from error
+            raise DatabaseRefused(f"Cannot use the database {self.label}: {reason}.") from error
         except BaseException:
             await self.close()
             raise
@@ -82,7 +82,7 @@ class PostgresDatabase:
         pool, self._pool = self._pool, None
         if pool is not None:
             try:
-                async with asyncio.timeout(_LONGEST_WAIT):
+                async with asyncio.timeout(_TIMEOUT):
                     await pool.close()
             except TimeoutError:
                 pool.terminate()
@@ -92,10 +92,10 @@ class PostgresDatabase:
             return list(await connection.fetch(statement, *values))
 
     async def write(self, statement: str, *values: Any) -> list[Row]:
-        return await _until_nobody_is_in_the_way(lambda: self.read(statement, *values))
+        return await _retry_after_deadlock(lambda: self.read(statement, *values))
 
     async def transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        return await shield(_until_nobody_is_in_the_way(lambda: self._transact(work)))
+        return await shield(_retry_after_deadlock(lambda: self._transact(work)))
 
     async def _transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         async with self._connection() as connection, connection.transaction():
@@ -108,42 +108,42 @@ class PostgresDatabase:
         pool, is_taken = self._pool, False
         try:
             with _translated_errors():
-                async with pool.acquire(timeout=_LONGEST_WAIT) as connection:
+                async with pool.acquire(timeout=_TIMEOUT) as connection:
                     is_taken = True
                     yield connection
-        except _Useless:
-            if is_taken:  # what is wrong with this one is wrong with all: the next one who asks gets a new one
+        except _UnusableConnection:
+            if is_taken:  # whatever broke this connection broke all of them: the next caller gets a new one
                 await pool.expire_connections()
             raise
 
     async def _prepare(self) -> None:
         async with self._connection() as connection, connection.transaction():
-            await connection.execute(f"SET LOCAL statement_timeout = {int(_UPGRADE_WAIT * 1000)}")
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCHEMA_LOCK, timeout=_UPGRADE_WAIT)
+            await connection.execute(f"SET LOCAL statement_timeout = {int(_UPGRADE_TIMEOUT * 1000)}")
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCHEMA_LOCK, timeout=_UPGRADE_TIMEOUT)
             rows = await connection.fetch(
                 "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = current_schema()"
             )
-            await prepare(_Transaction(connection, _UPGRADE_WAIT), {row[0] for row in rows}, self.label)
+            await prepare(_Transaction(connection, _UPGRADE_TIMEOUT), {row[0] for row in rows}, self.label)
 
 
-class _Useless(StoreUnavailable):
-    """A connection is of no more use: it is broken, or leads to a server that takes no changes, as after a failover."""
+class _UnusableConnection(StoreUnavailable):
+    """A connection is unusable: it is broken, or leads to a server that accepts no writes, as after a failover."""
 
 
-class _InTheWay(StoreUnavailable):
-    """Two transactions waited for each other, and the server has undone this one."""
+class _Deadlock(StoreUnavailable):
+    """Two transactions deadlocked, and the server has rolled this one back."""
 
 
-async def _until_nobody_is_in_the_way(work: Callable[[], Awaitable[T]]) -> T:
-    """Do work that the server may undo for another's sake, until it is done or has been tried often enough."""
+async def _retry_after_deadlock(work: Callable[[], Awaitable[T]]) -> T:
+    """Do work that the server may roll back because of a deadlock, until it succeeds or was tried often enough."""
     for _ in range(_TRIES - 1):
-        with suppress(_InTheWay):
+        with suppress(_Deadlock):
             return await work()
     return await work()
 
 
-async def _leave_as_it_is(_: Any) -> None:
-    """Reset nothing when a connection goes back: we change none, and the reset would be a round trip each time."""
+async def _skip_reset(_: Any) -> None:
+    """Reset nothing when a connection is returned: nothing was changed, and a reset would cost a round trip."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class _Transaction:
 
 @contextmanager
 def _translated_errors() -> Iterator[None]:
-    """Turn the driver's errors into those that the application knows."""
+    """Translate the driver's errors into the package's own."""
     import asyncpg  # noqa: PLC0415 -- as above
 
     from .postgres_connections import DRIVER_ERRORS  # noqa: PLC0415 -- as above
@@ -172,7 +172,7 @@ def _translated_errors() -> Iterator[None]:
     except asyncpg.IntegrityConstraintViolationError as error:
         raise Conflict(str(error)) from error
     except asyncpg.TransactionRollbackError as error:
-        raise _InTheWay(str(error)) from error
+        raise _Deadlock(str(error)) from error
     except (
         asyncpg.ReadOnlySQLTransactionError,
         asyncpg.PostgresConnectionError,
@@ -180,13 +180,13 @@ def _translated_errors() -> Iterator[None]:
         asyncpg.InterfaceError,
         OSError,
     ) as error:
-        raise _Useless(str(error) or type(error).__name__) from error
+        raise _UnusableConnection(str(error) or type(error).__name__) from error
     except DRIVER_ERRORS as error:
         raise StoreUnavailable(str(error) or type(error).__name__) from error
 
 
 def _parts(address: str) -> SplitResult | None:
-    """Return the parts of an address; `None` where one of them may be a piece of a password."""
+    """Return the parts of an address; `None` where one of them may be part of a password."""
     try:
         parts = urlsplit(address)
     except ValueError:
@@ -199,9 +199,9 @@ def _driver_error(error: Exception) -> BaseException:
 
 
 def _reason(error: BaseException) -> str:
-    """Say in a few words why a server cannot be used."""
+    """Return in a few words why a server cannot be used."""
     if isinstance(error, TimeoutError):
-        return f"it did not answer within {_LONGEST_WAIT:.0f} seconds"
+        return f"it did not respond within {_TIMEOUT:.0f} seconds"
     if isinstance(error, OSError) and error.strerror:  # asyncio adds its own words to the system's
         number = error.errno or 0
         return (os.strerror(number) if number in errno.errorcode else error.strerror).lower()

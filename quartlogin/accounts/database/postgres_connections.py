@@ -1,6 +1,6 @@
-"""Connections to a PostgreSQL server: to which of several hosts, and how one is given up.
+"""Connections to a PostgreSQL server: the choice among several hosts, and closing broken connections.
 
-Imported only where such a server is used: asyncpg is an extra.
+Imported only where PostgreSQL is used: asyncpg is an extra.
 """
 
 from contextlib import suppress
@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-#: What asyncpg raises when a server does not do what it should, or cannot be found. The third: of several hosts, none
-#: is of the kind that `target_session_attrs` asks for.
+#: What asyncpg raises when a server misbehaves or cannot be found. The third: none of several hosts is of the kind that
+#: `target_session_attrs` asks for.
 DRIVER_ERRORS: Final[tuple[type[Exception], ...]] = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -18,23 +18,23 @@ DRIVER_ERRORS: Final[tuple[type[Exception], ...]] = (
     OSError,
 )
 
-_connect: Final[Any] = asyncpg.connect  # it takes fractions of seconds, though its default looks like whole ones
+_connect: Final[Any] = asyncpg.connect  # accepts fractions of seconds, though typed as whole ones
 
 
 class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
-    """A connection that can be closed when the server is gone: the pool does so beside the requests, and looks away."""
+    """A connection that can be closed when the server is gone: the pool closes it in the background, unobserved."""
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 -- as asyncpg's
-        """Close it; one that leads nowhere is dropped after the time."""
+        """Close it; drop it after the timeout if the server does not respond."""
         with suppress(*DRIVER_ERRORS):
             await super().close(timeout=timeout)
 
 
 class Hosts:
-    """Connects to the first host of an address that will do.
+    """Connects to the first suitable host of an address.
 
-    asyncpg tries them in turn within one time limit, all of which a host without an answer uses up. Here each has its
-    share, and the one that was found last is the first to be tried the next time.
+    asyncpg tries them in turn within one time limit, which an unresponsive host uses up. Here each has its share, and
+    the host that was found last is tried first the next time.
 
     Args:
         address: Such as `postgresql://user:password@one,two/name`.
@@ -44,11 +44,11 @@ class Hosts:
         self._addresses = one_each(address)
 
     async def connect(self, _: str, *, timeout: float, **options: Any) -> Any:  # noqa: ASYNC109 -- as asyncpg's pool calls it
-        """Connect; the errors are those of the host that was tried last.
+        """Connect; errors are those of the host that was tried last.
 
         Args:
             timeout: Seconds for all hosts together.
-            options: What `asyncpg.connect` takes besides.
+            options: Further arguments of `asyncpg.connect`.
         """
         share = timeout / len(self._addresses)
         *others, last = list(self._addresses)
@@ -65,11 +65,11 @@ class Hosts:
 
 
 def one_each(address: str) -> list[str]:
-    """Return an address for each host that stands between `@` and `/`."""
+    """Return one address for each host between `@` and `/`."""
     try:
         parts = urlsplit(address)
     except ValueError:
-        return [address]  # asyncpg says what is wrong with it
+        return [address]  # asyncpg reports what is wrong with it
     who, at, hosts = parts.netloc.rpartition("@")
     if "," not in hosts:
         return [address]

@@ -1,4 +1,4 @@
-"""The version of the tables: an empty database gets them, an older one is upgraded, a newer one is refused."""
+"""The schema version: an empty database gets the tables, an older one is upgraded, a newer one is rejected."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ from .interface import Transaction
 #: The version of `schema.sql`, and of this code.
 SCHEMA_VERSION: Final = 6
 
-#: The table that says that a database is ours.
+#: The table that marks a database as ours.
 _OURS: Final = "quartlogin_schema"
 
-#: What leads from the version before to each version. They make what `schema.sql` makes in an empty database.
+#: The upgrade from each version to the next; together they create what `schema.sql` creates in an empty database.
 UPGRADES: Final = {
     2: """
 ALTER TABLE users ADD COLUMN epoch BIGINT NOT NULL DEFAULT 0;
@@ -78,12 +78,12 @@ END WHERE kind IN ('came_back', 'login_copied', 'login_crowded_out', 'everyone_s
 
 
 async def prepare(transaction: Transaction, tables: set[str], label: str) -> None:
-    """Bring the tables to this code's version, within a transaction that nobody else can run beside.
+    """Bring the tables to this code's version, in a transaction that runs alone.
 
     Args:
-        transaction: Undone by the caller if this raises.
-        tables: The names of the tables that the database has.
-        label: The database's name for people.
+        transaction: The caller rolls it back if this raises.
+        tables: The names of the database's tables.
+        label: The database's name for messages.
 
     Raises:
         DatabaseRefused: The tables are another program's, or of a newer version.
@@ -92,12 +92,12 @@ async def prepare(transaction: Transaction, tables: set[str], label: str) -> Non
         await _run(transaction, find_resource("schema.sql").read_text(encoding="utf-8"))
         return
     if _OURS not in tables:
-        raise DatabaseRefused(f"The database {label} belongs to another program: give a new one.")
+        raise DatabaseRefused(f"The database {label} belongs to another program. Use a new one.")
     [(version,)] = await transaction.run(f"SELECT max(version) FROM {_OURS}")  # noqa: S608 -- a constant
     if version is None or not 1 <= version <= SCHEMA_VERSION:
         raise DatabaseRefused(
-            f"The database {label} has version {version} of the tables, and this is a quartlogin for "
-            f"version {SCHEMA_VERSION}: use the release that made it."
+            f"The database {label} has tables of version {version}, and this release of quartlogin uses version "
+            f"{SCHEMA_VERSION}. Use the release that created it."
         )
     for step in range(version + 1, SCHEMA_VERSION + 1):
         await _run(transaction, UPGRADES[step])
@@ -110,7 +110,7 @@ async def _run(transaction: Transaction, script: str) -> None:
 
 
 def statements(script: str) -> Iterator[str]:
-    """Split a script where a statement is complete."""
+    """Split a script into statements."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line

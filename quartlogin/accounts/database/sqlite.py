@@ -1,4 +1,4 @@
-"""An SQLite file as a database, through aiosqlite."""
+"""A SQLite file as a database, through aiosqlite."""
 
 import asyncio
 import errno
@@ -21,19 +21,19 @@ from .schema import prepare
 
 T = TypeVar("T")
 
-_SMALLEST_DATABASE: Final = 512  # bytes: one page of the smallest kind
-_PAUSE: Final = 0.02  # seconds before another try
+_SMALLEST_DATABASE: Final = 512  # bytes: one page of the smallest size
+_PAUSE: Final = 0.02  # seconds before the next try
 _BUSY_TIMEOUT: Final = 5000  # milliseconds to wait for another process that is writing
 
-#: A value in a statement, by its number from 1.
+#: A placeholder: its number starts at 1.
 _VALUE: Final = re.compile(r"\$([0-9]+)")
 _OTHERS: Final = stat.S_IWGRP | stat.S_IRWXO
 _STATEMENTS: Final = 256  # more than there are
 
-#: What the driver raises; the last two for what no row could hold.
+#: What the driver raises; the last two for values that no row can hold.
 _EXPECTED: Final = (sqlite3.Error, UnicodeEncodeError, OverflowError)
 
-#: How every connection works: others may read while one writes, and what is committed survives a power cut.
+#: Settings of every connection: reads run while one connection writes, and commits survive a power failure.
 _PRAGMAS: Final = (
     f"PRAGMA busy_timeout = {_BUSY_TIMEOUT}",
     "PRAGMA journal_mode = WAL",
@@ -43,10 +43,10 @@ _PRAGMAS: Final = (
 
 
 class SQLiteDatabase:
-    """A `Database` in one file. Reads have a connection of their own, so that a slow write is not in their way."""
+    """A `Database` in one file. Reads have a separate connection, so that a slow write does not delay them."""
 
     def __init__(self, path: str) -> None:
-        self._path = os.path.realpath(path)  # a link's own mode would say nothing about the file's
+        self._path = os.path.realpath(path)  # the mode of a link says nothing about the file's
         self._reader: aiosqlite.Connection | None = None
         self._writer: aiosqlite.Connection | None = None
         #: Held while a transaction is open on the one connection that writes.
@@ -58,7 +58,7 @@ class SQLiteDatabase:
 
     @property
     def reads_at_once(self) -> int:
-        return 1  # the one thread of the connection that reads
+        return 1  # the read connection has one thread
 
     async def open(self) -> None:
         try:
@@ -69,13 +69,13 @@ class SQLiteDatabase:
             await _configure(self._reader)
         except (sqlite3.Error, OSError, StoreUnavailable) as error:
             await self.close()
-            raise DatabaseRefused(f"The database {self._path} cannot be used: {_reason(error)}.") from error
+            raise DatabaseRefused(f"Cannot use the database {self._path}: {_reason(error)}.") from error
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
-        async with self._turn:  # what was begun is finished first
+        async with self._turn:  # finish what was begun
             connections = (self._reader, self._writer)
             self._reader = self._writer = None
             for connection in connections:
@@ -102,10 +102,10 @@ class SQLiteDatabase:
                 return await _in_transaction(_opened(self._writer), work)
 
     async def _prepare(self, connection: aiosqlite.Connection) -> None:
-        """Bring the tables to this version; a database of others is left as it is, to its audit log mode."""
+        """Upgrade the tables to this version; leave another program's database as it is, including `journal_mode`."""
         tables = await _table_names(connection)
         if tables and "quartlogin_schema" not in tables:
-            raise DatabaseRefused(f"The database {self._path} belongs to another program: give a new file's path.")
+            raise DatabaseRefused(f"The database {self._path} belongs to another program. Use the path of a new file.")
         _check_mode(self._path)
         await _configure(connection)
 
@@ -130,13 +130,13 @@ class _Transaction:
 
 
 async def _in_transaction(connection: aiosqlite.Connection, work: Callable[[Transaction], Awaitable[T]]) -> T:
-    """Run a block that holds the only right to write: also from other processes."""
+    """Run a block with the exclusive right to write, also against other processes."""
     await connection.execute_fetchall("BEGIN IMMEDIATE")
     try:
         result = await work(_Transaction(connection))
         await connection.execute_fetchall("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # some errors, as of a full disk, have undone it already
+        if connection.in_transaction:  # some errors, such as a full disk, have rolled it back already
             await connection.execute_fetchall("ROLLBACK")
         raise
     return result
@@ -147,19 +147,19 @@ async def _run(connection: aiosqlite.Connection, statement: str, values: Sequenc
 
 
 def _by_place(statement: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
-    """Write a statement, and the values that it has, as SQLite takes them quickest: by place instead of by name."""
+    """Return a statement and its values as SQLite takes them fastest: by position instead of by name."""
     text, places = _with_places(statement)
     return text, [values[place] for place in places]
 
 
 @lru_cache(_STATEMENTS)
 def _with_places(statement: str) -> tuple[str, tuple[int, ...]]:
-    """Write `?` for each `$1`, `$2` and so on; returns which of the values belongs in which place, too."""
+    """Replace each `$1`, `$2` and so on by `?`; also return which value belongs at each position."""
     return _VALUE.sub("?", statement), tuple(int(number) - 1 for number in _VALUE.findall(statement))
 
 
 def _check_file(path: str) -> None:
-    """Fail here if the file cannot be opened: aiosqlite leaves a thread behind that may outlive the event loop.
+    """Raise now if the file cannot be opened: aiosqlite would leave a thread behind that may outlive the event loop.
 
     A new file is readable by its owner only; SQLite gives its helper files the same mode.
     """
@@ -168,22 +168,22 @@ def _check_file(path: str) -> None:
     status = os.stat(path)  # noqa: PTH116 -- beside os.open
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "It is not a file")
-    if 0 < status.st_size < _SMALLEST_DATABASE:  # SQLite would take it for an empty one, and overwrite it
+    if 0 < status.st_size < _SMALLEST_DATABASE:  # SQLite would take it for an empty one and overwrite it
         raise sqlite3.DatabaseError("file is not a database")
-    for ending in ("-wal", "-shm", "-journal"):  # SQLite's own, which it makes anew when it opens the file
+    for ending in ("-wal", "-shm", "-journal"):  # SQLite's own files, which it recreates when it opens the database
         _check_mode(f"{path}{ending}")
     sqlite3.connect(path).close()
 
 
 def _check_mode(path: str) -> None:
-    """Refuse a file that others can read or that its group can write: all passwords' hashes and logins are in it.
+    """Reject a file that others can read or its group can write: it holds all password hashes and logins.
 
     The group may read it, as for backups.
     """
     if os.name == "posix" and os.path.exists(path) and os.stat(path).st_mode & _OTHERS:  # noqa: PTH110, PTH116 -- SQLite takes text
         raise DatabaseRefused(
-            f"The database {path} cannot be used: accounts other than its owner's can write it, or any account can "
-            f"read it. Find out who has, and close it: chmod 600 {path} (640 if its group has to read it)."
+            f"Cannot use the database {path}: users other than its owner can write it, or any user can read it. "
+            f"Find out who has, and restrict it: chmod 600 {path} (640 if its group must read it)."
         )
 
 
@@ -193,7 +193,7 @@ async def _configure(connection: aiosqlite.Connection) -> None:
 
 
 async def _run_when_unlocked(connection: aiosqlite.Connection, pragma: str) -> None:
-    """Run a pragma, also while others open the same new file: SQLite's busy timeout does not cover `journal_mode`."""
+    """Run a pragma while others may open the same new file: SQLite's busy timeout does not cover `journal_mode`."""
     deadline = time.monotonic() + _BUSY_TIMEOUT / 1000
     while True:
         try:
@@ -212,7 +212,7 @@ async def _table_names(connection: aiosqlite.Connection) -> set[str]:
 
 @contextmanager
 def _translated_errors() -> Iterator[None]:
-    """Turn the driver's errors into those that the application knows."""
+    """Translate the driver's errors into the package's own."""
     try:
         yield
     except _EXPECTED as error:
@@ -231,12 +231,12 @@ def _opened(connection: aiosqlite.Connection | None) -> aiosqlite.Connection:
 
 
 def _reason(error: Exception) -> str:
-    """Say in a few words why a file cannot be opened, without a traceback's help."""
+    """Return in a few words why a file cannot be opened."""
     if isinstance(error, OSError):
         return (error.strerror or str(error)).lower()
     text = str(error)
     if "not a database" in text:
-        return "it is not an SQLite database"
+        return "it is not a SQLite database"
     if "readonly" in text:
         return "it is read-only"
     return text
