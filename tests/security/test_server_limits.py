@@ -68,18 +68,18 @@ def test_the_table_of_limits_is_that_of_the_code() -> None:
 
     assert {
         "connections that wait to be accepted": str(config.backlog),
-        "seconds for the head of a request, also between two": str(config.keep_alive_timeout),
-        "seconds that a client may read nothing of what was sent to it (Linux)": str(serving.LONGEST_WAIT_FOR_A_READER),
+        "seconds for the head of a request, also between requests": str(config.keep_alive_timeout),
+        "seconds without the client reading any of the response (Linux)": str(serving.LONGEST_WAIT_FOR_A_READER),
         "bytes of the head of a request": str(config.h11_max_incomplete_size),
-        "seconds for the body of a form": str(application._TIMEOUT_FOR_A_BODY),
-        "bytes of the body of a form": str(application._LARGEST_BODY),
+        "seconds for the body of a form": str(application._BODY_TIMEOUT),
+        "bytes of the body of a form": str(application._MAX_BODY),
         "bytes of a message on a websocket": str(config.websocket_max_message_size),
-        "passwords that wait, for each thread that hashes": str(hashing._WAITING_FOR_A_THREAD),
+        "passwords waiting, for each hashing thread": str(hashing._WAITING_FOR_A_THREAD),
         "connections to PostgreSQL": str(postgres._MAX_CONNECTIONS),
         "seconds for a connection to PostgreSQL, and for a statement": f"{postgres._TIMEOUT:.0f}",
         "seconds to wait for another process that writes to SQLite": f"{sqlite._BUSY_TIMEOUT / 1000:.0f}",
-        "events that wait for an open page that does not read": str(account_updates._MAX_QUEUED),
-        "seconds for open requests when the process is told to end": str(serving._PATIENCE),
+        "events queued for an open page that does not read": str(account_updates._MAX_QUEUED),
+        "seconds for open requests at shutdown": str(serving._PATIENCE),
     } == TABLE
     assert config.h2_max_header_list_size == config.h11_max_incomplete_size
     assert config.include_server_header is False
