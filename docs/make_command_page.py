@@ -1,4 +1,4 @@
-"""Ask every command for its help, and write it as command-line.md.
+"""Write command-line.md from the help of every command.
 
 python docs/make_command_page.py
 """
@@ -13,26 +13,24 @@ from quartlogin.webapp.cli import main
 PAGE = Path(__file__).with_name("command-line.md")
 WIDTH = 110  # characters
 
-START = """# The command line
+START = """# Command line
 
-What `--help` says, of every command; a test compares it.
+The `--help` text of every command; a test compares it.
 
 - Every command takes the database from `--database` or `QUARTLOGIN_DATABASE`, and all other settings from the
   environment.
-- What a command found goes to standard output; with `--json`, it is one JSON list and nothing else, with moments in
-  UTC.
-- An error is one sentence on standard error. The exit status is 0, 1 for an error, 2 if the command line makes no
-  sense.
-- Passwords are asked for, or read from standard input; never given as an argument, which other users of the machine
+- Results go to standard output; with `--json`, they are one JSON list and nothing else, with times in UTC.
+- An error is one sentence on standard error. The exit status is 0, 1 for an error, 2 for an invalid command line.
+- Passwords are prompted for, or read from standard input; they are never arguments, which other users of the machine
   could read.
-- What is changed here holds for the running service on its next request.
+- Changes take effect in the running service with its next request.
 
 ## Importing
 
-The file has a header, and one account a line: `username,password`, or `username,password_hash` with argon2 hashes in
-the PHC string format. Names and clear passwords have to pass the rules that hold for everybody; clear passwords take a
-tenth of a second each, hashed ones nearly nothing (100,000 took 2.4 seconds and 99 MB of memory on two cores). All
-accounts are made in one transaction: if it is stopped, even by SIGKILL, there are none of them.
+The file has a header, and one account per line: `username,password`, or `username,password_hash` with argon2 hashes in
+the PHC string format. Usernames and plain passwords must follow the usual rules; plain passwords take a tenth of a
+second each, hashed ones almost no time (100,000 took 2.4 seconds and 99 MB of memory on two cores). All accounts are
+created in one transaction: if it is stopped, even by SIGKILL, none of them exists.
 """
 
 

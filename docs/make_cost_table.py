@@ -106,7 +106,7 @@ async def visits(app: Any) -> dict[str, tuple[Visit, ...]]:
         return await get(phone, "/")
 
     rows: dict[str, Any] = {
-        "`/`, `/login`, any page: nobody": lambda: get(nobody, "/"),
+        "`/`, `/login`, any page: anonymous": lambda: get(nobody, "/"),
         "`/healthz`": lambda: get(nobody, "/healthz"),
         "`/readyz`": lambda: get(nobody, "/readyz"),
         "`POST /login`: wrong": lambda: sign_in(phone, "not the right password"),

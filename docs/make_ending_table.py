@@ -141,9 +141,7 @@ ENDINGS: dict[str, Ending] = {
     "`quartlogin logins revoke`": revoke_by_command,
     "password changed in another browser": lambda scene: change_password(scene, scene.other),
     "password changed in this browser": lambda scene: change_password(scene, scene.target),
-    "password typed again in this browser": lambda scene: scene.post(
-        scene.target, "/reauthenticate", password=PASSWORD
-    ),
+    "password confirmed in this browser": lambda scene: scene.post(scene.target, "/reauthenticate", password=PASSWORD),
     "`quartlogin user set-password`": lambda scene: scene.command(
         "user", "set-password", "ada", "--password-stdin", typed=NEW_PASSWORD
     ),
@@ -182,7 +180,7 @@ async def ask(app: Quart, headers: dict[str, str]) -> str:
     """Ask who the sender of these headers is."""
     answer = await app.test_client(use_cookies=False).get("/api/me", headers={"Accept": "application/json", **headers})
     assert answer.status_code in {OK, 401}, answer.status_code
-    return "signed in" if answer.status_code == OK else "nobody"
+    return "signed in" if answer.status_code == OK else "anonymous"
 
 
 class Socket:

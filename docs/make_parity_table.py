@@ -36,7 +36,7 @@ REMOVED: Final = "Not here: Flask-Login's main branch has removed it."
 #: Every difference there is, and its reason. `Section: name`.
 DIFFERENCES: Final = {
     "Public names: FlaskLoginClient": "Here `QuartLoginClient`, for requests and for websockets.",
-    "Public names: __version__": "Here, too, but `from quartlogin import *` does not take it along.",
+    "Public names: __version__": "Here, too, but `from quartlogin import *` does not import it.",
     "Public names: confirm_login": AWAITED,
     "Public names: current_user": "`await current_user` always works; plain attributes once the user is loaded.",
     "Public names: fresh_login_required": "Also `@fresh_login_required(max_age=...)`. The view may be `async def` or "
@@ -45,15 +45,15 @@ DIFFERENCES: Final = {
     "Public names: login_user": AWAITED,
     "Public names: logout_user": AWAITED,
     "Constants: COOKIE_SAMESITE": "Other sites' pages send the remember cookie only along with links.",
-    "Constants: AUTH_HEADER_NAME": f"{REMOVED} A `request_loader` reads the headers that it wants.",
+    "Constants: AUTH_HEADER_NAME": f"{REMOVED} A `request_loader` reads the headers itself.",
     "Constants: SESSION_KEYS": "Three more: `_fresh_at`, `_login_id`, `_secret_hash`.",
-    "LoginManager: LoginManager()": "More options, each to be named.",
+    "LoginManager: LoginManager()": "More options, all keyword-only.",
     "LoginManager: header_loader()": f"{REMOVED} Use `request_loader`.",
     "LoginManager: needs_refresh()": AWAITED,
     "LoginManager: setup_app()": f"{REMOVED} Use `init_app`.",
     "LoginManager: unauthorized()": AWAITED,
     "Configuration keys: AUTH_HEADER_NAME": REMOVED,
-    "Configuration keys: LOGIN_DISABLED": f"{REMOVED} A test that needs a signed-in user takes `QuartLoginClient`.",
+    "Configuration keys: LOGIN_DISABLED": f"{REMOVED} Use `QuartLoginClient` in tests that need a signed-in user.",
     "Configuration keys: REMEMBER_COOKIE_SAMESITE": "Other sites' pages send the remember cookie only along with "
     "links.",
     "Signals: loaded-from-header": f"{REMOVED} Use `user_loaded_from_request`.",
@@ -116,7 +116,7 @@ def tables() -> str:
     same = sum(row.is_same for row in found)
     parts = [
         f"Compared with Flask-Login {version('flask-login')}: **{len(found)} names, {same} the same, "
-        f"{len(found) - same} with a difference** that the last column tells.\n",
+        f"{len(found) - same} with a difference** explained in the last column.\n",
         "| section | names | the same |\n|---|---|---|\n"
         + "".join(
             f"| {section} | {count} | {sum(row.is_same for row in found if row.section == section)} |\n"
@@ -124,7 +124,7 @@ def tables() -> str:
         ),
     ]
     parts += [_table(section, [row for row in found if row.section == section]) for section in counts]
-    parts += ["### What is here only\n", "".join(f"- {what}: {_code(names)}\n" for what, names in additions().items())]
+    parts += ["### Additions\n", "".join(f"- {what}: {_code(names)}\n" for what, names in additions().items())]
     return "\n".join(parts)
 
 
