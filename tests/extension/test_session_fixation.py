@@ -1,4 +1,4 @@
-"""What a login and a logout keep in the session and what they drop, and views that clear the session themselves."""
+"""Session fixation: what a login and a logout keep in the session, and views that clear the session themselves."""
 
 from typing import Any
 
