@@ -40,7 +40,7 @@ def page() -> str:
 
 
 def helps(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
-    """Give each command's name and what its help says."""
+    """Yield each command's name and its help text."""
     context = click.Context(command, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH)
     yield name, command.get_help(context).rstrip()
     for child in getattr(command, "commands", {}).values():

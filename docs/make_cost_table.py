@@ -1,4 +1,4 @@
-"""Count what each page asks of the database, and print the table in application.md.
+"""Count the queries of each request, and print the table in application.md.
 
 python docs/make_cost_table.py
 """
@@ -25,7 +25,7 @@ CONTROL = ("BEGIN", "COMMIT", "ROLLBACK", "PRAGMA")
 
 
 class Counter:
-    """Counts trips to the database's threads, and the statements that go with them."""
+    """Counts trips to the database's threads, and their statements."""
 
     def __init__(self) -> None:
         self.trips = 0
@@ -33,7 +33,7 @@ class Counter:
         self.writes = 0
 
     def count(self, statement: str) -> None:
-        """Note one statement."""
+        """Count one statement."""
         if statement.startswith("SELECT"):
             self.reads += 1
         elif not statement.startswith(CONTROL):
@@ -56,7 +56,7 @@ async def make_table() -> str:
 
 
 async def measure(app: Any, name: str, visit: Visit, prepare: Visit | None = None) -> str:
-    """Run a visit, and return its row with what it leaves to be written; what prepares it is not counted."""
+    """Run a request, and return its row and its deferred writes; its preparation is not counted."""
     if prepare is not None:
         await prepare()
     counter = Counter()
@@ -75,7 +75,7 @@ async def measure(app: Any, name: str, visit: Visit, prepare: Visit | None = Non
 
 
 async def visits(app: Any) -> dict[str, tuple[Visit, ...]]:
-    """Return what is measured, in this order: each step finds what the ones before have left."""
+    """Return the measured requests, in order: each depends on the state left by the previous ones."""
     nobody, ada, phone, forgetful = (app.test_client() for _ in range(4))
     api = app.test_client(use_cookies=False)
     tokens: list[str] = []

@@ -1,4 +1,4 @@
-"""End a sign-in in every way there is, try every old copy of its cookies, and print the table in what-ends-a-login.md.
+"""End a login in every way, try every old copy of its cookies, and print the table in what-ends-a-login.md.
 
 python docs/make_ending_table.py
 """
@@ -32,7 +32,7 @@ OK = 200
 
 
 class Clock:
-    """The time of all processes."""
+    """The clock of all processes."""
 
     def __init__(self) -> None:
         self.now = 1_900_000_000.0
@@ -43,7 +43,7 @@ class Clock:
 
 @dataclass
 class Scene:
-    """One user, with a browser whose sign-in is to end, another browser, and an API token; and two processes."""
+    """One user, with a browser whose login ends, another browser, and an API token; and two processes."""
 
     here: Quart
     elsewhere: Quart
@@ -56,7 +56,7 @@ class Scene:
     token: str
 
     async def post(self, client: Any, path: str, **fields: str) -> str:
-        """Send a page's form, as its browser would; returns the answer."""
+        """Submit a page's form, as its browser would, and return the response."""
         token = None
         for page in (path, "/account"):
             text = await (await client.get(page)).get_data(as_text=True)
@@ -67,7 +67,7 @@ class Scene:
         return told
 
     async def public_id(self) -> str:
-        """Return the ref of the target's sign-in."""
+        """Return the public id of the target's login."""
         page = await (await self.target.get("/account")).get_data(as_text=True)
         found = re.search(r"class=\"badge\".*?/account/logins/(\w+)/revoke", page, re.DOTALL)
         assert found is not None
@@ -87,7 +87,7 @@ Ending = Callable[[Scene], Awaitable[Any]]
 
 
 async def use_every_day(scene: Scene, days: int) -> None:
-    """Come back every day with the cookies that the browser has by then."""
+    """Return every day with the browser's current cookies."""
     for _ in range(days):
         await scene.wait(DAY)
         await scene.target.get("/account")
@@ -95,7 +95,7 @@ async def use_every_day(scene: Scene, days: int) -> None:
 
 
 async def use_a_copy(scene: Scene) -> None:
-    """Use a copy of the remember cookie, then the browser's own when the other one's use is long enough ago."""
+    """Use a copy of the remember cookie, and after the grace period the browser's own."""
     await ask(scene.here, {"Cookie": f"{REMEMBER}={scene.copies[REMEMBER]}"})
     await scene.wait(31)
     await scene.target.get("/account")
@@ -107,7 +107,7 @@ async def end_by_public_id(scene: Scene) -> None:
 
 
 async def revoke_by_command(scene: Scene) -> None:
-    """Name the target on the command line."""
+    """Revoke the target's login on the command line."""
     await scene.command("logins", "revoke", await scene.public_id())
 
 
@@ -117,7 +117,7 @@ async def change_password(scene: Scene, client: Any) -> None:
 
 
 async def disable_and_enable(scene: Scene) -> None:
-    """Disable the user, and think better of it."""
+    """Disable the user, then enable it again."""
     await scene.command("user", "disable", "ada")
     await scene.command("user", "enable", "ada")
 
@@ -177,14 +177,14 @@ async def a_scene() -> AsyncIterator[Scene]:
 
 
 async def ask(app: Quart, headers: dict[str, str]) -> str:
-    """Ask who the sender of these headers is."""
+    """Return the user that a request with these headers has."""
     answer = await app.test_client(use_cookies=False).get("/api/me", headers={"Accept": "application/json", **headers})
     assert answer.status_code in {OK, 401}, answer.status_code
     return "signed in" if answer.status_code == OK else "anonymous"
 
 
 class Socket:
-    """A browser's websocket, spoken to the application without a server."""
+    """A browser's websocket, connected to the application without a server."""
 
     def __init__(self, app: Quart, cookie: str) -> None:
         self._to_app: asyncio.Queue[Any] = asyncio.Queue()
@@ -208,7 +208,7 @@ class Socket:
         self._handling = asyncio.ensure_future(app(scope, self._to_app.get, self.from_app.put))  # type: ignore[arg-type]  # a scope as servers make it
 
     async def hears(self, kind: str, seconds: float) -> bool:
-        """Tell whether the application sends a message of this kind in time."""
+        """Return whether the application sends a message of this kind in time."""
         try:
             async with asyncio.timeout(seconds):
                 while (await self.from_app.get())["type"] != kind:
@@ -218,13 +218,13 @@ class Socket:
         return True
 
     async def leave(self) -> None:
-        """Hang up."""
+        """Disconnect."""
         self._to_app.put_nowait({"type": "websocket.disconnect", "code": 1005})
         await self._handling
 
 
 async def row(ending: Ending) -> dict[str, str]:
-    """End the sign-in in this way, and try everything that was there before."""
+    """End the login in this way, and try all earlier cookies and connections."""
     async with a_scene() as scene:
         session, remember = (f"{name}={scene.copies[name]}" for name in (SESSION, REMEMBER))
         socket = Socket(scene.here, session)

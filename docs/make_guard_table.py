@@ -1,4 +1,4 @@
-"""Ask an app what each guard answers to each kind of client, and print it as the table in guards.md.
+"""Request guarded pages as each kind of client, and print the responses as the table in guards.md.
 
 python docs/make_guard_table.py
 """
@@ -24,14 +24,14 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
 
 
 class User(UserMixin):
-    """Somebody with an id and nothing else."""
+    """A user with only an id."""
 
     def __init__(self, id: str) -> None:
         self.id = id
 
 
 def make_app(guard: Any) -> Quart:
-    """Make an app with one guarded page and one guarded websocket."""
+    """Create an app with one guarded page and one guarded websocket."""
     app = Quart("table")
     app.secret_key = "a key for a table, of more than 32 characters"
     login_manager: LoginManager[User] = LoginManager(app)
@@ -65,7 +65,7 @@ def make_app(guard: Any) -> Quart:
 
 
 async def answers(guard: Any) -> dict[str, str]:
-    """Ask as every kind of client; returns what each was told."""
+    """Send requests as every kind of client, and return the responses."""
     app = make_app(guard)
     visitor, stale, fresh = (app.test_client() for _ in range(3))
     await stale.get("/login/stale")
@@ -100,7 +100,7 @@ async def answers(guard: Any) -> dict[str, str]:
 
 
 def told(response: Any) -> str:
-    """Say in a few words what a response says."""
+    """Summarize a response."""
     where = response.headers.get("Location", "")
     challenge = response.headers.get("WWW-Authenticate", "")
     kind = "problem document" if response.content_type == "application/problem+json" else ""
@@ -111,7 +111,7 @@ def told(response: Any) -> str:
 
 
 async def told_by_websocket(client: Any, **headers: str) -> str:
-    """Say in a few words what happens to a websocket."""
+    """Summarize the result of a websocket handshake."""
     try:
         async with client.websocket("/socket", headers=headers) as connection:
             return f"accepted, “{await connection.receive()}”"

@@ -1,9 +1,9 @@
-"""Writes the tables of `flask-login.md` from the installed Flask-Login and from quartlogin.
+"""Write the tables of `flask-login.md` from the installed Flask-Login and from quartlogin.
 
     python docs/make_parity_table.py
 
 A test runs the same comparison: it fails if a difference is not explained here, if an explanation has lost its
-difference, or if the page does not say what is found.
+difference, or if the page differs from the result.
 """
 
 import inspect
@@ -62,7 +62,7 @@ DIFFERENCES: Final = {
 
 @dataclass(frozen=True)
 class Row:
-    """One name, as each of the two shows it."""
+    """One name, as in each of the two packages."""
 
     section: str
     name: str
@@ -71,12 +71,12 @@ class Row:
 
     @property
     def reason(self) -> str | None:
-        """Why the two differ, `None` if nobody has said so."""
+        """The reason for the difference, `None` if there is none."""
         return DIFFERENCES.get(f"{self.section}: {self.name}")
 
     @property
     def is_same(self) -> bool:
-        """Whether there is nothing to learn about this name."""
+        """Whether the name is the same in both."""
         return self.theirs == self.ours
 
 
@@ -94,7 +94,7 @@ def rows() -> list[Row]:
 
 
 def additions() -> dict[str, list[str]]:
-    """Return what is here and not there, by section."""
+    """Return quartlogin's additional names, by section."""
     theirs = {*flask_login.__all__, *vars(their_config), "QuartLoginClient"}
     manager = {*_members(quartlogin.LoginManager()), "user"} - _members(flask_login.LoginManager()).keys()
     return {
@@ -129,7 +129,7 @@ def tables() -> str:
 
 
 def page() -> str:
-    """Return the page as it has to be."""
+    """Return the current page."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     return f"{before}{BEGIN}\n{tables()}\n{END}{rest.partition(END)[2]}"
 

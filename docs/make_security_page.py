@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
 
 def main() -> None:
-    """Write both pages anew."""
+    """Write both pages."""
     page = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(filled_in(page), encoding="utf-8")
     TESTS_PAGE.write_text(page_of_tests(page), encoding="utf-8")
@@ -64,7 +64,7 @@ def rows_of(page: str) -> list[Row]:
 
 
 def row_of(line: str) -> Row | None:
-    """Return a line of the page as a row, `None` if it is none."""
+    """Return a line of the page as a row, `None` if it is not one."""
     if not re.match(r"\| (?:[A-Z]+)?\d", line):
         return None
     return Row(*(cell.strip() for cell in line.strip("|").split(" | ")))
