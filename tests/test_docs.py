@@ -34,6 +34,47 @@ def test_every_link_between_files_leads_to_one(page: Path) -> None:
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
+def headings(page: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them of its headings."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_link_to_a_heading_leads_to_one() -> None:
+    links = [
+        (page, target, anchor)
+        for page in [*DOCS.rglob("*.md"), *DOCS.parent.glob("*.md")]
+        for target, anchor in re.findall(r"\]\((?!http)([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8"))
+    ]
+
+    assert links
+    assert [
+        (page.name, anchor)
+        for page, target, anchor in links
+        if anchor not in headings(page.parent / target if target else page)
+    ] == []
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    """A name that ends in an ellipsis stands for all that begin so."""
+    sources = [path.read_text(encoding="utf-8") for path in Path(__file__).parent.rglob("test_*.py")]
+    tests = {name for source in sources for name in re.findall(r"def (test_\w+)", source)}
+    pages = [*DOCS.rglob("*.md"), DOCS.parent / "README.md", DOCS.parent / "CONTRIBUTING.md"]
+
+    named = {
+        (page.name, *found)
+        for page in pages
+        for found in re.findall(r"`(?:[\w/.]*::)?(test_\w+)(…?)`", page.read_text(encoding="utf-8"))
+    }
+
+    assert named
+    assert [
+        (page, name)
+        for page, name, rest in sorted(named)
+        if not any(test == name or (rest and test.startswith(name)) for test in tests)
+    ] == []
+
+
 def test_the_index_lists_each_page_once() -> None:
     listed = re.findall(r"^\| \[[^]]+\]\(([^)]+)\)", (DOCS / "index.md").read_text(encoding="utf-8"), re.MULTILINE)
     pages = [str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")]
