@@ -35,6 +35,7 @@ def wrap_requests(app: Quart, manager: "LoginManager[Any]") -> None:
     """
     app.preprocess_request = _after(begin_request, app.preprocess_request)  # type: ignore[method-assign]  # no hook
     app.preprocess_websocket = _after(_begin_websocket, app.preprocess_websocket)  # type: ignore[method-assign]  # as above
+    app.ensure_async = _knowing_after_view(app.ensure_async)  # type: ignore[method-assign]  # as above
     app.dispatch_request = _guarded(app.dispatch_request, manager)  # type: ignore[method-assign]  # as above
     app.dispatch_websocket = _guarded(app.dispatch_websocket, manager)  # type: ignore[method-assign]  # as above
 
@@ -46,6 +47,16 @@ def _after(begin: Callable[[], None], proceed: Any) -> Any:
         return proceed(*context)
 
     return begin_and_proceed
+
+
+def _knowing_after_view(ensure_async: Any) -> Any:
+    """Spare each response the question whether `after_view` is a coroutine function, which takes as long as it does."""
+
+    @wraps(ensure_async)
+    def ensure(function: Any) -> Any:
+        return function if function is after_view else ensure_async(function)
+
+    return ensure
 
 
 def _begin_websocket() -> None:

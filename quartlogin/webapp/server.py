@@ -1,4 +1,4 @@
-"""Serving the application with hypercorn, in one process or in several, until somebody tells them to stop."""
+"""Serving the application with hypercorn, in one or several processes, until a signal stops them."""
 
 import asyncio
 import signal
@@ -17,24 +17,24 @@ from quartlogin.accounts import AUDIT_LOGGER, get_accounts
 from .app import create_app
 from .middleware.websocket_limits import LARGEST_MESSAGE
 
-#: Bytes that the head of a request may have.
+#: Bytes of a request's head.
 LARGEST_HEAD: Final = 16 * 1024
-#: Seconds from the begin of a connection, or from the last answer, until the head of a request has arrived.
+#: Seconds from the start of a connection, or from the last response, until a request's head has arrived.
 LONGEST_WAIT_FOR_A_HEAD: Final = 5
-#: Seconds that a client may leave what we have sent unread, or unanswered because it is gone.
+#: Seconds that a client may leave our data unread, or unacknowledged because it is gone.
 LONGEST_WAIT_FOR_A_READER: Final = 10
-#: Connections that wait to be accepted.
+#: Connections waiting to be accepted.
 BACKLOG: Final = 512
 
-_PATIENCE: Final = 4  # seconds for open requests and websockets to end, once we are told to stop
+_PATIENCE: Final = 4  # seconds for open requests and websockets to end after a stop signal
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Config(Config):
-    """Hypercorn's configuration, whose sockets give up a client that does not read its answers."""
+    """Hypercorn's configuration, with sockets that drop clients which do not read."""
 
     def create_sockets(self) -> Sockets:
-        """Open what is to be listened to; connections have the option of the socket that accepts them."""
+        """Open the listening sockets; connections inherit their options."""
         sockets = super().create_sockets()
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
             for one in sockets.insecure_sockets:
@@ -43,7 +43,7 @@ class _Config(Config):
 
 
 def config_for(bind: list[str], workers: int) -> Config:
-    """Return what Hypercorn is to do, with bounds to whatever a client can make it keep."""
+    """Return Hypercorn's configuration, with limits to what a client can make it keep."""
     config = _Config()
     config.bind = bind
     config.workers = workers
@@ -57,13 +57,13 @@ def config_for(bind: list[str], workers: int) -> Config:
 
 
 def run(config: Config) -> int:
-    """Serve until SIGINT or SIGTERM; the settings are read from the environment.
+    """Serve until SIGINT or SIGTERM, with settings from the environment.
 
-    Hypercorn's own `run` would put the current folder on `sys.path`, and from Python 3.12 on it waits for open
+    Hypercorn's own `run` would add the current folder to `sys.path`, and from Python 3.12 on it waits for open
     websockets for as long as browsers keep them.
 
     Args:
-        config: Where to listen, and in how many processes.
+        config: The addresses to listen on, and the number of processes.
 
     Returns:
         The exit status: 0, or 1 if a process ended by itself.
@@ -75,14 +75,14 @@ def run(config: Config) -> int:
 
 
 def _serve_here(config: Config) -> None:
-    # Said of `workers`, by which its sockets know that they share a port.
+    # Hypercorn's sockets need `workers` to share a port, and it warns about that.
     warnings.filterwarnings("ignore", message="The config `workers` has no affect")
     _show_audit_log()
     asyncio.run(_serve(config))
 
 
 def _show_audit_log() -> None:
-    """Write what happens to the accounts to standard error, one line of JSON each."""
+    """Write the audit log to standard error, one line of JSON for each event."""
     audit = getLogger(AUDIT_LOGGER)
     handler = StreamHandler()
     handler.setFormatter(Formatter("%(message)s"))
@@ -106,7 +106,7 @@ async def _serve(config: Config) -> None:
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     await asyncio.wait({serving}, timeout=_PATIENCE)
     stopping.cancel()
-    if not serving.done():  # somebody does not hang up
+    if not serving.done():  # a client keeps its connection open
         serving.cancel()
         await asyncio.wait({serving})
         await app.shutdown()
@@ -115,15 +115,15 @@ async def _serve(config: Config) -> None:
 
 
 def _log_but_for_lost_clients(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what nobody has caught; that a connection ends by itself is no fault of ours, and would fill the log."""
+    """Log unhandled errors, except of lost connections, which are no bug and would fill the log."""
     if not ("transport" in context and isinstance(context.get("exception"), ConnectionError | TimeoutError)):
         loop.default_exception_handler(context)
 
 
 def _serve_in_processes(config: Config) -> int:
-    """Start the processes, and end them all when a signal says so or one of them ends.
+    """Start the processes, and end them all at a signal or when one of them ends.
 
-    Each listens for itself: Hypercorn's sockets share a port where there is more than one worker.
+    Each listens for itself: Hypercorn's sockets share a port if there is more than one worker.
     """
     context = get_context("spawn")
     processes = [context.Process(target=_serve_here, args=(config,)) for _ in range(config.workers)]

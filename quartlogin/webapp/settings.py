@@ -1,4 +1,4 @@
-"""The settings of the application: each once, with its type, unit, default and meaning."""
+"""The settings of the application: each has its type, unit, bounds, default and meaning here."""
 
 import json
 import os
@@ -14,28 +14,28 @@ from quartlogin.accounts import LONGEST_PASSWORD
 from .middleware.request_validation import is_host
 
 PREFIX: Final = "QUARTLOGIN_"
-_LOWEST_PASSWORD_MIN_LENGTH: Final = 8  # NIST SP 800-63B-4, 3.1.1.2
+_MIN_PASSWORD_MIN_LENGTH: Final = 8  # NIST SP 800-63B-4, 3.1.1.2
 _MAX_SITE_NAME: Final = 64
-_MOST_BARRED_WORDS: Final = 100
-_LONGEST_LOGIN: Final = 30 * 24 * 60  # minutes; NIST SP 800-63B-4, 2.1.3
-_SHORTEST_LOGIN: Final = 5  # minutes; when a login was seen last is known to a minute
-_LONGEST_RETENTION: Final = 3650  # days
-_MOST_PROXIES: Final = 100
-_REPORT_URL: Final = re.compile(r"(https?://|/)[\w.~:/?&=%@+-]{1,500}", re.ASCII)  # it stands in a header
+_MAX_DENYLIST: Final = 100
+_MAX_LOGIN: Final = 30 * 24 * 60  # minutes; NIST SP 800-63B-4, 2.1.3
+_MIN_LOGIN: Final = 5  # minutes; last-seen times are accurate to a minute
+_MAX_RETENTION: Final = 3650  # days
+_MAX_PROXIES: Final = 100
+_REPORT_URL: Final = re.compile(r"(https?://|/)[\w.~:/?&=%@+-]{1,500}", re.ASCII)  # it is written to a header
 
-#: What a cookie may be called. `__Host-` or `__Secure-` is put in front where browsers take it.
+#: Cookie names. `__Host-` or `__Secure-` is prepended where browsers accept it.
 _COOKIE_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 _COOKIE_NAMES: Final = ("session_cookie_name", "remember_cookie_name", "device_cookie_name")
 _COOKIE_PATH: Final = re.compile(r"/[\w./~-]{0,255}", re.ASCII)
 
-#: How much of a wrong value an error repeats.
+#: The length to which an error message cuts a wrong value.
 _MAX_SHOWN: Final = 80  # characters
-#: How many settings an error names that resemble none.
-_NEAREST: Final = 3
+#: How many settings an error suggests if none is similar.
+_MAX_SUGGESTIONS: Final = 3
 
 
 class SettingsError(ConfigurationError):
-    """A setting is unknown or has a value that cannot be; the message is one sentence for the operator."""
+    """A setting is unknown or has an invalid value; the message is one sentence for the operator."""
 
 
 def _setting(default: Any, *, unit: str, meaning: str) -> Any:
@@ -43,107 +43,106 @@ def _setting(default: Any, *, unit: str, meaning: str) -> Any:
 
 
 def _number(default: int, *, of: str, bounds: tuple[int, int], meaning: str) -> Any:
-    """Declare a number: its check, its unit and its row in the README come from these bounds, both included."""
+    """Declare a number: its check, its unit and its row in the README come from these bounds, both inclusive."""
     unit = f"{of}, {bounds[0]} to {bounds[1]}"
     return field(default=default, metadata={"unit": unit, "meaning": meaning, "bounds": bounds})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What an operator can choose. Upper case, these are the names of keywords and, prefixed, of variables."""
+    """The operator's settings. Upper case, these are the names of keywords and, prefixed, of environment variables."""
 
     database: str = _setting(
         "quartlogin.sqlite3",
         unit="file path, or `postgresql://` address",
-        meaning="The SQLite database, made if it does not exist; or the PostgreSQL server.",
+        meaning="The SQLite database, created if it does not exist; or the PostgreSQL server.",
     )
     secret_key: str | None = _setting(
         None,
         unit="at least 32 characters, 10 of them different",
-        meaning="Signs the cookies. `serve` on a loopback address makes one if there is none.",
+        meaning="Signs the cookies. `serve` on a loopback address creates one if there is none.",
     )
     secret_key_fallbacks: tuple[str, ...] = _setting(
         (), unit="list of keys", meaning="Former secret keys: still accepted, no longer used for signing."
     )
     site_name: str = _setting("Quartlogin", unit="1 to 64 characters", meaning="The name shown on every page.")
-    registration: bool = _setting(
-        True, unit="true or false", meaning="Whether visitors can make an account for themselves."
-    )
+    registration: bool = _setting(True, unit="true or false", meaning="Whether visitors can create an account.")
     password_min_length: int = _number(
         15,
         of="characters",
-        bounds=(_LOWEST_PASSWORD_MIN_LENGTH, LONGEST_PASSWORD),
-        meaning="The shortest password that a new account may have.",
+        bounds=(_MIN_PASSWORD_MIN_LENGTH, LONGEST_PASSWORD),
+        meaning="The minimum length of new passwords.",
     )
     password_denylist: tuple[str, ...] = _setting(
         (),
         unit="list of words",
-        meaning="What no password may be made of, besides the site's name and the username: your products, places.",
+        meaning="Extra words that a password may not consist of, such as product names. "
+        "The site name and the username are always included.",
     )
     login_idle_timeout: int = _number(
         14 * 24 * 60,
         of="minutes",
-        bounds=(_SHORTEST_LOGIN, _LONGEST_LOGIN),
-        meaning="How long a sign-in lasts that nobody uses. (API tokens have only an end.)",
+        bounds=(_MIN_LOGIN, _MAX_LOGIN),
+        meaning="How long an unused sign-in stays valid. (API tokens have a fixed expiry.)",
     )
     login_lifetime: int = _number(
         30 * 24 * 60,
         of="minutes",
-        bounds=(_SHORTEST_LOGIN, _LONGEST_LOGIN),
-        meaning="How long a sign-in lasts at the most, remembered or not, until the password is asked for again.",
+        bounds=(_MIN_LOGIN, _MAX_LOGIN),
+        meaning="How long a sign-in stays valid at most, remembered or not.",
     )
     event_retention: int = _number(
-        90, of="days", bounds=(1, _LONGEST_RETENTION), meaning="How long the events of an account are kept and shown."
+        90, of="days", bounds=(1, _MAX_RETENTION), meaning="How long the events of an account are kept and shown."
     )
     login_rate_limit_per_account: int = _number(
         10,
         of="attempts",
         bounds=(4, 50),
-        meaning="How many sign-ins of an account may fail within 15 minutes; from the half on, each has to wait.",
+        meaning="Failed sign-ins allowed per account in 15 minutes. After half of them, attempts are delayed.",
     )
     login_rate_limit_per_address: int = _number(
         50,
         of="attempts",
         bounds=(10, 500),
-        meaning="How many sign-ins from an address may fail within 15 minutes, and how many may register.",
+        meaning="Failed sign-ins, and registrations, allowed per address in 15 minutes.",
     )
     max_logins_per_user: int = _number(
         50,
         of="sign-ins",
         bounds=(1, 1000),
-        meaning="How many sign-ins an account has at once; a new one ends the idlest.",
+        meaning="Concurrent sign-ins of an account. A new one ends the least recently used.",
     )
     allowed_hosts: tuple[str, ...] = _setting(
         (),
         unit="list of names",
-        meaning="What `Host` may say, without the port; everything else is answered 400. Empty: anything.",
+        meaning="The accepted values of `Host`, without the port; others are answered 400. Empty: all.",
     )
     csp_report_url: str | None = _setting(
         None,
         unit="address",
-        meaning="Where browsers report what the Content-Security-Policy has stopped. None: nowhere.",
+        meaning="Where browsers report violations of the Content-Security-Policy. None: nowhere.",
     )
     session_cookie_name: str = _setting(
         "quartlogin",
         unit="1 to 64 letters, digits, `.`, `_`, `-`",
-        meaning="The session cookie. Over https `__Host-` stands in front, or `__Secure-` with a path of its own.",
+        meaning="The session cookie. Over https it is prefixed with `__Host-`, or `__Secure-` if `COOKIE_PATH` is set.",
     )
     remember_cookie_name: str = _setting(
-        "quartlogin_remember", unit="the same", meaning='The cookie of "Keep me signed in", with the same in front.'
+        "quartlogin_remember", unit="the same", meaning='The cookie of "Keep me signed in", with the same prefix.'
     )
     device_cookie_name: str = _setting(
         "quartlogin_browser",
         unit="the same",
-        meaning="The cookie of a browser that has signed in before, with the same in front.",
+        meaning="The cookie of a browser that has signed in before, with the same prefix.",
     )
     cookie_path: str = _setting(
-        "/", unit="path", meaning="Below which pages browsers send these cookies: where the application stands."
+        "/", unit="path", meaning="The path of these cookies: where the application is mounted."
     )
     trusted_proxies: int = _number(
         0,
         of="proxies",
-        bounds=(0, _MOST_PROXIES),
-        meaning="How many proxies in front are believed about `X-Forwarded-For` and `-Proto`. "
+        bounds=(0, _MAX_PROXIES),
+        meaning="Trusted proxies in front, whose `X-Forwarded-For` and `-Proto` are used. "
         "If not 0, cookies are always `Secure`.",
     )
 
@@ -151,20 +150,18 @@ class Settings:
         self._check_texts()
         self._check_numbers()
         if self.csp_report_url is not None and not _REPORT_URL.fullmatch(self.csp_report_url):
-            raise SettingsError("CSP_REPORT_URL has to be an address such as https://reports.example.org/csp.")
+            raise SettingsError("CSP_REPORT_URL must be a URL such as https://reports.example.org/csp.")
         self._check_cookies()
         for host in self.allowed_hosts:
             if not is_host(host):
-                raise SettingsError(
-                    f"ALLOWED_HOSTS has to be a list of names such as example.org, not {_quoted(host)}."
-                )
+                raise SettingsError(f"ALLOWED_HOSTS must be a list of names such as example.org, not {_quoted(host)}.")
 
     def _check_numbers(self) -> None:
         for setting in fields(self):
             if "bounds" in setting.metadata:
                 lowest, highest = setting.metadata["bounds"]
                 if not lowest <= getattr(self, setting.name) <= highest:
-                    raise SettingsError(f"{setting.name.upper()} has to be a number from {lowest} to {highest}.")
+                    raise SettingsError(f"{setting.name.upper()} must be a number from {lowest} to {highest}.")
 
     def _check_texts(self) -> None:
         for text in (
@@ -176,20 +173,20 @@ class Settings:
         ):
             if not _is_utf8(text):
                 raise SettingsError(
-                    "DATABASE, SITE_NAME, PASSWORD_DENYLIST and the secret keys have to be UTF-8 text, and one is not."
+                    "DATABASE, SITE_NAME, PASSWORD_DENYLIST and the secret keys must be UTF-8 text, and one is not."
                 )
         if not self.database or self.database.startswith((":", "file:")):
-            raise SettingsError("DATABASE has to be the path of a file, or an address such as postgresql://host/name.")
+            raise SettingsError("DATABASE must be the path of a file, or an address such as postgresql://host/name.")
         for key in (*([] if self.secret_key is None else [self.secret_key]), *self.secret_key_fallbacks):
             if complaint := secret_key_weakness(key):
                 raise SettingsError(f"{'SECRET_KEY' if key == self.secret_key else 'SECRET_KEY_FALLBACKS'} {complaint}")
         if not 1 <= len(self.site_name) <= _MAX_SITE_NAME:
-            raise SettingsError(f"SITE_NAME has to have 1 to {_MAX_SITE_NAME} characters.")
-        if len(self.password_denylist) > _MOST_BARRED_WORDS or any(
+            raise SettingsError(f"SITE_NAME must have 1 to {_MAX_SITE_NAME} characters.")
+        if len(self.password_denylist) > _MAX_DENYLIST or any(
             len(word) > _MAX_SITE_NAME for word in self.password_denylist
         ):
             raise SettingsError(
-                f"PASSWORD_DENYLIST has to be at most {_MOST_BARRED_WORDS} words of at most {_MAX_SITE_NAME} characters."
+                f"PASSWORD_DENYLIST must be at most {_MAX_DENYLIST} words of at most {_MAX_SITE_NAME} characters."
             )
 
     def _check_cookies(self) -> None:
@@ -197,17 +194,17 @@ class Settings:
         for setting, name in zip(_COOKIE_NAMES, names, strict=True):
             if not _COOKIE_NAME.fullmatch(name):
                 raise SettingsError(
-                    f"{setting.upper()} has to be 1 to 64 letters, digits, '.', '_' or '-', the first a letter or a "
-                    "digit: what browsers hold a name to is put in front by itself."
+                    f"{setting.upper()} must be 1 to 64 letters, digits, '.', '_' or '-', and begin with a letter or "
+                    "digit. `__Host-` or `__Secure-` is added automatically."
                 )
         if len({*names}) < len(names):
-            raise SettingsError("SESSION_COOKIE_NAME, REMEMBER_COOKIE_NAME and DEVICE_COOKIE_NAME have to differ.")
+            raise SettingsError("SESSION_COOKIE_NAME, REMEMBER_COOKIE_NAME and DEVICE_COOKIE_NAME must differ.")
         if not _COOKIE_PATH.fullmatch(self.cookie_path):
-            raise SettingsError(f"COOKIE_PATH has to be a path such as /accounts, not {_quoted(self.cookie_path)}.")
+            raise SettingsError(f"COOKIE_PATH must be a path such as /accounts, not {_quoted(self.cookie_path)}.")
 
 
 def read_settings(keywords: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings from keywords, which win, and the environment.
+    """Read the settings from keywords, which take precedence, and the environment.
 
     Args:
         keywords: Such as `{"DATABASE": "people.sqlite3"}`; values of the setting's own type.
@@ -241,9 +238,9 @@ def _known(name: str, known: Mapping[str, Field[Any]], prefix: str) -> Field[Any
     if setting is not None:
         return setting
     wanted = name.removeprefix(prefix).upper()
-    close = get_close_matches(wanted, known, n=1) or get_close_matches(wanted, known, n=_NEAREST, cutoff=0)
+    close = get_close_matches(wanted, known, n=1) or get_close_matches(wanted, known, n=_MAX_SUGGESTIONS, cutoff=0)
     hint = " or ".join(prefix + each for each in close)
-    raise SettingsError(f"There is no setting {_cut(name)}: did you mean {hint}?")
+    raise SettingsError(f"There is no setting {_cut(name)}. Did you mean {hint}?")
 
 
 def _quoted(text: str) -> str:
@@ -251,35 +248,35 @@ def _quoted(text: str) -> str:
 
 
 def _cut(text: str) -> str:
-    """Shorten what an error repeats: a value may be a megabyte, or a secret that was put into the wrong place."""
+    """Cut what an error repeats: a value may be a megabyte, or a secret in the wrong place."""
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
 
 
 def _parse(variable: str, text: str, setting: Field[Any]) -> Any:
-    """Read a setting's value from the text of an environment variable."""
+    """Parse a setting's value from an environment variable."""
     kind: type = type(setting.default)
     if kind is bool:
         if text.lower() not in {"true", "false"}:
-            raise SettingsError(f"{variable} has to be true or false, not {_quoted(text)}.")
+            raise SettingsError(f"{variable} must be true or false, not {_quoted(text)}.")
         return text.lower() == "true"
     if kind is int:
-        if not (text.isascii() and text.isdecimal() and len(text) < 10):  # noqa: PLR2004 -- enough for every one
-            raise SettingsError(f"{variable} has to be a whole number, not {_quoted(text)}.")
+        if not (text.isascii() and text.isdecimal() and len(text) < 10):  # noqa: PLR2004 -- enough for all of them
+            raise SettingsError(f"{variable} must be a whole number, not {_quoted(text)}.")
         return int(text)
     if kind is tuple:
         try:
             return _check_type(variable, json.loads(text), setting)
         except (ValueError, RecursionError):
-            raise SettingsError(f"""{variable} has to be a JSON list, such as '["one", "two"]'.""") from None
+            raise SettingsError(f"""{variable} must be a JSON list, such as '["one", "two"]'.""") from None
     return text
 
 
 def _check_type(name: str, value: Any, setting: Field[Any]) -> Any:
-    """Take a value that is of the setting's type already."""
+    """Return a value if it has the setting's type."""
     kind: type = type(setting.default)
     if kind is tuple:
         if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-            raise SettingsError(f"{name} has to be a list of texts.")
+            raise SettingsError(f"{name} must be a list of texts.")
         return tuple(value)
     if setting.default is None:
         kind = str
@@ -287,5 +284,5 @@ def _check_type(name: str, value: Any, setting: Field[Any]) -> Any:
             return None
     if type(value) is not kind:
         wanted = {str: "text", int: "a whole number", bool: "True or False"}[kind]
-        raise SettingsError(f"{name} has to be {wanted}, not {type(value).__name__}.")
+        raise SettingsError(f"{name} must be {wanted}, not {type(value).__name__}.")
     return value

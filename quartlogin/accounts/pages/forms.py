@@ -1,4 +1,4 @@
-"""The base of every form: its CSRF token, and how its fields are read from a request."""
+"""The base of every form: its CSRF token, and reading its fields from a request."""
 
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl
@@ -22,10 +22,10 @@ _REFUSED: Final = (
 
 
 class CSRFForm(Form):  # type: ignore[misc]  # WTForms ships no types
-    """A form that only this visitor's own page can send."""
+    """A form that only a page of this session can submit."""
 
     class Meta:
-        """How WTForms makes the token's field."""
+        """The field of the CSRF token."""
 
         csrf = True
         csrf_class = SessionBoundCSRF
@@ -33,14 +33,14 @@ class CSRFForm(Form):  # type: ignore[misc]  # WTForms ships no types
 
     @classmethod
     async def read(cls, **values: Any) -> Self:
-        """Make the form from what was posted; as it is at first for other methods.
+        """Make the form from the request's body; for methods other than POST, an empty one.
 
         Args:
-            values: What the form's constructor takes, and fields to start with where nothing was posted.
+            values: Arguments of the form's constructor, and initial values of fields.
 
         Raises:
-            HTTPException: The token is missing or wrong (400), or the body is not a form that a browser could
-                have sent (400, 413, 415).
+            HTTPException: The CSRF token is missing or wrong (400), or the body is not a form that a browser could have
+                sent (400, 413, 415).
         """
         if request.method != "POST":
             return cls(**values)
@@ -51,11 +51,11 @@ class CSRFForm(Form):  # type: ignore[misc]  # WTForms ships no types
         return form
 
     def is_complete(self) -> bool:
-        """Tell whether the form was posted and every field is as it should be."""
+        """Tell whether the form was posted and every field is valid."""
         return request.method == "POST" and bool(self.validate())
 
     def refuse(self, field: str, sentence: str) -> None:
-        """Show a sentence beside a field that only the application could find fault with."""
+        """Show an error beside a field that only the application can find."""
         self[field].errors = [*self[field].errors, sentence]
 
 
@@ -72,8 +72,8 @@ async def _posted_fields() -> "MultiDict[str, str]":
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
     except ValueError:  # bytes that are not UTF-8, or too many fields
-        abort(400, "The form could not be read: it has to be UTF-8 text with few fields.")
+        abort(400, "The form could not be read: it must be UTF-8 text with few fields.")
     fields = MultiDict(pairs)
     if len(fields) != len(pairs):
-        abort(400, "The form has a field twice.")
+        abort(400, "The form contains a field twice.")
     return fields

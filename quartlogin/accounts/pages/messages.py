@@ -1,4 +1,4 @@
-"""Sentences that several pages show."""
+"""Messages that several pages show."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Where to go after signing in or confirming one's identity."""
+"""Redirect targets after signing in or confirming one's identity."""
 
 from urllib.parse import unquote, urlsplit
 
@@ -12,7 +12,7 @@ from ..context import current_accounts
 
 
 def landing_page() -> str:
-    """Return the URL of the page to go to when no other was asked for."""
+    """Return the URL of the page to go to when no page was requested."""
     return url_for(current_accounts().options.landing_endpoint)
 
 

@@ -1,4 +1,4 @@
-"""What a browser and its system are called in words that people know."""
+"""User agents in words: the browser and the operating system."""
 
 import asyncio
 from functools import lru_cache
@@ -6,24 +6,24 @@ from typing import Final
 
 from ua_parser import parse_os, parse_user_agent
 
-#: Kept in a browser's place for what the operator does; no browser can have itself kept under this name.
+#: Stands for a user agent in events of the command line; no browser can claim it.
 COMMAND_LINE: Final = "command line"
 
 _UNKNOWN: Final = "Unknown browser"
-_REMEMBERED: Final = 5000  # different browsers, of several accounts with the most sign-ins
-#: The parser tries hundreds of expressions, some in quadratic time. Browsers need 160 characters at the most.
-_LONGEST_LOOKED_UP: Final = 192
+_CACHED: Final = 5000  # user agents, those of several accounts with the most sign-ins
+#: Characters. The parser tries hundreds of expressions, some in quadratic time; browsers need 160 at most.
+_MAX_PARSED: Final = 192
 
 
 def describe(browser: str) -> str:
-    """Return words such as "Firefox 128 on Linux" for what a browser calls itself in `User-Agent`."""
+    """Return words such as "Firefox 128 on Linux" for a `User-Agent` header."""
     if browser == COMMAND_LINE:
         return "Command line"
-    return _look_up(browser[:_LONGEST_LOOKED_UP])
+    return _look_up(browser[:_MAX_PARSED])
 
 
 async def describe_among_many(browser: str) -> str:
-    """Return the same for a page with many rows: after each that had to be looked up, others have their turn."""
+    """Do the same on a page with many rows: yield to other requests after each parse."""
     looked_up = _look_up.cache_info().misses
     words = describe(browser)
     if _look_up.cache_info().misses != looked_up:
@@ -32,13 +32,13 @@ async def describe_among_many(browser: str) -> str:
 
 
 def get_ready() -> None:
-    """Read the rules now, which takes a tenth of a second, rather than for the first visitor."""
+    """Load the parser's rules now, which takes a tenth of a second, rather than for the first visitor."""
     _look_up("")
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHED)
 def _look_up(browser: str) -> str:
-    """Ask the parser for the browser and its system; for the device, which nobody is shown, it takes longest."""
+    """Parse the browser and the operating system; the device, which takes longest, is not shown."""
     found, system = parse_user_agent(browser), parse_os(browser)
     name = _UNKNOWN if found is None else " ".join(part for part in (found.family, found.major) if part)
     return name if system is None else f"{name} on {system.family}"

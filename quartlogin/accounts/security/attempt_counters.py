@@ -1,4 +1,4 @@
-"""The table of attempts: how often a password was tried, for whom and from where."""
+"""The table of attempt counters: failed attempts for each account, address and browser."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -6,29 +6,29 @@ from dataclasses import dataclass
 from ..database.interface import Database, Transaction
 from ..database.models import AttemptCounter
 
-#: What becomes of a counter; it may refuse by raising, and then nothing is counted.
+#: Returns the new value of a counter; if it raises, nothing is counted.
 Change = Callable[[AttemptCounter], AttemptCounter]
 
 
 @dataclass(frozen=True)
 class AttemptCounters:
-    """What was tried, in one database. Every method raises `StoreUnavailable` when the database does not answer.
+    """The attempt counters of one database. Every method raises `StoreUnavailable` when it does not respond.
 
-    A counter is named by a text such as `user:` and an id; what it counts, the caller knows.
+    A counter has a name such as `user:` and an id; the caller knows what it counts.
     """
 
     database: Database
 
     async def change(self, changes: Mapping[str, Change], *, forget: Collection[str] = ()) -> None:
-        """Change some counters together, one request at a time: two at once cannot both be the last that is allowed.
+        """Change several counters together, one request at a time: two cannot both be the last that is allowed.
 
         Args:
-            changes: What to do with each counter. What one of them raises, this raises, and nothing is changed.
-            forget: Those that begin anew besides.
+            changes: The change of each counter. If one raises, this raises the same, and nothing is changed.
+            forget: Counters to reset.
         """
 
         async def work(transaction: Transaction) -> None:
-            for name in sorted({*changes, *forget}):  # in one order, or two could wait for each other
+            for name in sorted({*changes, *forget}):  # in a fixed order, to prevent deadlocks
                 if name in forget:
                     await _forget(transaction, name)
                 else:
@@ -38,16 +38,16 @@ class AttemptCounters:
 
     @staticmethod
     async def forget_user(transaction: Transaction, user_id: str) -> None:
-        """Begin a user's counters anew: the password is another one, or the user is deleted."""
+        """Reset a user's counters, when the password is changed or the user deleted."""
         for name in (counter_of_holders(user_id), counter_of_user(user_id)):  # in the order of `change`
             await _forget(transaction, name)
 
     async def remove_before(self, short_lived: int, others: int, at_most: int) -> int:
-        """Remove some counters to which nothing was added since, but for those of users; returns how many.
+        """Remove some counters that have not changed since a time, except those of users; return how many.
 
         Args:
             short_lived: Seconds since 1970, for those of addresses, device cookies and logins.
-            others: Seconds since 1970, for those of names that nobody has.
+            others: Seconds since 1970, for those of unknown usernames.
             at_most: How many.
         """
         rows = await self.database.write(
@@ -59,7 +59,7 @@ class AttemptCounters:
         return len(rows)
 
     async def remove_of_ended_logins(self, at_most: int) -> int:
-        """Remove some counters of logins that there are no more; returns how many."""
+        """Remove some counters of logins that no longer exist; return how many."""
         rows = await self.database.write(
             "DELETE FROM attempts WHERE name IN (SELECT name FROM attempts WHERE name LIKE 'login:%' AND NOT EXISTS"
             " (SELECT 1 FROM logins WHERE logins.ref = substr(attempts.name, 7)) LIMIT $1) RETURNING name",
@@ -69,17 +69,17 @@ class AttemptCounters:
 
 
 def counter_of_user(user_id: str) -> str:
-    """Return what a user's counter is called."""
+    """Return the name of a user's counter."""
     return f"user:{user_id}"
 
 
 def counter_of_holders(user_id: str) -> str:
-    """Return what the counter is called that all device cookies and logins of a user have in common."""
+    """Return the name of the counter that all device cookies and logins of a user share."""
     return f"holders:{user_id}"
 
 
 async def _lock(transaction: Transaction, name: str) -> AttemptCounter:
-    """Read a counter, which nobody else can do until the transaction ends."""
+    """Read a counter and lock it until the transaction ends."""
     [(number, times)] = await transaction.run(
         "INSERT INTO attempts (name, number, times, last_at) VALUES ($1, 0, '', 0)"
         " ON CONFLICT (name) DO UPDATE SET number = attempts.number RETURNING number, times",

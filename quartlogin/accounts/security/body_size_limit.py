@@ -1,6 +1,6 @@
-"""How much a client may send: no more than this is ever held, whatever the framework does with it.
+"""Limit the size of request bodies, whatever the framework does with them.
 
-Quart 0.23 reads a body of unknown length to its end before it looks at `MAX_CONTENT_LENGTH`.
+Quart 0.23 reads a body of unknown length to its end before it checks `MAX_CONTENT_LENGTH`.
 """
 
 from typing import Any, Final
@@ -9,7 +9,7 @@ _TOO_LARGE: Final = b"The body of this request is too large.\n"
 
 
 class BodySizeLimitMiddleware:
-    """ASGI middleware that answers 413 as soon as a body has grown too large, and stops reading it.
+    """ASGI middleware that answers 413 as soon as a body exceeds the limit, and stops reading it.
 
     Args:
         app: The ASGI application.

@@ -1,8 +1,8 @@
-"""Device cookies (OWASP): which browsers have signed in to an account before, so that strangers cannot keep them out.
+"""Device cookies (OWASP): they mark browsers that have signed in to an account, so that strangers cannot lock them out.
 
-A device cookie is signed. It has an id of the browser and, for each account, a hash of both, bound to the security stamp in
-which the browser signed in: after a change of the password it is worth nothing. It opens nothing: it gives the browser
-an attempt counter of its own, apart from the strangers'.
+A device cookie is signed. It contains an id of the browser and, for each account, a hash of both, bound to the security
+stamp at the time of the sign-in: after a password change it is worthless. It grants nothing: it gives the browser a
+separate attempt counter.
 """
 
 import hmac
@@ -20,19 +20,19 @@ _SALT: Final = "quartlogin known browser"
 _LIFETIME: Final = 365 * 24 * 60 * 60  # seconds; browsers keep no cookie much longer
 _ID_BYTES: Final = 16
 _HASH: Final = 32  # characters of hex
-_MOST_ACCOUNTS: Final = 5
-_LONGEST: Final = 1024  # characters
+_MAX_ACCOUNTS: Final = 5
+_MAX_LENGTH: Final = 1024  # characters
 
 
 class DeviceCookies:
     """Reads and writes the device cookie.
 
     Args:
-        keys: The secret keys, the one that signs last.
-        is_secure: Whether the service is only reached over https.
-        tell: Called when a cookie is none of ours.
-        name: The cookie's name; over https a prefix is put in front.
-        path: Below which pages browsers send it.
+        keys: The secret keys; the last one signs.
+        is_secure: Whether the service is reached over https only.
+        tell: Called when a cookie is invalid.
+        name: The cookie's name; over https a prefix is added.
+        path: The path below which browsers send it.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class DeviceCookies:
         self._is_secure = is_secure
 
     def find(self, account: str, security_stamp: int) -> str | None:
-        """Return the id of this request's browser if it signed in to this account in this security stamp.
+        """Return the id of this request's browser if it signed in to this account with this security stamp.
 
         Args:
-            account: Anything that stands for one account, and that nobody can guess.
-            security_stamp: The account's; a cookie from before, or after, does not count.
+            account: An unguessable text that stands for one account.
+            security_stamp: The account's current one.
         """
         device, known = self._read()
         if not known and self._cookie():
@@ -65,15 +65,15 @@ class DeviceCookies:
         return device if hmac.compare_digest(found, _hash(device, account, security_stamp)) else None
 
     def set(self, account: str, security_stamp: int) -> None:
-        """Have it kept that this request's browser has signed in to this account in this security stamp."""
+        """Remember that this request's browser has signed in to this account with this security stamp."""
         device, known = self._read()
         this = _hash(device, account)
         others = {one: then for one, then in known.items() if one != this}
         newest = {this: _hash(device, account, security_stamp), **others}
-        self._write(self._signer.dumps([device, dict(islice(newest.items(), _MOST_ACCOUNTS))]), _LIFETIME)
+        self._write(self._signer.dumps([device, dict(islice(newest.items(), _MAX_ACCOUNTS))]), _LIFETIME)
 
     def delete(self) -> None:
-        """Delete the cookie, if it is one of ours: the account is deleted."""
+        """Delete the cookie, if it is valid, when the account is deleted."""
         _, known = self._read()
         if known:
             self._write("", 0)
@@ -89,10 +89,10 @@ class DeviceCookies:
             return response
 
     def _read(self) -> tuple[str, dict[str, str]]:
-        """Return the browser's id, a new one if need be, and for each account that it knows the hash of the security stamp."""
+        """Return the browser's id, a new one if need be, and the hash of each known account with its security stamp."""
         cookie = self._cookie()
         try:
-            payload = self._signer.loads(cookie if len(cookie) <= _LONGEST else "", max_age=_LIFETIME)
+            payload = self._signer.loads(cookie if len(cookie) <= _MAX_LENGTH else "", max_age=_LIFETIME)
         except (BadData, ValueError, RecursionError):
             payload = None
         match payload:

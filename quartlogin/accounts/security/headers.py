@@ -1,4 +1,4 @@
-"""What every answer says to the browser, so that it keeps shut what it would leave open."""
+"""Security headers for every response."""
 
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ SCRIPT_HEADERS: Final = {"Content-Security-Policy": _SCRIPT_POLICY}
 #: For a page whose script also sends requests.
 FETCH_HEADERS: Final = {"Content-Security-Policy": f"{_SCRIPT_POLICY}; connect-src 'self'"}
 
-#: Headers of every answer, pages, files and errors alike (ASVS 5.0 V3.4; OWASP HTTP Headers Cheat Sheet).
+#: Headers of every response, pages, files and errors alike (ASVS 5.0 V3.4; OWASP HTTP Headers Cheat Sheet).
 HEADERS: Final = {
     "Content-Security-Policy": _POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -24,22 +24,22 @@ HEADERS: Final = {
     "X-Frame-Options": "DENY",
 }
 _POLICY_NAME: Final = b"content-security-policy"
-#: One year in seconds; only over https, where browsers heed it (RFC 6797, 7.2).
+#: One year in seconds; only over https, where browsers honour it (RFC 6797, 7.2).
 STRICT_TRANSPORT_SECURITY: Final = "max-age=31536000; includeSubDomains"
 _ENCODED: Final = tuple((name.lower().encode(), value.encode()) for name, value in HEADERS.items())
 _ENCODED_OVER_HTTPS: Final = (*_ENCODED, (b"strict-transport-security", STRICT_TRANSPORT_SECURITY.encode()))
 
-#: What a browser is to throw away when somebody signs out (ASVS 5.0 14.3.1; W3C Clear Site Data). Not "cookies": those
-#: of the sign-in are deleted by name and worth nothing any more, and others of the domain may be somebody else's.
+#: What browsers discard at sign-out (ASVS 5.0 14.3.1; W3C Clear Site Data). Not "cookies": those of the sign-in are
+#: deleted by name and worthless, and others of the domain may belong to another application.
 CLEAR_SITE_DATA: Final = {"Clear-Site-Data": '"cache", "storage"'}
 
 
 class SecurityHeadersMiddleware:
-    """ASGI middleware that puts the headers on every answer, also on those that never reached a view.
+    """ASGI middleware that adds the headers to every response, also to those that never reached a view.
 
     Args:
         app: The ASGI application.
-        report_url: Where browsers report what the policy has stopped, if anywhere.
+        report_url: Where browsers report violations of the policy, if anywhere.
     """
 
     def __init__(self, app: Any, report_url: str | None = None) -> None:
@@ -60,7 +60,7 @@ class SecurityHeadersMiddleware:
     def _with_report(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         if self._report_to is None:
             return headers
-        # Twice: Firefox and Safari know `report-uri` only, which is on its way out (CSP Level 3, 6.5).
+        # Twice: Firefox and Safari only support `report-uri`, which is deprecated (CSP Level 3, 6.5).
         end = b"; report-to csp; report-uri " + self._report_to
         policies = [(name, value + end if name.lower() == _POLICY_NAME else value) for name, value in headers]
         return [*policies, (b"reporting-endpoints", b'csp="' + self._report_to + b'"')]

@@ -14,8 +14,8 @@ _OWN_FETCH_SITES: Final = frozenset({"same-origin", "none"})
 def reject_cross_site_request(audit_log: AuditLog) -> None:
     """Reject this request if another site sent it to change something, whatever CSRF token it carries.
 
-    Browsers name the sender in `Sec-Fetch-Site` and in `Origin`; for clients that send neither, the form's token decides
-    (OWASP CSRF Prevention Cheat Sheet).
+    Browsers name the sender in `Sec-Fetch-Site` and in `Origin`; for clients that send neither, the form's token
+    decides (OWASP CSRF Prevention Cheat Sheet).
 
     Raises:
         HTTPException: 403.

@@ -1,16 +1,16 @@
-"""How often a password may be tried: growing delays for each account, and a limit for each address.
+"""Rate limiting: growing delays for each account, and a limit for each address.
 
-Every attempt is counted before its password is checked, in the database: however many come at once, in however many
-processes, no more get through. One that succeeds is taken back.
+Every attempt is counted in the database before its password is checked: however many come at once, in however many
+processes, no more get through. An attempt that succeeds is uncounted.
 
-- An account has a counter of failures in a row. The first half of the limit costs nothing, then the delays double, so
-  that within 15 minutes there are no more than the limit; none is longer than a day. After 100 in a row (NIST SP
-  800-63B-4, 3.2.2) no password is checked any more for strangers, until the password is changed.
-- A browser that signed in to the account before, which its device cookie shows, has a counter of its own, and so has each
-  login: a stranger who keeps an account's counter full cannot keep out its owner. All device cookies and logins of an
-  account together have 100 failures in a row as well: more of them are no more guesses.
-- An address, of IPv6 its first 64 bits, has the limit within any 15 minutes; whoever runs into it waits as long, and
-  twice as long the next time. A success does not clear it.
+- An account has a counter of failures in a row. The first half of the limit is free, then the delays double, so that
+  there are no more than the limit within 15 minutes; no delay is longer than a day. After 100 in a row (NIST SP
+  800-63B-4, 3.2.2) no password is checked for strangers until the password is changed.
+- A browser that has signed in to the account before, as its device cookie shows, has a separate counter, and so has
+  each login: a stranger who keeps an account's counter full cannot lock out its owner. All device cookies and logins of
+  an account together have 100 failures in a row as well, so that they allow no more guesses.
+- An address, of IPv6 its first 56 bits, has the limit within any 15 minutes; a client that reaches it waits as long,
+  and twice as long the next time. A success does not reset it.
 """
 
 import time
@@ -26,34 +26,34 @@ from ..database.models import AttemptCounter
 from ..store import Store
 from .attempt_counters import Change, counter_of_holders, counter_of_user
 
-#: Seconds in which there are no more failures than the limits say.
+#: Seconds within which there are no more failures than the limits.
 WINDOW: Final = 15 * 60
-#: Seconds that no delay is longer than.
+#: Seconds of the longest delay.
 LONGEST_DELAY: Final = 24 * 60 * 60
-#: Failures in a row after which no password is checked any more (NIST SP 800-63B-4, 3.2.2).
+#: Failures in a row after which no password is checked (NIST SP 800-63B-4, 3.2.2).
 MOST_FAILURES: Final = 100
 
-#: What an attempt at a time makes of a counter; it raises `TooManyAttempts` if it is too early.
+#: Returns a counter with an attempt at a time; it raises `TooManyAttempts` if that is too early.
 _Count = Callable[[AttemptCounter, int], AttemptCounter]
 
-#: What a home has of IPv6: a /56 (RIPE-690, 4.2), 256 networks to guess from. Some providers give a /64, so that up to
-#: 256 of their subscribers share a counter, as many share an address of IPv4.
+#: The IPv6 prefix of a household: /56 (RIPE-690, 4.2), 256 networks to guess from. Some providers assign a /64, so that
+#: up to 256 of their customers share a counter, as many share an IPv4 address.
 _NETWORK: Final = 56
-#: Networks whose last 32 bits are an address of IPv4: NAT64 (RFC 6052, RFC 8215), stateless translation (RFC 7915) and
-#: what RFC 4291 (2.5.5.1) calls compatible. One subscriber has them all.
+#: Networks whose last 32 bits are an IPv4 address: NAT64 (RFC 6052, RFC 8215), stateless translation (RFC 7915) and
+#: IPv4-compatible addresses (RFC 4291, 2.5.5.1). One customer has them all.
 _WITH_IPV4_AT_THE_END: Final = [
     IPv6Network(network) for network in ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")
 ]
 _LAST_32_BITS: Final = 2**32 - 1
-_NO_ADDRESS: Final = 2**16  # below, `::1` is no address of IPv4
+_NO_ADDRESS: Final = 2**16  # below, `::1` is not an IPv4 address
 _MOST_DOUBLINGS: Final = 20
 
 
 class TooManyAttempts(Exception):  # noqa: N818 -- the visitor's next step, not a fault
-    """Too many attempts have failed; this one was not looked at.
+    """Too many attempts have failed; this one was not checked.
 
     Args:
-        wait: Seconds until the next one may be made, at most a day.
+        wait: Seconds until the next attempt is allowed, at most a day.
     """
 
     def __init__(self, wait: int) -> None:
@@ -63,9 +63,9 @@ class TooManyAttempts(Exception):  # noqa: N818 -- the visitor's next step, not 
 
 @dataclass(frozen=True)
 class DelayPolicy:
-    """The pure arithmetic: what an attempt at a time makes of a counter, or that it has to wait."""
+    """The arithmetic of delays: what an attempt does to a counter, or that it must wait."""
 
-    #: Failures within `WINDOW`.
+    #: Failures allowed within `WINDOW`.
     limit: int
 
     def after_failure_of_account(self, counter: AttemptCounter, now: int) -> AttemptCounter:
@@ -81,11 +81,11 @@ class DelayPolicy:
         return AttemptCounter(counter.number + 1, (now,))
 
     def delay_after(self, failures: int) -> int:
-        """Return the seconds after so many failures in a row in which no attempt is looked at."""
+        """Return the seconds after so many failures in a row in which no attempt is checked."""
         free = self.limit // 2
         if failures < free:
             return 0
-        # The delays from the one after the last free failure to the one after the last of the limit fill the window.
+        # The delays after the last free failure up to the last of the limit fill the window.
         first = -(-WINDOW // ((2 << self.limit - free) - 1))
         return min(first << min(failures - free, _MOST_DOUBLINGS), LONGEST_DELAY)
 
@@ -101,7 +101,7 @@ class DelayPolicy:
         return AttemptCounter(counter.number + 1, (now,))
 
     def after_failure_of_address(self, counter: AttemptCounter, now: int) -> AttemptCounter:
-        """Count one more failure; the number of such a counter is how often the limit was run into.
+        """Count one more failure; `number` of such a counter is how often the limit was reached.
 
         Raises:
             TooManyAttempts: It is too early.
@@ -114,7 +114,7 @@ class DelayPolicy:
 
 
 def without(counter: AttemptCounter, time: int) -> AttemptCounter:
-    """Take back an attempt that was made then."""
+    """Remove an attempt at a time from a counter."""
     if time not in counter.times:
         return counter
     index = counter.times.index(time)
@@ -123,12 +123,12 @@ def without(counter: AttemptCounter, time: int) -> AttemptCounter:
 
 @dataclass(frozen=True)
 class Attempt:
-    """An attempt that was counted as a failure, until it turns out to be none."""
+    """An attempt that is counted as a failure until it succeeds."""
 
     at: int
-    #: For each counter that it counts in, what that was before and is since.
+    #: Each counter's value before and after it was counted.
     counted: dict[str, tuple[AttemptCounter, AttemptCounter]]
-    #: The counters that begin anew if it succeeds.
+    #: The counters to reset if it succeeds.
     cleared: tuple[str, ...]
 
 
@@ -228,7 +228,7 @@ class RateLimits:
 
 
 def _undone(before: AttemptCounter, after: AttemptCounter, now: AttemptCounter) -> AttemptCounter:
-    """Return what a counter is without an attempt that has made `after` of `before`; others may have come since."""
+    """Return a counter without the attempt that changed `before` to `after`; others may have been counted since."""
     if now == after:
         return before
     if after.number > before.number:
@@ -241,10 +241,10 @@ def _of(address: str) -> str:
 
 
 def network_of(address: str) -> str:
-    """Return what all addresses of one subscriber have in common, written in one way.
+    """Return the part that all addresses of one customer share, in one spelling.
 
     Args:
-        address: IPv4, IPv6, IPv4 inside of IPv6; what is none of these is returned as it is, as `<local>`.
+        address: IPv4, IPv6 or IPv4 in IPv6; anything else, such as `<local>`, is returned unchanged.
     """
     try:
         found = ip_address(address.partition("%")[0])
@@ -257,7 +257,7 @@ def network_of(address: str) -> str:
 
 
 def _ipv4_inside(address: IPv6Address) -> IPv4Address | None:
-    """Return the address of IPv4 that its owner has this address of IPv6 for, if there is one."""
+    """Return the IPv4 address that an IPv6 address contains, if any."""
     known = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
     last = int(address) & _LAST_32_BITS
     if known is None and last >= _NO_ADDRESS and any(address in network for network in _WITH_IPV4_AT_THE_END):

@@ -1,4 +1,4 @@
-"""The secret key: where it comes from when nobody brings one, and how it is replaced."""
+"""The secret key file: creating, reading and rotating it."""
 
 import hmac
 import os
@@ -10,11 +10,11 @@ from typing import Final
 from quartlogin import secret_key_weakness
 
 _NEW_KEY_BYTES: Final = 48
-_LONGEST_FILE: Final = 4096  # bytes
+_MAX_FILE_SIZE: Final = 4096  # bytes
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _HOW_TO_MAKE_ONE: Final = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
-NO_KEY: Final = f"There is no SECRET_KEY: set QUARTLOGIN_SECRET_KEY; {_HOW_TO_MAKE_ONE}"
+NO_KEY: Final = f"There is no SECRET_KEY. Set QUARTLOGIN_SECRET_KEY; {_HOW_TO_MAKE_ONE}"
 
 
 def derive_key(secret_key: str, purpose: bytes) -> bytes:
@@ -23,23 +23,23 @@ def derive_key(secret_key: str, purpose: bytes) -> bytes:
 
 
 def new_key() -> str:
-    """Make a strong key."""
+    """Create a random secret key."""
     return token_urlsafe(_NEW_KEY_BYTES)
 
 
 def key_file(database: str) -> Path:
-    """Return where the key that goes with a database file is kept."""
+    """Return the path of the key file that belongs to a database file."""
     return Path(f"{database}.secret-key")
 
 
 def read_or_make(path: Path) -> tuple[tuple[str, ...], bool]:
-    """Return the keys that are kept in this file, the present one first, and whether it was made just now.
+    """Return the keys in this file, the current one first, and whether the file was created just now.
 
     The file is readable by its owner only. Two processes that start together end up with the same key.
 
     Raises:
         OSError: The file cannot be read or written.
-        ValueError: What it holds is no strong key.
+        ValueError: It contains no strong key.
     """
     if path.exists():
         return _read(path), False
@@ -48,7 +48,7 @@ def read_or_make(path: Path) -> tuple[tuple[str, ...], bool]:
     try:
         with os.fdopen(handle, "w", encoding="ascii") as file:
             file.write(new_key())
-        path.hardlink_to(draft)  # all or nothing, and never over another's key
+        path.hardlink_to(draft)  # all or nothing, and never overwriting another key
     except FileExistsError:
         return _read(path), False
     finally:
@@ -57,10 +57,10 @@ def read_or_make(path: Path) -> tuple[tuple[str, ...], bool]:
 
 
 def rotate(path: Path, former: int) -> tuple[str, ...]:
-    """Put a new key into a file in front of those that are kept there.
+    """Add a new key to a file, in front of those that it contains.
 
-    Whatever stops it, the file has the old keys or the new ones. What the old ones have signed counts for as long as
-    they are kept.
+    Whatever stops it, the file has the old keys or the new ones. What the old ones have signed stays valid for as long
+    as they are kept.
 
     Args:
         path: The file.
@@ -70,8 +70,8 @@ def rotate(path: Path, former: int) -> tuple[str, ...]:
         All keys, the new one first.
 
     Raises:
-        OSError: The file cannot be read or written, or somebody else is rotating at this moment.
-        ValueError: What it holds is no strong key.
+        OSError: The file cannot be read or written, or another process is rotating it.
+        ValueError: It contains no strong key.
     """
     rotated = (new_key(), *_read(path))[: 1 + former]
     draft = path.with_name(f"{path.name}.new")
@@ -89,15 +89,13 @@ def rotate(path: Path, former: int) -> tuple[str, ...]:
 
 
 def _read(path: Path) -> tuple[str, ...]:
-    """Read keys that nobody else can have written or read."""
+    """Read keys that no other user can have written or read."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(handle, "rb") as file:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & _OTHERS:
-            raise ValueError(
-                f"The secret key in {path} has to be a file of your own that nobody else can use: chmod 600."
-            )
-        kept = tuple(file.read(_LONGEST_FILE).decode("ascii", "replace").split()) or ("",)
+            raise ValueError(f"The secret key file {path} must be a regular file that only you can use: chmod 600.")
+        kept = tuple(file.read(_MAX_FILE_SIZE).decode("ascii", "replace").split()) or ("",)
     for key in kept:
         if complaint := secret_key_weakness(key):
             raise ValueError(f"The secret key in {path} {complaint}")

@@ -1,4 +1,4 @@
-"""The command line: the commands, joined."""
+"""The command line."""
 
 import click
 
@@ -15,15 +15,15 @@ from .source import ApplicationSource
 @click.pass_context
 @click.version_option(__version__, prog_name="quartlogin")
 def main(context: click.Context) -> None:
-    """Run and look after a quartlogin sign-in service.
+    """Run and manage a quartlogin sign-in service.
 
     \b
     quartlogin serve                       start it at http://localhost:5000
-    quartlogin user create alice           make an account
-    quartlogin logins list alice           see where somebody is signed in
+    quartlogin user create alice           create an account
+    quartlogin logins list alice           list an account's sign-ins
 
-    Settings come from the environment, with QUARTLOGIN_ in front. An error is one sentence on standard error; the exit
-    status is then 1, and 2 if the command line itself makes no sense.
+    Settings come from the environment, with the prefix QUARTLOGIN_. An error is one sentence on standard error, with
+    exit status 1, or 2 for an invalid command line.
     """
     context.obj = ApplicationSource()
 

@@ -1,4 +1,4 @@
-"""The command that teaches a shell to complete the others."""
+"""The command for shell completion."""
 
 import click
 from click.shell_completion import get_completion_class
@@ -10,7 +10,7 @@ _VARIABLE = "_QUARTLOGIN_COMPLETE"
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print what makes SHELL complete commands and options.
+    """Print the completion script for SHELL.
 
     \b
     eval "$(quartlogin completion bash)"                                   in ~/.bashrc

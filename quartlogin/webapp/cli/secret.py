@@ -1,4 +1,4 @@
-"""The command that replaces the secret key."""
+"""The command that rotates the secret key."""
 
 import json
 from typing import Final
@@ -17,18 +17,18 @@ _FORMER: Final = 2  # keys that are kept; each rotation drops the oldest
 
 @click.group()
 def secret() -> None:
-    """Look after the secret key that signs the cookies."""
+    """Manage the secret key that signs the cookies."""
 
 
 @secret.command("rotate")
-@click.option("--forget", is_flag=True, help="Keep no former key: everybody is signed out. For a key that got out.")
+@click.option("--forget", is_flag=True, help="Keep no former key, which signs everyone out. For a leaked key.")
 @database_option
 @errors_in_one_sentence
 def rotate(forget: bool, database: str | None) -> None:
-    """Replace the secret key. What the former two have signed goes on counting, so nobody is signed out.
+    """Replace the secret key. What the former two keys have signed stays valid, so no one is signed out.
 
     A key that is kept beside the database is replaced there; restart the service afterwards. With QUARTLOGIN_SECRET_KEY
-    set, the variables to set instead are printed, and nothing is changed. Cookies last 30 days at the most: rotate no
+    set, the new values of the variables are printed, and nothing is changed. Cookies last 30 days at most: rotate no
     more often than that.
 
     \b
@@ -43,19 +43,19 @@ def rotate(forget: bool, database: str | None) -> None:
         return
     path = key_file(settings.database)
     if settings.database.startswith(POSTGRES_SCHEMES) or not path.exists():
-        raise SettingsError(f"There is no secret key to rotate: set {PREFIX}SECRET_KEY to the present one.")
+        raise SettingsError(f"There is no secret key to rotate. Set {PREFIX}SECRET_KEY to the current one.")
     try:
         rotated = rotate_key(path, former)
     except FileExistsError:
-        raise click.ClickException(f"Another rotation is running; if not, delete {path}.new.") from None
+        raise click.ClickException(f"Another rotation is running. If it is not, delete {path}.new.") from None
     except OSError as error:
-        raise click.ClickException(f"The secret key in {path} cannot be replaced: {error.strerror}.") from None
+        raise click.ClickException(f"Cannot replace the secret key in {path}: {error.strerror}.") from None
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     count = len(rotated) - 1
     went = (
-        "everybody is signed out" if not count else f"what the former {'key has' if count == 1 else 'two have'} signed"
+        "everyone is signed out" if not count else f"what the former {'key has' if count == 1 else 'two have'} signed"
     )
     click.echo(
-        f"There is a new secret key in {path}; {went}{' still counts' if count else ''}. Restart the service to use it."
+        f"There is a new secret key in {path}; {went}{' stays valid' if count else ''}. Restart the service to use it."
     )

@@ -1,4 +1,4 @@
-"""The commands that start the service and prepare its database."""
+"""The commands that start the service and create its database."""
 
 import asyncio
 import errno
@@ -35,7 +35,7 @@ def serve(host: str, port: int, workers: int, database: str | None) -> None:
     if settings.secret_key is None and not (_is_loopback(host) and _is_file(settings.database)):
         raise SettingsError(NO_KEY)
     asyncio.run(_open_and_close(settings))
-    os.environ[f"{PREFIX}DATABASE"] = settings.database  # the workers read their settings there
+    os.environ[f"{PREFIX}DATABASE"] = settings.database  # where the workers read their settings
     if settings.secret_key is None:
         key, *former = _kept_keys(settings.database)
         os.environ[f"{PREFIX}SECRET_KEY"] = key
@@ -51,7 +51,7 @@ def serve(host: str, port: int, workers: int, database: str | None) -> None:
 @database_option
 @errors_in_one_sentence
 def init_db(database: str | None) -> None:
-    """Create the database, or bring an older one up to date. `serve` does it too."""
+    """Create the database, or upgrade an older one. `serve` does this too."""
     settings = settings_with(database)
     label = asyncio.run(_open_and_close(settings))
     click.echo(f"The database {settings.database if _is_file(settings.database) else label} is ready.")
@@ -65,18 +65,18 @@ async def _open_and_close(settings: Settings) -> str:
 
 
 def _kept_keys(database: str) -> tuple[str, ...]:
-    """Return the secret key that is kept beside the database, making it first if need be, and the former ones."""
+    """Return the keys beside the database, creating the file if need be: the current one first."""
     path = key_file(database)
     try:
         kept, is_new = read_or_make(path)
     except OSError as error:
-        raise SettingsError(f"The secret key in {path} cannot be used: {_lowered(error)}.") from error
+        raise SettingsError(f"Cannot use the secret key in {path}: {_lowered(error)}.") from error
     except ValueError as error:
         raise SettingsError(str(error)) from error
     if is_new:
-        click.echo(f"Made a secret key; it is kept in {path}. Set {PREFIX}SECRET_KEY to bring your own.")
+        click.echo(f"Created a secret key in {path}. Set {PREFIX}SECRET_KEY to use another one.")
     else:
-        click.echo(f"Using the secret key that is kept in {path}.")
+        click.echo(f"Using the secret key in {path}.")
     return kept
 
 
@@ -92,7 +92,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _addresses(host: str) -> list[str]:
-    """Return what to bind: for localhost both of its addresses, since browsers try either first."""
+    """Return the addresses to bind: both of localhost's, since browsers try either first."""
     if host != "localhost":
         return [host.strip("[]")]
     return ["127.0.0.1", *(["::1"] if _has_ipv6_loopback() else [])]
@@ -119,7 +119,7 @@ def _listen(address: str, port: int) -> None:
 
 
 def _lowered(error: OSError) -> str:
-    """Return the system's words for an error; Python adds its own to `strerror` here and there."""
+    """Return the system's message for an error, without what Python sometimes adds to `strerror`."""
     number = error.errno or 0
     return (os.strerror(number) if number in errno.errorcode else error.strerror or str(error)).lower()
 

@@ -1,4 +1,4 @@
-"""Where the commands find the stand-alone application: its settings come from the environment."""
+"""The accounts that the commands manage: those of the stand-alone application."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,15 +14,15 @@ from ..settings import Settings, SettingsError, read_settings
 
 
 class ApplicationSource:
-    """An `AccountsSource`."""
+    """An `AccountsSource` with settings from the environment."""
 
     def options(self, database: str | None) -> AccountsOptions:
-        """Return the options that the settings say."""
+        """Return the options from the settings."""
         return options_of(settings_with(database))
 
     @asynccontextmanager
     async def open(self, database: str | None) -> AsyncIterator[CommandContext]:
-        """Open the database that the settings name."""
+        """Open the database from the settings."""
         settings = settings_with(database)
         async with open_context(settings.database, options_of(settings), LoginManager()) as context:
             yield context

@@ -1,17 +1,17 @@
-"""Where a request comes from, if proxies stand in front: what is believed of what they say."""
+"""Proxy headers: the client's address and scheme behind trusted proxies."""
 
 from ipaddress import ip_address
 from typing import Any
 
 
 class ProxyHeadersMiddleware:
-    """ASGI middleware that takes the client's address and scheme from the proxies in front, and from nobody else.
+    """ASGI middleware that takes the client's address and scheme from trusted proxies only.
 
-    Hypercorn's own `ProxyFixMiddleware` would believe `X-Forwarded-Host` as well, and copies the whole scope deeply.
+    Hypercorn's own `ProxyFixMiddleware` would also trust `X-Forwarded-Host`, and deep-copies the scope.
 
     Args:
         app: The ASGI application.
-        count: How many proxies stand in front, each of which appends to the headers. 0: nobody is believed.
+        count: The number of proxies, each of which appends to the headers. 0: none is trusted.
     """
 
     def __init__(self, app: Any, count: int) -> None:
@@ -19,7 +19,7 @@ class ProxyHeadersMiddleware:
         self._count = count
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve one connection with what the proxies say about it; nothing is believed that has come past them."""
+        """Serve one connection with the values of the outermost trusted proxy."""
         if self._count and scope["type"] in {"http", "websocket"} and not is_http2_in_clear(scope):
             scope = {**scope, **self._believed(scope)}
         await self._app(scope, receive, send)
@@ -39,14 +39,14 @@ class ProxyHeadersMiddleware:
 def is_http2_in_clear(scope: Any) -> bool:
     """Tell whether this is HTTP/2 without TLS, which no browser speaks.
 
-    A server that switches to it in the middle of a connection is a tunnel past a proxy that passes `Upgrade: h2c` on.
-    It must be asked before `X-Forwarded-Proto` is believed: `scheme` is the connection's own until then.
+    A server that switches to it within a connection is a tunnel past a proxy that forwards `Upgrade: h2c`. Call this
+    before `X-Forwarded-Proto` is applied: until then `scheme` is the connection's own.
     """
     return str(scope.get("http_version")) == "2" and scope.get("scheme") in {"http", "ws"}
 
 
 def _value_from_the_end(headers: Any, wanted: bytes, count: int) -> str | None:
-    """Return the value that the outermost trusted proxy wrote; what stands before it, the client may have made up."""
+    """Return the value that the outermost trusted proxy wrote; the client may have forged earlier ones."""
     values = [
         value.strip() for name, text in headers if name.lower() == wanted for value in text.decode("latin-1").split(",")
     ]
@@ -54,7 +54,7 @@ def _value_from_the_end(headers: Any, wanted: bytes, count: int) -> str | None:
 
 
 def is_address(text: str) -> bool:
-    """Tell whether this is an IP address, and nothing but one: a zone, which may be any text, is nobody's but ours."""
+    """Tell whether this is an IP address without a zone, which may be any text."""
     if "%" in text:
         return False
     try:

@@ -1,8 +1,8 @@
-"""Limit what a websocket may send before any of it is inflated or kept.
+"""Websocket limits: restrict what a client may send before any of it is inflated or kept.
 
-Hypercorn has no setting for either: it always agrees to `permessage-deflate`, inflates each frame before it compares
-the message with its limit (60 kB became 60 MB), and goes on keeping a message that it has refused. Other servers do not
-tell an application what they have agreed to: docs/deploying.md says what to set there.
+Hypercorn has no setting for either: it always accepts `permessage-deflate`, inflates each frame before it compares the
+message with its limit (60 kB became 60 MB), and keeps receiving a message that it has rejected. Other servers do not
+tell an application what they have accepted: docs/deploying.md says what to set there.
 """
 
 import asyncio
@@ -11,13 +11,13 @@ from typing import Any, Final
 from hypercorn.protocol.ws_stream import FrameTooLargeError, WebsocketBuffer, WSStream
 from wsproto.events import Message
 
-#: Characters or bytes of a message: our pages only listen, and say nothing.
+#: Characters or bytes of a message: our pages only receive.
 LARGEST_MESSAGE: Final = 64 * 1024
 _TOO_BIG: Final = 1009  # RFC 6455, 7.4.1
 
 
 class WebSocketLimitsMiddleware:
-    """ASGI middleware that has Hypercorn agree to no compression and keep no message that comes in pieces.
+    """ASGI middleware that makes Hypercorn reject compression, and messages in several frames.
 
     Args:
         app: The ASGI application.
@@ -36,7 +36,7 @@ class WebSocketLimitsMiddleware:
 
 
 class _WholeMessages(WebsocketBuffer):
-    """Takes messages that arrive whole, and ends the websocket at the first piece of any other, keeping none of it."""
+    """Accepts messages of one frame, and ends the websocket at the first part of any other."""
 
     def __init__(self, stream: WSStream) -> None:
         super().__init__(LARGEST_MESSAGE)
@@ -47,8 +47,8 @@ class _WholeMessages(WebsocketBuffer):
         """Keep a message.
 
         Raises:
-            FrameTooLargeError: It is too long, or there is more to come. Hypercorn closes the websocket, but neither
-                tells the application nor hangs up: the application is told here.
+            FrameTooLargeError: It is too long, or incomplete. Hypercorn closes the websocket, but neither tells the
+                application nor disconnects: the application is told here.
         """
         if event.message_finished and len(event.data) <= self.max_length and self._ending is None:
             super().extend(event)

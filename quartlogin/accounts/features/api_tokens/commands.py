@@ -1,4 +1,4 @@
-"""The commands that make, show and revoke API tokens."""
+"""The commands that create, list and revoke API tokens."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ from .forms import MAX_TOKEN_DAYS, MAX_TOKEN_NAME
 
 @click.group()
 def token() -> None:
-    """Make and look after API tokens."""
+    """Create and manage API tokens."""
 
 
 @token.command("create")
@@ -34,7 +34,7 @@ def token() -> None:
 @database_option
 @errors_in_one_sentence
 def create(name: str, label: str, days: int, database: str | None) -> None:
-    """Make a token with which a program acts as NAME, and print it: this once.
+    """Create a token with which a program acts as NAME, and print it, this once.
 
     It is signed with the secret key of the service, from QUARTLOGIN_SECRET_KEY or beside the database.
 
@@ -42,7 +42,7 @@ def create(name: str, label: str, days: int, database: str | None) -> None:
     quartlogin token create alice --name backup --days 30
     """
     if not 1 <= len(label) <= MAX_TOKEN_NAME or not label.isprintable():
-        raise click.ClickException(f"The token's name has to be 1 to {MAX_TOKEN_NAME} characters that can be shown.")
+        raise click.ClickException(f"The token's name must be 1 to {MAX_TOKEN_NAME} printable characters.")
     app = accounts_source().make_app(database)
 
     async def work(context: CommandContext) -> str:
@@ -73,7 +73,7 @@ def create(name: str, label: str, days: int, database: str | None) -> None:
 @database_option
 @errors_in_one_sentence
 def list_tokens(name: str, as_json: bool, database: str | None) -> None:
-    """List the tokens of NAME; REF is what `token revoke` takes.
+    """List the tokens of NAME. `token revoke` takes a REF from this list.
 
     \b
     quartlogin token list alice --json
@@ -111,7 +111,7 @@ def revoke(public_id: str, database: str | None) -> None:
     async def work(context: CommandContext) -> None:
         owner = await context.store.logins.user_of_public_id(public_id, "bearer")
         if owner is None or await context.logins.revoke(owner[0], public_id, "bearer") is None:
-            raise click.ClickException(f"There is no token {public_id!r}, or it is revoked already.")
+            raise click.ClickException(f"There is no token {public_id!r}, or it has already been revoked.")
         click.echo(f"The token {public_id} of {owner[1]!r} is revoked.")
 
     run_with_context(database, work)

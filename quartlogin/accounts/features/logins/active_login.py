@@ -1,4 +1,4 @@
-"""The statement of the user loader: which of some logins count, and whose they are."""
+"""The user loader's query: which of some logins are active, and their users."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from ...database.models import ActiveLogin, User
 MOST_QUESTIONS: Final = 64
 #: For how many logins there are statements: few, so that each is prepared once.
 _SIZES: Final = (1, 4, 16, 32, MOST_QUESTIONS)
-#: The size of the statement for each number of them.
+#: The size of the statement for each number of logins.
 _SIZE_FOR: Final = [next(size for size in _SIZES if size >= number) for number in range(MOST_QUESTIONS + 1)]
 _FIND: Final = {
     size: (
@@ -26,9 +26,9 @@ _FIND: Final = {
 
 @dataclass(eq=False, slots=True)
 class Question:
-    """What one request asks, with the arguments of `Logins.find`.
+    """The query of one request, with the arguments of `Logins.find`.
 
-    Each is a key of its own, so one statement answers several requests of one login: what they get cannot be changed.
+    Each is a separate key, so one statement can answer several requests of one login: the results are immutable.
     """
 
     id_hash: str
@@ -38,19 +38,19 @@ class Question:
 
 
 async def find_all(database: Database, questions: Sequence[Question]) -> dict[Question, ActiveLogin]:
-    """Find the users of some logins that count: one statement, one trip to the database.
+    """Find the users of active logins, in one statement and one round trip.
 
     Args:
-        database: Where to ask.
+        database: The database.
         questions: At most `MOST_QUESTIONS`.
 
     Returns:
-        What was found for each question, without those whose login does not count or is another user's.
+        The result for each question, without those whose login is not active or is another user's.
     """
     size = _SIZE_FOR[len(questions)]
     id_hashes = [question.id_hash for question in questions]
     padding = id_hashes[:1] * (size - len(questions))
-    last = questions[-1]  # who asked a second earlier is answered as of now, too
+    last = questions[-1]  # a request from a second earlier is answered as of now, too
     rows = {row[0]: row for row in await database.read(_FIND[size], last.now, last.idle_since, *id_hashes, *padding)}
     return {
         question: _found(row)

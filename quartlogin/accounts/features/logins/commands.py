@@ -1,4 +1,4 @@
-"""The commands that show and end sign-ins."""
+"""The commands that list and end sign-ins."""
 
 import click
 
@@ -15,7 +15,7 @@ from ...pages.user_agents import describe
 
 @click.group()
 def logins() -> None:
-    """See and end sign-ins."""
+    """List and end sign-ins."""
 
 
 @logins.command("list")
@@ -24,7 +24,7 @@ def logins() -> None:
 @database_option
 @errors_in_one_sentence
 def list_logins(name: str, as_json: bool, database: str | None) -> None:
-    """List where NAME is signed in; REF is what `logins revoke` takes.
+    """List the sign-ins of NAME. `logins revoke` takes a REF from this list.
 
     \b
     quartlogin logins list alice
@@ -51,9 +51,9 @@ def list_logins(name: str, as_json: bool, database: str | None) -> None:
 
 @logins.command("revoke")
 @click.argument("public_id", metavar="REF", required=False)
-@click.option("--user", "name", metavar="NAME", help="End every sign-in of NAME; API tokens go on.")
-@click.option("--everyone", is_flag=True, help="End every sign-in and every API token of everybody.")
-@click.option("--yes", is_flag=True, help="Do not ask before --everyone.")
+@click.option("--user", "name", metavar="NAME", help="End every sign-in of NAME; API tokens stay valid.")
+@click.option("--everyone", is_flag=True, help="End every sign-in and API token of every account.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation of --everyone.")
 @database_option
 @errors_in_one_sentence
 def revoke(public_id: str | None, name: str | None, everyone: bool, yes: bool, database: str | None) -> None:
@@ -64,9 +64,9 @@ def revoke(public_id: str | None, name: str | None, everyone: bool, yes: bool, d
     quartlogin logins revoke --user alice
     """
     if [public_id is not None, name is not None, everyone].count(True) != 1:
-        raise click.UsageError("Give one of REF, --user and --everyone.")
+        raise click.UsageError("Pass one of REF, --user and --everyone.")
     if everyone and not yes:
-        click.confirm("Sign everybody out, and revoke every API token?", abort=True, err=True)
+        click.confirm("Sign everyone out and revoke every API token?", abort=True, err=True)
 
     async def work(context: CommandContext) -> str:
         if everyone:
@@ -76,7 +76,7 @@ def revoke(public_id: str | None, name: str | None, everyone: bool, yes: bool, d
             return f"Ended {await context.logins.revoke_others(found.user.id)} sign-ins."
         owner = await context.store.logins.user_of_public_id(public_id or "", "session")
         if owner is None or await context.logins.revoke(owner[0], public_id or "") is None:
-            raise click.ClickException(f"There is no sign-in {public_id!r}, or it has ended already.")
+            raise click.ClickException(f"There is no sign-in {public_id!r}, or it has already ended.")
         return f"The sign-in {public_id} of {owner[1]!r} has ended."
 
     click.echo(run_with_context(database, work))

@@ -13,7 +13,7 @@ from ...pages.filters import time_as_text
 #: From this number on, failed sign-ins are more than the owner's typing errors (ASVS 5.0, 6.3.5).
 _MANY_FAILURES: Final = 5
 
-_TOKEN_REUSE: Final = (
+_REUSE_NOTICE: Final = (
     "A copy of one of your “keep me signed in” cookies was used, so that sign-in was ended. "
     "If you do not know why, change your password and check your recent activity."
 )
@@ -37,7 +37,7 @@ async def show_notices(user: User, activity: Activity) -> None:
     """Flash the notices of a user who has just signed in."""
     accounts = current_accounts()
     if await accounts.store.users.take_token_reuse_at(user.id) is not None:
-        await flash(_TOKEN_REUSE)
+        await flash(_REUSE_NOTICE)
     if activity.failures < _MANY_FAILURES:
         return
     event = accounts.audit_log.event("signed_in_after_failures", user.id)

@@ -1,4 +1,4 @@
-"""The record of every sign-in and token: how they begin, are renewed and end."""
+"""The records of logins: how they begin, are renewed and end."""
 
 import re
 import time
@@ -21,35 +21,35 @@ from ...store import Store
 from .remember_rotation import RememberTokens
 from .transactions import JoinedWork, joined_work
 
-_REF_BYTES: Final = 8
-_REF: Final = re.compile(r"[0-9a-f]{16}")  # as they are made below; no other is asked for
+_PUBLIC_ID_BYTES: Final = 8
+_PUBLIC_ID: Final = re.compile(r"[0-9a-f]{16}")  # as created below; nothing else is queried
 
-#: Seconds in which a login's returns by its remember cookie are written down once.
+#: Seconds within which a login's returns by remember cookie are recorded once.
 _RESUMED_EVERY: Final = 60
 
-#: Of one user.
+#: API tokens of one user.
 MOST_TOKENS: Final = 50
 
 
 class TooManyTokens(Exception):  # noqa: N818 -- the visitor's next step, not a fault
-    """The user has `MOST_TOKENS` tokens already; none was made."""
+    """The user already has `MOST_TOKENS` API tokens; none was created."""
 
 
 def digest(login: str) -> str:
-    """Return the hash under which a login is kept; its id is random, so a plain one is enough."""
+    """Return the hash under which a login is stored; its id is random, so a plain hash is enough."""
     return sha256(login.encode()).hexdigest()
 
 
 class LoginStore:
-    """The record of logins, as `quartlogin.LoginRecords` asks for it, and what can be done with it.
+    """The record of logins, as `quartlogin.LoginRecords` defines it, with queries and revocation.
 
     Args:
-        store: Where the logins are kept.
-        audit log: Where it is told that they begin and end.
+        store: The database.
+        audit_log: Where their beginning and end are recorded.
         manager: Whose open websockets end with them.
-        idle: How long a sign-in counts that nobody uses.
-        lifetime: How long a sign-in counts at the most.
-        per_user: How many sign-ins of a user count at once.
+        idle: How long an unused sign-in stays active.
+        lifetime: How long a sign-in stays active at most.
+        per_user: How many sign-ins of a user may be active.
     """
 
     def __init__(
@@ -70,16 +70,16 @@ class LoginStore:
         self._per_user = per_user
 
     def acting(self, user_id: str) -> ActingLogin | None:
-        """Return the login on whose behalf this request changes an account: it is checked where the change is written.
+        """Return the login on whose behalf this request changes an account; it is checked when the change is written.
 
         Args:
-            user_id: Whose account.
+            user_id: The account's user.
 
         Returns:
-            `None` for the operator: outside of any request.
+            `None` outside of requests, for the operator.
 
         Raises:
-            LoginEnded: The request is nobody's.
+            LoginEnded: The request is not signed in.
         """
         if not (has_request_context() or has_websocket_context()):
             return None
@@ -89,15 +89,15 @@ class LoginStore:
         return ActingLogin(digest(login), user_id, self._idle)
 
     def present(self) -> Moment:
-        """Return the time by which logins count or not."""
+        """Return the current time, by which logins are active or not."""
         return Moment.present(self._idle)
 
-    # --- what the extension tells
+    # --- called by the extension
 
     async def login_began(self, login: Login) -> None:
-        """Keep a login that begins, and what is to happen with it."""
+        """Store a new login, together with the work that belongs to its transaction."""
         if not isinstance(login.user, User):
-            raise LoginRefused("Only somebody whose password was checked can be signed in.")
+            raise LoginRefused("Only users whose password was checked can be signed in.")
         now, user = int(time.time()), login.user
         new = self._row(login, user, now)
         is_token = login.kind == "bearer"
@@ -112,7 +112,7 @@ class LoginStore:
 
         async def work(transaction: Transaction) -> None:
             if others is not None:
-                await others.work(transaction)  # an account that is made: nobody else can change it
+                await others.work(transaction)  # such as a new account, which no one else can change
             await lock_for(transaction, user.id, by)
             if not is_token and user.must_change_password:
                 await self._store.users.use_up_temporary_password(transaction, user.id, now)
@@ -130,13 +130,13 @@ class LoginStore:
 
         try:
             await self._store.database.transaction(work)
-        except Conflict:  # the account was changed meanwhile, or its temporary password used
+        except Conflict:  # the account has been changed meanwhile, or its temporary password used
             raise LoginRefused(login.user_id) from None
         self._tell(others, event, *(told for _, told in crowded_out))
         self.close_sockets([row.id_hash for row, _ in crowded_out])
 
     async def login_restored(self, login: Login, new_secret: str | None) -> bool:
-        """Compare the secret of a remember cookie, and replace it; one that was used up ends the login."""
+        """Check the secret of a remember cookie, and replace it; a used-up secret ends the login."""
         secret, id_hash = hash_of_secret(login.secret or ""), digest(login.id)
         while True:
             at = self.present()
@@ -159,9 +159,9 @@ class LoginStore:
                 return True
 
     async def login_renewed(self, old_id: str, login: Login) -> None:
-        """Let a login go on under a new id: the password was typed again."""
+        """Continue a login under a new id, after the password was entered again."""
         if not isinstance(login.user, User):
-            raise LoginRefused("Only somebody whose password was checked can be signed in.")
+            raise LoginRefused("Only users whose password was checked can be signed in.")
         row = self._row(login, login.user, int(time.time()))
         by = ActingLogin(digest(old_id), login.user_id, self._idle)
         others = joined_work()
@@ -180,28 +180,28 @@ class LoginStore:
         self._tell(others, *([event] if others is None else []))
 
     async def login_ended(self, login_id: str) -> None:
-        """End a login: somebody has signed out."""
+        """End a login, when its user signs out."""
         event = self._audit_log.event("signed_out")
         told = await self._store.logins.end(digest(login_id), event)
         if told is not None:
             self._audit_log.emit(told)
 
-    # --- what the account page and the command line ask
+    # --- called by the account page and the commands
 
     async def list_of(self, user_id: str) -> list[LoginRow]:
-        """List the sign-ins and tokens of a user that count now, the one that was used last first."""
+        """List a user's active sign-ins and API tokens, most recently used first."""
         return await self._store.logins.list_of(user_id, self.present())
 
     async def revoke(self, user_id: str, public_id: str, kind: Kind = "session") -> LoginRow | None:
-        """End one of a user's sign-ins or tokens.
+        """End one of a user's sign-ins or API tokens.
 
         Returns:
-            What it was; `None` if this user has none of this public id.
+            The login; `None` if this user has none with this public id.
 
         Raises:
             LoginEnded: This request's login has ended.
         """
-        if not _REF.fullmatch(public_id):
+        if not _PUBLIC_ID.fullmatch(public_id):
             return None
         event = self._audit_log.event("login_revoked" if kind == "session" else "token_revoked", user_id)
         ended = await self._store.logins.end_by_public_id(user_id, public_id, kind, event, self.acting(user_id))
@@ -212,7 +212,7 @@ class LoginStore:
         return ended
 
     async def revoke_others(self, user_id: str) -> int:
-        """End a user's sign-ins but for this request's, if it is one; returns how many there were.
+        """End a user's sign-ins except this request's, and return their number.
 
         Raises:
             LoginEnded: This request's login has ended.
@@ -226,14 +226,14 @@ class LoginStore:
         return count
 
     async def revoke_all(self) -> int:
-        """End every sign-in and every token of everybody; returns how many there were."""
+        """End every sign-in and API token of every user, and return their number."""
         count = await self._store.logins.revoke_all()
         await self._audit_log.record(self._audit_log.event("all_logins_revoked"))
         self._sockets.close_where(lambda _: True)
         return count
 
     def close_sockets(self, ended: list[str]) -> None:
-        """Close the websockets that this process holds open for logins of these hashes."""
+        """Close the websockets of this process that belong to logins with these hashes."""
         gone = frozenset(ended)
         self._sockets.close_where(lambda login: digest(login) in gone)
 
@@ -254,7 +254,7 @@ class LoginStore:
             expires_at = now + self._lifetime
         return NewLogin(
             id_hash=digest(login.id),
-            public_id=token_hex(_REF_BYTES),
+            public_id=token_hex(_PUBLIC_ID_BYTES),
             user_id=login.user_id,
             kind=login.kind,
             security_stamp=user.security_stamp,

@@ -1,4 +1,4 @@
-"""The table of logins: one method for each question, with its SQL."""
+"""The logins table."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ from ...database.models import (
 )
 from .active_login import MOST_QUESTIONS, Question, find_all
 
-#: One statement, so that a login can only begin in the security stamp that was read with what it was checked against.
+#: One statement, so that a login can only begin with the security stamp that was read with its credentials.
 _INSERT: Final = (
     "INSERT INTO logins (id_hash, ref, user_id, kind, epoch, name, secrets,"
     " made_at, seen_at, expires_at, address, browser)"
@@ -66,15 +66,15 @@ _TOUCH: Final = (
     "UPDATE logins SET seen_at = $2 WHERE seen_at <= $3"  # noqa: S608 -- a constant
     f" AND id_hash IN ({that_count('l.id_hash = $1', '$4', '$5')})"
 )
-#: Whose logins are ended together when everybody's are.
+#: Users whose logins are ended in one transaction when all logins are.
 _MANY_USERS: Final = 500
 
 
 @dataclass(frozen=True)
 class Logins:
-    """The logins of one database. Every method raises `StoreUnavailable` when the database does not answer.
+    """The logins of one database. Every method raises `StoreUnavailable` when the database does not respond.
 
-    A login is named by the hash of its id, or by its public id. Times are seconds since 1970.
+    A login is identified by the hash of its id, or by its public id. Times are seconds since 1970.
     """
 
     database: Database
@@ -85,24 +85,24 @@ class Logins:
         return BatchLoader(partial(find_all, self.database), concurrency=concurrency, max_size=MOST_QUESTIONS)
 
     async def find(self, id_hash: str, user_id: str, now: int, idle_since: int) -> ActiveLogin | None:
-        """Find a user by a login that counts: one statement, one trip to the database, for all who ask meanwhile.
+        """Find a user by an active login, in one statement and one round trip for all concurrent callers.
 
         Args:
             id_hash: The hash of the login's id.
-            user_id: Whose login it has to be.
-            now: A login that expires before counts no more.
-            idle_since: A sign-in that was not seen since counts no more.
+            user_id: The user whose login it must be.
+            now: A login that expires earlier is not active.
+            idle_since: A sign-in that was not seen since is not active.
         """
         return await self._finding.load(Question(id_hash, user_id, now, idle_since))
 
     @staticmethod
     async def insert(transaction: Transaction, login: NewLogin) -> None:
-        """Add a login, if its user is active and still in the security stamp that was read with the password or the login.
+        """Add a login, if its user is active and has the security stamp that was read with the credentials.
 
-        The user's row is locked, or was made in this transaction.
+        The user's row is locked, or was inserted in this transaction.
 
         Raises:
-            Conflict: The user is not, or there is none.
+            Conflict: The user is not active, has another security stamp, or does not exist.
         """
         rows = await transaction.run(
             _INSERT,
@@ -119,21 +119,21 @@ class Logins:
             *(login.expires_at, login.address, login.browser),
         )
         if not rows:
-            raise Conflict("The account is disabled, deleted, or in another epoch.")
+            raise Conflict("The account is disabled, deleted, or has another security stamp.")
 
     @staticmethod
     async def count(transaction: Transaction, user_id: str, kind: Kind, at: Moment) -> int:
-        """Count a user's logins of a kind. The user's row is locked, so that nobody adds one meanwhile."""
+        """Count a user's active logins of a kind. The user's row is locked, so that none is added meanwhile."""
         return len(await transaction.run(_COUNT, user_id, kind, *at))
 
     @staticmethod
     async def renew(transaction: Transaction, old_hash: str, login: NewLogin, at: Moment) -> str | None:
-        """Let a login go on under another id, with another secret and until later; the old ones are worth nothing.
+        """Continue a login under another id, with another secret and expiry; the old ones become worthless.
 
         The user's row is locked.
 
         Returns:
-            Its public id; `None` if it does not count.
+            Its public id; `None` if it is not active.
         """
         rows = await transaction.run(
             _RENEW,
@@ -143,28 +143,28 @@ class Logins:
 
     @staticmethod
     async def revoke_others(transaction: Transaction, user_id: str, id_hash: str, at: Moment) -> list[str]:
-        """End a user's sign-ins but one, and remove what does not count anyway. The user's row is locked.
+        """End a user's sign-ins except one, and remove inactive logins. The user's row is locked.
 
         Returns:
-            The hashes of the ids of those that ended.
+            The hashes of the ids of the logins that ended.
         """
         return [row[0] for row in await transaction.run(_END_ALL_BUT, user_id, id_hash, *at)]
 
     @staticmethod
     async def carry_over(transaction: Transaction, user_id: str, old_stamp: int, new_stamp: int) -> None:
-        """Take a user's logins along into a new security stamp: those of the old one, and no earlier one's."""
+        """Move a user's logins to a new security stamp: those of the old one, and no earlier ones."""
         await transaction.run(
             "UPDATE logins SET epoch = $3 WHERE user_id = $1 AND epoch = $2", user_id, old_stamp, new_stamp
         )
 
     @staticmethod
     async def evict_oldest(transaction: Transaction, new: NewLogin, at_most: int) -> list[LoginRow]:
-        """End those of a user's sign-ins that were not used for longest, until there are so many with a new one.
+        """End the least recently used sign-ins of a user until `at_most` remain, including a new one.
 
         The user's row is locked.
 
         Returns:
-            What they were.
+            The logins that ended.
         """
         rows = await transaction.run(_END_IDLEST, new.user_id, new.id_hash, at_most - 1)
         return [LoginRow(*row) for row in rows]
@@ -174,10 +174,10 @@ class Logins:
 
         Args:
             id_hash: The hash of the login's id.
-            event: What is to be told, but for the user and the login, which are found here.
+            event: The event to store, without the user and the login, which are found here.
 
         Returns:
-            What is to be told; `None` if the login is unknown or has ended already.
+            The stored event; `None` if the login is unknown or has ended already.
         """
 
         async def work(transaction: Transaction) -> Event | None:
@@ -193,7 +193,7 @@ class Logins:
         return await self.database.transaction(work)
 
     async def revoke_reused(self, id_hash: str, event: Event) -> bool:
-        """End a login of which a copy was used, and keep that for the user's next sign-in; False if it has ended."""
+        """End a login whose token was reused, and note that for the user's next sign-in; False if it had ended."""
 
         async def work(transaction: Transaction) -> bool:
             await lock_owner(transaction, id_hash)
@@ -208,20 +208,20 @@ class Logins:
     async def end_by_public_id(
         self, user_id: str, public_id: str, kind: Kind, event: Event, by: ActingLogin | None = None
     ) -> LoginRow | None:
-        """End one of this user's logins by its public id.
+        """End one of a user's logins by its public id.
 
         Args:
-            user_id: Whose it has to be.
+            user_id: The user whose login it must be.
             public_id: Its public id.
-            kind: What it has to be.
-            event: What is to be told, but for what it is about, which is found here.
-            by: The login that asks for it; `None` for the operator.
+            kind: The kind of login it must be.
+            event: The event to store, without its subject, which is found here.
+            by: The login that requests it; `None` for the operator.
 
         Returns:
-            What it was; `None` if the user has none of this public id.
+            The login; `None` if the user has none with this public id.
 
         Raises:
-            LoginEnded: The login that asks does not count.
+            LoginEnded: The login that requests it is not active.
         """
 
         async def work(transaction: Transaction) -> LoginRow | None:
@@ -242,19 +242,19 @@ class Logins:
     async def end_sessions(
         self, user_id: str, event: Event, at: Moment, by: ActingLogin | None = None
     ) -> dict[str, bool]:
-        """End a user's sign-ins, but for the one that asks for it; API tokens go on.
+        """End a user's sign-ins, except the one that requests it; API tokens stay valid.
 
         Args:
-            user_id: Whose.
-            event: What is told if any of them counted still.
-            at: When they count or not.
-            by: The login that asks for it; `None` for the operator.
+            user_id: The user.
+            event: The event to store if any of them was still active.
+            at: The current time.
+            by: The login that requests it; `None` for the operator.
 
         Returns:
-            The hashes of the ids of those that ended, each with whether it counted still.
+            The hashes of the ids of the logins that ended, each with whether it was still active.
 
         Raises:
-            LoginEnded: The login that asks does not count.
+            LoginEnded: The login that requests it is not active.
         """
 
         async def work(transaction: Transaction) -> dict[str, bool]:
@@ -272,10 +272,10 @@ class Logins:
         return await self.database.transaction(work)
 
     async def revoke_all(self) -> int:
-        """End every sign-in and every token of everybody; returns how many there were.
+        """End every sign-in and API token of every user, and return their number.
 
-        A statement over the whole table would not see what a login makes while it is being ended. So each user's row is
-        locked before, some users at a time, so that nobody waits for long.
+        A statement over the whole table would miss what a login creates while it is being ended. So each user's row is
+        locked first, for some users at a time, so that no one waits for long.
         """
         count, last = 0, ""
         while True:
@@ -288,7 +288,7 @@ class Logins:
             count += await self.database.transaction(partial(_end_of_users, first, last))
 
     async def user_of_public_id(self, public_id: str, kind: Kind) -> tuple[str, str] | None:
-        """Return the id and the name of the user whose login has this public id."""
+        """Return the id and the username of the user whose login has this public id."""
         rows = await self.database.read(
             "SELECT u.id, u.username FROM logins l JOIN users u ON u.id = l.user_id WHERE l.ref = $1 AND l.kind = $2",
             *(public_id, kind),
@@ -296,19 +296,19 @@ class Logins:
         return (rows[0][0], rows[0][1]) if rows else None
 
     async def find_remembered(self, id_hash: str, at: Moment) -> RememberedLogin | None:
-        """Find a login that a remember cookie names; `None` if it does not count."""
+        """Find a login that a remember cookie names; `None` if it is not active."""
         rows = await self.database.read(_REMEMBERED, id_hash, *at)
         return RememberedLogin(*rows[0]) if rows else None
 
     async def replace_secrets(self, id_hash: str, old: str, new: str, at: Moment, event: Event | None = None) -> bool:
-        """Replace what is kept of a remember cookie's secrets; False if another request was quicker, or it has ended.
+        """Replace the state of a login's remember-me tokens; False if another request was faster, or it has ended.
 
         Args:
             id_hash: The hash of the login's id.
-            old: What it has to be still.
-            new: What it is from now on.
-            at: When the login must count.
-            event: That the login was resumed, if that is to be written down.
+            old: The state that it must still have.
+            new: The new state.
+            at: The time at which the login must be active.
+            event: The event that the login was resumed, if it is to be stored.
         """
 
         async def work(transaction: Transaction) -> bool:
@@ -323,17 +323,17 @@ class Logins:
         return await self.database.transaction(work)
 
     async def list_of(self, user_id: str, at: Moment) -> list[LoginRow]:
-        """List a user's logins that count, the one that was used last first."""
+        """List a user's active logins, most recently used first."""
         rows = await self.database.read(_LIST, user_id, *at)
         return [LoginRow(*row) for row in rows]
 
     async def touch(self, seen: Collection[Seen], resolution: int, at: Moment) -> None:
-        """Keep when logins were seen last, but for those whose time another process has kept meanwhile.
+        """Store last-seen times, except where another process has stored one meanwhile.
 
         Args:
-            seen: Which, and when.
-            resolution: How many seconds later that has to be than what is kept.
-            at: The present: one that no longer counts now, whenever it was seen, is not prolonged.
+            seen: The logins and times.
+            resolution: Seconds that a time must be later than the stored one.
+            at: The current time: a login that is no longer active is not extended, whenever it was seen.
         """
         for together in of_different_users(seen):
             rows: Sequence[Sequence[Any]] = [
@@ -346,7 +346,7 @@ class Logins:
             await self.database.transaction(work)
 
     async def remove_expired(self, now: int, at_most: int) -> int:
-        """Remove some logins that have expired; returns how many."""
+        """Remove some expired logins, and return their number."""
         rows = await self.database.write(
             "DELETE FROM logins WHERE ref IN"
             " (SELECT ref FROM logins WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2) RETURNING ref",

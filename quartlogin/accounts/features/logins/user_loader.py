@@ -1,4 +1,4 @@
-"""The user loader: whose login this request's is, as long as that counts."""
+"""The user loader: finds the user of this request's login, as long as that is active."""
 
 import re
 import time
@@ -15,32 +15,31 @@ from .last_seen import LastSeen, is_due
 from .remember_rotation import RememberTokens
 from .service import digest
 
-#: What a page's script sends with what it asks for by itself: nobody is there because of it.
+#: The header of background requests of a page's script, which the user did not cause.
 BACKGROUND_HEADER: Final = "Quartlogin-Background"
 
-_USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")  # as accounts give them; no other is asked for
+_USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")  # as registration creates them; nothing else is queried
 
 
 class UserLoader:
     """Finds the user of a request, and notes that the login was seen.
 
     Args:
-        store: Where users and logins are kept.
-        idle: How long a sign-in counts that nobody uses.
+        store: The database.
+        idle: How long an unused sign-in stays active.
     """
 
     def __init__(self, store: Store, idle: timedelta) -> None:
         self._store = store
         self._idle = int(idle.total_seconds())
-        #: What writes when they were seen.
+        #: Writes the last-seen times.
         self.last_seen = LastSeen(store, self._idle)
 
     async def find(self, user_id: str) -> User | None:
-        """Find the user of this request's login, in one statement; `None` if the login counts no more.
+        """Find the user of this request's login, in one statement; `None` if the login is not active.
 
         Args:
-            user_id: From a cookie or a token. One that is not of the form that accounts have is nobody's, and no
-                question to the database.
+            user_id: From a cookie or a token. An id that registration cannot have created is not queried.
         """
         login = login_id()
         if login is None or not _USER_ID.fullmatch(user_id):
@@ -56,7 +55,7 @@ class UserLoader:
         return found.user
 
     async def _came_with_what_counts(self, id_hash: str, kept: str, now: int) -> bool:
-        """Tell whether this session came with a secret that counts, if it came with one at all."""
+        """Tell whether the remember-me secret of this session is valid, if it has one."""
         secret = login_secret_hash()
         if secret is None:
             return True
@@ -64,11 +63,11 @@ class UserLoader:
         settled = secrets.after_seeing(secret, now)
         at = Moment(now, now - self._idle)
         if settled is not None and not await self._store.logins.replace_secrets(id_hash, kept, settled.write(), at):
-            found = await self._store.logins.find_remembered(id_hash, at)  # another request was quicker
+            found = await self._store.logins.find_remembered(id_hash, at)  # another request was faster
             secrets = RememberTokens.read("" if found is None else found.secrets, now)
         return secrets.counts(secret)
 
 
 def _is_visit() -> bool:
-    """Tell whether somebody asked for this, and not a page that was left open: that does not keep a sign-in alive."""
+    """Tell whether a user caused this request; an open page alone does not keep a login alive."""
     return has_request_context() and not request.headers.getlist(BACKGROUND_HEADER)  # `in` takes twice as long

@@ -1,4 +1,4 @@
-"""What a stored argon2 hash costs to check: its parameter set, and which sets cost more than is ever computed."""
+"""The parameters of argon2 hashes: what a stored hash costs to check, and which ones are never computed."""
 
 import re
 from base64 import b64encode
@@ -7,32 +7,32 @@ from typing import Final, NamedTuple
 
 from argon2.low_level import ARGON2_VERSION
 
-#: KiB that a hash of today's takes.
+#: KiB of memory for a new hash.
 MEMORY: Final = 64 * 1024
 _PASSES: Final = 3
 #: One, so that a hash is computed in one thread, and as many at a time as there are cores. The 48 threads that argon2
-#: begins and ends for a hash of four lanes would stand in each other's way.
+#: starts and ends for a hash of four lanes would compete with each other.
 _LANES: Final = 1
 
-#: KiB. The largest that libsodium, PHP, Django and Rails choose by themselves is libsodium's "moderate", of 256 MiB.
+#: KiB. The largest default of libsodium, PHP, Django and Rails is libsodium's "moderate", of 256 MiB.
 MOST_MEMORY: Final = 256 * 1024
-#: Passes times KiB, to which the time is in proportion (RFC 9106, 3.4): four times today's, which is libsodium's
-#: "moderate" again. Whoever guesses has the server compute it for each guess.
+#: Passes times KiB, to which the time is proportional (RFC 9106, 3.4): four times a new hash's, which is libsodium's
+#: "moderate" again. Every guess makes the server compute it.
 MOST_WORK: Final = 4 * _PASSES * MEMORY
-#: argon2 begins a thread for each lane and each quarter of a pass, however little memory there is to fill.
+#: argon2 starts a thread for each lane and each quarter of a pass, however little memory there is to fill.
 MOST_PASSES: Final = 32
 #: Each is a thread while it is computed; Django's default has 8.
 MOST_LANES: Final = 16
 
 #: The limits in one sentence, for the operator.
-LIMITS: Final = f"At most m={MOST_MEMORY}, t={MOST_PASSES}, t times m={MOST_WORK} and p={MOST_LANES} are taken."
+LIMITS: Final = f"The maximum is m={MOST_MEMORY}, t={MOST_PASSES}, t times m={MOST_WORK} and p={MOST_LANES}."
 
 _LEAST_MEMORY: Final = 8  # KiB for each lane (RFC 9106, 3.1)
 _SALT_BYTES: Final = 16
 _HASH_BYTES: Final = 32
-_VERSION_WITHOUT_A_NUMBER: Final = 16  # argon2's first releases wrote none
+_UNSTATED_VERSION: Final = 16  # argon2's first releases did not write it
 
-#: argon2's PHC string. Every number and text has a longest length, so that no hash is long to read.
+#: argon2's PHC string. Every number and text has a maximum length, so that no hash takes long to parse.
 _PHC: Final = re.compile(
     r"\$argon2(?P<variant>id|i|d)(?:\$v=(?P<version>16|19))?"
     r"\$m=(?P<memory>[0-9]{1,9}),t=(?P<passes>[0-9]{1,9}),p=(?P<lanes>[0-9]{1,9})"
@@ -41,7 +41,7 @@ _PHC: Final = re.compile(
 
 
 class HashParameters(NamedTuple):
-    """A parameter set: all that decides how long checking a hash takes, and how many cores it keeps busy."""
+    """A parameter set: everything that determines how long a hash takes to check, and how many cores it uses."""
 
     #: `id`, `i` or `d`.
     variant: str
@@ -53,7 +53,7 @@ class HashParameters(NamedTuple):
 
     @property
     def is_within_limits(self) -> bool:
-        """Tell whether a hash with these is ever computed."""
+        """Tell whether a hash with these parameters is ever computed."""
         return (
             _LEAST_MEMORY * self.lanes <= self.memory <= MOST_MEMORY
             and 1 <= self.passes <= MOST_PASSES
@@ -62,23 +62,23 @@ class HashParameters(NamedTuple):
         )
 
     def dummy_hash(self) -> str:
-        """Write a hash that costs what a real one with these parameters costs to check, and that no password has.
+        """Return a hash that takes as long to check as a real one with these parameters, and that no password has.
 
-        Its result is random instead of computed, so nobody waits for it.
+        Its result is random instead of computed, so it is available immediately.
         """
         salt, result = (b64encode(token_bytes(size)).decode("ascii").rstrip("=") for size in (_SALT_BYTES, _HASH_BYTES))
         cost = f"m={self.memory},t={self.passes},p={self.lanes}"
         return f"$argon2{self.variant}$v={self.version}${cost}${salt}${result}"
 
 
-#: What new hashes are made with: RFC 9106's second choice (4.2), but for the lanes.
+#: The parameters of new hashes: RFC 9106's second choice (4.2), except for the lanes.
 TODAY: Final = HashParameters("id", ARGON2_VERSION, _PASSES, MEMORY, _LANES)
 
 
 def read_parameters(stored_hash: str) -> HashParameters | None:
-    """Read a stored hash's parameter set; `None` if this is no hash of argon2's."""
+    """Parse a stored hash's parameter set; `None` if it is not an argon2 hash."""
     found = _PHC.fullmatch(stored_hash)
     if found is None:
         return None
-    version = int(found["version"] or _VERSION_WITHOUT_A_NUMBER)
+    version = int(found["version"] or _UNSTATED_VERSION)
     return HashParameters(found["variant"], version, *(int(found[name]) for name in ("passes", "memory", "lanes")))

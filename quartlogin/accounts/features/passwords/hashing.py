@@ -1,4 +1,4 @@
-"""How passwords are hashed and checked: argon2id, in threads of its own, away from the event loop."""
+"""Password hashing with argon2id, in separate threads, away from the event loop."""
 
 import os
 import sys
@@ -22,21 +22,21 @@ from .slots import Slots
 
 LONGEST_PASSWORD: Final = 1024  # code points, after NFC
 
-#: More than this is too long in any case; it is not normalised.
-_LONGEST_TYPED: Final = 3 * LONGEST_PASSWORD
+#: Anything longer is too long in any case, and is not normalized.
+_MAX_INPUT: Final = 3 * LONGEST_PASSWORD
 #: Marks in a row, as in Unicode's stream-safe text (UAX #15, 12.1): the time to order them grows with their square.
 MOST_MARKS: Final = 30
 
-#: At most, for one process. Beyond four cores, other processes use the rest.
+#: Threads of one process. Beyond four cores, other processes use the rest.
 _MOST_AT_ONCE: Final = 4
-#: Places in the queue for each thread. A hash takes a tenth of a second, so nobody waits for more than some seconds.
+#: Places in the queue for each thread. A hash takes a tenth of a second, so the wait is a few seconds at most.
 _WAITING_FOR_A_THREAD: Final = 32
-#: By how much hashes give way to pages: beside who is busy all the time they get a thirtieth of a core (sched(7)). With
-#: 10 and a tenth, the kernel lets one page in a hundred wait for its next tick.
+#: How much lower the priority of hashing is: beside a busy thread it gets a thirtieth of a core (sched(7)). With 10 and
+#: a tenth, the kernel lets one page in a hundred wait for its next tick.
 _NICER: Final = 15
 
-_UNREADABLE: Final = "A stored password hash is not one that argon2 can read: nobody can sign in with it."
-_TOO_COSTLY: Final = "A stored password hash costs more than is ever computed: nobody can sign in with it."
+_UNREADABLE: Final = "A stored password hash is not a valid argon2 hash: no one can sign in with it."
+_TOO_COSTLY: Final = "A stored password hash exceeds the limits for its cost: no one can sign in with it."
 
 T = TypeVar("T")
 _log = getLogger(__name__)
@@ -44,24 +44,24 @@ _log = getLogger(__name__)
 
 @dataclass(frozen=True)
 class VerifyResult:
-    """What checking a password found out."""
+    """The result of checking a password."""
 
     is_right: bool
-    #: A new hash to store instead, if the stored one was made with outdated parameters.
+    #: A new hash to store instead, if the stored one has outdated parameters.
     new_hash: str | None = None
 
 
 class Overloaded(Exception):  # noqa: N818 -- a state of affairs; the caller answers 503
-    """More passwords wait to be checked than will be in a short time."""
+    """Too many passwords are waiting to be checked."""
 
 
 class PasswordHashing:
-    """Hashes and checks passwords in threads of its own, one hash for each core at a time.
+    """Hashes and checks passwords in separate threads, one hash for each core at a time.
 
     Args:
         parameters: argon2's; 3 passes over 64 MiB in one lane if `None`.
-        cores: How many there are to use; those of this process if `None`.
-        key: Decides at which cost an unknown name is answered; each process of a site needs the same.
+        cores: The number of cores to use; those of this process if `None`.
+        key: Determines the cost of each unknown username; every process of a site needs the same.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class PasswordHashing:
     ) -> None:
         self._hasher = parameters or PasswordHasher(TODAY.passes, TODAY.memory, TODAY.lanes)
         self._today = _parameters(self._hasher)
-        #: What unknown names are answered with.
+        #: The costs at which unknown usernames are answered.
         self.in_use = ParametersInUse(self._today, key or token_bytes(32))
         #: How many passwords are hashed or checked at once.
         self.threads = min(cores or _cores(), _MOST_AT_ONCE)
@@ -82,10 +82,10 @@ class PasswordHashing:
 
     @contextmanager
     def reserve_slot(self) -> Iterator[None]:
-        """Hold a place in the queue, in which whatever is hashed or checked will be.
+        """Reserve a place in the queue for one hash or check.
 
         Raises:
-            Overloaded: There is none: it would take too long.
+            Overloaded: The queue is full: it would take too long.
         """
         if self._taken >= self._places:
             raise Overloaded(f"{self._taken} passwords are waiting")
@@ -96,7 +96,7 @@ class PasswordHashing:
             self._taken -= 1
 
     async def hash(self, password: str) -> str:
-        """Hash a new password; returns argon2's PHC string."""
+        """Hash a new password; return argon2's PHC string."""
         return await self._in_thread(lambda: self._hasher.hash(_nfc(password)), self._today)
 
     async def check(
@@ -104,15 +104,15 @@ class PasswordHashing:
     ) -> VerifyResult:
         """Compare a password with a stored hash.
 
-        It costs what the stored hash's own parameters cost. Where there is no hash, or none that can be checked, the
-        answer is no, at the cost of parameters that are in use.
+        It takes as long as the stored hash's own parameters require. Without a hash, or with one that cannot be
+        checked, the result is negative, at the cost of parameters that are in use.
 
         Args:
             stored_hash: argon2's PHC string; `None` if there is no such user.
-            password: What the visitor typed; longer than 1024 code points is wrong without a look.
-            whose: The normalised name that nobody has, or the id of the user whose hash cannot be checked: the same one
+            password: As typed; if longer than 1024 code points, it is wrong without being checked.
+            whose: The normalized unknown username, or the id of the user whose hash cannot be checked: the same one
                 has the same cost each time.
-            renew: Whether to make a new hash if this is the password and the stored hash has outdated parameters.
+            renew: Whether to compute a new hash if the password is correct and the stored hash has outdated parameters.
         """
         if length(password) > LONGEST_PASSWORD or has_too_many_marks(password):
             return VerifyResult(is_right=False)
@@ -122,20 +122,20 @@ class PasswordHashing:
         )
 
     def close(self) -> None:
-        """Let the threads go; hashes that nobody has begun are dropped."""
+        """End the threads; pending hashes are dropped."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _in_thread(self, work: Callable[[], T], parameters: HashParameters) -> T:
-        """Run what computes a hash with these parameters when there are cores and memory for it."""
+        """Compute a hash with these parameters as soon as cores and memory are free."""
         slots = self._slots_for(parameters)
-        self._taken += slots - 1  # its place in the queue has counted for one
+        self._taken += slots - 1  # its place in the queue counts as one already
         try:
             return await self._slots.run(slots, self._pool, work)
         finally:
             self._taken -= slots - 1
 
     def _slots_for(self, parameters: HashParameters) -> int:
-        """Count the cores that a hash keeps busy, or the hashes of today's that take as much memory; at most all."""
+        """Return the number of cores that a hash uses, or of new hashes that take as much memory; at most all."""
         of_memory = -(-parameters.memory // MEMORY)
         return min(max(parameters.lanes, of_memory), self.threads)
 
@@ -153,39 +153,39 @@ class PasswordHashing:
         return VerifyResult(is_right=True, new_hash=self._hasher.hash(password) if outdated else None)
 
     def _verify_dummy(self, password: str, drawn: HashParameters) -> VerifyResult:
-        """Spend what a wrong password costs where there is no hash to compare with."""
+        """Spend the time of a wrong password where there is no hash to compare with."""
         with suppress(VerifyMismatchError):
             self._hasher.verify(drawn.dummy_hash(), password)
         return VerifyResult(is_right=False)
 
 
 def _lower_priority() -> None:
-    """Have this thread's hashes wait for whatever else has something to do, so that pages stay quick.
+    """Lower this thread's priority, so that hashing delays no page.
 
-    On Linux a thread has a priority of its own (setpriority(2)).
+    On Linux each thread has its own priority (setpriority(2)).
     """
     if sys.platform != "linux":
         return
     thread = threading.get_native_id()
-    with suppress(OSError):  # a sandbox may not let it; then hashes are as important as pages
+    with suppress(OSError):  # a sandbox may forbid it; then hashes are as important as pages
         os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + _NICER, 19))
 
 
 def _cores() -> int:
-    """Count the cores that this process may use, where the system tells, as Linux does."""
+    """Return the number of cores that this process may use, where the system reports it, as Linux does."""
     affinity = getattr(os, "sched_getaffinity", None)
     return (os.cpu_count() or 1) if affinity is None else len(affinity(0))
 
 
 def length(password: str) -> int:
-    """Count a password's code points as NIST SP 800-63B-4 (3.1.1.2) does: after NFC, if that can be done quickly."""
-    if len(password) > _LONGEST_TYPED or has_too_many_marks(password):
+    """Count a password's code points as NIST SP 800-63B-4 (3.1.1.2) does: after NFC, if that is quick."""
+    if len(password) > _MAX_INPUT or has_too_many_marks(password):
         return len(password)
     return len(_nfc(password))
 
 
 def has_too_many_marks(password: str) -> bool:
-    """Tell whether more marks stand in a row than any script has; such a text is never normalised."""
+    """Tell whether more marks follow each other than in any script; such a text is never normalized."""
     if password.isascii():
         return False
     in_a_row = 0
@@ -201,7 +201,7 @@ def _nfc(password: str) -> str:
 
 
 def _usable(stored_hash: str | None) -> HashParameters | None:
-    """Return the parameters of a stored hash that can be checked; for the operator, say why another cannot be."""
+    """Return the parameters of a stored hash that can be checked; otherwise log why it cannot."""
     if stored_hash is None:
         return None
     parameters = read_parameters(stored_hash)

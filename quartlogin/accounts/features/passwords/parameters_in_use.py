@@ -1,4 +1,4 @@
-"""What checking a password costs for a name that nobody has: what it costs for some of those who have an account."""
+"""The cost of checking a password for an unknown username: that of some of the accounts."""
 
 import asyncio
 import hmac
@@ -10,22 +10,22 @@ from typing import Final
 from ...users import Users
 from .hash_parameters import HashParameters, read_parameters
 
-#: More parameter sets than any site has; the rarest of more are left out, so that a draw stays quick.
+#: More parameter sets than any site has; of more, the rarest are left out, so that a draw stays quick.
 _MOST_SETS: Final = 32
-_CHANCE_BYTES: Final = 6  # as many as a float holds exactly
-_SOME_HASH: Final = "c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"  # behind a hash's parameters, to read them
+_CHANCE_BYTES: Final = 6  # as many as a float represents exactly
+_SOME_HASH: Final = "c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"  # follows a hash's parameters, to parse them
 
 
 class ParametersInUse:
-    """Draws a parameter set for each unknown name, with the shares that the sets have among the accounts.
+    """Draws a parameter set for each unknown username, in the proportions that the sets have among the accounts.
 
-    The draw is a keyed hash of the name: the same name gets the same set again, and nobody who lacks the key can tell
-    which. Today's set comes first, and then each of the others is taken with its share of what is left. So while old
-    hashes are renewed at sign-ins and today's share grows, an unknown name goes from an old set to today's and never
-    back, as an account does.
+    The draw is a keyed hash of the username: the same one always gets the same set, and without the key no one can tell
+    which. The set of new hashes comes first, and then each of the others with its share of what is left. So while old
+    hashes are replaced at sign-ins, an unknown username moves from an old set to the new one and never back, as an
+    account does.
 
     Args:
-        today: What new hashes are made with. It is always in the draw, because the next account may have it.
+        today: The parameters of new hashes. They are always in the draw, because the next account may have them.
         key: Secret, and the same in every process.
     """
 
@@ -35,16 +35,16 @@ class ParametersInUse:
         self._counts: list[tuple[HashParameters, int]] = [(today, 1)]
 
     def learn(self, counts: Mapping[HashParameters, int]) -> None:
-        """Take the place of what is known about how many accounts have which set."""
+        """Replace the known number of accounts for each set."""
         others = Counter(counts)
         of_today = max(1, others.pop(self._today, 0))
         self._counts = [(self._today, of_today), *sorted(others.most_common(_MOST_SETS))]
 
     def draw(self, name: str) -> HashParameters:
-        """Return the set of a name that nobody has.
+        """Return the set of an unknown username.
 
         Args:
-            name: Normalised, so that all spellings of it get the same.
+            name: Normalized, so that all spellings get the same set.
         """
         left = sum(count for _, count in self._counts)
         *others, (last, _) = self._counts
@@ -55,19 +55,19 @@ class ParametersInUse:
         return last
 
     def _chance(self, name: str, parameters: HashParameters) -> float:
-        """Return a number from 0 to below 1 that is a name's own for each set."""
+        """Return a number from 0 to below 1 that is specific to a username and a set."""
         text = f"{'-'.join(map(str, parameters))}:{name}".encode("utf-8", "replace")
         return int.from_bytes(hmac.digest(self._key, text, "sha256")[:_CHANCE_BYTES]) / (1 << 8 * _CHANCE_BYTES)
 
 
 async def count_sets(users: Users, batch: int, pause: float = 0, at_most: float = inf) -> Counter[HashParameters]:
-    """Count how many users have which parameter set; hashes that are never computed do not count.
+    """Count the users of each parameter set, without hashes that are never computed.
 
     Args:
         users: The users of the database.
         batch: How many of them to read at a time.
-        pause: Seconds between two batches, for others to read.
-        at_most: How many to look at; who is left out, their random ids decide.
+        pause: Seconds between two batches, so that others can read.
+        at_most: How many to count; their random ids make it a fair sample.
     """
     counts: Counter[HashParameters] = Counter()
     seen, last = 0, ""

@@ -1,4 +1,4 @@
-"""A semaphore for work that needs several of something at once, such as cores."""
+"""A semaphore for work that needs several units of a resource at once, such as cores."""
 
 import asyncio
 from collections import deque
@@ -12,31 +12,31 @@ T = TypeVar("T")
 
 
 class Slots:
-    """Runs work in threads, each piece of it in as many slots as it takes.
+    """Runs work in threads, each piece in as many slots as it takes.
 
-    Who came first is first, also if others would fit in before: or work of many slots would never have its turn. Work
-    takes all of its slots at once, and waits for no others while it has them, so there is no deadlock.
+    Slots are given in order of arrival, even if later work would fit first: otherwise work of many slots would never
+    get them. Work takes all of its slots at once, and waits for no others while it holds them, so there is no deadlock.
 
-    Work of one slot is handed to the threads in advance, so that each takes up the next by itself; there is one thread
-    for each slot, so no more of it runs at a time. Only work of more slots is waited for, and waits, here.
+    Work of one slot is queued for the threads in advance, so that each continues without the event loop; there is one
+    thread for each slot, so no more of it runs at a time. Only work of several slots waits here, and is waited for.
 
     Args:
-        count: How many slots there are, and threads.
+        count: The number of slots, and of threads.
     """
 
     def __init__(self, count: int) -> None:
-        #: Less than none, if work of one slot waits for a thread.
+        #: Negative if work of one slot is queued for a thread.
         self._free = count
         self._running_wide = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     async def run(self, slots: int, threads: Executor, work: Callable[[], T]) -> T:
-        """Run work in a thread when there are slots for it, which it has until it ends, whoever still waits for it.
+        """Run work in a thread as soon as its slots are free; it holds them until it ends, even if the caller is gone.
 
         Args:
-            slots: How many, at most as many as there are.
+            slots: The number of slots, at most all of them.
             threads: Where it runs: one thread for each slot.
-            work: What is called.
+            work: Called in a thread.
         """
         await self._acquire(slots)
         give_back = partial(self._release_from_thread, asyncio.get_running_loop(), slots)
@@ -56,7 +56,7 @@ class Slots:
             await turn
         except asyncio.CancelledError:
             if turn.cancelled():
-                self._serve_next()  # those behind may have waited for this one alone
+                self._serve_next()  # those behind it may have waited for this one only
             else:
                 self._release(slots)
             raise
@@ -80,5 +80,5 @@ class Slots:
         self._running_wide += pieces if abs(slots) > 1 else 0
 
     def _release_from_thread(self, loop: asyncio.AbstractEventLoop, slots: int, _: "Future[Any]") -> None:
-        with suppress(RuntimeError):  # the loop has ended, and with it all who waited
+        with suppress(RuntimeError):  # the loop is closed, and no one waits any more
             loop.call_soon_threadsafe(self._release, slots)

@@ -1,4 +1,4 @@
-"""The command that makes many accounts from a file."""
+"""The command that imports accounts from a file."""
 
 import sys
 import time
@@ -23,14 +23,14 @@ _SHOWN_BAD_LINES: Final = 20
 
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.option("--skip-bad", is_flag=True, help="Import the good lines, and report the others.")
+@click.option("--skip-bad", is_flag=True, help="Import the valid lines, and report the others.")
 @database_option
 @errors_in_one_sentence
 def import_users(file: str, skip_bad: bool, database: str | None) -> None:
-    """Make accounts from FILE, a CSV in UTF-8 with the columns username and password, or username and password_hash.
+    """Import accounts from FILE: CSV in UTF-8 with the columns username and password, or username and password_hash.
 
-    Hashes are argon2's, as in $argon2id$v=19$m=65536,t=3,p=1$...$... Any bad line is reported with its number, and
-    nothing is imported unless --skip-bad. All accounts are made at once or, if anything stops it, none.
+    Hashes are argon2's, as in $argon2id$v=19$m=65536,t=3,p=1$...$... Any invalid line is reported with its number, and
+    nothing is imported without --skip-bad. Either all accounts are created or, if anything stops it, none.
 
     \b
     quartlogin user import people.csv
@@ -66,12 +66,12 @@ def _read(file: str, options: AccountsOptions) -> tuple[list[ImportedUser], list
             else:
                 bad.append(entry)
     except (ImportRefused, OSError) as error:
-        raise click.ClickException(f"{file} cannot be imported: {error}") from None
+        raise click.ClickException(f"Cannot import {file}: {error}") from None
     return people, bad
 
 
 async def _hash_passwords(context: CommandContext, people: list[ImportedUser]) -> None:
-    """Hash what is clear, before the database is asked for anything: it takes a tenth of a second each."""
+    """Hash clear-text passwords before the database is used: it takes a tenth of a second each."""
     clear = [person for person in people if person.password is not None]
     with _progress(len(clear), "Hashing") as bar:
         for person in clear:
@@ -86,13 +86,13 @@ def _progress(length: int, label: str, *, show_eta: bool = True) -> Any:
 
 
 def _is_taken(lines: dict[str, int], key: str) -> BadLine:
-    return BadLine(lines[key], "there is an account of this name already")
+    return BadLine(lines[key], "there is already an account with this name")
 
 
 def _refusal(bad: list[BadLine]) -> click.ClickException:
     _report(bad)
-    count = "One line is bad" if len(bad) == 1 else f"{len(bad)} lines are bad"
-    return click.ClickException(f"{count}, so nothing was imported; --skip-bad imports the others.")
+    count = "1 line is invalid" if len(bad) == 1 else f"{len(bad)} lines are invalid"
+    return click.ClickException(f"{count}, so nothing was imported. --skip-bad imports the others.")
 
 
 def _report(bad: list[BadLine]) -> None:

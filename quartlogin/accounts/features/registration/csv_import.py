@@ -1,4 +1,4 @@
-"""Reading accounts from a CSV file: which lines are good, and what is wrong with the others."""
+"""Reading accounts from a CSV file."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -18,14 +18,14 @@ _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 class ImportRefused(Exception):  # noqa: N818 -- the message is for the operator
-    """The file as a whole cannot be read as it should be."""
+    """The file as a whole cannot be read."""
 
 
 @dataclass(frozen=True)
 class BadLine:
     """A line that makes no account."""
 
-    #: Its number in the file; the header is 1.
+    #: Its number in the file; the header is line 1.
     number: int
     reason: str
 
@@ -36,14 +36,14 @@ class ImportedUser:
 
     line: int
     username: str
-    #: The normalised name.
+    #: The normalized username.
     key: str
-    #: In clear, until it is hashed.
+    #: In clear text, until it is hashed.
     password: str | None
     password_hash: str
 
     def new_user(self) -> NewUser:
-        """Return the account, with an id of its own."""
+        """Return the account, with a new id."""
         return NewUser(User(new_user_id(), self.username), self.key, self.password_hash)
 
 
@@ -54,11 +54,11 @@ def read_users(
 
     Args:
         path: A CSV file in UTF-8 with a header.
-        password_min_length: Of clear passwords, in characters.
-        password_denylist: What no password may be made of.
+        password_min_length: Of clear-text passwords, in code points.
+        password_denylist: Words that a password may not consist of.
 
     Raises:
-        ImportRefused: It is in another encoding, or its columns are not those that are asked for.
+        ImportRefused: It has another encoding, or other columns.
         OSError: It cannot be read.
     """
     with Path(path).open("rb") as file:
@@ -66,31 +66,31 @@ def read_users(
         try:
             columns = [column.strip() for column in next(reader, [])]
         except csv.Error as error:
-            raise ImportRefused(f"its first line is no CSV: {error}.") from None
+            raise ImportRefused(f"its first line is not valid CSV: {error}.") from None
         if set(columns) not in _COLUMNS or len(columns) != len(set(columns)):
             raise ImportRefused(
-                "its first line has to be username,password or username,password_hash, with a comma between them."
+                "its first line must be username,password or username,password_hash, separated by a comma."
             )
         seen: dict[str, int] = {}
         for number, entry in _records(reader):
             if isinstance(entry, BadLine):
                 yield entry
-            elif entry:  # empty lines are nobody's
+            elif entry:  # not an empty line
                 yield _person(number, columns, entry, seen, (password_min_length, password_denylist))
 
 
 def _decoded(file: Iterable[bytes]) -> Iterator[str]:
     for number, line in enumerate(file, 1):
         if number == 1 and (line.startswith(_UTF16_MARKS) or b"\0" in line):
-            raise ImportRefused("it is in UTF-16: save it as UTF-8.")
+            raise ImportRefused("it is in UTF-16. Save it as UTF-8.")
         try:
             yield line.removeprefix(_UTF8_MARK if number == 1 else b"").decode("utf-8")
         except UnicodeDecodeError:
-            raise ImportRefused(f"line {number} is not UTF-8: save it as UTF-8.") from None
+            raise ImportRefused(f"line {number} is not UTF-8. Save the file as UTF-8.") from None
 
 
 def _records(reader: Any) -> Iterator[tuple[int, list[str] | BadLine]]:
-    """Give each record with the number of its first line; one may have several."""
+    """Yield each record with the number of its first line; it may span several."""
     while True:
         number = reader.line_num + 1
         try:
@@ -98,7 +98,7 @@ def _records(reader: Any) -> Iterator[tuple[int, list[str] | BadLine]]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield number, BadLine(number, f"this is no CSV: {error}")
+            yield number, BadLine(number, f"this is not valid CSV: {error}")
         else:
             yield number, record
 
@@ -112,9 +112,9 @@ def _person(
     username, password = fields["username"], fields.get("password")
     key = normalize_username(username)
     if key is None:
-        return BadLine(number, f"{username[:80]!r} is not a username")
+        return BadLine(number, f"{username[:80]!r} is not a valid username")
     if key in seen:
-        return BadLine(number, f"the name {username!r} is in line {seen[key]} already")
+        return BadLine(number, f"the name {username!r} is already in line {seen[key]}")
     seen[key] = number
     password_hash = fields.get("password_hash", "")
     fault = (
@@ -128,10 +128,10 @@ def _person(
 
 
 def _fault_of_hash(password_hash: str) -> str | None:
-    """Say what keeps a hash from being stored: whoever signs in, or guesses, costs what is written in it."""
+    """Return why a hash cannot be stored: every sign-in, and every guess, costs what it says."""
     parameters = read_parameters(password_hash)
     if parameters is None:
-        return "The hash is not one that argon2 can check."
+        return "The hash is not a valid argon2 hash."
     if not parameters.is_within_limits:
         return f"The hash would take too much memory or time to check. {LIMITS}"
     return None
