@@ -107,7 +107,7 @@ async def test_the_words_that_are_barred_are_the_documented_ones(database: str) 
     assert {"SITE_NAME", "PASSWORD_DENYLIST"} == set(re.findall(r"`([A-Z_]+)`", text))
     assert "the username" in text
     assert AccountsOptions().context_words == (Settings().site_name,)
-    assert ["made of your name or of this site" in page.errors_beside("password") for page in refused] == [True] * 4
+    assert ["consists of your username" in page.errors_beside("password") for page in refused] == [True] * 4
     assert taken.status == 302
 
 
@@ -118,7 +118,7 @@ async def test_a_name_bars_its_letters_however_they_are_typed(visitor: Visitor, 
 
     page = await visitor.register(username, f"{words}{words}")
 
-    assert "made of your name" in page.errors_beside("password")
+    assert "consists of your username" in page.errors_beside("password")
 
 
 @pytest.mark.requirement("6.1.3", "6.3.6")
@@ -178,7 +178,7 @@ async def test_fifteen_characters_are_enough_and_fourteen_are_not(new_visitor: N
     short = await new_visitor().register("Alice", "q7" + letter * 12)
     enough = await new_visitor().register("Alice", "q7" + letter * 13)
 
-    assert (short.status, short.errors_beside("password")) == (400, "Use at least 15 characters; these are 14.")
+    assert (short.status, short.errors_beside("password")) == (400, "Use at least 15 characters (you entered 14).")
     assert enough.status == 302
 
 
@@ -393,8 +393,8 @@ async def test_a_password_of_the_name_and_the_site_is_refused_everywhere(
     await visitor.register("Mallory")
     changing = await change(visitor, new=password)
 
-    assert "made of your name" in registering.errors_beside("password")
-    assert "made of your name" in changing.errors_beside("new_password")
+    assert "consists of your username" in registering.errors_beside("password")
+    assert "consists of your username" in changing.errors_beside("new_password")
 
 
 # --- 6.3: signing in

@@ -74,7 +74,7 @@ async def test_how_a_letter_is_composed_makes_no_other_password(
 async def test_the_length_is_counted_after_normalisation(new_visitor: NewVisitor) -> None:
     page = await new_visitor().register("Alice", "n\u0303" * 14)
 
-    assert page.errors_beside("password") == "Use at least 15 characters; these are 14."
+    assert page.errors_beside("password") == "Use at least 15 characters (you entered 14)."
 
 
 @pytest.mark.requirement("N12")

@@ -54,5 +54,5 @@ async def test_a_websocket_of_another_name_is_refused(database: str) -> None:
 
 @pytest.mark.parametrize("host", ["", "*", "example.org:80", "https://example.org", "exa mple.org", "[::1", ".."])
 def test_what_is_no_name_is_refused_at_the_start(database: str, host: str) -> None:
-    with pytest.raises(SettingsError, match="ALLOWED_HOSTS has to be a list of names"):
+    with pytest.raises(SettingsError, match="ALLOWED_HOSTS must be a list of names"):
         create_app(DATABASE=database, SECRET_KEY=KEY, ALLOWED_HOSTS=[host])

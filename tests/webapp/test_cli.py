@@ -67,13 +67,13 @@ def test_a_name_that_is_taken_is_one_sentence(database: str) -> None:
 @pytest.mark.parametrize(
     ("name", "password", "sentence"),
     [
-        ("", PASSWORD, "Error: '' is not a username. Use 1 to 64 letters and digits"),
-        ("a\u200bb", PASSWORD, "is not a username."),
-        ("Alice", "short", "Error: This password cannot be used. Use at least 15 characters; these are 5.\n"),
-        ("Alice", "x" * 1025, "Use at most 1024 characters; these are 1025.\n"),
+        ("", PASSWORD, "Error: '' is not a valid username. Use 1 to 64 letters and digits"),
+        ("a\u200bb", PASSWORD, "is not a valid username."),
+        ("Alice", "short", "Error: This password cannot be used. Use at least 15 characters (you entered 5).\n"),
+        ("Alice", "x" * 1025, "Use at most 1024 characters (you entered 1025).\n"),
         ("Alice", "manchesterunited", "Too many people use this password"),
-        ("alice in wonderland", "Alice in Wonderland 2026", "made of your name"),
-        ("Alice", "", "these are 0.\n"),
+        ("alice in wonderland", "Alice in Wonderland 2026", "consists of your username"),
+        ("Alice", "", "(you entered 0).\n"),
     ],
 )
 def test_a_bad_name_or_password_is_one_sentence(database: str, name: str, password: str, sentence: str) -> None:
@@ -100,7 +100,7 @@ def test_a_database_that_cannot_be_used_is_one_sentence(tmp_path: Path, command:
 
     assert result.exit_code == 1
     assert list(tmp_path.iterdir()) == [other]
-    assert result.stderr == f"Error: The database {other} belongs to another program: give a new file's path.\n"
+    assert result.stderr == f"Error: The database {other} belongs to another program. Use the path of a new file.\n"
 
 
 def test_a_setting_with_a_typo_is_one_sentence() -> None:
@@ -115,7 +115,7 @@ def test_serving_others_needs_a_secret_key(database: str, host: str) -> None:
     result = run("serve", "--host", host, "--database", database)
 
     assert result.exit_code == 1
-    assert result.stderr.startswith("Error: There is no SECRET_KEY: set QUARTLOGIN_SECRET_KEY; make one with: python3")
+    assert result.stderr.startswith("Error: There is no SECRET_KEY. Set QUARTLOGIN_SECRET_KEY; make one with: python3")
     assert not Path(database).exists()
 
 
@@ -153,4 +153,4 @@ def test_a_read_only_database_stops_serve(database: str) -> None:
     )
 
     assert result.returncode == 1
-    assert result.stderr == f"Error: The database {database} cannot be used: it is read-only.\n"
+    assert result.stderr == f"Error: Cannot use the database {database}: it is read-only.\n"

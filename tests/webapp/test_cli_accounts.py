@@ -221,7 +221,7 @@ def test_a_token_needs_the_services_key(database: str) -> None:
     done = run(database, "token", "create", "alice", key=None)
 
     assert done.exit_code == 1
-    assert done.stderr.startswith("Error: There is no SECRET_KEY: set QUARTLOGIN_SECRET_KEY;")
+    assert done.stderr.startswith("Error: There is no SECRET_KEY. Set QUARTLOGIN_SECRET_KEY;")
 
 
 async def test_a_ref_of_a_token_is_none_of_a_sign_in(alice: Visitor, database: str) -> None:

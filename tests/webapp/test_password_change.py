@@ -76,10 +76,10 @@ async def test_all_other_sign_ins_end_and_this_one_goes_on_under_a_new_id(
         ("not the right password", NEW_PASSWORD, "current_password", WRONG_PASSWORD),
         ("", NEW_PASSWORD, "current_password", "your current password"),
         ("x" * 1025, NEW_PASSWORD, "current_password", WRONG_PASSWORD),
-        (PASSWORD, "short", "new_password", "Use at least 15 characters; these are 5."),
-        (PASSWORD, "x" * 1025, "new_password", "Use at most 1024 characters; these are 1025."),
+        (PASSWORD, "short", "new_password", "Use at least 15 characters (you entered 5)."),
+        (PASSWORD, "x" * 1025, "new_password", "Use at most 1024 characters (you entered 1025)."),
         (PASSWORD, "manchesterunited", "new_password", "Too many people use this password"),
-        (PASSWORD, "alice-quartlogin-2026", "new_password", "made of your name or of this site"),
+        (PASSWORD, "alice-quartlogin-2026", "new_password", "consists of your username"),
     ],
 )
 @pytest.mark.requirement("6.2.3", "6.2.4", "6.2.11", "N8")

@@ -79,7 +79,7 @@ async def test_a_malformed_name_is_told_beside_the_field(visitor: Visitor, datab
     assert page.status == 400
     assert page.errors_beside("username") in {
         "Choose a username.",
-        "Use at most 64 characters; these are 65.",
+        "Use at most 64 characters (you entered 65).",
         "This name has a character that names cannot have, or does not begin and end with a letter or digit.",
     }
     assert rows(database) == []
@@ -89,10 +89,10 @@ async def test_a_malformed_name_is_told_beside_the_field(visitor: Visitor, datab
 @pytest.mark.parametrize(
     ("password", "told"),
     [
-        ("", "Use at least 15 characters; these are 0."),
-        ("x" * 14, "Use at least 15 characters; these are 14."),
-        ("😀" * 4, "Use at least 15 characters; these are 4."),
-        ("x" * 1025, "Use at most 1024 characters; these are 1025."),
+        ("", "Use at least 15 characters (you entered 0)."),
+        ("x" * 14, "Use at least 15 characters (you entered 14)."),
+        ("😀" * 4, "Use at least 15 characters (you entered 4)."),
+        ("x" * 1025, "Use at most 1024 characters (you entered 1025)."),
     ],
     ids=["none", "14", "4 emoji of 16 bytes", "1025"],
 )

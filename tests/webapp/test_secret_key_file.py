@@ -72,7 +72,7 @@ def test_a_key_that_is_no_file_of_its_own_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="link"):
         read_or_make(tmp_path / "link")
-    with pytest.raises(ValueError, match="has to be a file of your own"):
+    with pytest.raises(ValueError, match="must be a regular file that only you can use"):
         read_or_make(tmp_path / "pipe")
 
 

@@ -63,7 +63,7 @@ async def test_a_truncated_database_is_refused(store: Store, database: str) -> N
     path = Path(database)
     path.write_bytes(path.read_bytes()[:5000])
 
-    assert "cannot be used" in await refusal(path)
+    assert "Cannot use the database" in await refusal(path)
 
 
 async def test_a_read_only_database_is_refused(store: Store, database: str) -> None:
@@ -120,7 +120,7 @@ async def test_a_database_that_others_can_read_or_write_is_refused_and_left_as_i
 
     said = await refusal(Path(database))
 
-    assert f"chmod 600 {path} (640 if its group has to read it)." in said
+    assert f"chmod 600 {path} (640 if its group must read it)." in said
     assert stat.S_IMODE(path.stat().st_mode) == mode
 
 

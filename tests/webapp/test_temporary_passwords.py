@@ -260,7 +260,7 @@ async def test_the_operator_can_require_a_change_of_somebody_signed_in(
 
     done = await command(database, "user", "require-change", "ALICE")
 
-    assert done.stdout == "The account 'ALICE' has to change its password before anything else.\n"
+    assert done.stdout == "The account 'ALICE' must change its password before anything else.\n"
     for browser in (visitor, phone):
         assert (await browser.get("/account")).location == CHANGE
     await phone.sign_out()
