@@ -115,7 +115,7 @@ def test_the_table_of_events_is_the_one_in_the_code() -> None:
 
     assert dict(in_page) == KINDS | LOGGED_ONLY | {
         "account_deleted": "(in the log only: the account is gone)",
-        "rate_limited": "Attempt refused: too many before it (in the log only)",
+        "rate_limited": f"{KINDS['rate_limited']} (in the log only)",
         "all_logins_revoked": f"{KINDS['all_logins_revoked']} (in the log only)",
         "login_context_changed": f"{KINDS['login_context_changed']} (in the log only)",
     }

@@ -60,7 +60,7 @@ def test_a_name_that_is_taken_is_one_sentence(database: str) -> None:
     result = run("user", "create", "ALICE", "--password-stdin", "--database", database, typed=PASSWORD)
 
     assert result.exit_code == 1
-    assert result.stderr == "Error: There is an account named 'ALICE' already.\n"
+    assert result.stderr == "Error: There is already an account named 'ALICE'.\n"
     assert usernames(database) == ["Alice"]
 
 
@@ -71,7 +71,7 @@ def test_a_name_that_is_taken_is_one_sentence(database: str) -> None:
         ("a\u200bb", PASSWORD, "is not a valid username."),
         ("Alice", "short", "Error: This password cannot be used. Use at least 15 characters (you entered 5).\n"),
         ("Alice", "x" * 1025, "Use at most 1024 characters (you entered 1025).\n"),
-        ("Alice", "manchesterunited", "Too many people use this password"),
+        ("Alice", "manchesterunited", "This password is too common"),
         ("alice in wonderland", "Alice in Wonderland 2026", "consists of your username"),
         ("Alice", "", "(you entered 0).\n"),
     ],
@@ -107,7 +107,7 @@ def test_a_setting_with_a_typo_is_one_sentence() -> None:
     result = run("init-db", environment={"QUARTLOGIN_DATABSE": "x"})
 
     assert result.exit_code == 1
-    assert result.stderr == ("Error: There is no setting QUARTLOGIN_DATABSE: did you mean QUARTLOGIN_DATABASE?\n")
+    assert result.stderr == ("Error: There is no setting QUARTLOGIN_DATABSE. Did you mean QUARTLOGIN_DATABASE?\n")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])
@@ -129,7 +129,7 @@ def test_a_port_that_is_taken_is_one_sentence(database: str) -> None:
 
 
 def test_help_gives_examples() -> None:
-    assert "\n  quartlogin user create alice           make an account\n" in run("--help").output
+    assert "\n  quartlogin user create alice           create an account\n" in run("--help").output
     assert "\n  pass show alice | quartlogin user create alice --password-stdin\n" in (
         run("user", "create", "--help").output
     )

@@ -71,7 +71,7 @@ def test_a_list_of_nobody_says_so_and_is_an_empty_list_in_json(database: str) ->
 async def test_another_password_ends_every_sign_in(alice: Visitor, database: str) -> None:
     done = await command("user", "set-password", "alice", "--password-stdin", database=database, typed=OTHER_PASSWORD)
 
-    assert done.stdout == "The account 'alice' has another password, and is signed out everywhere.\n"
+    assert done.stdout == "The password of 'alice' has been set, and the account is signed out everywhere.\n"
     assert not await alice.is_signed_in()
     assert (await alice.sign_in("Alice", PASSWORD)).status == 400
     assert (await alice.sign_in("Alice", OTHER_PASSWORD)).status == 302
@@ -83,7 +83,7 @@ async def test_a_common_password_is_refused_and_nothing_changes(alice: Visitor, 
     )
 
     assert done.exit_code == 1
-    assert "Too many people use this password" in done.stderr
+    assert "This password is too common" in done.stderr
     assert await alice.is_signed_in()
 
 
@@ -94,7 +94,7 @@ async def test_disabling_ends_everything_and_enabling_revives_nothing(alice: Vis
     afterwards = await alice.is_signed_in()
 
     assert disabled.stdout == "The account 'Alice' is disabled, and signed out everywhere.\n"
-    assert enabled.stdout == "The account 'Alice' can sign in.\n"
+    assert enabled.stdout == "The account 'Alice' is enabled.\n"
     assert while_disabled == (False, 400)
     assert not afterwards
     assert (await alice.sign_in()).status == 302
@@ -145,7 +145,7 @@ async def test_a_sign_in_is_listed_and_ended_by_its_ref(alice: Visitor, database
     assert not await alice.is_signed_in()
     assert (again.exit_code, again.stderr) == (
         1,
-        f"Error: There is no sign-in '{login['ref']}', or it has ended already.\n",
+        f"Error: There is no sign-in '{login['ref']}', or it has already ended.\n",
     )
 
 

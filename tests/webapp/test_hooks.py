@@ -173,7 +173,7 @@ async def test_a_second_step_that_fails_lets_nobody_in_and_is_not_a_wrong_passwo
 
         assert {(page.status, page.headers["Retry-After"]) for page in pages} == {(503, "5")}
         assert not await visitor.is_signed_in()
-    assert "The second step failed" in caplog.text
+    assert "The second_step hook failed" in caplog.text
 
 
 # --- a changed password

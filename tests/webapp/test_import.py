@@ -76,9 +76,9 @@ def test_spreadsheets_write_their_own_kind_of_csv(run: Run, database: str, mark:
         (f"\x1b[2J,{PASSWORD}", "'\\x1b[2J' is not a valid username"),
         ("Ada,short", "the password cannot be used. Use at least 15 characters (you entered 5)."),
         ("Ada,manchesterunited", "the password cannot be used. This password is too common"),
-        (f"GRACE,{PASSWORD}", "the name 'GRACE' is in line 2 already"),
-        (f'"Ada"x,{PASSWORD}', "this is no CSV"),
-        (f'"Ada,{PASSWORD}', "this is no CSV"),
+        (f"GRACE,{PASSWORD}", "the name 'GRACE' is already in line 2"),
+        (f'"Ada"x,{PASSWORD}', "this is not valid CSV"),
+        (f'"Ada,{PASSWORD}', "this is not valid CSV"),
         (f"A\0da,{PASSWORD}", ""),
     ],
 )
@@ -139,7 +139,7 @@ def test_hashes_that_would_exhaust_the_server_are_told_with_their_lines_and_the_
     done = run(f'{HASHED}Ada,"{costly}"\nGrace,"{moderate}"\nJoan,"{costly}"\nMary,"{four_lanes}"\n', "--skip-bad")
 
     assert re.findall(r"^line (\d+): .* too much memory or time", done.stderr, re.MULTILINE) == ["2", "4"]
-    assert "At most m=262144, t=32, t times m=786432 and p=16 are taken." in done.stderr
+    assert "The maximum is m=262144, t=32, t times m=786432 and p=16." in done.stderr
     assert names(database) == ["Grace", "Mary"]
 
 
@@ -158,7 +158,7 @@ def test_names_that_are_taken_are_bad_lines(run: Run, database: str) -> None:
     before = names(database)
     skipped = run(content, "--skip-bad")
 
-    assert "line 3: there is an account of this name already\n" in refused.stderr
+    assert "line 3: there is already an account with this name\n" in refused.stderr
     assert (refused.exit_code, before) == (1, ["Ada"])
     assert skipped.stdout == "Imported 1 accounts, skipped 1 lines.\n"
     assert names(database) == ["Ada", "Grace"]
@@ -167,11 +167,11 @@ def test_names_that_are_taken_are_bad_lines(run: Run, database: str) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (f"{CLEAR}Ada,{PASSWORD}\n".encode("utf-16"), "it is in UTF-16: save it as UTF-8.\n"),
-        (f"{CLEAR}Ada,{PASSWORD}\n".encode("utf-16-le"), "it is in UTF-16: save it as UTF-8.\n"),
-        (f"{CLEAR}Zoë,{PASSWORD}\n".encode("latin-1"), "line 2 is not UTF-8: save it as UTF-8.\n"),
+        (f"{CLEAR}Ada,{PASSWORD}\n".encode("utf-16"), "it is in UTF-16. Save it as UTF-8.\n"),
+        (f"{CLEAR}Ada,{PASSWORD}\n".encode("utf-16-le"), "it is in UTF-16. Save it as UTF-8.\n"),
+        (f"{CLEAR}Zoë,{PASSWORD}\n".encode("latin-1"), "line 2 is not UTF-8. Save the file as UTF-8.\n"),
         (b"", "its first line must be username,password or username,password_hash, separated by a comma.\n"),
-        (b"username;password\n", "with a comma between them.\n"),
+        (b"username;password\n", "separated by a comma.\n"),
         (b"name,password\n", "its first line must be"),
         (b"username,password,password\n", "its first line must be"),
         (b"username,password,password_hash\n", "its first line must be"),
@@ -194,7 +194,7 @@ def test_many_bad_lines_are_not_all_told(run: Run) -> None:
     done = run(CLEAR + "Ada,short\n" * 30)
 
     assert len(re.findall(r"^line ", done.stderr, re.MULTILINE)) == 20
-    assert "... and 10 more\nError: 30 lines are bad, so nothing was imported;" in done.stderr
+    assert "... and 10 more\nError: 30 lines are invalid, so nothing was imported." in done.stderr
 
 
 @both_databases

@@ -96,8 +96,8 @@ class Story:
         run_sql(
             self.database,
             "INSERT INTO logins (id_hash, ref, user_id, kind, epoch, secrets, made_at, seen_at, expires_at, address,"
-            f" browser) VALUES ('{new.id_hash}', '{new.public_id}', '{ADA.id}', '{new.kind}', {self.epochs[-1] - 1}, 'a+1',"
-            f" {new.made_at}, {new.made_at}, {new.expires_at}, '', '')",
+            f" browser) VALUES ('{new.id_hash}', '{new.public_id}', '{ADA.id}', '{new.kind}', {self.epochs[-1] - 1},"
+            f" 'a+1', {new.made_at}, {new.made_at}, {new.expires_at}, '', '')",
         )
 
     async def visit(self) -> None:

@@ -80,7 +80,7 @@ async def test_a_malformed_name_is_told_beside_the_field(visitor: Visitor, datab
     assert page.errors_beside("username") in {
         "Choose a username.",
         "Use at most 64 characters (you entered 65).",
-        "This name has a character that names cannot have, or does not begin and end with a letter or digit.",
+        "Use only letters, digits, spaces and . _ - @ + &#39;, and begin and end with a letter or digit.",
     }
     assert rows(database) == []
 

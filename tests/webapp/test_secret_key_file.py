@@ -61,7 +61,7 @@ def test_a_key_that_others_can_use_is_refused(tmp_path: Path, mode: int) -> None
     read_or_make(path)
     path.chmod(mode)
 
-    with pytest.raises(ValueError, match=r"nobody else can use: chmod 600\.$"):
+    with pytest.raises(ValueError, match=r"only you can use: chmod 600\.$"):
         read_or_make(path)
 
 

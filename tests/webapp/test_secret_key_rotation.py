@@ -82,7 +82,7 @@ def test_a_key_that_got_out_is_forgotten(tmp_path: Path) -> None:
 
     done = run("secret", "rotate", "--forget", "--database", database)
 
-    assert "everybody is signed out" in done.stdout
+    assert "everyone is signed out" in done.stdout
     kept, _ = read_or_make(key_file(database))
     assert len(kept) == 1
     assert kept != former

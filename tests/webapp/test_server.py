@@ -38,7 +38,7 @@ def test_serve_creates_what_is_missing_and_says_so(server: Server, tmp_path: Pat
         "server.log",
     ]
     printed = server.log.read_text()
-    assert "Made a secret key; it is kept in quartlogin.sqlite3.secret-key." in printed
+    assert "Created a secret key in quartlogin.sqlite3.secret-key." in printed
     assert f"Serving Quartlogin at http://localhost:{server.port} (Ctrl+C stops it)." in printed
 
 

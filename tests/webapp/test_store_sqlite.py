@@ -55,7 +55,7 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("no database at all " * 100)
 
-    assert "it is not an SQLite database" in await refusal(path)
+    assert "it is not a SQLite database" in await refusal(path)
 
 
 async def test_a_truncated_database_is_refused(store: Store, database: str) -> None:
@@ -87,7 +87,7 @@ async def test_a_file_that_is_too_small_to_be_a_database_is_refused_and_left_as_
     path = tmp_path / "x"
     path.write_text("x")
 
-    assert "it is not an SQLite database" in await refusal(path)
+    assert "it is not a SQLite database" in await refusal(path)
     assert path.read_text() == "x"
 
 

@@ -70,7 +70,7 @@ async def test_a_temporary_password_is_printed_alone_and_its_end_beside_it(app: 
 
     for done in (made, another):
         assert re.fullmatch(r"(?:[a-hj-km-np-z2-9]{5}-){3}[a-hj-km-np-z2-9]{5}\n", done.stdout)
-        assert re.search(r"Until 20\d\d-\d\d-\d\d \d\d:\d\d UTC, this password is good for one sign-in:", done.stderr)
+        assert re.search(r"Until 20\d\d-\d\d-\d\d \d\d:\d\d UTC, this password is valid for one sign-in:", done.stderr)
     assert made.stdout != another.stdout
 
 
@@ -269,7 +269,7 @@ async def test_the_operator_can_require_a_change_of_somebody_signed_in(
     assert (await phone.sign_in("Alice")).status == 302
     assert (await change(visitor, PASSWORD)).status == 302
     assert await visitor.is_signed_in()
-    assert "Change of the password required by the operator" in (await visitor.get("/account")).text
+    assert "Password change required by the operator" in (await visitor.get("/account")).text
 
 
 async def test_a_change_that_is_required_long_after_the_sign_in_asks_for_the_password_first(

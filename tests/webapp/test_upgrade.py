@@ -111,7 +111,7 @@ async def test_a_database_of_an_unknown_version_is_refused(database: str, versio
     make_version_1(database)
     run_sql(database, f"UPDATE quartlogin_schema SET version = {version}")
 
-    with pytest.raises(DatabaseRefused, match=f"has version {version} of the tables"):
+    with pytest.raises(DatabaseRefused, match=f"has tables of version {version}"):
         await store_at(database).database.open()
 
 
