@@ -1,11 +1,11 @@
-"""Who sent this request: the places where that may be written, in the order in which they are asked.
+"""Authentication: where a request may say who sent it, in the order in which these places are checked.
 
-1. An `Authorization: Bearer` header with a token that we have signed. Then nothing else is looked at.
-2. The session's user id, if session protection lets it count.
+1. An `Authorization: Bearer` header with a token that we have signed. Then nothing else is checked.
+2. The session's user id, if session protection allows it.
 3. The remember cookie.
 4. The app's `request_loader`.
 
-Any other bearer token is for the `request_loader`, which is asked first then; cookies count beside it in a browser.
+Any other bearer token is left to the `request_loader`, which then comes first; for a browser, cookies are checked too.
 """
 
 from collections.abc import Awaitable, Callable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 async def find_user(state: UserState) -> Any:
-    """Return the user who sent this request, the anonymous user if nobody known did.
+    """Return the user who sent this request, the anonymous user if it is unknown.
 
     Raises:
         ConfigurationError: The app has registered no loader.
@@ -47,7 +47,7 @@ async def find_user(state: UserState) -> Any:
 
 
 async def logins_of_request(state: UserState) -> set[str]:
-    """Return the ids of the logins that this request carries, without asking whether they still count."""
+    """Return the ids of the logins that this request names, whether or not they are active."""
     if state.uses_cookies:
         return await logins_in_cookies(state)
     token = None if state.bearer is None else state.bearer.token
@@ -55,9 +55,9 @@ async def logins_of_request(state: UserState) -> set[str]:
 
 
 async def logins_in_cookies(state: UserState) -> set[str]:
-    """Return the ids of the logins that this browser's session and remember cookie carry.
+    """Return the ids of the logins that this browser's session and remember cookie name.
 
-    A view that has cleared the session means to end what was in it, so its cookie is read once more then.
+    A view that has cleared the session means to end the login in it, so the session cookie is read once more then.
     """
     remembered = remember_cookie.read_cookie(state)
     token = None if remembered is None else remembered.token
@@ -74,9 +74,9 @@ async def _from_bearer_token(state: UserState, text: str) -> Any:
 
 
 async def _from_foreign_token(state: UserState, manager: "LoginManager[Any]") -> Any:
-    """Let the app say whose token this is, and the cookies of a browser that came through a gateway which added it."""
+    """Authenticate by the app's loader, or by the cookies of a browser behind a gateway that added the token."""
     if is_foreign_websocket():
-        return None  # the gateway adds its token to what pages of other sites send, too
+        return None  # the gateway also adds its token to requests of other sites' pages
     user = await _from_request(state)
     if user is None and state.uses_cookies:
         return await _from_cookies(state, manager)
@@ -86,13 +86,13 @@ async def _from_foreign_token(state: UserState, manager: "LoginManager[Any]") ->
 
 
 async def _user_of_token(text: str) -> Any:
-    """Load the user of a bearer token, if it is still good."""
+    """Load the user of a bearer token, if it is valid."""
     token = tokens.load("bearer", text)
     return None if token is None else await current_manager().load_user(token.user_id)
 
 
 async def _ask(state: UserState, question: Callable[[], Awaitable[Any]]) -> Any:
-    """Ask a loader, and keep the question for those who want to ask again later."""
+    """Call a loader, and keep it for later reloads."""
     user = await question()
     if user is not None:
         state.reload_user = question
@@ -107,20 +107,20 @@ async def _from_cookies(state: UserState, manager: "LoginManager[Any]") -> Any:
     user = await _from_session(state, manager)
     if user is None:
         user = await _from_remember_cookie(state)
-    if user is None and state.bearer is None:  # otherwise it was asked first
+    if user is None and state.bearer is None:  # otherwise it has been called already
         user = await _from_request(state)
     return user
 
 
 def _comes_from_other_browser(manager: "LoginManager[Any]") -> bool:
-    """Tell whether the session signs a user in, and session protection knows it from another browser."""
+    """Tell whether the session signs a user in, and session protection finds it in another browser."""
     if session_protection(manager.session_protection) is None or _is_same_browser(manager):
         return False
     return login_session.user_id(also_numbers=True) is not None
 
 
 async def _protect_session(state: UserState, manager: "LoginManager[Any]") -> bool:
-    """Take from a login what session protection takes from it in another browser; return whether it still counts."""
+    """Apply session protection to a session in another browser; return whether its login stays valid."""
     counts = session_protection(manager.session_protection) == "basic" or login_session.is_permanent()
     state.fresh = False
     if can_set_cookies():
@@ -154,7 +154,7 @@ async def _from_session(state: UserState, manager: "LoginManager[Any]") -> Any:
         except LoginRefused:
             return None
     question = partial(manager.load_user, user_id)
-    user = await question()  # as `_ask` does, one coroutine fewer for every page
+    user = await question()  # like `_ask`, with one coroutine fewer for every page
     if user is not None:
         state.reload_user = question
     if user is None and is_imported:
@@ -163,7 +163,7 @@ async def _from_session(state: UserState, manager: "LoginManager[Any]") -> Any:
 
 
 async def _adopt_session(state: UserState, user_id: str) -> None:
-    """Give a login that Flask-Login began an id, and its remember cookie, if there is one, our form."""
+    """Give a login that Flask-Login began an id, and replace its remember cookie, if any, by ours."""
     cookie = remember_cookie.read_cookie(state)
     remembered = None if cookie is None else cookie.flask_login_id
     is_remembered = remembered == user_id
@@ -185,19 +185,19 @@ async def _from_remember_cookie(state: UserState) -> Any:
         await signals.send(signals.user_loaded_from_cookie, user=user)
         return user
     if cookie.is_ours:
-        remember_cookie.delete_cookie(state)  # broken, expired or ended; what we have not signed is not ours to delete
+        remember_cookie.delete_cookie(state)  # broken, expired or ended; a cookie that is not ours stays
     if cookie.token is None and cookie.flask_login_id is None:
         await signals.send(signals.credentials_refused, kind="remember")
     return None
 
 
 async def _resume(state: UserState, cookie: remember_cookie.RememberCookie) -> Any:
-    """Go on with the login that a remember cookie names. What is written is written only if there is such a user."""
+    """Resume the login that a remember cookie names. Records are written only if there is such a user."""
     token = cookie.token
     if token is None:
         return await _migrate_flask_login_cookie(state, cookie)
     login = Login(token.login_id, token.user_id, secret=token.secret, expires_at=token.expires_at)
-    user = await _load_as(state, login)  # first: a secret that is renewed has to reach the browser
+    user = await _load_as(state, login)  # first: a new secret must reach the browser
     if user is None:
         return None
     new_secret = login_session.new_id() if can_set_cookies() else None
@@ -213,12 +213,12 @@ async def _resume(state: UserState, cookie: remember_cookie.RememberCookie) -> A
         if is_renewed:
             state.remember_cookie = replace(token, secret=new_secret)
     elif token.secret is not None:
-        state.secret_hash = hash_of_secret(token.secret)  # which cannot be replaced here, so it is compared again
+        state.secret_hash = hash_of_secret(token.secret)  # it cannot be replaced here, so it is compared again
     return user
 
 
 async def _migrate_flask_login_cookie(state: UserState, cookie: remember_cookie.RememberCookie) -> Any:
-    """Take over a login that Flask-Login remembers, and have its cookie replaced."""
+    """Take over a login that Flask-Login remembers, and replace its cookie."""
     user_id = cookie.flask_login_id if current_manager().import_flask_login else None
     if user_id is None or not can_set_cookies():
         return None
@@ -251,6 +251,6 @@ async def _load_as(state: UserState, login: Login) -> Any:
 async def _from_request(state: UserState) -> Any:
     user = await _ask(state, partial(current_manager().load_user_from_request, current_connection()))
     if user is not None:
-        state.login_id, state.fresh = None, False  # whatever the session says: this is not its login
+        state.login_id, state.fresh = None, False  # the user does not belong to the session's login
         await signals.send(signals.user_loaded_from_request, user=user)
     return user

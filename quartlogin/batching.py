@@ -1,4 +1,4 @@
-"""`BatchLoader`: lookups of several requests in one."""
+"""`BatchLoader`: loads the values of several requests in one lookup."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
@@ -25,21 +25,22 @@ _inside: ContextVar[Any] = ContextVar("quartlogin_inside_batch", default=None)
 
 
 class BatchLoader(Generic[KeyT, ValueT]):
-    """Loads values by key: those that are asked for in one turn of the event loop, or during a lookup, together.
+    """Loads values by key: keys requested in one turn of the event loop, or during a lookup, are looked up together.
 
-    A key that comes alone after one that came alone waits for no others.
+    A single key after a lookup of a single key waits for no others.
 
-    A key is only looked up by a batch that begins after it was asked for, so no answer is older than its question. No
-    batch holds a key twice: of two callers with one key, each gets a value of their own, from a batch of their own. A
-    caller that is cancelled neither stops nor delays the others; a batch that nobody waits for any more is cancelled.
+    A key is only looked up by a batch that starts after it was requested, so no value is older than its request. No
+    batch contains a key twice: two callers with one key get separate values, from separate batches. A cancelled caller
+    neither stops nor delays the others; a batch without callers is cancelled.
 
-    A lookup runs in an empty context, so no request of its callers is current in it. Each event loop has its batches.
+    A lookup runs in an empty context, so none of its callers' requests is current in it. Each event loop has its own
+    batches.
 
     Args:
-        load_many: Called with a list of different keys; returns a mapping from each of them to its value, without those
-            that have none. `async def` or `def`. If it raises, each caller of that batch gets a copy of the error.
-        concurrency: How many lookups may run at a time.
-        max_size: How many keys a batch may hold.
+        load_many: Called with a list of distinct keys; returns a mapping from keys to values, without those that have
+            none. `async def` or `def`. If it raises, each caller of that batch gets a copy of the error.
+        concurrency: The maximum number of concurrent lookups.
+        max_size: The maximum number of keys in a batch.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class BatchLoader(Generic[KeyT, ValueT]):
         """Return the value of a key, or `None` if it has none.
 
         Raises:
-            ConfigurationError: `load_many` itself asked, or returned a key that it was not asked for.
+            ConfigurationError: `load_many` itself called this, or returned a key that was not requested.
             TypeError: `load_many` did not return a mapping.
             Exception: Whatever `load_many` raised.
         """
@@ -70,7 +71,7 @@ class BatchLoader(Generic[KeyT, ValueT]):
             queue = self._queues[loop] = _Queue(self._look_up, self._concurrency, self._max_size)
         if queue.is_free and not queue.waits_for_more:
             queue.running += 1
-            try:  # as in `_load_alone`, which would be one more coroutine for each page
+            try:  # like `_load_alone`, with one coroutine fewer for each page
                 return (await _in_empty_context(self._look_up([key]))).get(key)
             finally:
                 queue.release()
@@ -78,8 +79,8 @@ class BatchLoader(Generic[KeyT, ValueT]):
         answer = batch.answers[key] = loop.create_future()
         try:
             if queue.reserve(batch):
-                await asyncio.sleep(0)  # all who come in this turn of the event loop are in this batch
-                if len(batch.wanted()) == 1:  # nobody else has come
+                await asyncio.sleep(0)  # all callers of this turn of the event loop are in this batch
+                if len(batch.wanted()) == 1:  # there was no other caller
                     queue.collecting.remove(batch)
                     queue.waits_for_more = False
                     return await self._load_alone(queue, key)
@@ -93,7 +94,7 @@ class BatchLoader(Generic[KeyT, ValueT]):
         return cast("ValueT | None", value)
 
     async def _load_alone(self, queue: "_Queue[KeyT]", key: KeyT) -> ValueT | None:
-        """Look a key up in the caller's own task, which takes less than one for a batch: nobody else depends on it."""
+        """Look a key up in the caller's own task, which is cheaper than a batch: no other caller depends on it."""
         try:
             return (await _in_empty_context(self._look_up([key]))).get(key)
         finally:
@@ -114,12 +115,12 @@ class BatchLoader(Generic[KeyT, ValueT]):
 
 
 def is_inside_lookup() -> bool:
-    """Tell whether this is part of a lookup, which many requests may wait for."""
+    """Tell whether this runs within a lookup, which several requests may wait for."""
     return _inside.get() is not None
 
 
 def as_single_loader(load_users: Callable[..., Any]) -> AsyncCallable:
-    """Return a loader of one user by id that asks a loader of many, in an app context of its own."""
+    """Return a loader of one user by id on top of a loader of many, in a separate app context."""
     load_many = as_loader(load_users)
     by_app: WeakKeyDictionary[Quart, BatchLoader[str, Any]] = WeakKeyDictionary()
 
@@ -138,10 +139,10 @@ def as_single_loader(load_users: Callable[..., Any]) -> AsyncCallable:
 
 @dataclass(eq=False)
 class _Batch(Generic[KeyT]):
-    """Keys to be looked up together, each with the future that its caller waits for."""
+    """Keys to be looked up together, each with the future that its caller awaits."""
 
     answers: dict[KeyT, "asyncio.Future[Any]"] = field(default_factory=dict)
-    #: Whether it is one of those that run, or are about to.
+    #: Whether it is running, or about to run.
     is_reserved: bool = False
     task: "asyncio.Task[None] | None" = None
 
@@ -159,26 +160,26 @@ class _Batch(Generic[KeyT]):
 
 @dataclass(eq=False)
 class _Queue(Generic[KeyT]):
-    """The lookups of one event loop: those that run, and the batches that wait for one of them to end."""
+    """The lookups of one event loop: those that are running, and the batches that wait for them."""
 
     look_up: Callable[[list[KeyT]], Coroutine[Any, Any, Mapping[KeyT, Any]]]
     concurrency: int
     max_size: int
-    #: How many run, or are about to.
+    #: How many are running, or about to run.
     running: int = 0
-    #: Whether a lookup waits a turn of the event loop for more keys. Not after one that was of a single key: where keys
-    #: come alone, they would wait for nothing.
+    #: Whether a lookup waits a turn of the event loop for more keys. Not after one of a single key: single keys would
+    #: wait in vain.
     waits_for_more: bool = True
-    #: Batches that have not begun.
+    #: Batches that have not started.
     collecting: list[_Batch[KeyT]] = field(default_factory=list)
 
     @property
     def is_free(self) -> bool:
-        """Whether a lookup may begin now, and no key waits for one."""
+        """Whether a lookup may start now, and no key is waiting."""
         return self.running < self.concurrency and not self.collecting
 
     def batch_for(self, key: KeyT) -> _Batch[KeyT]:
-        """Return the first batch that has not begun and has room for a key."""
+        """Return the first batch that has not started and has room for a key."""
         for batch in self.collecting:
             if batch.has_room(key, self.max_size):
                 return batch
@@ -186,7 +187,7 @@ class _Queue(Generic[KeyT]):
         return self.collecting[-1]
 
     def reserve(self, batch: _Batch[KeyT]) -> bool:
-        """Make a batch one of those that run; returns whether it has become one of them now."""
+        """Count a batch as running; return whether it was not before."""
         if batch.is_reserved or self.running >= self.concurrency:
             return False
         self.running += 1
@@ -194,38 +195,38 @@ class _Queue(Generic[KeyT]):
         return True
 
     def start(self, batch: _Batch[KeyT]) -> None:
-        """Run a batch, with all who come until its task takes its first step."""
+        """Run a batch, with all keys that arrive until its task takes its first step."""
         batch.task = asyncio.get_running_loop().create_task(self._run(batch), context=Context())
         batch.task.add_done_callback(partial(self._end, batch))
 
     def leave(self, batch: _Batch[KeyT], answer: "asyncio.Future[Any]") -> None:
-        """Go on without a caller who is cancelled."""
+        """Remove a cancelled caller."""
         answer.cancel()
         if batch.is_reserved and batch.task is None and batch in self.collecting:
-            self.start(batch)  # this was the caller who would have done so: no other can leave within that one turn
+            self.start(batch)  # the cancelled caller would have started it; no other can leave within that turn
         elif batch.task is not None and batch not in self.collecting and not batch.wanted():
             batch.task.cancel()
 
     def release(self) -> None:
-        """Let the next batch begin, now that a lookup has ended."""
+        """Start the next batch after a lookup has ended."""
         self.running -= 1
         waiting = [batch for batch in self.collecting if not batch.is_reserved]
         if waiting and self.reserve(waiting[0]):
             self.start(waiting[0])
 
     async def _run(self, batch: _Batch[KeyT]) -> None:
-        """Look up what was asked for until now: callers who come in the turn in which this was started are in it."""
+        """Look up the keys requested so far, including those of the turn in which this was started."""
         self.collecting.remove(batch)
         if keys := batch.wanted():
             self.waits_for_more = len(keys) > 1
             batch.settle((await self.look_up(keys)).get)
 
     def _end(self, batch: _Batch[KeyT], task: "asyncio.Task[None]") -> None:
-        """Tell those who got no value why, and let the next batch begin."""
+        """Pass an error to the callers without a value, and start the next batch."""
         error = None if task.cancelled() else task.exception()
         failure = _Failure(error or RuntimeError("The lookup of many keys was cancelled."))
         batch.settle(lambda _: failure)
-        if batch in self.collecting:  # it was cancelled before it began
+        if batch in self.collecting:  # it was cancelled before it started
             self.collecting.remove(batch)
         self.release()
 
@@ -235,7 +236,7 @@ class _Failure:
     error: BaseException
 
     def copy(self) -> BaseException:
-        """Copy the error, whose traceback belongs to one caller, without calling a class of unknown signature."""
+        """Copy the error, whose traceback belongs to one caller, without calling a constructor of unknown signature."""
         kind = type(self.error)
         copied = kind.__new__(kind, *self.error.args)
         copied.args = self.error.args
@@ -245,7 +246,7 @@ class _Failure:
 
 @coroutine
 def _in_empty_context(work: Coroutine[Any, Any, ValueT]) -> Generator[Any, Any, ValueT]:
-    """Run a coroutine in this task, as `await` does, but in a context of its own."""
+    """Run a coroutine in this task, as `await` does, but in a new context."""
     context = Context()
     step: Callable[[Any], Any] = work.send
     value: Any = None

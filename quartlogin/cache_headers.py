@@ -1,21 +1,21 @@
-"""What a response that depends on the user says to caches.
+"""Cache headers for responses that depend on the user.
 
-Without this, a cache in front of the app may show one visitor another's page. Quart 0.22 with Flask 3.1.3 does
-not send `Vary: Cookie` by itself (the class of CVE-2026-27205).
+Without them, a cache in front of the app may show one visitor another's page. Quart 0.22 with Flask 3.1.3 does not send
+`Vary: Cookie` by itself (the class of CVE-2026-27205).
 """
 
 from quart.typing import ResponseTypes
 
 
 def vary_on(response: ResponseTypes, header: str) -> None:
-    """Tell caches that this response is for requests alone that say the same in this header."""
+    """Add a request header to `Vary`."""
     _vary_on(response, header, _names_of_headers(response))
 
 
 def mark_private(response: ResponseTypes) -> None:
-    """Tell caches that this response is for one visitor only (RFC 9111, 5.2.2).
+    """Mark a response as private to one visitor (RFC 9111, 5.2.2).
 
-    A `Cache-Control` that the view has set stays, but is made `private`; without one, nothing is stored.
+    A `Cache-Control` that the view has set stays, but becomes `private`; without one, nothing is stored.
     """
     present = _names_of_headers(response)
     _vary_on(response, "Cookie", present)
@@ -26,16 +26,16 @@ def mark_private(response: ResponseTypes) -> None:
     if not control.no_store:
         for directive in [name for name in control if name.lower() == "public"]:
             del control[directive]
-        control.private = True  # also if it named single fields: those alone would be private
+        control.private = True  # even if it named fields: only those would be private
 
 
 def _vary_on(response: ResponseTypes, header: str, present: set[str]) -> None:
     if "vary" not in present:
-        response.headers.add("Vary", header)  # most have none yet; to parse and write it takes ten times as long
+        response.headers.add("Vary", header)  # most have none yet; parsing and writing it takes ten times as long
     elif response.headers.getlist("Vary") != [header]:
         response.vary.add(header)
 
 
 def _names_of_headers(response: ResponseTypes) -> set[str]:
-    """Return the names of a response's headers in small letters: one look at them instead of one for each name."""
+    """Return the names of a response's headers in lower case, in one pass."""
     return {name.lower() for name, _ in response.headers}

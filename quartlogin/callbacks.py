@@ -1,8 +1,8 @@
-"""How a function that the app registered is called, be it `def` or `async def`.
+"""Calling functions that the app registered, whether `def` or `async def`.
 
-A `def` callback may block, so it runs in a thread; not in the event loop's default executor, since `def`
-views hold those threads while they wait for the user, and the two would wait for each other for ever. For the same
-reason loaders, which never wait for the user, have threads that no other callback can hold.
+A `def` callback may block, so it runs in a thread; not in the event loop's default executor, since `def` views occupy
+those threads while they wait for the user, and the two would deadlock. For the same reason loaders, which never wait
+for the user, have threads that no other callback can occupy.
 """
 
 import asyncio
@@ -20,20 +20,20 @@ _loader_threads = ThreadPoolExecutor(thread_name_prefix="quartlogin-loader")
 
 
 def as_coroutine_function(callback: Callable[..., Any]) -> AsyncCallable:
-    """Return a coroutine function that does what this handler or receiver does; it may ask for the user."""
+    """Wrap a handler or receiver in a coroutine function; it may ask for the user."""
     return callback if iscoroutinefunction(callback) else _in_thread(_callback_threads, callback)
 
 
 def as_loader(callback: Callable[..., Any]) -> AsyncCallable:
-    """Return a coroutine function that does what this loader does; it may not ask for the user."""
+    """Wrap a loader in a coroutine function; it may not ask for the user."""
     return callback if iscoroutinefunction(callback) else _in_thread(_loader_threads, callback)
 
 
 def _in_thread(threads: ThreadPoolExecutor, function: Callable[..., Any]) -> AsyncCallable:
     """Wrap a function so that awaiting it runs it in a thread.
 
-    A callable that only looks synchronous, such as an object with `async def __call__` or a partial of a
-    coroutine function, gives an awaitable; that is awaited on the loop.
+    A callable that only looks synchronous, such as an object with `async def __call__` or a partial of a coroutine
+    function, returns an awaitable, which is awaited on the loop.
     """
 
     @wraps(function)

@@ -1,4 +1,4 @@
-"""What kind of client sent this request, and how a client that is no browser is told that it has to sign in."""
+"""The kind of client that sent a request, and the 401 for clients that are not browsers."""
 
 import json
 from typing import Any, Final, cast
@@ -8,20 +8,20 @@ from quart import Response, current_app, has_websocket_context, request
 from .context import current_connection
 from .errors import LoginRequired
 
-_LONGEST_ACCEPT: Final = 1024  # characters; browsers send 200 at the most
+_MAX_ACCEPT: Final = 1024  # characters; browsers send at most 200
 _PAGES: Final = frozenset({"text/html", "text/*", "application/xhtml+xml"})
 
 
 def is_websocket() -> bool:
-    """Tell whether a websocket is being opened, which cannot be sent to a login page."""
+    """Tell whether a websocket is being opened, which cannot be redirected to a login page."""
     return has_websocket_context()
 
 
 def prefers_json() -> bool:
-    """Tell whether the client asks for JSON by name, and for pages less (RFC 9110, 12.5.1).
+    """Tell whether the client explicitly prefers JSON to pages (RFC 9110, 12.5.1).
 
-    No `Accept`, or `*/*` alone, is a page: that is what a browser's address bar and curl send. So is one that is too
-    long to be parsed for each request.
+    No `Accept`, or `*/*` alone, means a page: that is what a browser's address bar and curl send. So does an `Accept`
+    that is too long to be parsed for each request.
     """
     json_, pages, anything = _qualities()
     return json_ > pages and json_ >= anything
@@ -30,8 +30,8 @@ def prefers_json() -> bool:
 def is_browser() -> bool:
     """Tell whether a browser sent this request, rather than an API client.
 
-    A browser says where it fetches from (`Sec-Fetch-Site`, or `Origin`, which every websocket of a page has), and asks
-    for pages by name.
+    A browser says where it fetches from (`Sec-Fetch-Site`, or `Origin`, which every websocket of a page has), and
+    accepts HTML explicitly.
     """
     headers = current_connection().headers
     if "Sec-Fetch-Site" in headers or "Origin" in headers:
@@ -41,8 +41,8 @@ def is_browser() -> bool:
 
 
 def _qualities() -> tuple[float, float, float]:
-    """Return how much the client wants JSON, pages, and whatever there is."""
-    if len(current_connection().headers.get("Accept", "")) > _LONGEST_ACCEPT:
+    """Return the client's quality values for JSON, for pages and for anything."""
+    if len(current_connection().headers.get("Accept", "")) > _MAX_ACCEPT:
         return 0, 0, 0
     accepted = [
         (kind.partition(";")[0].strip().lower(), quality) for kind, quality in current_connection().accept_mimetypes
@@ -57,8 +57,8 @@ def login_required_error(detail: str, challenge: str, *, as_json: bool) -> Login
     """Make the 401.
 
     Args:
-        detail: What the client has to do.
-        challenge: The `WWW-Authenticate` header, which RFC 9110 (15.5.2) asks for where there is a document.
+        detail: What the client must do.
+        challenge: The `WWW-Authenticate` header, which RFC 9110 (15.5.2) requires with a document.
         as_json: Whether it carries a problem document (RFC 9457).
     """
     error = LoginRequired(detail)

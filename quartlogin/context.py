@@ -1,4 +1,4 @@
-"""The request or websocket that is being served, the app that serves it, and the app's `LoginManager`."""
+"""The current request or websocket, its app, and the app's `LoginManager`."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 #: Where an app keeps its `LoginManager`.
 EXTENSION_NAME: Final = "quartlogin"
-#: Where a request or websocket object keeps what is known about its user.
+#: Where a request or websocket object keeps its `UserState`.
 STATE: Final = "_quartlogin_state"
 
 _app: Any = current_app
@@ -28,18 +28,18 @@ def current_connection() -> Any:
     """
     try:
         return _request._get_current_object()
-    except RuntimeError:  # there is none: asking first would take every request as long again
+    except RuntimeError:  # there is none; checking first would take as long again for every request
         return _websocket._get_current_object() if has_websocket_context() else None
 
 
 def running_app() -> Quart:
-    """Return the app itself that serves this request: each attribute of the proxy would look it up again."""
+    """Return the app itself, not its proxy, which would look it up for each attribute."""
     app: Quart = _app._get_current_object()
     return app
 
 
 def app_of_kept_request() -> Quart | None:
-    """Return the app of a request that outlived its app's context, as in a test that looks back on Quart 0.22."""
+    """Return the app of a request that outlived its app context, as in a test that looks back on Quart 0.22."""
     if has_app_context():
         return None
     app: Quart = quart.globals.request_ctx.app
@@ -47,7 +47,7 @@ def app_of_kept_request() -> Quart | None:
 
 
 def can_set_cookies() -> bool:
-    """Tell whether an answer will carry cookies: a request's does until it is finished, a websocket's does not."""
+    """Tell whether a response will carry cookies: a request's until it is finished, a websocket's never."""
     if not has_request_context():
         return False
     state = vars(_request._get_current_object()).get(STATE)
@@ -55,9 +55,9 @@ def can_set_cookies() -> bool:
 
 
 async def in_own_app_context(ask: Callable[[], Awaitable[Any]]) -> Any:
-    """Call this where `g` is new and empty, and the request or websocket is the running one; for a task of its own.
+    """Call a function with a new, empty `g`, within the current request or websocket; for a separate task.
 
-    What is in `g` then is torn down as an app's context is. The functions that tear down a websocket are not called.
+    `g` is then torn down as an app context's is. The functions that tear down a websocket are not called.
     """
     app: Any = running_app()
     if hasattr(quart.globals, "request_ctx"):  # Quart 0.22 has contexts for requests and websockets beside the app's
@@ -68,7 +68,7 @@ async def in_own_app_context(ask: Callable[[], Awaitable[Any]]) -> Any:
     try:
         return await ask()
     finally:
-        await app.do_teardown_appcontext(context)  # not `pop()`, which would say that the websocket is over
+        await app.do_teardown_appcontext(context)  # not `pop()`, which would end the websocket
 
 
 def install(app: Quart, manager: "LoginManager[Any]") -> None:

@@ -1,7 +1,7 @@
-"""`current_user`: a name that stands for whoever sent the running request.
+"""`current_user`: a proxy for the user who sent the current request.
 
-Unlike Werkzeug's `LocalProxy`, which answers `False` to `==` and `in` when its lookup fails, an early read here
-raises `UserNotLoadedError` whatever the operation, since each of them is a method that asks first.
+Unlike Werkzeug's `LocalProxy`, which returns `False` for `==` and `in` when its lookup fails, an early read here raises
+`UserNotLoadedError` whatever the operation, since each of them is a method that checks first.
 """
 
 import asyncio
@@ -34,17 +34,17 @@ def _reflected(operation: Callable[[Any, Any], Any]) -> Any:
     return _on_user(lambda user, left: operation(left, user))
 
 
-#: What `asyncio.gather`, `wait_for` and `ensure_future` call to find out whether they have something to await.
+#: What `asyncio.gather`, `wait_for` and `ensure_future` call to find out whether they can await an object.
 _ASKED_BEFORE_AWAITING: Final = frozenset(
     function.__code__ for function in (asyncio.isfuture, asyncio.iscoroutine, inspect.isawaitable)
 )
 
 
 def _is_about_to_be_awaited(asking: FrameType | None) -> bool:
-    """Tell whether the class is asked for only to find out whether the proxy can be awaited.
+    """Tell whether the class is requested only to find out whether the proxy can be awaited.
 
-    It can, whoever the user is; but these functions ask for its class, as `isinstance(current_user, User)` does, which
-    has to be refused before the user is loaded. Only the asking frame tells them apart.
+    It can, whoever the user is; but these functions read its class, as `isinstance(current_user, User)` does, which
+    must raise before the user is loaded. Only the calling frame tells them apart.
     """
     if asking is not None and asking.f_code is ABCMeta.__instancecheck__.__code__:
         asking = asking.f_back
@@ -52,7 +52,7 @@ def _is_about_to_be_awaited(asking: FrameType | None) -> bool:
 
 
 def _is_among_awaitables(asking: FrameType) -> bool:
-    """Tell whether `asyncio.gather` or `as_completed` asks for the hash, to find awaitables that it was given twice."""
+    """Tell whether `asyncio.gather` or `as_completed` requests the hash, to find duplicate awaitables."""
     return asking.f_globals is vars(asyncio.tasks)
 
 
@@ -60,7 +60,7 @@ UserT_co = TypeVar("UserT_co", covariant=True)
 
 
 class CurrentUser(Generic[UserT_co]):
-    """The proxy behind `current_user`; it holds nothing, so one is as good as another."""
+    """The proxy behind `current_user`. It has no state, so all instances are equivalent."""
 
     __slots__ = ()
 
@@ -68,11 +68,11 @@ class CurrentUser(Generic[UserT_co]):
         return user_of_request().__await__()
 
     def _get_current_object(self) -> Any:
-        """Return the real user object, under the name that Werkzeug's proxies have for it."""
+        """Return the real user object, under the name that Werkzeug's proxies use."""
         return resolved_user()
 
-    @property  # type: ignore[misc]  # read-only here: nobody sets the class of a proxy
-    def __class__(self) -> Any:  # pyright: ignore  # isinstance(current_user, User) asks here
+    @property  # type: ignore[misc]  # read-only here: the class of a proxy is never set
+    def __class__(self) -> Any:  # pyright: ignore  # isinstance(current_user, User) reads it
         return CurrentUser if _is_about_to_be_awaited(sys._getframe(1)) else type(resolved_user())
 
     @property
@@ -173,7 +173,7 @@ class CurrentUser(Generic[UserT_co]):
     __rxor__ = _reflected(operator.xor)
 
 
-#: Whoever sent the running request. `await current_user` always works and gives the real user object; plain
+#: The user who sent the current request. `await current_user` always works and returns the real user object; plain
 #: attributes work once it is loaded; templates load it when they first name it.
 current_user: CurrentUser[Any] = CurrentUser()
 

@@ -1,4 +1,4 @@
-"""The decorators that let only some visitors reach a view or a websocket."""
+"""Decorators that restrict who can reach a view or a websocket."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -25,8 +25,8 @@ ViewT = TypeVar("ViewT")
 
 _EXEMPT: Final = "_quartlogin_login_exempt"
 
-#: What a check gives for somebody who may pass. Whatever else it gives is the answer for somebody who may not, also
-#: `None`, as a handler gives it that has forgotten its `return`.
+#: The result of a check that passes. Any other result is the response for a visitor who may not pass, including `None`,
+#: which a handler without a `return` statement returns.
 ALLOWED: Final = object()
 
 
@@ -35,13 +35,13 @@ def login_required(func: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]
 @overload
 def login_required(func: Callable[P, T]) -> Callable[P, Awaitable[T]]: ...
 def login_required(func: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-    """Let only signed-in users reach this view; everybody else gets `LoginManager.unauthorized()`.
+    """Restrict a view to signed-in users; others get `LoginManager.unauthorized()`.
 
-    In the view, plain attributes such as `current_user.name` work. `OPTIONS` requests pass unasked. A websocket is
-    refused before it is accepted, and closed when its login ends.
+    In the view, plain attributes such as `current_user.name` work. `OPTIONS` requests pass. A websocket is refused
+    before it is accepted, and closed when its login ends.
 
     Args:
-        func: A view, `async def` or `def`, an async generator, or a websocket's handler.
+        func: A view, `async def` or `def`, an async generator, or a websocket handler.
     """
     return _guard(func, check_authenticated)
 
@@ -53,14 +53,14 @@ def fresh_login_required(func: Callable[P, T]) -> Callable[P, Awaitable[T]]: ...
 @overload
 def fresh_login_required(*, max_age: timedelta) -> Callable[[Callable[..., Any]], Callable[..., Awaitable[Any]]]: ...
 def fresh_login_required(func: Callable[..., Any] | None = None, *, max_age: timedelta | None = None) -> Any:
-    """Let only users reach this view who typed their password in this session, as before changing it.
+    """Restrict a view to users who entered their password in this session, as before changing it.
 
-    Whoever is not signed in gets `LoginManager.unauthorized()`, and whose login is not fresh, because a remember
-    cookie restored it or the browser changed, `LoginManager.needs_refresh()`.
+    Others get `LoginManager.unauthorized()` if they are not signed in, and `LoginManager.needs_refresh()` if their
+    login is not fresh, because a remember cookie restored it or the browser changed.
 
     Args:
-        func: What `login_required` takes.
-        max_age: How long ago the password may have been typed at most; `None` for any time.
+        func: As for `login_required`.
+        max_age: How long ago the password may have been entered; `None` for any time.
     """
     if func is None:
         return partial(_guard, check=partial(_check_fresh, max_age))
@@ -68,15 +68,15 @@ def fresh_login_required(func: Callable[..., Any] | None = None, *, max_age: tim
 
 
 def login_exempt(view: ViewT) -> ViewT:
-    """Let everybody reach a view, also where `LoginManager.require_login` guards all others.
+    """Open a view to all visitors, even where `LoginManager.require_login` guards all others.
 
     Args:
         view: A view, a class of views, one method of a `MethodView`, or a blueprint: then all of its own views are
-            open, but not those of blueprints that are registered on it. Of a method of an object, a marked copy is
-            returned, so that other objects' stay guarded.
+            open, but not those of blueprints registered on it. For a method of an object, a marked copy is returned, so
+            that other objects' methods stay guarded.
 
     Raises:
-        TypeError: This cannot be marked, or the mark would open nothing.
+        TypeError: This cannot be marked, or the mark would have no effect.
     """
     if not _can_be_view(view):
         raise TypeError(f"login_exempt marks a view, a View class or a blueprint, not {view!r}.")
@@ -97,7 +97,7 @@ def _can_be_view(view: Any) -> bool:
 
 
 def is_exempt(endpoint: str) -> bool:
-    """Tell whether `login_exempt` marks what serves this request: its view, the class or method, or the blueprint."""
+    """Tell whether `login_exempt` marks this request's view, its class or method, or its blueprint."""
     view = current_app.view_functions[endpoint]
     blueprint = current_app.blueprints.get(endpoint.rpartition(".")[0])
     if hasattr(view, _EXEMPT) or hasattr(blueprint, _EXEMPT):
@@ -110,7 +110,7 @@ def is_exempt(endpoint: str) -> bool:
 
 
 def _methods_that_serve(view_class: Any) -> list[Any]:
-    """Return what of a class of views serves this request; `MethodView` answers HEAD with `get`."""
+    """Return the methods of a class of views that serve this request; `MethodView` answers HEAD with `get`."""
     names = [request.method.lower()] if issubclass(view_class, MethodView) else []
     if names == ["head"] and not hasattr(view_class, "head"):
         names = ["get"]
@@ -118,7 +118,7 @@ def _methods_that_serve(view_class: Any) -> list[Any]:
 
 
 async def check_authenticated() -> Any:
-    """Return the answer for somebody who is not signed in, `ALLOWED` for everybody else."""
+    """Return the response for a visitor who is not signed in, `ALLOWED` otherwise."""
     if is_websocket() and not is_own_origin():
         raise OriginRefused("A page of another site opened this websocket.")
     if require_bool(await user_of_request(), "is_authenticated"):
@@ -143,7 +143,7 @@ def _is_fresh(max_age: timedelta | None) -> bool:
 
 
 def _guard(func: Callable[..., Any], check: Callable[[], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """Make a coroutine function that asks before it runs the view, whatever kind of callable that is."""
+    """Make a coroutine function that runs a check before the view, whatever kind of callable that is."""
     is_generator = isasyncgenfunction(func)
 
     @wraps(func)

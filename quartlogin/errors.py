@@ -1,31 +1,31 @@
-"""What can go wrong in quartlogin, one class for each case a caller treats differently."""
+"""Errors of quartlogin: one class for each case that callers treat differently."""
 
 from quart_auth import Unauthorized
 from werkzeug.exceptions import Forbidden
 
 
 class QuartLoginError(Exception):
-    """The root of every error that quartlogin itself raises, but for `LoginRequired`."""
+    """The base class of all errors that quartlogin raises, except `LoginRequired` and `OriginRefused`."""
 
 
 class ConfigurationError(QuartLoginError):
-    """The app or the `LoginManager` is not set up the way the call needs; the message says what to write."""
+    """The app or the `LoginManager` is not set up as the call requires; the message says what to write."""
 
 
 class UserNotLoadedError(QuartLoginError):
-    """`current_user` was read before this request knew its user.
+    """`current_user` was read before this request's user was loaded.
 
-    Derives from no built-in error that Python, Jinja or a library takes for an ordinary answer
-    (`AttributeError`, `LookupError`, `TypeError`, `RuntimeError`), so an early read is never swallowed.
+    It derives from no built-in error that Python, Jinja or a library treats as an ordinary result (`AttributeError`,
+    `LookupError`, `TypeError`, `RuntimeError`), so an early read is never swallowed.
     """
 
 
 class RequestNeededError(QuartLoginError):
-    """Signing in or out was asked for where no answer can carry the session cookie."""
+    """Signing in or out was called where no response can carry the session cookie."""
 
 
-class LoginRequired(Unauthorized):  # so that handlers of an app that comes from quart-auth go on working
-    """The page needs a signed-in user, and a redirect to a login page is not the answer: 401."""
+class LoginRequired(Unauthorized):  # so that handlers of an app that comes from quart-auth keep working
+    """The page requires a signed-in user, and a redirect to a login page does not apply: 401."""
 
 
 class OriginRefused(Forbidden):
@@ -33,4 +33,4 @@ class OriginRefused(Forbidden):
 
 
 class LoginRefused(QuartLoginError):  # noqa: N818 -- a decision of the app's, not a fault
-    """Raised by an app's `LoginRecords` to refuse a login: it does not begin, or does not go on."""
+    """Raised by an app's `LoginRecords` to reject a login: it does not begin, or does not continue."""

@@ -1,4 +1,4 @@
-"""Fingerprints of browsers, as Flask-Login keeps them in the session: a hash of an address and a user agent."""
+"""Browser fingerprints as Flask-Login keeps them in the session: a hash of the address and the user agent."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -7,19 +7,19 @@ from typing import Final
 
 from .context import current_connection
 
-#: Hashes of browsers that are remembered: at most a kilobyte each. To hash anew takes fifteen times as long.
+#: Cached hashes: at most a kilobyte each. Hashing anew takes fifteen times as long.
 _KEPT: Final = 4096
-_LONGEST_KEPT: Final = 512  # characters
+_MAX_CACHED: Final = 512  # characters
 
 
 def fingerprint() -> str:
-    """Return Flask-Login's `_id` for this browser: a hash of its address and of what it calls itself."""
+    """Return Flask-Login's `_id` for this browser: a hash of its address and user agent."""
     connection = current_connection()
     return _hash(f"{connection.remote_addr}|{connection.headers.get('User-Agent', '')}")
 
 
 def older_fingerprints() -> Iterator[str]:
-    """Yield what Flask-Login may have kept for this browser; 0.6.3 has bytes in it, as Python shows them."""
+    """Yield what Flask-Login may have stored for this browser; in 0.6.3 it contains the repr of bytes."""
     headers = current_connection().headers
     agent = headers.get("User-Agent")
     shown = None if agent is None else agent.encode()
@@ -31,12 +31,12 @@ def older_fingerprints() -> Iterator[str]:
 
 
 def _address_in_flask(remote: str | None) -> str | None:
-    """Return what Flask calls the address that Quart calls this, where a unix socket is between them and a proxy."""
+    """Return Flask's name for an address, which differs from Quart's behind a unix socket."""
     return "" if remote == "<local>" else remote
 
 
 def _hash(text: str) -> str:
-    return _hash_once(text) if len(text) <= _LONGEST_KEPT else _hash_once.__wrapped__(text)
+    return _hash_once(text) if len(text) <= _MAX_CACHED else _hash_once.__wrapped__(text)
 
 
 @lru_cache(_KEPT)

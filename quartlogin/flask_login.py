@@ -41,7 +41,7 @@ def _digest(payload: str, key: Any) -> str:
 
 
 def _bytes_of(key: str) -> bytes:
-    """Encode a key as Flask-Login does, and one that it cannot encode in a way of its own."""
+    """Encode a key as Flask-Login does; one that it cannot encode, with surrogates."""
     try:
         return key.encode("latin1")
     except UnicodeEncodeError:

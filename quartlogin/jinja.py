@@ -1,11 +1,10 @@
-"""How Jinja templates come to see `current_user`: loaded when a template first names it, not before.
+"""Jinja integration: a template loads `current_user` when it first names it, not before.
 
-Templates of an async environment are compiled to coroutines, so the name `current_user` can be compiled to an
-`await`. A template that does not name it costs nothing, and what filters, tests, macros and calls get is the
-real user object.
+Templates of an async environment are compiled to coroutines, so the name `current_user` can be compiled to an `await`.
+A template that does not name it costs nothing, and filters, tests, macros and calls get the real user object.
 
-The app's own globals, filters, tests and functions may read it, too, and are called in the event loop's thread, where
-nothing can be loaded any more: the user is loaded before they are called. That alone does not mark the answer.
+The app's own globals, filters, tests and functions may read it as well, and are called in the event loop's thread,
+where nothing can be loaded any more: the user is loaded before they are called. That alone does not mark the response.
 """
 
 import warnings
@@ -24,21 +23,21 @@ from .request_user import is_after_failure, is_rendering, load_ahead, output_is_
 from .template_helpers import calls_the_app, is_of_library
 
 NAME: Final = "current_user"
-#: What compiled templates find on the environment.
+#: Names that compiled templates find on the environment.
 _USER: Final = "quartlogin_user"
 _PROXY: Final = "quartlogin_proxy"
 _AHEAD: Final = "quartlogin_load_ahead"
 _OF_LIBRARY: Final = "quartlogin_is_of_library"
 _KNOWN: Final = "quartlogin_known"
 _OF_APP: Final = "quartlogin_is_of_app"
-#: What Quart gives each template.
+#: Names that Quart gives each template.
 _FROM_QUART: Final = ("g", "request", "session")
-#: Changed with the code that templates are compiled to: a cache may hold an earlier release's.
+#: Changes with the code that templates are compiled to: a cache may contain an earlier release's.
 _SALT: Final = "quartlogin-3"
 
 
 def install(app: Quart) -> None:
-    """Make `current_user` known to the app's templates, also if its environment exists already."""
+    """Make `current_user` known to the app's templates, even if its environment exists already."""
     if any(other.singleton for other in app.extensions.get("QUART_AUTH", [])):
         warnings.warn(
             "A QuartAuth on this app gives templates a current_user of its own, which goes before quartlogin's: "
@@ -50,7 +49,7 @@ def install(app: Quart) -> None:
         _equip(app.jinja_env, names)
         return
 
-    chosen: Any = app.jinja_environment  # the app may have a class of its own
+    chosen: Any = app.jinja_environment  # the app may have its own class
 
     class LoginEnvironment(chosen):  # type: ignore[misc]  # known only now
         def __init__(self, *args: Any, **options: Any) -> None:
@@ -65,16 +64,16 @@ def _equip(environment: Environment, names: set[str]) -> None:
     template = environment.template_class
 
     def is_of_app(name: str, value: Any) -> bool:
-        """Tell whether an object is a global of the app's, or a context processor's."""
+        """Tell whether an object is a global of the app, or comes from a context processor."""
         return (name in names or environment.globals.get(name) is value) and not is_of_library(value)
 
-    known: dict[int, Any] = {}  # of Quart's and Jinja's globals, each of which pages call several times
+    known: dict[int, Any] = {}  # Quart's and Jinja's globals, each of which pages call several times
 
     def is_known_or_of_library(value: Any) -> bool:
         if not is_of_library(value):
             return False
         if any(value is of_environment for of_environment in environment.globals.values()):
-            known[id(value)] = value  # held, so that no other thing comes to have its id
+            known[id(value)] = value  # kept alive, so that its id is not reused
         return True
 
     environment.code_generator_class = type("LoginCodeGenerator", (_LoginCodeGenerator, generator), {})
@@ -89,11 +88,11 @@ def _equip(environment: Environment, names: set[str]) -> None:
     if environment.bytecode_cache is not None:
         environment.bytecode_cache = _SaltedBytecodeCache(environment.bytecode_cache)
     if environment.cache is not None:
-        environment.cache.clear()  # whatever was compiled before would not await
+        environment.cache.clear()  # templates compiled before would not await
 
 
 def _names_from_processors(app: Quart) -> set[str]:
-    """Return a set that comes to hold the names that context processors, the blueprints' too, have given templates."""
+    """Return a set that collects the names which context processors, also of blueprints, give templates."""
     names: set[str] = set()
     update: Any = app.update_template_context
 
@@ -117,10 +116,10 @@ def _names_from_processors(app: Quart) -> set[str]:
 
 
 class _LoginCodeGenerator(CodeGenerator):
-    """Compiles a read of `current_user` to an `await`, and has the user loaded before the app's helpers are called."""
+    """Compiles a read of `current_user` to an `await`, and loads the user before the app's helpers are called."""
 
     def visit_Template(self, node: nodes.Template, frame: Frame | None = None) -> None:  # noqa: N802 -- Jinja's name
-        token = output_is_kept.set(True)  # a filter of something constant is called now, and its result is compiled
+        token = output_is_kept.set(True)  # a filter of a constant is called now, and its result is compiled
         try:
             super().visit_Template(node, frame)
         finally:
@@ -128,7 +127,7 @@ class _LoginCodeGenerator(CodeGenerator):
 
     def visit_Name(self, node: nodes.Name, frame: Frame) -> None:  # noqa: N802 -- as above
         if node.ctx == "load" and node.name == NAME:
-            # A `{% set %}`, a loop variable, a macro argument or a variable given by the view keeps its own meaning.
+            # A `{% set %}`, a loop variable, a macro argument or a variable from the view keeps its own meaning.
             given = frame.symbols.ref(node.name)
             self.write(f"(await environment.{_USER}() if type({given}) is environment.{_PROXY} else ")
             super().visit_Name(node, frame)
@@ -173,13 +172,13 @@ class _LoginCodeGenerator(CodeGenerator):
 
 
 def _is_from_outside(node: nodes.Name, frame: Frame) -> bool:
-    """Tell whether a name is none of the template's own variables, loops, macros and imports."""
+    """Tell whether a name is not one of the template's own variables, loops, macros and imports."""
     load = frame.symbols.find_load(frame.symbols.ref(node.name))
     return node.name != NAME and load is not None and load[0] not in {VAR_LOAD_PARAMETER, VAR_LOAD_UNDEFINED}
 
 
 def _owner_of_method(called: nodes.Expr) -> nodes.Name | None:
-    """Return the name before the first dot of what is called, `None` if there is no dot, or no name before it."""
+    """Return the name before the first dot of a called expression, `None` if there is none."""
     owner = called
     while isinstance(owner, nodes.Getattr | nodes.Getitem):
         owner = owner.node
@@ -187,7 +186,7 @@ def _owner_of_method(called: nodes.Expr) -> nodes.Name | None:
 
 
 async def _as_error_page(rendering: Coroutine[Any, Any, str]) -> str:
-    """Render a template that comes after a loader's error: who reads the user there gets the anonymous one."""
+    """Render a template after a loader's error: it sees the anonymous user."""
     token = is_rendering.set(True)
     try:
         return await rendering
@@ -196,7 +195,7 @@ async def _as_error_page(rendering: Coroutine[Any, Any, str]) -> str:
 
 
 async def _load_ahead() -> bool:
-    """Load the user for a helper; always true, so that it can stand in a condition."""
+    """Load the user for a helper; always true, so that it can be part of a condition."""
     await load_ahead()
     return True
 
@@ -222,7 +221,7 @@ class _LoginTemplate(Template):
 
 
 class _SaltedBytecodeCache(BytecodeCache):
-    """Keeps templates compiled with `current_user` apart from those that another environment compiled."""
+    """Keeps templates compiled with `current_user` apart from those compiled by another environment."""
 
     def __init__(self, cache: BytecodeCache) -> None:
         self._cache = cache

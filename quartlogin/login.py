@@ -25,25 +25,25 @@ from .user import id_of, require_bool
 async def login_user(
     user: Any, remember: bool = False, duration: timedelta | None = None, force: bool = False, fresh: bool = True
 ) -> bool:
-    """Sign a user in: write the user's id and a new login id into the session.
+    """Sign a user in: write the user's id and a new login id to the session.
 
-    What an anonymous visitor's session held stays, and what this user's held; what another user's held is dropped, but
-    for the keys in `KEPT_AT_LOGIN`. A login that was there ends, and so does a remembered one. `current_user` is this
-    user from now on.
+    What an anonymous visitor's session contained stays, and so does what this user's contained; another user's is
+    dropped, except the keys in `KEPT_AT_LOGIN`. An earlier login ends, and so does a remembered one. `current_user` is
+    this user from now on.
 
     Args:
-        user: The user object; checking the password was the caller's part.
+        user: The user object; the caller has checked the password.
         remember: Whether the login outlives the session.
-        duration: For how long it is remembered; `REMEMBER_COOKIE_DURATION` if `None`.
-        force: Sign in a user who is not active, too.
+        duration: How long it is remembered; `REMEMBER_COOKIE_DURATION` if `None`.
+        force: Whether to sign in a user who is not active.
         fresh: Whether the password was checked just now.
 
     Returns:
-        False if the user is not active, or the app's `LoginRecords` refuse the login. Then nothing has changed.
+        False if the user is not active, or the app's `LoginRecords` reject the login. Then nothing has changed.
 
     Raises:
-        ConfigurationError: Nothing could load the user again in the next request, or the login cannot be remembered
-            without a `SECRET_KEY`.
+        ConfigurationError: The next request could not load the user again, or the login cannot be remembered without a
+            `SECRET_KEY`.
         RequestNeededError: There is no request, or this is a websocket.
         TypeError: The user's id is neither a `str` nor an `int`, or the duration is not a timedelta.
         ValueError: The user has no id, or the duration is longer than 100 years.
@@ -75,15 +75,15 @@ async def login_user(
 
 @must_be_awaited
 async def logout_user() -> bool:
-    """Sign the user out: delete the user's id from the session, and the remember cookie. Always returns True.
+    """Sign the user out: delete the user's id from the session, and the remember cookie. Always return True.
 
-    A request with a bearer token ends that token, and its cookies are left alone.
+    A request with a bearer token ends that token, and leaves its cookies alone.
 
     Raises:
         RequestNeededError: There is no request, or this is a websocket.
     """
     state = _state_to_change()
-    user = await user_of_request() if signals.user_logged_out.receivers else None  # who else would want to know?
+    user = await user_of_request() if signals.user_logged_out.receivers else None  # only receivers need the user
     await _end(await logins_of_request(state) | (await logins_in_cookies(state) if state.signs_in else set()))
     if state.uses_cookies or state.signs_in:
         await _leave_session(state)
@@ -96,10 +96,10 @@ async def logout_user() -> bool:
 
 @must_be_awaited
 async def confirm_login() -> None:
-    """Make this login fresh again: the password was checked just now. It goes on under a new id.
+    """Make this login fresh again, after the password was checked. It continues under a new id.
 
-    A bearer token's login is never fresh, and stays as it is. So does a session whose user is not, or no longer,
-    signed in, whoever else the request names: what has ended is not begun again.
+    A bearer token's login is never fresh, and stays as it is. So does a session whose user is not, or no longer, signed
+    in, whatever user the request has otherwise: an ended login is not begun again.
 
     Raises:
         RequestNeededError: There is no request, or this is a websocket.
@@ -111,14 +111,14 @@ async def confirm_login() -> None:
     if not require_bool(user, "is_authenticated"):
         return
     user_id, old_id = login_session.user_id(), login_session.login_id()
-    is_of_session = state.login_id == old_id  # not somebody whom a request_loader has found
+    is_of_session = state.login_id == old_id  # not a user from a request_loader
     if user_id is not None and user_id == _id_of(user) and is_of_session:
         cookie = remember_cookie.read_cookie(state)
         token = None if cookie is None else cookie.token
         if token is not None and token.login_id != old_id:
-            token = None  # it remembers another login
+            token = None  # it belongs to another login
         login = replace(_new_login(user_id, None if token is None else token.expires_at), user=user)
-        await login_session.regenerate()  # first: what it raises changes nothing
+        await login_session.regenerate()  # first: if it raises, nothing has changed
         await current_manager().records.login_renewed(old_id or "", login)
         current_manager().sockets.rebind(old_id, login, login_session.secret_hash())
         login_session.renew(login.id, fingerprint())
@@ -130,19 +130,19 @@ async def confirm_login() -> None:
 
 
 async def create_bearer_token(user: Any, *, duration: timedelta, name: str | None = None) -> str:
-    """Make a token with which an API client acts as this user: `Authorization: Bearer ...`.
+    """Create a token with which an API client acts as this user: `Authorization: Bearer ...`.
 
-    Whoever has the token can use it until it expires, or until the app's `user_loader` no longer knows its
+    Anyone with the token can use it until it expires, or until the app's `user_loader` no longer accepts its
     `login_id()`.
 
     Args:
         user: The user object.
         duration: How long the token is valid.
-        name: What it is called in the app's record of logins.
+        name: Its name in the app's record of logins.
 
     Raises:
         ConfigurationError: The app has no `SECRET_KEY` to sign it with.
-        LoginRefused: The app's `LoginRecords` refuse it.
+        LoginRefused: The app's `LoginRecords` reject it.
         TypeError: The user's id is neither a `str` nor an `int`, or the duration is not a timedelta.
         ValueError: The user has no id, or the duration is longer than 100 years.
     """
@@ -171,14 +171,14 @@ def _end_of(duration: timedelta | None) -> int:
 
 
 def _new_login(user_id: str, expires_at: int | None) -> Login:
-    """Make a login; one that ends at a set time is remembered until then."""
+    """Make a login; one with an expiry is remembered until then."""
     secret = None if expires_at is None else login_session.new_id()
     return Login(login_session.new_id(), user_id, secret=secret, expires_at=expires_at)
 
 
 def _plan_cookie(state: UserState, login: Login, duration: timedelta | None) -> None:
     if login.secret is None:
-        remember_cookie.delete_cookie(state)  # it remembers whoever was signed in here before
+        remember_cookie.delete_cookie(state)  # it belongs to an earlier user of this browser
         return
     seconds = None if duration is None else int(duration.total_seconds())
     login_session.keep_remember_seconds(seconds)
@@ -186,7 +186,7 @@ def _plan_cookie(state: UserState, login: Login, duration: timedelta | None) -> 
 
 
 async def _leave_session(state: UserState) -> None:
-    """Take the login out of the session, and give what is left of it a new id, if it is kept on the server."""
+    """Remove the login from the session, and give what remains a new id, if it is kept on the server."""
     user_id = login_session.user_id(also_numbers=True)
     state.left_by = user_id or state.left_by
     login_session.end()

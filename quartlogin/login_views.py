@@ -1,4 +1,4 @@
-"""Which login page is whose: the app's, or that of the innermost blueprint that has one."""
+"""Login pages: the app's, or that of the innermost blueprint that has one."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,8 +12,8 @@ def login_view_for(
 
     Args:
         app: The app.
-        blueprints: The names of the blueprints that serve the request, the innermost first.
-        views: The login views of blueprints, by their names; `None` stands for what is in no blueprint.
+        blueprints: The names of the blueprints that serve the request, innermost first.
+        views: The login views of blueprints, by name; `None` stands for the views outside of blueprints.
         otherwise: The app's login view.
     """
     for registered in blueprints:
@@ -25,10 +25,10 @@ def login_view_for(
 
 
 def names_of(app: Quart, registered: str | None) -> list[str | None]:
-    """Return by which names the login view of a registered blueprint may be given.
+    """Return the names under which the login view of a registered blueprint may be set.
 
-    First the name that it is registered under, such as `shop.admin`, then the one that it was made with, unless another
-    blueprint is registered under that.
+    First the name that it is registered under, such as `shop.admin`, then its original one, unless another blueprint is
+    registered under that.
     """
     blueprint = app.blueprints.get(registered or "")
     if blueprint is None:
@@ -38,5 +38,5 @@ def names_of(app: Quart, registered: str | None) -> list[str | None]:
 
 
 def registered_names(app: Quart, blueprint: Blueprint) -> list[str]:
-    """Return every name that a blueprint is registered under, or the one that it was made with if it is not yet."""
+    """Return every name that a blueprint is registered under, or its original name if it is not registered yet."""
     return [name for name, known in app.blueprints.items() if known is blueprint] or [blueprint.name]

@@ -1,4 +1,4 @@
-"""The page to come back to after signing in: which one a guard offers, and which one a visitor may ask for."""
+"""The page to return to after signing in: the one that a guard offers, and those that a visitor may request."""
 
 import re
 from logging import getLogger
@@ -14,8 +14,8 @@ from werkzeug.routing import WebsocketMismatch
 from .config import NEXT_MAX_LENGTH, next_trusted_hosts, option
 from .context import current_connection, running_app
 
-_UNSAFE_CATEGORIES: Final = "CZ"  # Unicode's controls, surrogates and separators: browsers drop some of them
-#: Absolute, and read alike by every browser: no name or password, no address in figures, nothing to decode.
+_UNSAFE_CATEGORIES: Final = "CZ"  # Unicode's controls, surrogates and separators, some of which browsers drop
+#: Absolute, and parsed alike by every browser: no credentials, no numeric address, nothing to decode.
 _ABSOLUTE: Final = re.compile(r"(https?)://((?:[a-z0-9-]+\.)*[a-z0-9-]+)(?::(\d{1,5}))?(?:[/?#].*)?", re.ASCII | re.I)
 _HIGHEST_PORT: Final = 65535
 _PORTS: Final = {"http": "80", "https": "443"}
@@ -24,21 +24,21 @@ _log = getLogger(__name__)
 
 
 def longest_next() -> int:
-    """Return how many characters a page to come back to may have, percent-encoded: `NEXT_MAX_LENGTH`."""
+    """Return the maximum number of characters of `next`, percent-encoded: `NEXT_MAX_LENGTH`."""
     return int(option("NEXT_MAX_LENGTH")) if has_app_context() else NEXT_MAX_LENGTH
 
 
 def safe_next(target: str | None) -> str | None:
-    """Return the page to come back to if it is one of this site, `None` if it is not.
+    """Return the page to return to if it is on this site, `None` if it is not.
 
-    A path on this site counts, such as `/account?tab=2`, and an absolute URL whose host is trusted: by
-    `NEXT_TRUSTED_HOSTS`, or, without it, because the app's `SESSION_COOKIE_DOMAIN` or `SERVER_NAME` covers it. What the
-    request calls its host is no reason to trust it. A browser reads more spellings as another site than Python does
-    (`//host`, a backslash for a slash, tabs and line ends that it drops: WHATWG URL standard), so all of those are
-    refused rather than repaired.
+    Accepted are a path on this site, such as `/account?tab=2`, and an absolute URL with a trusted host: by
+    `NEXT_TRUSTED_HOSTS`, or, without it, one that the app's `SESSION_COOKIE_DOMAIN` or `SERVER_NAME` covers. The
+    request's own `Host` is not trusted. Browsers interpret more spellings as another site than Python does (`//host`, a
+    backslash for a slash, tabs and line breaks that they drop: WHATWG URL standard), so all of those are rejected
+    rather than repaired.
 
     Args:
-        target: What the visitor sent as `next`: not trusted at all.
+        target: The `next` parameter that the visitor sent: untrusted.
     """
     if not isinstance(target, str) or not target:  # a session may hold anything
         return None
@@ -51,15 +51,14 @@ def safe_next(target: str | None) -> str | None:
 
 
 def page_to_come_back_to(login_page: str) -> str | None:
-    """Return the address of the page that a visitor of the running request wants to see after signing in.
+    """Return the URL to return to after the visitor of the current request has signed in.
 
     Args:
-        login_page: The login page's URL. Only if it is on another host, the address has one: the host is what the
-            client says it is, and may be no host at all.
+        login_page: The login page's URL. Only if it is on another host, the result has a host: the request's own, which
+            the client chose.
 
     Returns:
-        The request's own address, or, for a form that was sent, the address of the page with the form. `None` where
-        there is none that GET would show.
+        The request's own URL or, for a submitted form, the URL of its page. `None` if there is none that GET shows.
     """
     if request.method not in {"GET", "HEAD"}:
         return _page_with_form(login_page)
@@ -71,7 +70,7 @@ def page_to_come_back_to(login_page: str) -> str | None:
 
 
 def is_navigation() -> bool:
-    """Tell whether a person has gone to this page, as far as its browser says: polls and icons are fetched."""
+    """Tell whether the browser says that the visitor navigated here; polls and icons are fetched."""
     headers = request.headers
     return (
         headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
@@ -99,7 +98,7 @@ def _is_path(target: str) -> bool:
 
 
 def _is_trusted(target: str) -> bool:
-    """Tell whether an absolute URL leads to a host that is trusted, and not from https to http."""
+    """Tell whether an absolute URL leads to a trusted host, and not from https to http."""
     match = _ABSOLUTE.fullmatch(target)
     if match is None or not has_app_context():
         return False
@@ -124,7 +123,7 @@ def _is_plain() -> bool:
 
 
 def _page_with_form(login_page: str) -> str | None:
-    """Return the page that a form was sent from, as its browser says, if it is one of this host that takes GET."""
+    """Return the page that a form was sent from, according to the browser, if it is on this host and takes GET."""
     referrer = request.referrer or ""
     try:
         parts = urlsplit(referrer)
@@ -140,7 +139,7 @@ def _page_with_form(login_page: str) -> str | None:
 
 
 def _takes_get(path: str) -> bool:
-    """Tell whether a page of this host can be opened; one that there is not says so itself."""
+    """Tell whether a page of this host can be opened; a missing page answers 404 by itself."""
     adapter = running_app().create_url_adapter(request)
     if adapter is None:
         return False

@@ -1,4 +1,4 @@
-"""What an app is told about logins, if it wants to keep a record of them."""
+"""The interface for an app that keeps records of its logins."""
 
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -7,52 +7,52 @@ from typing import Any, Literal, Protocol
 
 @dataclass(frozen=True)
 class Login:
-    """One login: a browser's, or an API token's."""
+    """A login of a browser or an API token."""
 
-    #: 192 random bits as text. Keep a hash of it rather than the id itself.
+    #: 192 random bits as text. Store a hash of it rather than the id itself.
     id: str
-    #: What the user's `get_id()` gave.
+    #: The result of the user's `get_id()`.
     user_id: str
-    #: How it is carried: in the session, or as a bearer token.
+    #: How it is carried: by the session, or as a bearer token.
     kind: Literal["session", "bearer"] = "session"
-    #: The remember cookie's secret, `None` if the login is not remembered. Keep a hash.
+    #: The remember cookie's secret, `None` if the login is not remembered. Store a hash.
     secret: str | None = None
     #: When it ends at the latest, in seconds since 1970; `None`: with the session.
     expires_at: int | None = None
-    #: Whether the browser came with Flask-Login's cookies, so that the login is older than its record.
+    #: Whether the browser sent Flask-Login's cookies, so that the login is older than its record.
     is_imported: bool = False
-    #: What a bearer token was called when it was made.
+    #: The name of a bearer token.
     name: str | None = None
-    #: The user object that was signed in; `None` where all that is known comes from a cookie.
+    #: The user object; `None` where only a cookie is known.
     user: Any = field(default=None, compare=False, repr=False)
 
 
 class LoginRecords(Protocol):
     """An app's record of its logins, set as `LoginManager.records`.
 
-    Whether a login goes on is asked in the `user_loader`, which finds its id in `login_id()`. `LoginRefused` says no
-    where it is named below; any other error is an error of the request.
+    Whether a login is still active is decided in the `user_loader`, which gets its id from `login_id()`. Raise
+    `LoginRefused` to reject one where it is listed below; any other error is an error of the request.
     """
 
     async def login_began(self, login: Login) -> None:
-        """Somebody has signed in, or got a bearer token, and nothing is written yet: the last word is yours.
+        """Called before a login or bearer token is issued. Raise `LoginRefused` to reject it.
 
-        Where `login.is_imported`, the user id comes from a cookie and may name nobody; then `login_ended` follows.
+        If `login.is_imported`, the user id comes from a cookie and may not exist; then `login_ended` follows.
 
         Raises:
             LoginRefused: `login_user` returns False.
         """
 
     async def login_restored(self, login: Login, new_secret: str | None) -> bool:
-        """A browser came back with a remember cookie that carries `login.secret`.
+        """Called when a browser returns with a remember cookie that carries `login.secret`.
 
         Args:
-            login: What the cookie says.
-            new_secret: What it may say from now on; `None` where no cookie can be set, as on a websocket.
+            login: The login that the cookie names.
+            new_secret: The cookie's next secret; `None` where no cookie can be set, as on a websocket.
 
         Returns:
-            Whether the cookie is to carry `new_secret`; otherwise it stays as it is. The answer may be lost on its way,
-            and requests of one browser run side by side, so let the old secret count for some seconds more.
+            Whether the cookie gets `new_secret`; otherwise it stays as it is. The response may be lost, and requests of
+            one browser run concurrently, so accept the old secret for some seconds more.
 
         Raises:
             LoginRefused: The visitor is anonymous and the cookie is deleted.
@@ -60,23 +60,23 @@ class LoginRecords(Protocol):
         ...
 
     async def login_renewed(self, old_id: str, login: Login) -> None:
-        """The password was typed again: the login goes on under a new id, and the old id is worth nothing.
+        """Called when the password was entered again: the login continues under a new id, and the old id is worthless.
 
         Raises:
             LoginRefused: The old login has ended; `confirm_login` raises it, and nothing changes.
         """
 
     async def login_ended(self, login_id: str) -> None:
-        """Somebody has signed out, or in as somebody else. The id may be unknown or ended already."""
+        """Called when a user signs out, or another user signs in. The id may be unknown or ended already."""
 
 
 def hash_of_secret(secret: str) -> str:
-    """Return what `login_secret_hash` gives for a session that came with this secret: SHA-256, in hex."""
+    """Return what `login_secret_hash` returns for a session of this secret: SHA-256, in hex."""
     return sha256(secret.encode()).hexdigest()
 
 
 class NoRecords:
-    """What an app without a record of its logins is told: nothing."""
+    """The records of an app that keeps none."""
 
     async def login_began(self, login: Login) -> None:
         """Do nothing."""

@@ -1,4 +1,4 @@
-"""The login page's URL, and the view that a URL leads to."""
+"""Login URLs, and the view that a URL leads to."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,7 +13,7 @@ from .config import option
 
 
 def make_next_param(login_url: str, current_url: str) -> str:
-    """Return the current URL without scheme and host, where the login URL has the same ones."""
+    """Return the current URL without scheme and host, if the login URL has the same ones."""
     login, current = urlsplit(login_url), urlsplit(current_url)
     same_scheme = not login.scheme or login.scheme == current.scheme
     same_host = not login.netloc or login.netloc == current.netloc
@@ -23,12 +23,12 @@ def make_next_param(login_url: str, current_url: str) -> str:
 
 
 def expand_login_view(login_view: str) -> str:
-    """Return the URL of a login view that is given by its endpoint's name, or as a URL."""
+    """Return the URL of a login view that is given as an endpoint or as a URL."""
     return login_view if is_url(login_view) else url_for(login_view)
 
 
 def is_url(login_view: str) -> bool:
-    """Tell whether a login view is given as a URL, not by its endpoint's name."""
+    """Tell whether a login view is given as a URL rather than an endpoint."""
     return login_view.startswith(("https://", "http://", "/"))
 
 
@@ -36,16 +36,16 @@ def is_url(login_view: str) -> bool:
 def view_at(
     url: str, url_map: Map, server_name: str | None, root_path: str = ""
 ) -> tuple[str, Mapping[str, object]] | None:
-    """Return the endpoint that a URL of this app leads to and the view's arguments; `None` for all other URLs.
+    """Return the endpoint and arguments of the view that a URL of this app leads to; `None` for all other URLs.
 
-    Two views may have one path: on other hosts, in other subdomains or for other methods. A URL without a host is one
-    of the app's own name, and of no other host that the app serves.
+    Two views may have the same path: on other hosts, in other subdomains or for other methods. A URL without a host is
+    one of the app's own name, and of no other host that the app serves.
 
     Args:
-        url: As it is given to a browser.
+        url: As it is sent to a browser.
         url_map: The app's rules.
         server_name: The app's own name, its `SERVER_NAME`.
-        root_path: Below which the app is mounted.
+        root_path: The path under which the app is mounted.
     """
     parts = urlsplit(url)
     path = unquote(parts.path)
@@ -59,7 +59,7 @@ def view_at(
 
 
 def _adapter_for(scheme: str, host: str, url_map: Map, server_name: str) -> MapAdapter | None:
-    """Bind the rules to a host; `None` if it is none of the app's. The host that a request names is no proof."""
+    """Bind the rules to a host; `None` if it is not the app's. The request's `Host` is no proof."""
     host = host.removesuffix({"http": ":80", "https": ":443"}.get(scheme, ":"))
     if url_map.host_matching or host in {"", server_name}:
         return url_map.bind(host or server_name)
@@ -69,12 +69,12 @@ def _adapter_for(scheme: str, host: str, url_map: Map, server_name: str) -> MapA
 
 
 def login_url(login_view: str, next_url: str | None = None, next_field: str = "next") -> str:
-    """Return the URL of the login page, with the page to come back to in its query.
+    """Return the URL of the login page, with the page to return to in its query.
 
     Args:
-        login_view: The name of the login view's endpoint, or a URL.
-        next_url: The URL to come back to, if any.
-        next_field: The name of the query's field for it.
+        login_view: The endpoint of the login view, or a URL.
+        next_url: The URL to return to, if any.
+        next_field: The name of its query parameter.
     """
     base = expand_login_view(login_view)
     if next_url is None:

@@ -15,7 +15,7 @@ from .records import Login
 from .request_state import Deleted, UserState, state_of_request
 from .sessions import login_session
 
-#: What browsers hold a cookie's name to (RFC 6265bis, 4.1.3): no other host, or at least no plain connection, sets it.
+#: Prefixes that browsers enforce (RFC 6265bis, 4.1.3): no other host, or at least no plain connection, can set these.
 _HOST_PREFIX: Final = "__Host-"
 _SECURE_PREFIX: Final = "__Secure-"
 
@@ -26,14 +26,14 @@ class RememberCookie:
 
     #: Whether we have signed it; it may have expired since.
     is_ours: bool
-    #: What it says, `None` if it does not count.
+    #: Its token, `None` if it is not valid.
     token: tokens.Token | None
-    #: The user's id, if Flask-Login has signed it with a key of this app's.
+    #: The user's id, if Flask-Login has signed it with a key of this app.
     flask_login_id: str | None
 
 
 def read_cookie(state: UserState) -> RememberCookie | None:
-    """Return the request's remember cookie, `None` if it has none or it counts no more."""
+    """Return the request's remember cookie, `None` if it has none or it was deleted."""
     text: str | None = current_connection().cookies.get(_name())
     if text is None or state.remember_cookie is Deleted.DELETED or login_session.is_to_be_forgotten():
         return None
@@ -53,19 +53,19 @@ def login_remembered() -> bool:
 
 
 def replace_cookie(state: UserState, login: Login, seconds: int | None) -> None:
-    """Have the answer set the cookie for this login.
+    """Set the cookie for this login with the response.
 
     Args:
         state: This request's.
         login: The login, with a secret.
-        seconds: For how long it is remembered, if it was given a time of its own.
+        seconds: How long it is remembered, if it has its own duration.
     """
     expires_at = login.expires_at or _end_of(seconds)
     state.remember_cookie = tokens.Token(login.user_id, login.id, expires_at, login.secret, seconds)
 
 
 def delete_cookie(state: UserState) -> None:
-    """Have the answer delete the cookie that the request came with, if it is ours, and set none."""
+    """Delete the request's cookie with the response, if it is ours, and set none."""
     if state.remember_cookie is Deleted.DELETED:
         return
     text = current_connection().cookies.get(_name())
@@ -75,9 +75,9 @@ def delete_cookie(state: UserState) -> None:
 
 
 def update_cookie(state: UserState, response: ResponseTypes) -> None:
-    """Set or delete the cookie as this request, which has looked at the user, has asked for."""
+    """Set or delete the cookie as this request, which has accessed the user, requires."""
     if not state.uses_cookies and not state.signs_in:
-        return  # cookies are not what this request is about
+        return  # cookies do not identify this request
     _obey_flask_logins_request(state)
     wanted = state.remember_cookie
     if wanted is Deleted.DELETED:
@@ -94,7 +94,7 @@ def _read(text: str) -> RememberCookie:
 
 
 def _obey_flask_logins_request(state: UserState) -> None:
-    """Do what an app has asked for with the key that Flask-Login keeps in the session, once."""
+    """Do, once, what the app has requested with the session key that Flask-Login uses."""
     wanted = login_session.pop_remember_action()
     if wanted is None or state.remember_cookie is not None:
         return
@@ -106,7 +106,7 @@ def _obey_flask_logins_request(state: UserState) -> None:
 
 
 def _refresh_cookie(state: UserState, response: ResponseTypes) -> None:
-    """Let the time of this login begin anew, if it is one that is remembered."""
+    """Restart the duration of a remembered login."""
     cookie = read_cookie(state)
     token = None if cookie is None else cookie.token
     if token is not None and token.login_id == login_session.login_id():
@@ -134,7 +134,7 @@ def _attributes() -> dict[str, Any]:
 
 
 def _name() -> str:
-    """Return the cookie's name, with `__Host-` or `__Secure-` in front where the session cookie has it."""
+    """Return the cookie's name, with the `__Host-` or `__Secure-` prefix if the session cookie has it."""
     name, session_cookie = str(option("REMEMBER_COOKIE_NAME")), _interface().get_cookie_name(current_app)
     if name.startswith((_HOST_PREFIX, _SECURE_PREFIX)):
         return name

@@ -1,4 +1,4 @@
-"""What runs before and after each view: hardly anything, unless the app asks for more."""
+"""What runs before and after each view: as little as possible, unless the app asks for more."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 
 def wrap_requests(app: Quart, manager: "LoginManager[Any]") -> None:
-    """Have each request and websocket begin before all else that runs for it, and be guarded last.
+    """Make each request and websocket begin its state before everything else, and be guarded last.
 
-    What the app's and its blueprints' `before_request` functions have set up, such as `g.db`, is there for the loader,
-    whenever they were registered. Quart has no hooks there, and a wrapped method costs less than a registered function.
+    What the app's and its blueprints' `before_request` functions have set up, such as `g.db`, is available to the
+    loader, whenever they were registered. Quart has no hooks there, and a wrapped method is cheaper than a registered
+    function.
     """
     app.preprocess_request = _after(begin_request, app.preprocess_request)  # type: ignore[method-assign]  # no hook
     app.preprocess_websocket = _after(_begin_websocket, app.preprocess_websocket)  # type: ignore[method-assign]  # as above
@@ -42,7 +43,7 @@ def wrap_requests(app: Quart, manager: "LoginManager[Any]") -> None:
 
 def _after(begin: Callable[[], None], proceed: Any) -> Any:
     @wraps(proceed)
-    def begin_and_proceed(*context: Any) -> Any:  # Quart 0.23 hands its context over, 0.22 may
+    def begin_and_proceed(*context: Any) -> Any:  # Quart 0.23 passes its context, 0.22 may
         begin()
         return proceed(*context)
 
@@ -50,7 +51,7 @@ def _after(begin: Callable[[], None], proceed: Any) -> Any:
 
 
 def _knowing_after_view(ensure_async: Any) -> Any:
-    """Spare each response the question whether `after_view` is a coroutine function, which takes as long as it does."""
+    """Return `after_view` as it is: checking that it is a coroutine function takes as long as the function itself."""
 
     @wraps(ensure_async)
     def ensure(function: Any) -> Any:
@@ -60,7 +61,7 @@ def _knowing_after_view(ensure_async: Any) -> Any:
 
 
 def _begin_websocket() -> None:
-    """Leave the cookies out that a page of another site has sent; the rest is as for a request."""
+    """Ignore the cookies of a websocket that another site's page opened; otherwise begin as a request does."""
     state = state_of_request()
     if state is not None and is_foreign_websocket():
         state.login_id, state.fresh = None, False
@@ -81,7 +82,7 @@ def _guarded(dispatch: Any, manager: "LoginManager[Any]") -> Any:
 
 
 async def _before_dispatch(manager: "LoginManager[Any]") -> Any:
-    """Return the answer for somebody who may not see this view, `ALLOWED` for everybody else."""
+    """Return the response for a visitor who may not see this view, `ALLOWED` otherwise."""
     if manager.require_login and _is_guarded():
         answer = await check_authenticated()
         if answer is None:
@@ -96,7 +97,7 @@ async def _before_dispatch(manager: "LoginManager[Any]") -> Any:
 
 
 async def after_view(response: ResponseTypes) -> ResponseTypes:
-    """Set the remember cookie and tell caches what they may keep, as the last of all `after_request` functions.
+    """Set the remember cookie and the cache headers, as the last of all `after_request` functions.
 
     Raises:
         ConfigurationError: A login or a logout was never awaited.
@@ -117,7 +118,7 @@ async def after_view(response: ResponseTypes) -> ResponseTypes:
 
 
 def _look_out(state: UserState, response: ResponseTypes) -> None:
-    """Mark this answer later if somebody asks for the user then, and see to it that its body does not."""
+    """Mark this response later if the user is accessed then, and keep its streamed body from accessing the user."""
     state.unmarked_response = response
     body = response.response
     if type(body) is not DataBody and isinstance(body, IterableBody):
@@ -125,7 +126,7 @@ def _look_out(state: UserState, response: ResponseTypes) -> None:
 
 
 def _is_guarded() -> bool:
-    """Tell whether `require_login` covers this view: all but files, login pages and what is marked exempt."""
+    """Tell whether `require_login` covers this view: all except files, login pages and exempt views."""
     endpoint = current_connection().endpoint
     if endpoint is None or _is_file() or is_exempt(endpoint):
         return False
@@ -145,7 +146,7 @@ def _is_login_page(endpoint: str) -> bool:
 
 
 def _names(page: str, blueprint: str | None, endpoint: str) -> bool:
-    """Tell whether a login view, given by its endpoint or as a URL, is the view of this request."""
+    """Tell whether a login view, given as an endpoint or a URL, is this request's view."""
     if page.startswith("."):
         if blueprint is None:
             return page[1:] == endpoint

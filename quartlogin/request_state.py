@@ -1,7 +1,7 @@
-"""What one request or websocket knows about its user, and where that is kept.
+"""The state of one request or websocket: what is known about its user.
 
-It is kept on the request or websocket object itself. `g` would not do: requests served inside one app context share
-it, and a copied context may get a new one.
+It is kept on the request or websocket object itself. `g` would not do: requests served inside one app context share it,
+and a copied context may get a new one.
 """
 
 import asyncio
@@ -26,16 +26,16 @@ _UNKNOWN: Final[Any] = object()
 
 #: The state whose loader is running in this task, or in a task or thread that the loader started.
 loader_of: Final[ContextVar["UserState | None"]] = ContextVar("quartlogin_loader_of", default=None)
-#: The state whose answer's body is being streamed by this task.
+#: The state whose response body is being streamed by this task.
 _body_of: ContextVar["UserState | None"] = ContextVar("quartlogin_body_of", default=None)
-#: The task that serves a request, and what that request knows; the tasks that it has started see it, too.
+#: The task that serves a request, and its state; the tasks that it has started see it, too.
 _serving: ContextVar["tuple[ref[asyncio.Task[Any]], UserState] | None"] = ContextVar("quartlogin_serving", default=None)
-#: Whom a job or a shell acts as, outside of any request.
+#: The user that a job or a shell acts as, outside of any request.
 _acting_as: ContextVar["UserState | None"] = ContextVar("quartlogin_acting_as", default=None)
 
 
 class Deleted(Enum):
-    """What a cookie is that the answer deletes."""
+    """The remember cookie of a response that deletes it."""
 
     DELETED = auto()
 
@@ -67,36 +67,36 @@ class UserState:
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        #: The loop that serves this request; threads send their questions there.
+        #: The loop that serves this request; threads load the user there.
         self.loop = loop
         #: The error that the loader raised, if it did.
         self.error: Exception | None = None
-        #: Whether anybody was told of it.
+        #: Whether it was raised to any caller.
         self.error_raised = False
-        #: Whether anything asked who the user is, so that the answer depends on it.
+        #: Whether the user was accessed, so that the response depends on it.
         self.accessed = False
-        #: The finished answer, as long as it lets caches keep it.
+        #: The finished response, as long as it allows caches to store it.
         self.unmarked_response: ResponseTypes | None = None
-        #: Whether the answer is finished: its cookies are written.
+        #: Whether the response is finished: its cookies are written.
         self.is_answered = False
-        #: Whether its headers are on their way, as while a body is streamed.
+        #: Whether its headers have been sent, as while a body is streamed.
         self.headers_sent = False
-        #: Whether `before_request` functions are running, after which views may have the user loaded for them.
+        #: Whether `before_request` functions are running.
         self.is_preparing = False
         #: Whether a load is running now.
         self.is_loading = False
-        #: Set as soon as that load has ended, if anybody waits for it.
+        #: Set when that load has ended, if other tasks wait for it.
         self.loaded: asyncio.Event | None = None
-        #: Whether the login is fresh, where the session is not the one to say so.
+        #: Whether the login is fresh, if the session does not decide it.
         self.fresh: bool | None = None
-        #: What the answer does with the remember cookie: it sets it to say this, or deletes it; `None`: nothing. It is
-        #: not kept in the session, which the view may clear before or after.
+        #: The remember cookie of the response: a token to set, or a deletion; `None`: neither. It is not kept in the
+        #: session, which the view may clear before or after.
         self.remember_cookie: tokens.Token | Deleted | None = None
-        #: Whose login this request has taken out of the session: what else is in it then is theirs.
+        #: The user whose login this request has removed from the session: the rest of the session is theirs.
         self.left_by: str | None = None
-        #: Whether somebody was signed in by this request.
+        #: Whether this request has signed a user in.
         self.signs_in = False
-        #: Looks the same user up again, for a websocket that stays open; `None` for an anonymous visitor.
+        #: Loads the same user again, for a websocket that stays open; `None` for an anonymous visitor.
         self.reload_user: Callable[[], Awaitable[Any]] | None = None
         self._user: Any = _UNKNOWN
         self._login_id: Any = _UNKNOWN
@@ -114,51 +114,51 @@ class UserState:
 
     @property
     def uses_cookies(self) -> bool:
-        """Whether the cookies of this request may say who sent it.
+        """Whether the cookies of this request may identify its sender.
 
-        Beside a bearer token of ours they do not. One that is not may come from a gateway in front of the app, which
-        adds it to whatever passes: a browser's cookies count beside it.
+        Beside a bearer token of ours they do not. Another one may come from a gateway in front of the app, which adds
+        it to every request: a browser's cookies are checked beside it.
         """
         return self.bearer is None or (not self.bearer.is_ours and is_browser())
 
     @property
     def is_resolved(self) -> bool:
-        """Whether the user, be it the anonymous one, is known."""
+        """Whether the user, possibly the anonymous one, is known."""
         return self._user is not _UNKNOWN
 
     def is_on_its_loop(self) -> bool:
-        """Tell whether the loop that serves this request is the one that runs now."""
+        """Tell whether the loop that serves this request is the running one."""
         return self.loop is asyncio.get_running_loop()
 
     @property
     def user(self) -> Any:
-        """The user; ask `is_resolved` first."""
+        """The user; check `is_resolved` first."""
         return self._user
 
     def set_user(self, user: Any) -> None:
-        """Settle who the user is, as a login and a logout do; also while a load is running."""
+        """Set the user, as a login and a logout do; also while a load is running."""
         self.resolve(user)
         self.accessed = True
 
     def resolve(self, user: Any) -> None:
-        """Keep the user that a loader has found."""
+        """Keep the user that a loader has returned."""
         self._user = user
         self.error, self.error_raised = None, False
 
     def access(self) -> None:
-        """Have the answer marked as this visitor's own: it depends on who that is.
+        """Mark the response as private: it depends on the user.
 
         Raises:
-            UserNotLoadedError: This is the body of an answer whose headers let caches keep it.
+            UserNotLoadedError: This is the body of a response whose headers allow caches to store it.
         """
         if loader_of.get() is self:
-            return  # whoever has the user loaded says whether the answer depends on that
+            return  # the caller that has the user loaded decides whether the response depends on it
         if self.unmarked_response is not None:
             self._mark_late(self.unmarked_response)
         self.accessed = True
 
     def _mark_late(self, response: ResponseTypes) -> None:
-        """Mark an answer that is finished already, as for a receiver of `request_finished`."""
+        """Mark a response that is already finished, as for a receiver of `request_finished`."""
         if _body_of.get() is self:
             raise UserNotLoadedError(
                 "current_user is asked for in a streamed body, after headers that let caches keep this answer: write "
@@ -169,13 +169,13 @@ class UserState:
             self.mark(response)
 
     def mark(self, response: ResponseTypes) -> None:
-        """Tell caches that this answer is for one visitor only."""
+        """Tell caches that this response is for one visitor only."""
         mark_private(response)
         if self.bearer is not None:
             vary_on(response, "Authorization")
 
     async def watch(self, body: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
-        """Give the parts of a streamed body, and know meanwhile that it is one."""
+        """Yield the parts of a streamed body, and remember meanwhile that it is one."""
         self.headers_sent = True
         _body_of.set(self)
         try:
@@ -188,7 +188,7 @@ class UserState:
 
     @property
     def login_id(self) -> str | None:
-        """The id of the login: the bearer token's if there is one; the session's, unless a cookie named another one."""
+        """The login's id: the bearer token's, or the session's, unless a cookie named another one."""
         if self._login_id is _UNKNOWN:
             if self.uses_cookies:
                 return login_session.login_id()
@@ -203,9 +203,9 @@ class UserState:
 
     @property
     def secret_hash(self) -> str | None:
-        """The hash of the secret of the remember cookie that this came with, `None` where there is nothing to compare.
+        """The hash of the secret of the remember cookie that this came with, `None` if there is nothing to compare.
 
-        That is the session's, unless a websocket came with the cookie itself.
+        It is the session's, unless a websocket came with the cookie itself.
         """
         if self._secret_hash is not _UNKNOWN:
             kept: str | None = self._secret_hash
@@ -223,7 +223,7 @@ class UserState:
 
 
 def state_of_request() -> UserState | None:
-    """Return what the running request or websocket knows about its user, `None` outside of both."""
+    """Return the state of the current request or websocket, `None` outside of both."""
     acting = _acting_as.get()
     if acting is not None:
         return acting
@@ -238,10 +238,10 @@ def state_of_request() -> UserState | None:
 
 
 def state_of_asker() -> UserState | None:
-    """Return what the running request or websocket knows, for those who go by it.
+    """Return the state of the current request or websocket, for callers that depend on it.
 
     Raises:
-        UserNotLoadedError: A lookup that many requests wait for asked.
+        UserNotLoadedError: The caller is a lookup that several requests wait for.
     """
     state = state_of_request()
     if state is None and is_inside_lookup():
@@ -254,10 +254,10 @@ def state_of_asker() -> UserState | None:
 
 @contextmanager
 def acting_as(user: Any) -> Iterator[None]:
-    """Let `current_user` be this user within a block, in this task and those that it starts."""
+    """Make `current_user` this user within a block, in this task and those that it starts."""
     around = state_of_request()
     if around is not None:
-        around.accessed = True  # what the request answers depends on that user now
+        around.accessed = True  # the surrounding response depends on that user now
     state = UserState(running_loop())
     state.set_user(user)
     state.login_id = None
@@ -270,7 +270,7 @@ def acting_as(user: Any) -> Iterator[None]:
 
 
 def begin_request() -> None:
-    """Know which task serves this request, and on which loop: it may start tasks and threads that ask for the user."""
+    """Note the task and the loop that serve this request: it may start tasks and threads that access the user."""
     state = state_of_request()
     if state is not None:
         state.is_preparing = True
@@ -279,20 +279,20 @@ def begin_request() -> None:
 
 
 def end_preparing() -> None:
-    """Know that all `before_request` functions have run."""
+    """Note that all `before_request` functions have run."""
     serving = _serving.get()
     if serving is not None:
         serving[1].is_preparing = False
 
 
 def is_outside_its_request() -> bool:
-    """Tell whether a request started this task, where there is no request now, as Quart 0.23's background tasks."""
+    """Tell whether this task was started by a request and runs outside of it, as Quart 0.23's background tasks do."""
     serving = _serving.get()
     return serving is not None and running_loop() is not None and serving[0]() is not asyncio.current_task()
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the event loop that runs in this thread, if one does."""
+    """Return the event loop that runs in this thread, if any."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

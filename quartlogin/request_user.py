@@ -1,4 +1,4 @@
-"""How a request comes to know its user: at most once, whoever asks and however many tasks ask."""
+"""The user of a request: loaded at most once, however many tasks ask for it."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -39,11 +39,11 @@ _KEPT_OUTPUT: Final = (
     "filter or a test of something constant: name current_user inside a macro there, or write `with context`."
 )
 
-#: Whether the output of the template that is being evaluated will be kept for later requests.
+#: Whether the output of the template that is being evaluated is kept for later requests.
 output_is_kept: Final[ContextVar[bool]] = ContextVar("quartlogin_output_is_kept", default=False)
 #: Whether a template is being rendered after the loader has failed.
 is_rendering: Final[ContextVar[bool]] = ContextVar("quartlogin_is_rendering", default=False)
-#: The requests, of those that are still running, whose loader has failed: hardly ever any.
+#: The running requests whose loader has failed: usually none.
 _failed: Final[WeakSet[UserState]] = WeakSet()
 
 
@@ -51,8 +51,8 @@ async def user_of_request() -> Any:
     """Return the user of this request: the real object, never a proxy; `None` outside a request.
 
     Raises:
-        UserNotLoadedError: The loader itself asked, or a streamed body whose headers let caches keep it, or a task that
-            has lost its request.
+        UserNotLoadedError: The caller is the loader itself, a streamed body whose headers allow caches to store it, or
+            a task outside of its request.
         Exception: Whatever the loader raised.
     """
     state = _state_of_asker()
@@ -60,10 +60,10 @@ async def user_of_request() -> Any:
 
 
 def resolved_user() -> Any:
-    """Return the user without waiting: known already, or loaded on the request's loop if this is a thread.
+    """Return the user without awaiting: if it is known, or by loading it on the request's loop if this is a thread.
 
     Raises:
-        UserNotLoadedError: This is a coroutine, and nothing has loaded the user yet.
+        UserNotLoadedError: This is a coroutine, and the user is not loaded yet.
         Exception: Whatever the loader raised.
     """
     state = _state_of_asker()
@@ -81,10 +81,10 @@ def resolved_user() -> Any:
 
 
 def loaded_user() -> Any | None:
-    """Return the user if this request knows the user by now, else `None`: for log filters, error reports and metrics.
+    """Return the user if it is loaded, else `None`: for log filters, error reports and metrics.
 
-    It never loads, never raises and never makes an answer private, so it is not for what pages show: an answer that
-    says who its visitor is needs `current_user`.
+    It never loads, never raises and never makes a response private, so pages must not show it: a response that depends
+    on the user needs `current_user`.
     """
     state = state_of_request()
     if state is None or not state.is_resolved or output_is_kept.get():
@@ -93,16 +93,16 @@ def loaded_user() -> Any | None:
 
 
 async def reload_user() -> Any:
-    """Load the user of this request anew: the loader is asked again, as after a change by another connection.
+    """Load the user of this request again, as after a change by another connection.
 
-    `current_user` and templates see what it gives; where that is nobody, the visitor is anonymous from now on. Somebody
-    who was anonymous before, or was set with `as_user`, stays so.
+    `current_user` and templates see the result; if it is `None`, the visitor is anonymous from now on. A user who was
+    anonymous before, or was set with `as_user`, stays.
 
     Returns:
         The user: the real object, never a proxy; `None` outside a request.
 
     Raises:
-        Exception: Whatever the loader raised; the user is then the one before.
+        Exception: Whatever the loader raised; the user is then the previous one.
     """
     state = _state_of_asker()
     if state is None:
@@ -118,7 +118,7 @@ async def reload_user() -> Any:
             user = await state.reload_user()
         finally:
             loader_of.reset(token)
-        if state.user is former:  # a login or logout that came meanwhile has the last word
+        if state.user is former:  # a concurrent login or logout takes precedence
             _settle(state, user)
     return state.user
 
@@ -126,15 +126,15 @@ async def reload_user() -> Any:
 async def user_for_template() -> Any:
     """Return the user for a template.
 
-    After a loader that failed, this is the anonymous user, so that an error page can be drawn.
+    After a loader's error, this is the anonymous user, so that an error page can be rendered.
 
     Raises:
-        UserNotLoadedError: Jinja keeps the output of this template, or this is a streamed body whose headers let caches
-            keep it.
-        Exception: Whatever the loader raised, to whoever asks first.
+        UserNotLoadedError: Jinja keeps the output of this template, or this is a streamed body whose headers allow
+            caches to store it.
+        Exception: Whatever the loader raised, to the first caller.
     """
     state = None if output_is_kept.get() else state_of_request()
-    if state is not None and state.is_resolved:  # as for all but the first of the names on a page
+    if state is not None and state.is_resolved:  # for every name on a page after the first
         state.access()
         return state.user
     state = _state_of_asker()
@@ -146,35 +146,35 @@ async def user_for_template() -> Any:
 def is_after_failure() -> bool:
     """Tell whether the loader has failed in this request."""
     if not _failed:
-        return False  # each template that is rendered asks, and to find its request takes longer
+        return False  # rendering calls this for each template, and finding the request takes longer
     state = state_of_request()
     return state is not None and state.error is not None
 
 
 async def load_ahead() -> None:
-    """Have the user loaded for a template's helper that may read it.
+    """Load the user for a template's helper that may read it.
 
-    Only that it reads it marks the answer, and only then a loader's error is raised.
+    Only if it reads the user is the response marked, and a loader's error raised.
     """
     state = state_of_request()
     if state is None or state.is_resolved or state.error is not None or loader_of.get() is state:
         return
     if output_is_kept.get() or state.headers_sent:
-        return  # the helper is refused the user there
+        return  # the helper must not read the user there
     try:
         await _on_its_loop(state, _load(state))
     except Exception as error:
         if error is not state.error:
             raise
     if (session.modified or state.remember_cookie is not None) and can_set_cookies():
-        state.accessed = True  # a remember cookie brought a login back: this answer carries the visitor's cookies
+        state.accessed = True  # a remember cookie restored a login: this response carries the visitor's cookies
 
 
 def _state_of_asker() -> UserState | None:
-    """Return what the running request knows, `None` outside of requests.
+    """Return the state of the current request, `None` outside of requests.
 
     Raises:
-        UserNotLoadedError: Nobody may have the user here.
+        UserNotLoadedError: The user is not available here.
     """
     if output_is_kept.get():
         raise UserNotLoadedError(_KEPT_OUTPUT)
@@ -195,7 +195,7 @@ async def _user_of(state: UserState) -> Any:
         if not state.is_on_its_loop():
             return await _on_its_loop(state, _load_or_tell(state))
         try:
-            return await _load(state)  # as `_load_or_tell` does, one coroutine fewer for every page
+            return await _load(state)  # like `_load_or_tell`, with one coroutine fewer for every page
         finally:
             state.error_raised = state.error is not None
     async with app.app_context():
@@ -203,7 +203,7 @@ async def _user_of(state: UserState) -> Any:
 
 
 def _after_failure(state: UserState) -> Any:
-    """Raise the loader's error; an error page's template, once it was raised, sees the anonymous user."""
+    """Raise the loader's error; once it was raised, an error page's template sees the anonymous user."""
     if state.error_raised and is_rendering.get():
         return _anonymous(state)
     state.error_raised = True
@@ -218,12 +218,12 @@ def _anonymous(state: UserState) -> Any:
 async def _on_its_loop(state: UserState, load: Coroutine[Any, Any, Any]) -> Any:
     if state.loop is None or state.is_on_its_loop():
         return await load
-    # A thread with a loop of its own, as `template.render()` in a `def` view makes one.
+    # A thread with its own loop, as `template.render()` in a `def` view creates one.
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(load, state.loop))
 
 
 async def _load_or_tell(state: UserState) -> Any:
-    """Load the user for somebody who gets the loader's error, if there is one."""
+    """Load the user for a caller that gets the loader's error, if there is one."""
     try:
         return await _load(state)
     finally:
@@ -231,10 +231,9 @@ async def _load_or_tell(state: UserState) -> Any:
 
 
 async def _load(state: UserState) -> Any:
-    """Return the user, asking the loader if nobody in this request has done so yet.
+    """Return the user, calling the loader if it was not called in this request.
 
-    Whoever comes first runs the loader in its own task; the others wait. If the first is cancelled, the next one
-    takes over.
+    The first task runs the loader itself; the others wait. If the first is cancelled, the next one takes over.
     """
     while not state.is_resolved:
         if state.error is not None:
@@ -257,7 +256,7 @@ async def _run_loader(state: UserState) -> None:
     token = loader_of.set(state)
     try:
         found = await find_user(state)
-        if not state.is_resolved:  # a login or logout that came meanwhile has the last word
+        if not state.is_resolved:  # a concurrent login or logout takes precedence
             state.resolve(found)
     except Exception as error:
         if not state.is_resolved:

@@ -1,4 +1,4 @@
-"""Which secret keys are too weak to sign anything with, and the warning about them."""
+"""Weak secret keys, and the warning about them."""
 
 from logging import getLogger
 from typing import Any, Final
@@ -7,11 +7,11 @@ from unicodedata import normalize
 from quart import Quart
 
 _HOW_TO_MAKE_ONE: Final = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
-#: The fewest characters of a text, and bytes of a key in bytes; a key of one letter is long, too.
+#: The minimum length: characters of a text, bytes of a key in bytes; a key of one repeated letter is long, too.
 _SHORTEST: Final = {str: 32, bytes: 16}
 _FEWEST_DIFFERENT: Final = {str: 10, bytes: 8}
 
-#: Keys that stand in the documentation of Flask, so in many programs; letters and digits only, as they are compared.
+#: Keys from Flask's documentation, and so in many programs; letters and digits only, as they are compared.
 _PUBLISHED: Final = frozenset(
     {
         "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
@@ -19,7 +19,7 @@ _PUBLISHED: Final = frozenset(
         "5y2lf4q8zì",  # b'_5#y2L"F4Q8z\\n\\xec]/', which Flask's quickstart had for years
     }
 )
-#: What examples say in the place of a key, this package's too.
+#: What examples write in place of a key, this package's included.
 _OF_EXAMPLES: Final = (
     *("changeme", "changethis", "replaceme", "insecure", "yoursecret", "supersecret", "topsecret", "alongrandomtext"),
     *("secretstokenurlsafe", "thisisasecret", "secretkeyhere", "donottellanyone"),
@@ -28,12 +28,12 @@ _log = getLogger("quartlogin")
 
 
 def secret_key_weakness(key: str | bytes) -> str | None:
-    """Say what is wrong with a secret key, as the end of a sentence; `None` if it is strong (ASVS 5.0 11.2.3).
+    """Return what is wrong with a secret key, as the end of a sentence; `None` if it is strong (ASVS 5.0 11.2.3).
 
-    A key from an example is recognised without regard to case, spaces and punctuation.
+    A key from an example is recognized regardless of case, spaces and punctuation.
 
     Args:
-        key: The key; 32 characters of text, or 16 random bytes, are the least.
+        key: The key; at least 32 characters of text, or 16 random bytes.
     """
     kind: Any = str if isinstance(key, str) else bytes
     bare = _letters_and_digits(key if isinstance(key, str) else key.decode("latin-1"))
@@ -48,7 +48,7 @@ def secret_key_weakness(key: str | bytes) -> str | None:
 
 
 def warn_of_weak_keys(app: Quart) -> None:
-    """Log a warning for each weak key of an app that is about to be served, unless it is being tested."""
+    """Log a warning for each weak key of an app that is about to be served, except in tests."""
     if app.testing:
         return
     fallbacks = app.config.get("SECRET_KEY_FALLBACKS") or []

@@ -1,4 +1,4 @@
-"""What quartlogin announces while it works. The sender is always the app."""
+"""Signals of quartlogin. The sender is always the app."""
 
 from typing import Any
 
@@ -17,18 +17,18 @@ user_logged_out = _signals.signal("logged-out")
 user_loaded_from_cookie = _signals.signal("loaded-from-cookie")
 #: The `request_loader` found the user; passed as `user`.
 user_loaded_from_request = _signals.signal("loaded-from-request")
-#: The password was typed again, and the login is fresh.
+#: The password was entered again, and the login is fresh.
 user_login_confirmed = _signals.signal("login-confirmed")
-#: A guard sent a user to type the password again.
+#: A guard sent a user to the page that asks for the password.
 user_needs_refresh = _signals.signal("needs-refresh")
-#: A session came from another browser than it was begun in: it is not fresh any more, or it is ended.
+#: A session came from another browser than it began in: it is no longer fresh, or has ended.
 session_protected = _signals.signal("session-protected")
-#: A guard turned a visitor away.
+#: A guard rejected a visitor.
 user_unauthorized = _signals.signal("unauthorized")
-#: A remember cookie or a bearer token is not one that counts; which of them is passed as `kind`: "remember" (broken or
-#: expired) or "bearer" (for any reason).
+#: A remember cookie or bearer token was rejected; `kind` is "remember" (broken or expired) or "bearer" (for any
+#: reason).
 credentials_refused = _signals.signal("credentials-refused")
-#: The user of this request is known now, so receivers may use `current_user`.
+#: The user of this request is known, so receivers may use `current_user`.
 user_accessed = _signals.signal("accessed")
 
 

@@ -1,4 +1,4 @@
-"""Which things that a template calls may be the app's own, and so may read `current_user`."""
+"""Helpers in templates that may be the app's own, and so may read `current_user`."""
 
 from functools import lru_cache
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -10,12 +10,12 @@ from werkzeug.local import LocalProxy
 
 from .current_user import CurrentUser
 
-#: Packages and modules none of whose functions and classes reads `current_user`.
+#: Packages and modules whose functions and classes never read `current_user`.
 _LIBRARIES: Final = frozenset(
     {"_operator", "builtins", "datetime", "flask", "jinja2", "markupsafe", "quart", "quartlogin", "werkzeug"}
 )
 _PROXIES_OF_QUART: Final = frozenset(map(id, (current_app, g, request, session, websocket)))
-#: Filters that call a filter or a test which they are given by name, and where that name stands.
+#: Filters that take the name of a filter or a test, and the position of that argument.
 _CALLS_BY_NAME: Final = {
     "map": ("filters", 0),
     "select": ("tests", 0),
@@ -26,15 +26,15 @@ _CALLS_BY_NAME: Final = {
 
 
 def is_of_library(helper: Any) -> bool:
-    """Tell whether this is Python's, Jinja's, Quart's or ours, which read no `current_user`; in doubt, the app's."""
+    """Tell whether this belongs to Python, Jinja, Quart or quartlogin, which do not read `current_user`."""
     kind = type(helper)
     if kind is CurrentUser:
-        return False  # given to the template under another name
+        return False  # passed to the template under another name
     if kind is LocalProxy:
         return id(helper) in _PROXIES_OF_QUART
     if kind is MethodType:
         helper, kind = helper.__func__, type(helper.__func__)
-    if kind is FunctionType:  # a wrapper says that it is of the module of what it wraps
+    if kind is FunctionType:  # a wrapper has the module of what it wraps
         return _is_library(helper.__module__) and _is_library(helper.__globals__.get("__name__"))
     if kind is BuiltinFunctionType:
         return _is_library(helper.__module__ or type(helper.__self__).__module__)

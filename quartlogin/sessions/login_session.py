@@ -51,44 +51,44 @@ KEPT_AT_LOGIN: Final = frozenset({"_flashes", "_permanent", NEXT})
 _NOBODYS: Final = KEPT_AT_LOGIN | {"_addr"}
 
 _MARK_PURPOSE: Final = b"quartlogin session left by:"
-#: The session interfaces that cannot give a session a new id, once the log has said so.
+#: The session interfaces without `regenerate` that were logged.
 _warned_of: Final[WeakSet[Any]] = WeakSet()
 
 _proxy: Any = session
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
-#: Seconds: 317 years. What claims to be more has not been written by us, and dates and durations overflow.
+#: Seconds: 317 years. We never write more, and dates and durations would overflow.
 _LONGEST: Final = 10**10
 _ID_BYTES = 24  # 192 bits; ASVS 5.0 7.2.3 asks for at least 128
 
 
 def new_id() -> str:
-    """Make the id of a login, or a secret: 192 random bits as 32 characters that are safe in a URL."""
+    """Create a login id or a secret: 192 random bits as 32 URL-safe characters."""
     return token_urlsafe(_ID_BYTES)
 
 
 async def prepare(signs_in: str, fingerprint: str, *, left_by: str | None = None) -> None:
-    """Make the session ready for a login of this user.
+    """Prepare the session for a login of this user.
 
-    What an anonymous visitor's session held stays, such as a cart, and so does what this user's held. What another
-    user's held is dropped: two people may use one browser. An interface that keeps sessions on the server gives it a
-    new id before it signs anybody in, so that nobody has known the id before (session fixation, ASVS 5.0 7.2.4).
+    What an anonymous visitor's session contained stays, such as a cart, and so does what this user's contained. Another
+    user's is dropped: two people may use one browser. An interface that keeps sessions on the server gives it a new id
+    first, so that no one has known the id before (session fixation, ASVS 5.0 7.2.4).
 
     Args:
-        signs_in: The id of the user who is to be signed in.
+        signs_in: The id of the user to be signed in.
         fingerprint: The browser's.
-        left_by: Whom this request has signed out, if it has.
+        left_by: The user whom this request has signed out, if any.
     """
     contents = _contents()
     is_anothers = left_by not in {None, signs_in} or _is_of_another(signs_in)
     former_login = contents.keys() & (SESSION_KEYS | {LEFT_BY})
     for key in (contents.keys() if is_anothers else former_login) - _NOBODYS:
         del contents[key]
-    contents[FINGERPRINT] = fingerprint  # now it is not empty: Flask-Session leaves the id of an empty one as it is
+    contents[FINGERPRINT] = fingerprint  # now it is not empty: Flask-Session keeps the id of an empty one
     await regenerate()
 
 
 async def regenerate() -> None:
-    """Have an interface that keeps sessions on the server give this one a new id: the old one opens nothing then."""
+    """Give a session that is kept on the server a new id; the old one becomes worthless."""
     interface = running_app().session_interface
     ask = getattr(interface, "regenerate", None)
     if ask is None:
@@ -100,7 +100,7 @@ async def regenerate() -> None:
 
 
 def _warn_of_fixation(interface: Any) -> None:
-    """Say once that sessions that are kept under an id keep it when somebody signs in."""
+    """Log once that an interface keeps a session's id at sign-in."""
     if hasattr(_contents(), "sid") and interface not in _warned_of:
         _warned_of.add(interface)
         running_app().logger.warning(
@@ -116,24 +116,24 @@ def begin(user_id: str, login_id: str, *, fresh: bool) -> None:
 
 
 def contents_of(user_id: str, login_id: str, *, fresh: bool) -> dict[str, Any]:
-    """Return what a session holds that signs this user in, but for the browser's fingerprint."""
+    """Return the contents of a session that signs this user in, without the browser's fingerprint."""
     freshness = {FRESH: True, FRESH_AT: int(time.time())} if fresh else {FRESH: False}
     return {USER_ID: user_id, LOGIN_ID: login_id, **freshness}
 
 
 def resume(user_id: str, login_id: str, remember_seconds: int | None) -> None:
-    """Take up a login that a remember cookie names, not fresh, in this session, which is prepared for it."""
+    """Resume a login that a remember cookie names, not fresh, in this session, which is prepared for it."""
     begin(user_id, login_id, fresh=False)
     keep_remember_seconds(remember_seconds)
 
 
 def renew(login_id: str, fingerprint: str) -> None:
-    """Go on under a new id, fresh: the password was typed just now."""
+    """Continue under a new id, fresh: the password was entered just now."""
     _contents().update({LOGIN_ID: login_id, FRESH: True, FRESH_AT: int(time.time()), FINGERPRINT: fingerprint})
 
 
 def bind_remember_token(secret: str | None) -> None:
-    """Keep which of the remember cookies of its login this session came with, if the login is remembered."""
+    """Keep the hash of the remember cookie that this session came with, if the login is remembered."""
     if secret is None:
         _contents().pop(SECRET_HASH, None)
     else:
@@ -151,21 +151,21 @@ def adopt(user_id: str, login_id: str, fingerprint: str) -> None:
 
 
 def end() -> None:
-    """Take the login out of this session, and nothing else."""
+    """Remove the login from this session, and nothing else."""
     contents = _contents()
     for key in SESSION_KEYS & contents.keys():
         del contents[key]
 
 
 def mark_left_by(user_id: str) -> None:
-    """Keep whose session this was, if it holds anything besides."""
+    """Keep whose session this was, if anything else is left in it."""
     contents = _contents()
     if contents.keys() - _NOBODYS - {LEFT_BY}:
         contents[LEFT_BY] = _marks_of(user_id)[0]
 
 
 async def login_id_as_sent() -> str | None:
-    """Return the id of the login in the session's cookie, if the view has taken it out of the session meanwhile."""
+    """Return the login id in the session cookie, if the view has removed it from the session meanwhile."""
     if login_id() is not None or not _contents().modified:
         return None
     app = running_app()
@@ -177,7 +177,7 @@ def user_id(*, also_numbers: bool = False) -> str | None:
     """Return the id of the user whom this session signs in, `None` for an anonymous visitor.
 
     Args:
-        also_numbers: Whether a whole number is taken for its digits: Flask-Login writes whatever `get_id()` gave.
+        also_numbers: Whether to accept a whole number as its digits: Flask-Login writes whatever `get_id()` returned.
     """
     value = _contents().get(USER_ID)
     if also_numbers and isinstance(value, int) and not isinstance(value, bool):
@@ -191,12 +191,12 @@ def login_id() -> str | None:
 
 
 def is_fresh() -> bool:
-    """Tell whether the password was typed in this session."""
+    """Tell whether the password was entered in this session."""
     return _contents().get(FRESH) is True
 
 
 def age_of_freshness() -> timedelta | None:
-    """Return how long ago the password was typed in this session, `None` if it is not known."""
+    """Return how long ago the password was entered in this session, `None` if unknown."""
     at = _contents().get(FRESH_AT)
     if isinstance(at, bool) or not isinstance(at, int) or abs(at) > _LONGEST:
         return None
@@ -204,7 +204,7 @@ def age_of_freshness() -> timedelta | None:
 
 
 def matches_fingerprint(fingerprints: Collection[str]) -> bool:
-    """Tell whether this session was begun by a browser with one of these fingerprints."""
+    """Tell whether this session began in a browser with one of these fingerprints."""
     return _contents().get(FINGERPRINT) in fingerprints
 
 
@@ -214,19 +214,19 @@ def is_permanent() -> bool:
 
 
 def mark_not_fresh() -> None:
-    """Have the password asked for again where it matters. Writes nothing if that is so already."""
+    """Make the login not fresh. Write nothing if it is not."""
     if _contents().get(FRESH):
         _contents()[FRESH] = False
 
 
 def keep_remember_seconds(seconds: int | None) -> None:
-    """Keep for how long this login is to be remembered, if it was given a time of its own."""
+    """Keep how long this login is remembered, if it has its own duration."""
     if seconds is not None:
         _contents()[REMEMBER_SECONDS] = seconds
 
 
 def remember_seconds() -> int | None:
-    """Return for how long this login is to be remembered, `None` for what is configured."""
+    """Return how long this login is remembered, `None` for the configured duration."""
     seconds = _contents().get(REMEMBER_SECONDS)
     # Flask-Login writes a fraction.
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not abs(seconds) <= _LONGEST:  # NaN
@@ -235,34 +235,34 @@ def remember_seconds() -> int | None:
 
 
 def pop_remember_action() -> str | None:
-    """Return what an app has asked to be done with the remember cookie, once: "set", "clear" or nothing."""
+    """Return, once, what the app has requested for the remember cookie: "set", "clear" or nothing."""
     contents = _contents()
     return text_of(contents.pop(REMEMBER)) if REMEMBER in contents else None
 
 
 def is_to_be_forgotten() -> bool:
-    """Tell whether the remember cookie of this request counts no more."""
+    """Tell whether the remember cookie of this request is to be ignored."""
     return _contents().get(REMEMBER) == "clear"
 
 
 def store_next(url: str, fingerprint: str) -> None:
-    """Keep the page to come back to."""
+    """Keep the page to return to."""
     _contents()[FINGERPRINT] = fingerprint
     _contents()[NEXT] = url
 
 
 def forget_next() -> None:
-    """Keep no page to come back to."""
+    """Remove the page to return to."""
     _contents().pop(NEXT, None)
 
 
 def with_next(url: str) -> dict[str, Any]:
-    """Return what the session would hold with a page to come back to."""
+    """Return the session's contents with a page to return to."""
     return {**_contents(), NEXT: url}
 
 
 def _is_of_another(signs_in: str) -> bool:
-    """Tell whether this session is, or was before a logout, another user's than the one with this id."""
+    """Tell whether this session is, or was before a logout, that of another user than the one with this id."""
     contents = _contents()
     if USER_ID in contents and user_id(also_numbers=True) != signs_in:
         return True
@@ -270,9 +270,9 @@ def _is_of_another(signs_in: str) -> bool:
 
 
 def _marks_of(user_id: str) -> list[str]:
-    """Return how a session names its former user, with the app's secret key and with its former ones.
+    """Return the marks of a session's former user, with the app's secret key and its former ones.
 
-    A hash with a key: the browser can read its cookie, and user ids are easily guessed.
+    They are keyed hashes: the browser can read its cookie, and user ids are easy to guess.
     """
     app = running_app()
     keys = [app.secret_key or "", *fallback_keys(app)]  # without a key, sessions are kept on the server
@@ -281,10 +281,10 @@ def _marks_of(user_id: str) -> list[str]:
 
 
 def text_of(value: Any) -> str | None:
-    """Take text that loaders, databases and answers take, and treat everything else as absent.
+    """Return a value that loaders, databases and responses accept as text, `None` for anything else.
 
-    What is signed may still be of any type and text. A driver may read `True` or `1.5` as the id 1, and drivers raise
-    on NUL and on lone surrogates, which UTF-8 cannot write.
+    Signed data may still have any type and contain any text. A driver may read `True` or `1.5` as the id 1, and drivers
+    raise on NUL and on lone surrogates, which UTF-8 cannot encode.
     """
     if not isinstance(value, str) or "\0" in value:
         return None
@@ -292,6 +292,6 @@ def text_of(value: Any) -> str | None:
 
 
 def _contents() -> SessionMixin:
-    """Return the session itself: each access through the proxy would look it up again."""
+    """Return the session itself, not its proxy, which would look it up for each access."""
     found: SessionMixin = _proxy._get_current_object()
     return found

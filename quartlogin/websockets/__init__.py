@@ -1,1 +1,1 @@
-"""Websockets: which pages may open them, and how those of a login are found and ended."""
+"""Websockets: their origin check, and the registry that ends them with their login."""

@@ -1,4 +1,4 @@
-"""Open websockets, which end when their login does."""
+"""The registry of open websockets, which end when their login does."""
 
 import asyncio
 import time
@@ -13,11 +13,11 @@ from ..records import Login, hash_of_secret
 from ..request_state import state_of_request
 from ..user import require_bool
 
-#: Why a websocket is closed: a code (RFC 6455, 7.4.1) and words for it.
+#: The reasons for closing a websocket: a code (RFC 6455, 7.4.1) and a text.
 _LOGIN_ENDED: Final = (1008, "The login has ended.")
 _GOING_AWAY: Final = (1001, "The server is stopping.")
 _GRACE: Final = 1  # second for a handler to clean up
-_PATIENCE: Final = 5  # seconds for a client to take note
+_PATIENCE: Final = 5  # seconds for a client to confirm
 _MEMORY: Final = 60  # seconds; longer than a handshake takes
 
 _log = getLogger(__name__)
@@ -28,21 +28,21 @@ class WebSocketRegistry:
 
     def __init__(self) -> None:
         self._by_login: defaultdict[str, set[_OpenSocket]] = defaultdict(set)
-        #: The logins that ended lately, and when: a websocket may be on its way whose user was looked up before.
+        #: The logins that ended recently, and when: a websocket's user may have been loaded just before.
         self._ended: dict[str, float] = {}
-        #: The tasks whose websocket is held until they end.
+        #: The tasks whose websocket is registered until they end.
         self._holding: set[asyncio.Task[Any]] = set()
 
     async def serve(self, handler: Callable[[], Awaitable[Any]], ask_again_every: timedelta | None) -> Any:
-        """Run a websocket's handler, or what runs before it, for as long as its login lasts.
+        """Run a websocket's handler, or a step of it, for as long as its login lasts.
 
-        From then on the websocket belongs to its login, also when the function was not the handler itself but a
-        `before_websocket` function or a step of the handler: it is held until its task ends.
+        From then on the websocket belongs to its login, even if the function was not the handler itself but a
+        `before_websocket` function or a step of the handler: it stays registered until its task ends.
 
         Args:
             handler: The handler; its value is returned.
-            ask_again_every: How often the user is looked up again, which is how a login that another process has
-                ended is noticed; `None` for never.
+            ask_again_every: How often the user is loaded again, which detects a login that another process has ended;
+                `None` for never.
         """
         socket = self.register(ask_again_every, is_wrapped=True)
         value = None
@@ -59,7 +59,7 @@ class WebSocketRegistry:
         return value
 
     def register(self, ask_again_every: timedelta | None, *, is_wrapped: bool = False) -> "_OpenSocket":
-        """Keep the websocket that this task handles among those that end with their login.
+        """Register the websocket that this task handles, so that it ends with its login.
 
         Args:
             ask_again_every: As for `serve`.
@@ -77,7 +77,7 @@ class WebSocketRegistry:
         return socket
 
     def _keep(self, socket: "_OpenSocket") -> None:
-        """Hold a websocket on, once for its task: a handler may run a guarded step for each message."""
+        """Keep a websocket registered, once for its task: a handler may run a guarded step for each message."""
         if socket.task in self._holding:
             self.unregister(socket)
         else:
@@ -85,7 +85,7 @@ class WebSocketRegistry:
             socket.is_wrapped = False
 
     def close(self, login: str) -> None:
-        """Stop the handlers of a login that has ended; their websockets are closed. Nobody has to wait for that."""
+        """Stop the handlers of a login that has ended, and close their websockets in the background."""
         now = time.monotonic()
         self._ended[login] = now
         while now - next(iter(self._ended.values())) > _MEMORY:
@@ -94,28 +94,28 @@ class WebSocketRegistry:
             socket.end()
 
     def close_where(self, has_ended: Callable[[str], bool]) -> None:
-        """Stop the handlers of every login that has ended, where only the app's record knows which have.
+        """Stop the handlers of all logins that have ended, where only the app's record knows which.
 
         Args:
-            has_ended: Called with the id of each login that holds a websocket open in this process.
+            has_ended: Called with the id of each login that has a websocket open in this process.
         """
         for login in [login for login in self._by_login if has_ended(login)]:
             self.close(login)
 
     def close_all(self) -> None:
-        """Stop every handler: the server is about to stop, and some wait for open websockets before they do."""
+        """Stop every handler before the server stops, since some servers wait for open websockets."""
         for sockets in list(self._by_login.values()):
             for socket in list(sockets):
                 socket.end(_GOING_AWAY)
 
     def rebind(self, old: str | None, new: Login, came_with: str | None) -> None:
-        """Keep the websockets of a login that goes on under a new id, with a new secret.
+        """Move the websockets of a login to its new id and secret.
 
         Args:
             old: Its old id.
             new: The login under its new id.
-            came_with: The hash of the secret of the session that goes on. A websocket that came with another one may be
-                another browser's, which has a copy of a former cookie: it ends.
+            came_with: The hash of the secret of the session that continues. A websocket with another one may belong to
+                a browser with a copy of a former cookie: it ends.
         """
         secret_hash = None if new.secret is None else hash_of_secret(new.secret)
         for socket in self._by_login.pop(old or "", ()):
@@ -139,12 +139,12 @@ class WebSocketRegistry:
 
 
 class _OpenSocket:
-    """One open websocket and the task that handles it, which is the one that makes this."""
+    """An open websocket and the task that handles it, which is the one that creates this."""
 
     def __init__(self, among: WebSocketRegistry, *, is_wrapped: bool) -> None:
         self._state = state_of_request()
         self.login = None if self._state is None else self._state.login_id
-        #: The hash of the secret of the remember cookie that it came with, `None` without one.
+        #: The hash of the secret of its remember cookie, `None` without one.
         self.came_with = None if self._state is None else self._state.secret_hash
         self.is_ended = False
         self.is_wrapped = is_wrapped
@@ -159,47 +159,47 @@ class _OpenSocket:
         self.task.add_done_callback(self._forget_when_done)
 
     def go_on_as(self, login: str, secret_hash: str | None) -> None:
-        """Belong to the same login under its new id, and to its new remember cookie."""
+        """Belong to the same login under its new id and remember cookie."""
         self.login, self.came_with = login, secret_hash
         if self._state is not None:
             self._state.login_id, self._state.secret_hash = login, secret_hash
 
     def watch(self, every: timedelta) -> None:
-        """Have the user looked up again and again, and the socket ended when the login counts no more."""
+        """Load the user repeatedly, and end the socket when the login is no longer active."""
         self._watcher = self._start(self._ask_again(every))
 
     def rest(self) -> None:
-        """Look the user up no more, and leave nothing behind in a task that goes on."""
+        """Stop loading the user, and leave nothing behind in a task that continues."""
         if self._watcher is not None:
             self._watcher.cancel()
         if not self.is_ended:
             self.task.remove_done_callback(self._forget_when_done)
 
     def end(self, why: tuple[int, str] = _LOGIN_ENDED) -> None:
-        """Stop the handler and close the websocket, with this code and these words."""
+        """Stop the handler and close the websocket with this code and text."""
         if not self.is_ended:
             self.is_ended, self._why = True, why
             self._loop.call_soon_threadsafe(self._start, self._stop())
 
     def come_to_rest(self) -> None:
-        """Have the handler's task go on after it was stopped, to close the websocket."""
+        """Let the handler's task continue after it was stopped, to close the websocket."""
         self.task.uncancel()
         _log.debug("A websocket's handler was stopped, since its login has ended.", exc_info=True)
 
     async def say_why(self) -> None:
-        """Close the websocket with the reason, if there is one that its client does not know."""
+        """Close the websocket with the reason, if its client does not know it yet."""
         if self.is_ended:
             self._closing = self._closing or self._loop.create_task(self._close())
             await asyncio.shield(self._closing)
 
     async def _stop(self) -> None:
         if self.is_wrapped:
-            self.task.cancel()  # at once: not one more message is handled
+            self.task.cancel()  # immediately: no further message is handled
             await asyncio.sleep(_GRACE)  # by then it has cleaned up and closed the websocket, or never will
             await self.say_why()
         else:
-            await self.say_why()  # first: Quart closes a websocket whose handler is cancelled in its own way
-            if not self.task.cancelling():  # Quart may have been quicker
+            await self.say_why()  # first: Quart closes a websocket of a cancelled handler with another code
+            if not self.task.cancelling():  # Quart may have been faster
                 self.task.cancel()
 
     async def _close(self) -> None:
@@ -220,7 +220,7 @@ class _OpenSocket:
             return True
         try:
             user = await _look_up(self._state.reload_user)
-        except Exception:  # the database is down, say: nobody is signed out by that
+        except Exception:  # such as an unavailable database, which signs no one out
             _log.warning("The user of an open websocket could not be looked up again.", exc_info=True)
             return True
         return user is not None and require_bool(user, "is_authenticated")
@@ -239,7 +239,7 @@ class _OpenSocket:
 
 
 async def _look_up(user: Callable[[], Awaitable[Any]]) -> Any:
-    """Look a user up again where nothing of the handler's answers from memory, as a database session in `g` would."""
+    """Load a user again where nothing answers from the handler's cache, as a database session in `g` would."""
     try:
         return await asyncio.create_task(in_own_app_context(user))
     except AttributeError:  # the loader uses what a `before_websocket` function has put into the handler's `g`
