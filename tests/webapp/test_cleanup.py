@@ -53,7 +53,7 @@ async def test_a_database_that_is_down_is_tried_again(
     app: Quart, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(cleanup, "_FIRST", 0)
-    monkeypatch.setattr(cleanup, "_EVERY", 0)
+    monkeypatch.setattr(cleanup, "_INTERVAL", 0)
     tries = 0
 
     async def fail(*_: object) -> int:

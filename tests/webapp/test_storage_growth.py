@@ -372,4 +372,4 @@ async def test_open_pages_remember_the_events_of_their_own_accounts_only(
         for _ in range(3):
             await new_visitor().sign_in("Alice")
 
-        assert live._told == {}
+        assert live._sent == {}
