@@ -59,7 +59,7 @@ DEFAULTS: Final[Mapping[str, Any]] = {
 
 
 #: The longest time that a login may last: more than any date can be reckoned with.
-LONGEST_DURATION: Final = timedelta(days=36525)  # 100 years
+MAX_DURATION: Final = timedelta(days=36525)  # 100 years
 _COOKIE_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~\w-]+", re.ASCII)  # a token (RFC 9110, 5.6.2)
 _COOKIE_PATH: Final = re.compile(r"/[^;\x00-\x20\x7f-\U0010ffff]*")
 _COOKIE_DOMAIN: Final = re.compile(r"[\w.:-]+", re.ASCII)
@@ -162,9 +162,9 @@ def _check_value(name: str, value: Any) -> None:
 
 def _is_duration(value: Any) -> bool:
     if isinstance(value, int) and not isinstance(value, bool):
-        return 0 < value <= LONGEST_DURATION.total_seconds()
+        return 0 < value <= MAX_DURATION.total_seconds()
     # Cookies count whole seconds.
-    return isinstance(value, timedelta) and timedelta(seconds=1) <= value <= LONGEST_DURATION
+    return isinstance(value, timedelta) and timedelta(seconds=1) <= value <= MAX_DURATION
 
 
 def _is_list_of_hosts(value: Any) -> bool:
@@ -190,7 +190,7 @@ _CHECKS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     ),
     "REMEMBER_COOKIE_DURATION": (
         _is_duration,
-        f"a timedelta or seconds, a whole number, from one second to {LONGEST_DURATION.days} days",
+        f"a timedelta or seconds, a whole number, from one second to {MAX_DURATION.days} days",
     ),
     "REMEMBER_COOKIE_NAME": (partial(_is_text_of, _COOKIE_NAME), "a cookie's name, such as 'remember_token'"),
     "REMEMBER_COOKIE_PATH": (partial(_is_text_of, _COOKIE_PATH), "a path, such as '/'"),

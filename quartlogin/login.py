@@ -8,7 +8,7 @@ from typing import Any
 
 from . import remember_cookie, signals, tokens
 from .authentication import logins_in_cookies, logins_of_request
-from .config import LONGEST_DURATION, remember_duration
+from .config import MAX_DURATION, remember_duration
 from .context import can_set_cookies, current_manager
 from .current_user import unwrap
 from .errors import LoginRefused, RequestNeededError
@@ -160,8 +160,8 @@ def _check_duration(duration: timedelta | None) -> None:
         return
     if not isinstance(duration, timedelta):
         raise TypeError(f"duration has to be a datetime.timedelta, not {duration!r}.")
-    if duration > LONGEST_DURATION:
-        raise ValueError(f"duration has to be at most {LONGEST_DURATION.days} days, not {duration.days}.")
+    if duration > MAX_DURATION:
+        raise ValueError(f"duration has to be at most {MAX_DURATION.days} days, not {duration.days}.")
 
 
 def _end_of(duration: timedelta | None) -> int:

@@ -7,7 +7,7 @@ from .context import current_accounts, get_accounts
 from .database.errors import DatabaseRefused, StoreUnavailable
 from .database.models import User
 from .features.passwords.change_required import must_change_password
-from .features.passwords.hashing import LONGEST_PASSWORD
+from .features.passwords.hashing import MAX_PASSWORD_LENGTH
 from .hooks import Hooks
 from .options import AccountsOptions
 from .paths import STATIC, find_resource
@@ -18,7 +18,7 @@ from .store import POSTGRES_SCHEMES, store_at
 
 __all__ = [
     "AUDIT_LOGGER",
-    "LONGEST_PASSWORD",
+    "MAX_PASSWORD_LENGTH",
     "NO_KEY",
     "POSTGRES_SCHEMES",
     "STATIC",

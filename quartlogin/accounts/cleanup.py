@@ -30,7 +30,7 @@ _KEEP_SHORT_LIVED: Final = 3 * 24 * 60 * 60
 _KEEP_ATTEMPTS: Final = 365 * 24 * 60 * 60
 
 #: After this many stored events, the excess events of their accounts are removed.
-_MOST_UNCHECKED: Final = 500
+_MAX_UNCHECKED: Final = 500
 
 _log = getLogger(__name__)
 
@@ -54,7 +54,7 @@ class EventLimit:
             return
         self._unchecked.add((event.user_id, event.kind))
         self._count += 1
-        if self._count >= _MOST_UNCHECKED and (self._removing is None or self._removing.done()):
+        if self._count >= _MAX_UNCHECKED and (self._removing is None or self._removing.done()):
             self._removing = asyncio.get_running_loop().create_task(self._remove())
 
     async def clean(self) -> int:

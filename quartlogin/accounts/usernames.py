@@ -4,10 +4,10 @@ import re
 from typing import Final
 from unicodedata import category, normalize
 
-LONGEST_USERNAME: Final = 64  # code points, after NFC
+MAX_USERNAME_LENGTH: Final = 64  # code points, after NFC
 
 #: The rule in one sentence, for forms.
-RULE: Final = f"Use 1 to {LONGEST_USERNAME} letters and digits, with spaces and . _ - @ + ' between them."
+RULE: Final = f"Use 1 to {MAX_USERNAME_LENGTH} letters and digits, with spaces and . _ - @ + ' between them."
 
 _PUNCTUATION: Final = frozenset(" ._-@+'")
 _TRIMMED: Final = " "  # phones add one after a word
@@ -19,7 +19,7 @@ _INVISIBLE: Final = re.compile(
 
 
 #: Anything longer is no username, even before it is normalized: that takes quadratic time for some texts.
-_MAX_INPUT: Final = 4 * LONGEST_USERNAME
+_MAX_INPUT: Final = 4 * MAX_USERNAME_LENGTH
 
 
 def display_name(typed: str) -> str:
@@ -52,13 +52,13 @@ def validate_username(typed: str) -> str | None:
     size = len(typed.strip(_TRIMMED))
     if size == 0:
         return "Choose a username."
-    if size > LONGEST_USERNAME:
-        return f"Use at most {LONGEST_USERNAME} characters (you entered {size})."
+    if size > MAX_USERNAME_LENGTH:
+        return f"Use at most {MAX_USERNAME_LENGTH} characters (you entered {size})."
     return "Use only letters, digits, spaces and . _ - @ + ', and begin and end with a letter or digit."
 
 
 def _is_well_formed(name: str) -> bool:
-    if not 1 <= len(name) <= LONGEST_USERNAME or "  " in name or _INVISIBLE.search(name):
+    if not 1 <= len(name) <= MAX_USERNAME_LENGTH or "  " in name or _INVISIBLE.search(name):
         return False
     if not (_is_letter_or_digit(name[0]) and _is_letter_or_digit(name[-1], marks=True)):
         return False

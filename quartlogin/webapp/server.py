@@ -15,14 +15,14 @@ from hypercorn.typing import Framework
 from quartlogin.accounts import AUDIT_LOGGER, get_accounts
 
 from .app import create_app
-from .middleware.websocket_limits import LARGEST_MESSAGE
+from .middleware.websocket_limits import MAX_MESSAGE_SIZE
 
 #: Bytes of a request's head.
-LARGEST_HEAD: Final = 16 * 1024
+MAX_HEAD_SIZE: Final = 16 * 1024
 #: Seconds from the start of a connection, or from the last response, until a request's head has arrived.
-LONGEST_WAIT_FOR_A_HEAD: Final = 5
+HEAD_TIMEOUT: Final = 5
 #: Seconds that a client may leave our data unread, or unacknowledged because it is gone.
-LONGEST_WAIT_FOR_A_READER: Final = 10
+READ_TIMEOUT: Final = 10
 #: Connections waiting to be accepted.
 BACKLOG: Final = 512
 
@@ -38,7 +38,7 @@ class _Config(Config):
         sockets = super().create_sockets()
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
             for one in sockets.insecure_sockets:
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, LONGEST_WAIT_FOR_A_READER * 1000)
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, READ_TIMEOUT * 1000)
         return sockets
 
 
@@ -49,10 +49,10 @@ def config_for(bind: list[str], workers: int) -> Config:
     config.workers = workers
     config.include_server_header = False
     config.loglevel = "WARNING"
-    config.h11_max_incomplete_size = config.h2_max_header_list_size = LARGEST_HEAD
-    config.keep_alive_timeout = LONGEST_WAIT_FOR_A_HEAD
+    config.h11_max_incomplete_size = config.h2_max_header_list_size = MAX_HEAD_SIZE
+    config.keep_alive_timeout = HEAD_TIMEOUT
     config.backlog = BACKLOG
-    config.websocket_max_message_size = LARGEST_MESSAGE
+    config.websocket_max_message_size = MAX_MESSAGE_SIZE
     return config
 
 

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from quartlogin import ConfigurationError, secret_key_weakness
-from quartlogin.accounts import LONGEST_PASSWORD
+from quartlogin.accounts import MAX_PASSWORD_LENGTH
 
 from .middleware.request_validation import is_host
 
@@ -70,7 +70,7 @@ class Settings:
     password_min_length: int = _number(
         15,
         of="characters",
-        bounds=(_MIN_PASSWORD_MIN_LENGTH, LONGEST_PASSWORD),
+        bounds=(_MIN_PASSWORD_MIN_LENGTH, MAX_PASSWORD_LENGTH),
         meaning="The minimum length of new passwords.",
     )
     password_denylist: tuple[str, ...] = _setting(

@@ -26,7 +26,7 @@ WATCHED = ["quartlogin", "itsdangerous", "quart_auth", "flask.json", "wtforms", 
 
 LONGEST_INPUT = 4096  # bytes
 LONGEST_RUN = 60  # seconds for one input, on the slowest machine: slower is a finding, too
-MOST_MEMORY = 2048  # MiB
+MAX_MEMORY = 2048  # MiB
 
 
 def main() -> int:
@@ -56,7 +56,7 @@ def fuzz(target: str, seconds: int, keep: Path | None) -> bool:
             f"-max_total_time={seconds}",
             f"-max_len={LONGEST_INPUT}",
             f"-timeout={LONGEST_RUN}",
-            f"-rss_limit_mb={MOST_MEMORY}",
+            f"-rss_limit_mb={MAX_MEMORY}",
             f"-dict={WORDS}",
             f"-artifact_prefix={seeds}/finding-",
             "-print_final_stats=1",

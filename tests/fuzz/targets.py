@@ -29,7 +29,7 @@ from quart import Quart, redirect
 from quartlogin import SignedSessionInterface, decode_cookie, encode_cookie, safe_next
 from quartlogin.accounts.features.logins.remember_rotation import RememberTokens
 from quartlogin.accounts.features.registration.csv_import import BadLine, ImportedUser, ImportRefused, read_users
-from quartlogin.accounts.usernames import LONGEST_USERNAME, display_name, normalize_username, validate_username
+from quartlogin.accounts.usernames import MAX_USERNAME_LENGTH, display_name, normalize_username, validate_username
 from quartlogin.tokens import Purpose, Token, bearer_token, load
 from quartlogin.webapp.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -295,11 +295,11 @@ def username(data: bytes) -> None:
     assert (key is None) == (validate_username(typed) is not None), key
     if key is None:
         return
-    assert 1 <= len(key) <= LONGEST_USERNAME, key
+    assert 1 <= len(key) <= MAX_USERNAME_LENGTH, key
     assert normalize("NFKC", key) == key, key
     assert not [character for character in key if category(character)[0] in "CZ" and character != " "], key
     spellings = [key, display_name(typed), normalize("NFD", typed), f" {typed} "]
-    assert {normalize_username(spelling) for spelling in spellings if len(spelling) <= LONGEST_USERNAME} <= {key}, (
+    assert {normalize_username(spelling) for spelling in spellings if len(spelling) <= MAX_USERNAME_LENGTH} <= {key}, (
         spellings
     )
 

@@ -18,7 +18,7 @@ from databases import both_databases, run_sql
 from quartlogin.accounts import AccountsOptions, get_accounts
 from quartlogin.accounts.features.passwords import denylist
 from quartlogin.accounts.pages.forms import CSRFForm
-from quartlogin.accounts.security.rate_limits import LONGEST_DELAY, MOST_FAILURES, WINDOW, DelayPolicy
+from quartlogin.accounts.security.rate_limits import MAX_DELAY, MAX_FAILURES, WINDOW, DelayPolicy
 from quartlogin.webapp import create_app
 from quartlogin.webapp.settings import Settings
 from visitors import KEY, PASSWORD, WRONG, Page, Visitor, add_user, guess, set_active, with_cheap_hashes
@@ -64,13 +64,13 @@ def test_the_limits_in_the_docs_are_those_of_the_code() -> None:
     assert numbers(account) == [
         *(rule.limit, window, free),
         *(rule.delay_after(failures) for failures in range(free, free + 6)),
-        LONGEST_DELAY,
+        MAX_DELAY,
     ]
     assert rule.delay_after(free - 1) == 0
-    assert rule.delay_after(MOST_FAILURES - 1) == LONGEST_DELAY
+    assert rule.delay_after(MAX_FAILURES - 1) == MAX_DELAY
     assert numbers(address) == [Settings().login_rate_limit_per_address, window, window]
     assert numbers(registering) == [Settings().login_rate_limit_per_address, window]
-    assert numbers(hundred) == [MOST_FAILURES]
+    assert numbers(hundred) == [MAX_FAILURES]
     assert set(re.findall(r"`([A-Z_]{5,})[`=]", text)) <= {name.upper() for name in vars(Settings())}
 
 
@@ -267,7 +267,7 @@ async def test_who_is_refused_a_password_is_told_why(new_visitor: NewVisitor) ->
 
     told = [page.errors_beside("password") for page in pages]
     assert len(set(told)) == 4
-    assert all("Use at " in sentence or "choose another one" in sentence for sentence in told)
+    assert all("Use at " in sentence or "different one" in sentence for sentence in told)
     assert "A sentence is easy to remember" in pages[0].text
 
 

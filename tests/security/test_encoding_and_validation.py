@@ -20,7 +20,7 @@ from databases import both_databases, run_sql
 from quartlogin.accounts import usernames
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.features.api_tokens import forms as token_forms
-from quartlogin.accounts.features.logins.service import MOST_TOKENS
+from quartlogin.accounts.features.logins.service import MAX_TOKENS
 from quartlogin.accounts.features.logins.table import Logins
 from quartlogin.accounts.features.passwords import forms as password_forms
 from quartlogin.accounts.features.passwords import hashing
@@ -212,7 +212,7 @@ def test_every_statement_is_made_of_constants(path: Path) -> None:
     """
     is_sql = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|FROM|WHERE|SET LOCAL|PRAGMA|CREATE)\b")
     is_constant = re.compile(
-        r"_?[A-Z_]+|int\(.*\)|number \+ \d+|', '\.join\(.*range\((MOST_USERS|size)\)\)+"
+        r"_?[A-Z_]+|int\(.*\)|number \+ \d+|', '\.join\(.*range\((MAX_USERS|size)\)\)+"
         r"|(counts|that_count)\((('[^']*'|\"[^\"]*\")(, )?)+\)"
     )
     if path.name == "active_logins.py":
@@ -480,13 +480,13 @@ def test_the_table_of_fields_says_what_the_code_asks_for() -> None:
         if hasattr(getattr(form, name), "field_class")
     } | {"csrf_token", "public_id"}
     assert in_page["username"].startswith(usernames.RULE.removeprefix("Use ").removesuffix("."))
-    assert f"{default} to {hashing.LONGEST_PASSWORD} characters" in in_page["new_password"]
-    assert f"up to {hashing.LONGEST_PASSWORD} characters" in in_page["password"]
+    assert f"{default} to {hashing.MAX_PASSWORD_LENGTH} characters" in in_page["new_password"]
+    assert f"up to {hashing.MAX_PASSWORD_LENGTH} characters" in in_page["password"]
     assert f"up to {quartlogin.config.NEXT_MAX_LENGTH} characters" in in_page["next"]
     assert f"1 to {token_forms.MAX_TOKEN_NAME} characters" in in_page["name"]
     assert f"1 to {token_forms.MAX_TOKEN_DAYS}" in in_page["days"]
-    assert f"at most {forms._MOST_FIELDS} fields" in FIELDS
-    assert f"at most {MOST_TOKENS} tokens" in FIELDS
+    assert f"at most {forms._MAX_FIELDS} fields" in FIELDS
+    assert f"at most {MAX_TOKENS} tokens" in FIELDS
 
 
 @pytest.mark.requirement("2.2.3")

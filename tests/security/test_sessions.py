@@ -19,7 +19,7 @@ import quartlogin
 from browsing import SecureVisitor, header_of, live_a_whole_life, make_token, who_is
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
-from quartlogin.accounts.features.logins.service import MOST_TOKENS
+from quartlogin.accounts.features.logins.service import MAX_TOKENS
 from quartlogin.sessions.login_session import new_id
 from quartlogin.webapp.cli import main
 from quartlogin.webapp.settings import Settings
@@ -75,7 +75,7 @@ def test_the_page_says_how_many_sign_ins_there_may_be_and_what_happens_then() ->
         Settings().max_logins_per_user
     )  # type: ignore[index]
     assert "as many API tokens" in section
-    assert Settings().max_logins_per_user == MOST_TOKENS
+    assert Settings().max_logins_per_user == MAX_TOKENS
     assert "least\nrecently used" in section
 
 

@@ -11,7 +11,7 @@ from quart import Quart
 
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
-from quartlogin.accounts.security.rate_limits import MOST_FAILURES
+from quartlogin.accounts.security.rate_limits import MAX_FAILURES
 from visitors import PASSWORD, WRONG, Visitor, add_user, guess, set_active
 
 NEW_PASSWORD = "another staple, another horse"
@@ -46,9 +46,9 @@ async def test_guesses_with_many_device_cookies_add_up_on_the_account(app: Quart
         (await with_device(app, cookies[number % len(cookies)]).sign_in("Alice", WRONG)).status for number in range(300)
     ]
 
-    assert answers.count(400) == MOST_FAILURES
-    assert set(answers[MOST_FAILURES:]) == {429}
-    assert run_sql(database, f"SELECT number FROM attempts WHERE name = 'holders:{alice}'") == [(MOST_FAILURES,)]
+    assert answers.count(400) == MAX_FAILURES
+    assert set(answers[MAX_FAILURES:]) == {429}
+    assert run_sql(database, f"SELECT number FROM attempts WHERE name = 'holders:{alice}'") == [(MAX_FAILURES,)]
     # One more device cookie begins no counter anew: none of them is let in, whatever it types.
     for cookie in cookies[:3]:
         assert (await with_device(app, cookie).sign_in("Alice")).status == 429
@@ -156,7 +156,7 @@ async def test_wrong_passwords_typed_in_many_logins_add_up_on_the_account_and_a_
 
     answers = [(await login.fill_in("/reauthenticate", password=WRONG)).status for login in logins for _ in range(5)]
 
-    assert answers == [400] * MOST_FAILURES + [429] * (125 - MOST_FAILURES)
+    assert answers == [400] * MAX_FAILURES + [429] * (125 - MAX_FAILURES)
     assert (await with_device(app, cookie).sign_in("Alice")).status == 429  # device cookies and logins have one limit
     assert (await new_visitor().sign_in("Alice")).status == 302  # a stranger's counter is another one
     assert (await with_device(app, cookie).sign_in("Alice")).status == 302

@@ -177,7 +177,7 @@ async def with_two_that_nobody_has(app: Quart, name: str) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def no_last_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quartlogin.accounts.security.rate_limits.MOST_FAILURES", 1_000_000)
+    monkeypatch.setattr("quartlogin.accounts.security.rate_limits.MAX_FAILURES", 1_000_000)
 
 
 @pytest.fixture

@@ -94,7 +94,9 @@ def test_a_bad_line_is_told_with_its_number_and_nothing_is_imported(
 
     assert refused.exit_code == 1
     assert f"line 3: {told}" in refused.stderr
-    assert refused.stderr.endswith("Error: 1 line is invalid, so nothing was imported. --skip-bad imports the others.\n")
+    assert refused.stderr.endswith(
+        "Error: 1 line is invalid, so nothing was imported. --skip-bad imports the others.\n"
+    )
     assert "\x1b" not in refused.stderr
     assert names(database) == []
 

@@ -22,7 +22,7 @@ from visitors import PASSWORD, set_active
 
 DAY = 24 * 60 * MINUTE
 #: Failed sign-ins under one name; more of them may be throttled.
-MOST_FAILURES = 3
+MAX_FAILURES = 3
 #: Of browsers and thieves together.
 MOST_HOLDERS = 8
 
@@ -100,7 +100,7 @@ class Stories(Site):
         await self.fail_to_sign_in(browser, name, PASSWORD if is_former else "not the right password")
 
     async def fail_to_sign_in(self, browser: Holder, name: str, password: str) -> None:
-        if self.failures[name] < MOST_FAILURES:
+        if self.failures[name] < MAX_FAILURES:
             self.failures[name] += 1
             answer = await self.send_first(browser, "/login", username=name, password=password)
             assert (answer.status, REMEMBER in answer.cookies) == (400, False)

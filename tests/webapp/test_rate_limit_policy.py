@@ -19,8 +19,8 @@ from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.database.models import AttemptCounter
 from quartlogin.accounts.security.attempt_counters import AttemptCounters
 from quartlogin.accounts.security.rate_limits import (
-    LONGEST_DELAY,
-    MOST_FAILURES,
+    MAX_DELAY,
+    MAX_FAILURES,
     WINDOW,
     DelayPolicy,
     TooManyAttempts,
@@ -57,7 +57,7 @@ def test_whatever_the_pauses_no_more_get_through_than_the_limit_says(limit: int,
                 waits.append(refusal.wait)
             else:
                 passed.append(now)
-        assert all(0 < wait <= LONGEST_DELAY for wait in waits)
+        assert all(0 < wait <= MAX_DELAY for wait in waits)
         for end in range(len(passed)):
             assert sum(passed[end] - WINDOW < at <= passed[end] for at in passed) <= limit
 
@@ -66,7 +66,7 @@ def test_whatever_the_pauses_no_more_get_through_than_the_limit_says(limit: int,
 @pytest.mark.requirement("N13")
 def test_who_waits_as_told_gets_through_until_the_hundredth_failure(limit: int) -> None:
     rule, counter, now, delays = DelayPolicy(limit), AttemptCounter(), 1_000_000, list[int]()
-    for _ in range(MOST_FAILURES):
+    for _ in range(MAX_FAILURES):
         try:
             counter = rule.after_failure_of_account(counter, now)
         except TooManyAttempts as refusal:
@@ -75,10 +75,10 @@ def test_who_waits_as_told_gets_through_until_the_hundredth_failure(limit: int) 
             counter = rule.after_failure_of_account(counter, now)
 
     assert delays == sorted(delays)
-    assert len(delays) == MOST_FAILURES - limit // 2
-    assert delays[-1] <= LONGEST_DELAY
+    assert len(delays) == MAX_FAILURES - limit // 2
+    assert delays[-1] <= MAX_DELAY
     with pytest.raises(TooManyAttempts):
-        rule.after_failure_of_account(counter, now + 100 * LONGEST_DELAY)
+        rule.after_failure_of_account(counter, now + 100 * MAX_DELAY)
 
 
 def test_an_address_that_runs_into_its_limit_again_waits_twice_as_long() -> None:
@@ -91,9 +91,9 @@ def test_an_address_that_runs_into_its_limit_again_waits_twice_as_long() -> None
             now += refusal.wait
 
     assert waits[:4] == [900, 1800, 3600, 7200]
-    assert waits[-1] == LONGEST_DELAY
-    assert rule.after_failure_of_address(AttemptCounter(5, (now,) * 10), now + 3 * LONGEST_DELAY) == AttemptCounter(
-        0, (now + 3 * LONGEST_DELAY,)
+    assert waits[-1] == MAX_DELAY
+    assert rule.after_failure_of_address(AttemptCounter(5, (now,) * 10), now + 3 * MAX_DELAY) == AttemptCounter(
+        0, (now + 3 * MAX_DELAY,)
     )
 
 
@@ -305,15 +305,15 @@ async def test_after_a_hundred_failures_in_a_row_no_password_of_a_strangers_is_l
     await owner.sign_in("Alice")
     tried, elsewhere = 0, with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY))
     async with elsewhere.test_app():
-        while tried < MOST_FAILURES:
-            now[0] += LONGEST_DELAY
+        while tried < MAX_FAILURES:
+            now[0] += MAX_DELAY
             page = await guess([app, elsewhere][tried % 2], address=f"192.0.2.{tried}")
             assert page.status == 400
             tried += 1
-    now[0] += 30 * LONGEST_DELAY
+    now[0] += 30 * MAX_DELAY
 
     locked = await guess(app, password=PASSWORD)
-    assert (locked.status, locked.headers["Retry-After"]) == (429, str(LONGEST_DELAY))
+    assert (locked.status, locked.headers["Retry-After"]) == (429, str(MAX_DELAY))
     if way_out == "operator":
         command = ["user", "set-password", "alice", "--password-stdin", "--database", database]
         done = await asyncio.to_thread(CliRunner().invoke, main, command, input="another staple, another horse\n")
@@ -335,10 +335,10 @@ async def test_after_a_hundred_failures_of_a_known_browser_another_password_lets
     owner = Visitor(app.test_client())
     await owner.sign_in("Alice")
     await owner.sign_out()
-    for _ in range(MOST_FAILURES):
-        now[0] += LONGEST_DELAY
+    for _ in range(MAX_FAILURES):
+        now[0] += MAX_DELAY
         assert (await owner.sign_in("Alice", WRONG)).status == 400
-    now[0] += 30 * LONGEST_DELAY
+    now[0] += 30 * MAX_DELAY
     assert (await owner.sign_in("Alice")).status == 429
 
     command = ["user", "set-password", "alice", "--password-stdin", "--database", database]

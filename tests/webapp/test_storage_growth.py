@@ -19,7 +19,7 @@ from quart import Quart
 
 from databases import both_databases, run_sql
 from quartlogin.accounts import cleanup, get_accounts
-from quartlogin.accounts.audit.events import MOST_EVENTS
+from quartlogin.accounts.audit.events import MAX_EVENTS
 from quartlogin.accounts.cleanup import Cleanup, EventLimit
 from quartlogin.accounts.database.models import Event
 from quartlogin.accounts.store import Store
@@ -114,7 +114,7 @@ async def test_of_each_kind_of_event_an_account_keeps_the_last_hundred(app: Quar
     alice, bob = await add_user(app, "Alice"), await add_user(app, "Bob")
     await write_events(store, limit, alice.id, "token_created", 250)
     await write_events(store, limit, alice.id, "password_changed", 3)
-    await write_events(store, limit, bob.id, "token_revoked", MOST_EVENTS)
+    await write_events(store, limit, bob.id, "token_revoked", MAX_EVENTS)
 
     assert await limit.clean() == 150
     assert await limit.clean() == 0
@@ -123,15 +123,15 @@ async def test_of_each_kind_of_event_an_account_keeps_the_last_hundred(app: Quar
     assert kept == [
         ("password_changed", 3, "password_changed 00000000"),  # what is rare is not crowded out by what is not
         ("registered", 2, kept[1][2]),
-        ("token_created", MOST_EVENTS, "token_created 00000150"),
-        ("token_revoked", MOST_EVENTS, "token_revoked 00000000"),
+        ("token_created", MAX_EVENTS, "token_created 00000150"),
+        ("token_revoked", MAX_EVENTS, "token_revoked 00000000"),
     ]
 
 
 async def test_a_flood_of_events_is_cut_while_it_lasts(
     app: Quart, visitor: Visitor, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cleanup, "_MOST_UNCHECKED", 150)
+    monkeypatch.setattr(cleanup, "_MAX_UNCHECKED", 150)
     await visitor.register("Alice")
     token, most = (await visitor.get("/account")).token, 0
     for _ in range(300):
@@ -139,7 +139,7 @@ async def test_a_flood_of_events_is_cut_while_it_lasts(
         await visitor.post(re.search(r"/account/tokens/\w+/revoke", made.text)[0], {"csrf_token": token})  # type: ignore[index]
         most = max(most, run_sql(database, "SELECT count(*) FROM events")[0][0])
 
-    assert most <= 2 * MOST_EVENTS + 2 * 150 + 10
+    assert most <= 2 * MAX_EVENTS + 2 * 150 + 10
 
 
 async def test_each_round_of_housekeeping_cuts_the_events(app: Quart, database: str) -> None:
@@ -149,7 +149,7 @@ async def test_each_round_of_housekeeping_cuts_the_events(app: Quart, database: 
 
     await Cleanup(store, timedelta(days=36500), limit).clean()
 
-    assert run_sql(database, "SELECT count(*) FROM events WHERE kind = 'token_created'") == [(MOST_EVENTS,)]
+    assert run_sql(database, "SELECT count(*) FROM events WHERE kind = 'token_created'") == [(MAX_EVENTS,)]
 
 
 # --- what is asked of an account with very many events
@@ -274,7 +274,7 @@ async def test_postgresql_reads_few_rows_of_an_account_with_very_many_events(
 
     nodes = list(nodes_of(json.loads(answer)[0]["Plan"]))
     assert [node["Node Type"] for node in nodes if node["Node Type"] == "Seq Scan"] == []
-    assert max(rows_of(node) for node in nodes) <= 2 * MOST_EVENTS
+    assert max(rows_of(node) for node in nodes) <= 2 * MAX_EVENTS
 
 
 def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from quartlogin.accounts import usernames
-from quartlogin.accounts.usernames import LONGEST_USERNAME, display_name, normalize_username
+from quartlogin.accounts.usernames import MAX_USERNAME_LENGTH, display_name, normalize_username
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,6 @@ def test_a_key_is_its_own_key(name: str) -> None:
 def test_a_key_never_holds_what_cannot_be_seen(name: str) -> None:
     key = normalize_username(name) or "x"
 
-    assert 1 <= len(key) <= LONGEST_USERNAME
+    assert 1 <= len(key) <= MAX_USERNAME_LENGTH
     assert not [character for character in key if category(character)[0] in "CZ" and character != " "]
     assert normalize("NFKC", key) == key

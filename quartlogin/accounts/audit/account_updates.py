@@ -12,7 +12,7 @@ from typing import Final
 from ..database.errors import StoreUnavailable
 from ..database.models import Event
 from ..store import Store
-from .events import MOST_USERS
+from .events import MAX_USERS
 
 _INTERVAL: Final = 2.0  # seconds between two queries for events of other processes
 _LOOK_BACK: Final = 30  # seconds; clocks of several machines differ, and transactions take time
@@ -109,5 +109,5 @@ async def _events(page: "asyncio.Queue[Event]") -> AsyncIterator[Event]:
 
 def _in_groups(user_ids: list[str]) -> Iterator[list[str]]:
     rest = iter(user_ids)
-    while some := list(islice(rest, MOST_USERS)):
+    while some := list(islice(rest, MAX_USERS)):
         yield some

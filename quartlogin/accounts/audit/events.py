@@ -14,15 +14,15 @@ _INSERT = (
 _DELETE = "DELETE FROM events WHERE id = $1"
 
 #: About how many users one statement can query.
-MOST_USERS: Final = 50
+MAX_USERS: Final = 50
 #: How many events of each kind an account keeps: the most recent ones. A frequent kind displaces no other.
-MOST_EVENTS: Final = 100
+MAX_EVENTS: Final = 100
 
 #: Each part reads only as many index rows as it returns: a window function would read all events since then.
 _SINCE: Final = " UNION ALL ".join(
     "SELECT * FROM (SELECT id, kind, user_id, happened_at, address, browser, subject FROM events"  # noqa: S608 -- numbers only
     f" WHERE user_id = ${number + 3} AND happened_at >= $1 ORDER BY happened_at DESC, id DESC LIMIT $2) AS part"
-    for number in range(MOST_USERS)
+    for number in range(MAX_USERS)
 )
 _LIST_SINCE: Final = f"{_SINCE} ORDER BY happened_at, id"
 
@@ -68,7 +68,7 @@ class Events:
         return [Event(*row) for row in rows]
 
     async def failures_since_last_sign_in(self, user_id: str) -> tuple[int, int | None]:
-        """Count the failed sign-ins since the last successful one, up to `MOST_EVENTS`.
+        """Count the failed sign-ins since the last successful one, up to `MAX_EVENTS`.
 
         Returns:
             The count, and when the last successful sign-in was: seconds since 1970, `None` if there was none.
@@ -78,7 +78,7 @@ class Events:
             " AND id > coalesce((SELECT max(id) FROM events WHERE user_id = $1 AND kind = 'signed_in'), '')"
             " ORDER BY id DESC LIMIT $2) AS failed),"
             " (SELECT happened_at FROM events WHERE user_id = $1 AND kind = 'signed_in' ORDER BY id DESC LIMIT 1)",
-            *(user_id, MOST_EVENTS),
+            *(user_id, MAX_EVENTS),
         )
         return int(rows[0][0]), rows[0][1]
 
@@ -87,18 +87,18 @@ class Events:
 
         Args:
             happened_at: Seconds since 1970, inclusive.
-            user_ids: At most `MOST_USERS`.
+            user_ids: At most `MAX_USERS`.
             at_most: How many events of each user: one account's events must not hide another's.
         """
-        padded = (*user_ids, *[""] * (MOST_USERS - len(user_ids)))  # one statement, prepared once
+        padded = (*user_ids, *[""] * (MAX_USERS - len(user_ids)))  # one statement, prepared once
         rows = await self.database.read(_LIST_SINCE, happened_at, at_most, *padded)
         return [Event(*row) for row in rows]
 
     async def remove_excess(self, user_id: str, kind: str, at_most: int) -> int:
-        """Remove some of a user's events of one kind, older than the newest `MOST_EVENTS`; return how many."""
+        """Remove some of a user's events of one kind, older than the newest `MAX_EVENTS`; return how many."""
         rows = await self.database.read(
             "SELECT id FROM events WHERE user_id = $1 AND kind = $2 ORDER BY id DESC LIMIT $3 OFFSET $4",
-            *(user_id, kind, at_most, MOST_EVENTS),
+            *(user_id, kind, at_most, MAX_EVENTS),
         )
         if rows:
             ids = [(row[0],) for row in rows]

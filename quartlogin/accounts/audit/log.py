@@ -13,7 +13,7 @@ from typing import Any, Final
 from quart import has_request_context, has_websocket_context, request, websocket
 
 from ..database.errors import Conflict
-from ..database.models import LONGEST_BROWSER, ActingLogin, Event
+from ..database.models import MAX_USER_AGENT_LENGTH, ActingLogin, Event
 from ..pages.user_agents import COMMAND_LINE
 from ..store import Store
 
@@ -158,7 +158,7 @@ def route() -> str | None:
 
 
 def _shown(browser: str) -> str:
-    shown = "".join(letter if letter.isprintable() else "?" for letter in browser[:LONGEST_BROWSER])
+    shown = "".join(letter if letter.isprintable() else "?" for letter in browser[:MAX_USER_AGENT_LENGTH])
     return f"“{shown}”" if shown == COMMAND_LINE else shown
 
 

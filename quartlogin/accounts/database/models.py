@@ -10,7 +10,7 @@ from quartlogin import UserMixin
 Kind = Literal["session", "bearer"]
 
 #: Characters of a user agent that are kept.
-LONGEST_BROWSER: Final = 256
+MAX_USER_AGENT_LENGTH: Final = 256
 
 
 #: The last-seen time of a login that was never used, such as a new token.

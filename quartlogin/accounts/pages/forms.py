@@ -13,7 +13,7 @@ from ..security.csrf import FIELD_NAME, SessionBoundCSRF
 from ..security.headers import SCRIPT_HEADERS
 
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
-_MOST_FIELDS: Final = 20
+_MAX_FIELDS: Final = 20
 
 _REFUSED: Final = (
     "This form was open for too long, or it was opened before you signed in or out. Nothing was changed. "
@@ -70,7 +70,7 @@ async def _posted_fields() -> "MultiDict[str, str]":
         abort(415, f"Send the form as {_FORM_TYPE}, as browsers do.")
     body = await request.get_data(cache=True, as_text=False, parse_form_data=False)
     try:
-        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
     except ValueError:  # bytes that are not UTF-8, or too many fields
         abort(400, "The form could not be read: it must be UTF-8 text with few fields.")
     fields = MultiDict(pairs)

@@ -29,9 +29,9 @@ from .attempt_counters import Change, counter_of_holders, counter_of_user
 #: Seconds within which there are no more failures than the limits.
 WINDOW: Final = 15 * 60
 #: Seconds of the longest delay.
-LONGEST_DELAY: Final = 24 * 60 * 60
+MAX_DELAY: Final = 24 * 60 * 60
 #: Failures in a row after which no password is checked (NIST SP 800-63B-4, 3.2.2).
-MOST_FAILURES: Final = 100
+MAX_FAILURES: Final = 100
 
 #: Returns a counter with an attempt at a time; it raises `TooManyAttempts` if that is too early.
 _Count = Callable[[AttemptCounter, int], AttemptCounter]
@@ -46,7 +46,7 @@ _WITH_IPV4_AT_THE_END: Final = [
 ]
 _LAST_32_BITS: Final = 2**32 - 1
 _NO_ADDRESS: Final = 2**16  # below, `::1` is not an IPv4 address
-_MOST_DOUBLINGS: Final = 20
+_MAX_DOUBLINGS: Final = 20
 
 
 class TooManyAttempts(Exception):  # noqa: N818 -- the visitor's next step, not a fault
@@ -74,8 +74,8 @@ class DelayPolicy:
         Raises:
             TooManyAttempts: It is too early.
         """
-        if counter.number >= MOST_FAILURES:
-            raise TooManyAttempts(LONGEST_DELAY)
+        if counter.number >= MAX_FAILURES:
+            raise TooManyAttempts(MAX_DELAY)
         if counter.times:
             _wait_until(counter.times[-1] + self.delay_after(counter.number), now)
         return AttemptCounter(counter.number + 1, (now,))
@@ -87,7 +87,7 @@ class DelayPolicy:
             return 0
         # The delays after the last free failure up to the last of the limit fill the window.
         first = -(-WINDOW // ((2 << self.limit - free) - 1))
-        return min(first << min(failures - free, _MOST_DOUBLINGS), LONGEST_DELAY)
+        return min(first << min(failures - free, _MAX_DOUBLINGS), MAX_DELAY)
 
     @staticmethod
     def after_failure_of_holders(counter: AttemptCounter, now: int) -> AttemptCounter:
@@ -96,8 +96,8 @@ class DelayPolicy:
         Raises:
             TooManyAttempts: They have failed too often.
         """
-        if counter.number >= MOST_FAILURES:
-            raise TooManyAttempts(LONGEST_DELAY)
+        if counter.number >= MAX_FAILURES:
+            raise TooManyAttempts(MAX_DELAY)
         return AttemptCounter(counter.number + 1, (now,))
 
     def after_failure_of_address(self, counter: AttemptCounter, now: int) -> AttemptCounter:
@@ -109,8 +109,8 @@ class DelayPolicy:
         if len(counter.times) < self.limit:
             return AttemptCounter(counter.number, (*(time for time in counter.times if time > now - WINDOW), now))
         last = counter.times[-1]
-        _wait_until(last + min(WINDOW << min(counter.number, _MOST_DOUBLINGS), LONGEST_DELAY), now)
-        return AttemptCounter(0 if now - last > 2 * LONGEST_DELAY else counter.number + 1, (now,))
+        _wait_until(last + min(WINDOW << min(counter.number, _MAX_DOUBLINGS), MAX_DELAY), now)
+        return AttemptCounter(0 if now - last > 2 * MAX_DELAY else counter.number + 1, (now,))
 
 
 def without(counter: AttemptCounter, time: int) -> AttemptCounter:
@@ -267,4 +267,4 @@ def _ipv4_inside(address: IPv6Address) -> IPv4Address | None:
 
 def _wait_until(free_at: int, now: int) -> None:
     if now < free_at:
-        raise TooManyAttempts(min(free_at - now, LONGEST_DELAY))
+        raise TooManyAttempts(min(free_at - now, MAX_DELAY))

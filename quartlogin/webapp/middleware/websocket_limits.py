@@ -12,7 +12,7 @@ from hypercorn.protocol.ws_stream import FrameTooLargeError, WebsocketBuffer, WS
 from wsproto.events import Message
 
 #: Characters or bytes of a message: our pages only receive.
-LARGEST_MESSAGE: Final = 64 * 1024
+MAX_MESSAGE_SIZE: Final = 64 * 1024
 _TOO_BIG: Final = 1009  # RFC 6455, 7.4.1
 
 
@@ -39,7 +39,7 @@ class _WholeMessages(WebsocketBuffer):
     """Accepts messages of one frame, and ends the websocket at the first part of any other."""
 
     def __init__(self, stream: WSStream) -> None:
-        super().__init__(LARGEST_MESSAGE)
+        super().__init__(MAX_MESSAGE_SIZE)
         self._stream = stream
         self._ending: asyncio.Task[None] | None = None
 

@@ -16,7 +16,7 @@ from ...command_line.context import (
 )
 from ...command_line.output import moment, print_rows
 from ...context import get_accounts
-from ..logins.service import MOST_TOKENS, TooManyTokens
+from ..logins.service import MAX_TOKENS, TooManyTokens
 from .forms import MAX_TOKEN_DAYS, MAX_TOKEN_NAME
 
 
@@ -58,7 +58,7 @@ def create(name: str, label: str, days: int, database: str | None) -> None:
             raise click.ClickException(f"The account {name!r} has just been changed. Try again.") from None
         except TooManyTokens:
             raise click.ClickException(
-                f"{found.user.username!r} has {MOST_TOKENS} tokens. Revoke one that is no longer used."
+                f"{found.user.username!r} has {MAX_TOKENS} tokens. Revoke one that is no longer used."
             ) from None
         finally:
             accounts.passwords.hashing.close()

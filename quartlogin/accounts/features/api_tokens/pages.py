@@ -11,7 +11,7 @@ from quartlogin import create_bearer_token, current_user
 from ...context import current_accounts
 from ...pages.account import show_account
 from ...pages.recent_login import recent_login_required
-from ..logins.service import MOST_TOKENS, TooManyTokens
+from ..logins.service import MAX_TOKENS, TooManyTokens
 from .forms import TokenForm, TokenRevocationForm
 
 _UNKNOWN: Final = "There is no such token, or it has already been revoked. Nothing was changed."
@@ -33,7 +33,7 @@ async def create_token() -> ResponseReturnValue:
     try:
         token = await create_bearer_token(user, duration=duration, name=form.name.data)
     except TooManyTokens:
-        form.refuse("name", f"You have {MOST_TOKENS} tokens. Revoke one that you no longer use.")
+        form.refuse("name", f"You have {MAX_TOKENS} tokens. Revoke one that you no longer use.")
         return await show_account(form)
     return await show_account(TokenForm(), new_token=token, new_token_name=form.name.data)
 

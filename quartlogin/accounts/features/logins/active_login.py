@@ -8,11 +8,11 @@ from ...database.active_logins import counts
 from ...database.interface import Database, Row
 from ...database.models import ActiveLogin, User
 
-MOST_QUESTIONS: Final = 64
+MAX_QUESTIONS: Final = 64
 #: For how many logins there are statements: few, so that each is prepared once.
-_SIZES: Final = (1, 4, 16, 32, MOST_QUESTIONS)
+_SIZES: Final = (1, 4, 16, 32, MAX_QUESTIONS)
 #: The size of the statement for each number of logins.
-_SIZE_FOR: Final = [next(size for size in _SIZES if size >= number) for number in range(MOST_QUESTIONS + 1)]
+_SIZE_FOR: Final = [next(size for size in _SIZES if size >= number) for number in range(MAX_QUESTIONS + 1)]
 _FIND: Final = {
     size: (
         "SELECT l.id_hash, l.user_id, u.username, u.epoch, u.must_change_password, l.ref, l.seen_at, l.secrets"  # noqa: S608 -- numbers only
@@ -42,7 +42,7 @@ async def find_all(database: Database, questions: Sequence[Question]) -> dict[Qu
 
     Args:
         database: The database.
-        questions: At most `MOST_QUESTIONS`.
+        questions: At most `MAX_QUESTIONS`.
 
     Returns:
         The result for each question, without those whose login is not active or is another user's.

@@ -5,7 +5,7 @@ from typing import Final
 
 from quart import flash
 
-from ...audit.events import MOST_EVENTS
+from ...audit.events import MAX_EVENTS
 from ...context import current_accounts
 from ...database.models import User
 from ...pages.filters import time_as_text
@@ -42,7 +42,7 @@ async def show_notices(user: User, activity: Activity) -> None:
         return
     event = accounts.audit_log.event("signed_in_after_failures", user.id)
     await accounts.audit_log.record(event, failures=str(activity.failures))
-    count = f"{activity.failures}{' or more' if activity.failures == MOST_EVENTS else ''}"
+    count = f"{activity.failures}{' or more' if activity.failures == MAX_EVENTS else ''}"
     last = activity.last_sign_in
     since = "" if last is None else f" since your last sign-in on {time_as_text(last)}"
     await flash(f"{count} failed sign-in attempts{since}. If they weren't yours, check your recent activity.")

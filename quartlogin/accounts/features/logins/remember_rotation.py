@@ -17,9 +17,9 @@ from typing import Final
 #: The grace period: seconds for which a secret is valid after it was replaced or its branch was closed.
 GRACE: Final = 30
 #: No further branches begin: a client that asks for so many in so short a time is no browser.
-_MOST_BRANCHES: Final = 8
+_MAX_BRANCHES: Final = 8
 #: Nothing is replaced while so many were replaced or closed within the grace period: the line would grow with each use.
-_MOST_USED_UP: Final = 16
+_MAX_USED_UP: Final = 16
 #: A whole word: without the lookbehind, each of 64 characters would be tried as the first one of a hash.
 _ENTRY: Final = re.compile(r"(?<!\S)(?P<hash>[0-9a-f]{1,64})(?P<state>[-+!])(?P<at>[0-9]{1,15})(?!\S)")
 
@@ -61,12 +61,12 @@ class RememberTokens:
 
     def after_replacing(self, secret: str, new: str, now: int) -> "RememberTokens | None":
         """Return the state after a cookie with a valid secret was used; `None` if it gets no new secret."""
-        if len(self.replaced) + len(self.closed) >= _MOST_USED_UP:
+        if len(self.replaced) + len(self.closed) >= _MAX_USED_UP:
             return None
         if secret in self.open:
             others = {branch: now for branch in self.open if branch != secret}
             return RememberTokens({new: now}, {**self.replaced, secret: now}, {**self.closed, **others})
-        if secret in self.replaced and len(self.open) < _MOST_BRANCHES:
+        if secret in self.replaced and len(self.open) < _MAX_BRANCHES:
             return RememberTokens({**self.open, new: self.replaced[secret]}, self.replaced, self.closed)
         return None
 

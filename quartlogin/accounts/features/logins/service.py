@@ -28,11 +28,11 @@ _PUBLIC_ID: Final = re.compile(r"[0-9a-f]{16}")  # as created below; nothing els
 _RESUMED_EVERY: Final = 60
 
 #: API tokens of one user.
-MOST_TOKENS: Final = 50
+MAX_TOKENS: Final = 50
 
 
 class TooManyTokens(Exception):  # noqa: N818 -- the visitor's next step, not a fault
-    """The user already has `MOST_TOKENS` API tokens; none was created."""
+    """The user already has `MAX_TOKENS` API tokens; none was created."""
 
 
 def digest(login: str) -> str:
@@ -238,7 +238,7 @@ class LoginStore:
         self._sockets.close_where(lambda login: digest(login) in gone)
 
     async def _has_most_tokens(self, transaction: Transaction, user_id: str) -> bool:
-        return await self._store.logins.count(transaction, user_id, "bearer", self.present()) >= MOST_TOKENS
+        return await self._store.logins.count(transaction, user_id, "bearer", self.present()) >= MAX_TOKENS
 
     async def _end_copied(self, login: str, found: RememberedLogin) -> None:
         event = self._audit_log.event("token_reuse_detected", found.user_id, found.public_id)

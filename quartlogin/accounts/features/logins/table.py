@@ -24,7 +24,7 @@ from ...database.models import (
     RememberedLogin,
     Seen,
 )
-from .active_login import MOST_QUESTIONS, Question, find_all
+from .active_login import MAX_QUESTIONS, Question, find_all
 
 #: One statement, so that a login can only begin with the security stamp that was read with its credentials.
 _INSERT: Final = (
@@ -82,7 +82,7 @@ class Logins:
     @cached_property
     def _finding(self) -> BatchLoader[Question, ActiveLogin]:
         concurrency = self.database.reads_at_once
-        return BatchLoader(partial(find_all, self.database), concurrency=concurrency, max_size=MOST_QUESTIONS)
+        return BatchLoader(partial(find_all, self.database), concurrency=concurrency, max_size=MAX_QUESTIONS)
 
     async def find(self, id_hash: str, user_id: str, now: int, idle_since: int) -> ActiveLogin | None:
         """Find a user by an active login, in one statement and one round trip for all concurrent callers.

@@ -15,17 +15,17 @@ _PASSES: Final = 3
 _LANES: Final = 1
 
 #: KiB. The largest default of libsodium, PHP, Django and Rails is libsodium's "moderate", of 256 MiB.
-MOST_MEMORY: Final = 256 * 1024
+MAX_MEMORY: Final = 256 * 1024
 #: Passes times KiB, to which the time is proportional (RFC 9106, 3.4): four times a new hash's, which is libsodium's
 #: "moderate" again. Every guess makes the server compute it.
-MOST_WORK: Final = 4 * _PASSES * MEMORY
+MAX_WORK: Final = 4 * _PASSES * MEMORY
 #: argon2 starts a thread for each lane and each quarter of a pass, however little memory there is to fill.
-MOST_PASSES: Final = 32
+MAX_PASSES: Final = 32
 #: Each is a thread while it is computed; Django's default has 8.
-MOST_LANES: Final = 16
+MAX_LANES: Final = 16
 
 #: The limits in one sentence, for the operator.
-LIMITS: Final = f"The maximum is m={MOST_MEMORY}, t={MOST_PASSES}, t times m={MOST_WORK} and p={MOST_LANES}."
+LIMITS: Final = f"The maximum is m={MAX_MEMORY}, t={MAX_PASSES}, t times m={MAX_WORK} and p={MAX_LANES}."
 
 _LEAST_MEMORY: Final = 8  # KiB for each lane (RFC 9106, 3.1)
 _SALT_BYTES: Final = 16
@@ -55,10 +55,10 @@ class HashParameters(NamedTuple):
     def is_within_limits(self) -> bool:
         """Tell whether a hash with these parameters is ever computed."""
         return (
-            _LEAST_MEMORY * self.lanes <= self.memory <= MOST_MEMORY
-            and 1 <= self.passes <= MOST_PASSES
-            and self.passes * self.memory <= MOST_WORK
-            and 1 <= self.lanes <= MOST_LANES
+            _LEAST_MEMORY * self.lanes <= self.memory <= MAX_MEMORY
+            and 1 <= self.passes <= MAX_PASSES
+            and self.passes * self.memory <= MAX_WORK
+            and 1 <= self.lanes <= MAX_LANES
         )
 
     def dummy_hash(self) -> str:

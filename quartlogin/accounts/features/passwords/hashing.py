@@ -20,15 +20,15 @@ from .hash_parameters import MEMORY, TODAY, HashParameters, read_parameters
 from .parameters_in_use import ParametersInUse
 from .slots import Slots
 
-LONGEST_PASSWORD: Final = 1024  # code points, after NFC
+MAX_PASSWORD_LENGTH: Final = 1024  # code points, after NFC
 
 #: Anything longer is too long in any case, and is not normalized.
-_MAX_INPUT: Final = 3 * LONGEST_PASSWORD
+_MAX_INPUT: Final = 3 * MAX_PASSWORD_LENGTH
 #: Marks in a row, as in Unicode's stream-safe text (UAX #15, 12.1): the time to order them grows with their square.
-MOST_MARKS: Final = 30
+MAX_MARKS: Final = 30
 
 #: Threads of one process. Beyond four cores, other processes use the rest.
-_MOST_AT_ONCE: Final = 4
+_MAX_THREADS: Final = 4
 #: Places in the queue for each thread. A hash takes a tenth of a second, so the wait is a few seconds at most.
 _WAITING_FOR_A_THREAD: Final = 32
 #: How much lower the priority of hashing is: beside a busy thread it gets a thirtieth of a core (sched(7)). With 10 and
@@ -72,7 +72,7 @@ class PasswordHashing:
         #: The costs at which unknown usernames are answered.
         self.in_use = ParametersInUse(self._today, key or token_bytes(32))
         #: How many passwords are hashed or checked at once.
-        self.threads = min(cores or _cores(), _MOST_AT_ONCE)
+        self.threads = min(cores or _cores(), _MAX_THREADS)
         self._pool = ThreadPoolExecutor(
             self.threads, thread_name_prefix="quartlogin-argon2", initializer=_lower_priority
         )
@@ -114,7 +114,7 @@ class PasswordHashing:
                 has the same cost each time.
             renew: Whether to compute a new hash if the password is correct and the stored hash has outdated parameters.
         """
-        if length(password) > LONGEST_PASSWORD or has_too_many_marks(password):
+        if length(password) > MAX_PASSWORD_LENGTH or has_too_many_marks(password):
             return VerifyResult(is_right=False)
         normalized, stored, drawn = _nfc(password), _usable(stored_hash), self.in_use.draw(whose)
         return await self._in_thread(
@@ -191,7 +191,7 @@ def has_too_many_marks(password: str) -> bool:
     in_a_row = 0
     for character in password:
         in_a_row = in_a_row + 1 if combining(character) else 0
-        if in_a_row > MOST_MARKS:
+        if in_a_row > MAX_MARKS:
             return True
     return False
 

@@ -11,7 +11,7 @@ from ...users import Users
 from .hash_parameters import HashParameters, read_parameters
 
 #: More parameter sets than any site has; of more, the rarest are left out, so that a draw stays quick.
-_MOST_SETS: Final = 32
+_MAX_SETS: Final = 32
 _CHANCE_BYTES: Final = 6  # as many as a float represents exactly
 _SOME_HASH: Final = "c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"  # follows a hash's parameters, to parse them
 
@@ -38,7 +38,7 @@ class ParametersInUse:
         """Replace the known number of accounts for each set."""
         others = Counter(counts)
         of_today = max(1, others.pop(self._today, 0))
-        self._counts = [(self._today, of_today), *sorted(others.most_common(_MOST_SETS))]
+        self._counts = [(self._today, of_today), *sorted(others.most_common(_MAX_SETS))]
 
     def draw(self, name: str) -> HashParameters:
         """Return the set of an unknown username.

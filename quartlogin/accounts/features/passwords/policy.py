@@ -5,10 +5,10 @@ from typing import Final
 from unicodedata import normalize
 
 from .denylist import is_common, is_context_specific
-from .hashing import LONGEST_PASSWORD, MOST_MARKS, has_too_many_marks, length
+from .hashing import MAX_MARKS, MAX_PASSWORD_LENGTH, has_too_many_marks, length
 
 #: Characters of a word, also normalized: a full-width letter may expand to 18. A longer one is no word.
-_LONGEST_WORD: Final = 256
+_MAX_WORD_LENGTH: Final = 256
 
 
 def is_same(one: str, other: str) -> bool:
@@ -27,10 +27,10 @@ def validate_password(password: str, min_length: int, context: Iterable[str] = (
     size = length(password)
     if size < min_length:
         return f"Use at least {min_length} characters (you entered {size})."
-    if size > LONGEST_PASSWORD:
-        return f"Use at most {LONGEST_PASSWORD} characters (you entered {size})."
+    if size > MAX_PASSWORD_LENGTH:
+        return f"Use at most {MAX_PASSWORD_LENGTH} characters (you entered {size})."
     if has_too_many_marks(password):
-        return f"Use at most {MOST_MARKS} accents or other marks in a row."
+        return f"Use at most {MAX_MARKS} accents or other marks in a row."
     composed = normalize("NFC", password)
     if is_common(composed):
         return "This password is too common. Choose a different one."
@@ -41,5 +41,5 @@ def validate_password(password: str, min_length: int, context: Iterable[str] = (
 
 def _as_they_may_be_typed(words: Iterable[str]) -> set[str]:
     """Return words as they occur in a password in NFC, also with full-width letters as plain ones."""
-    forms = (normalize(form, word) for word in words if len(word) <= _LONGEST_WORD for form in ("NFC", "NFKC"))
-    return {form for form in forms if len(form) <= _LONGEST_WORD}
+    forms = (normalize(form, word) for word in words if len(word) <= _MAX_WORD_LENGTH for form in ("NFC", "NFKC"))
+    return {form for form in forms if len(form) <= _MAX_WORD_LENGTH}

@@ -3,7 +3,7 @@
 from secrets import choice
 from typing import Final
 
-from .hashing import LONGEST_PASSWORD
+from .hashing import MAX_PASSWORD_LENGTH
 
 #: Seconds within which the user must sign in with one (ASVS 5.0, 6.4.1).
 LIFETIME: Final = 24 * 60 * 60
@@ -21,4 +21,4 @@ def temporary_password(min_length: int) -> str:
         min_length: Characters, as for every password.
     """
     groups = max(_MIN_GROUPS, -(-(min_length + 1) // (_GROUP + 1)))
-    return "-".join("".join(choice(_LETTERS) for _ in range(_GROUP)) for _ in range(groups))[:LONGEST_PASSWORD]
+    return "-".join("".join(choice(_LETTERS) for _ in range(_GROUP)) for _ in range(groups))[:MAX_PASSWORD_LENGTH]
