@@ -1,4 +1,4 @@
-"""Every setting of the extension once: Flask-Login's constants, and the keys of `app.config` with their defaults."""
+"""The extension's settings: Flask-Login's constants, and the keys of `app.config` with their defaults."""
 
 import re
 import warnings
@@ -24,19 +24,19 @@ COOKIE_SECURE: Final = False
 COOKIE_HTTPONLY: Final = True
 #: With which requests from other sites the remember cookie is sent: none but links.
 COOKIE_SAMESITE: Final = "Lax"
-#: What is flashed when a visitor is sent to the login page.
+#: The message flashed to a visitor who is redirected to the login page.
 LOGIN_MESSAGE: Final = "Please log in to access this page."
 #: The category of that flashed message.
 LOGIN_MESSAGE_CATEGORY: Final = "message"
-#: What is flashed when a user is sent to type the password again.
+#: The message flashed to a user who must enter the password again.
 REFRESH_MESSAGE: Final = "Please reauthenticate to access this page."
 #: The category of that flashed message.
 REFRESH_MESSAGE_CATEGORY: Final = "message"
-#: The name of the method that gives a user's id.
+#: The name of the method that returns a user's id.
 ID_ATTRIBUTE: Final = "get_id"
-#: The methods that guards let through unasked: a browser's CORS preflight carries no cookies (Fetch standard).
+#: The methods that guards let through: a browser's CORS preflight carries no cookies (Fetch standard).
 EXEMPT_METHODS: Final = frozenset({"OPTIONS"})
-#: Whether the page to come back to is kept in the session instead of the login page's URL.
+#: Whether the page to return to is kept in the session instead of the login page's URL.
 USE_SESSION_FOR_NEXT: Final = False
 #: How many characters a page to come back to may have, percent-encoded: nginx answers 502 to a head of some thousand.
 NEXT_MAX_LENGTH: Final = 2048
@@ -58,7 +58,7 @@ DEFAULTS: Final[Mapping[str, Any]] = {
 }
 
 
-#: The longest time that a login may last: more than any date can be reckoned with.
+#: The longest duration of a login: dates would overflow beyond it.
 MAX_DURATION: Final = timedelta(days=36525)  # 100 years
 _COOKIE_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~\w-]+", re.ASCII)  # a token (RFC 9110, 5.6.2)
 _COOKIE_PATH: Final = re.compile(r"/[^;\x00-\x20\x7f-\U0010ffff]*")

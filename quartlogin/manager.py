@@ -1,4 +1,4 @@
-"""`LoginManager`: what an app has configured and registered."""
+"""`LoginManager`: the app's settings and callbacks."""
 
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
@@ -25,9 +25,9 @@ from .websockets.registry import WebSocketRegistry
 
 CallbackT = TypeVar("CallbackT", bound=Callable[..., Any])
 
-#: What a bearer client is told whose token is not, or no longer, good (RFC 6750, 3.1).
+#: The challenge for an invalid bearer token (RFC 6750, 3.1).
 _BAD_BEARER = 'Bearer error="invalid_token"'
-#: What it is told when only a password that was typed just now would do (RFC 9470, 3).
+#: The challenge where the password must have been entered recently (RFC 9470, 3).
 _STEP_UP = 'Bearer error="insufficient_user_authentication"'
 
 
@@ -36,11 +36,11 @@ class LoginManager(Generic[UserT]):
 
     Args:
         app: The app to set up, if it exists already; otherwise call `init_app`.
-        add_context_processor: Whether templates see `current_user`. (The name is Flask-Login's; no context
-            processor is involved.)
+        add_context_processor: Whether templates see `current_user`. (The name is Flask-Login's; no context processor is
+            involved.)
         eager: Whether the user is loaded before every view, as if each began with `await current_user`.
-        require_login: Whether every view but files, login pages and those marked `login_exempt` is guarded. This and
-            `eager` come after all `before_request` functions; one that answers by itself is not guarded.
+        require_login: Whether every view is guarded, except files, login pages and those marked `login_exempt`. This
+            and `eager` come after all `before_request` functions; a response from one of those is not guarded.
         import_flask_login: Whether Flask-Login's sessions and remember cookies are taken over, each at its first use.
     """
 
@@ -56,41 +56,41 @@ class LoginManager(Generic[UserT]):
         self.eager = eager
         self.require_login = require_login
         self.import_flask_login = import_flask_login
-        #: A class or function that makes the user object of a visitor who is not signed in.
+        #: A class or function that makes the user object of an anonymous visitor.
         self.anonymous_user: Callable[[], Any] = AnonymousUserMixin
         #: The endpoint, or the URL, of the login page. Without one, guards answer 401.
         self.login_view: str | None = None
-        #: The login pages of blueprints that have their own, by the name that the blueprint is registered under
-        #: (`shop.admin`), or was made with (`admin`). Blueprints inside it inherit it; `None` as a page is a 401.
+        #: The login pages of blueprints, by the name that the blueprint is registered under (`shop.admin`), or its
+        #: original one (`admin`). Blueprints inside it inherit it; `None` as a page is a 401.
         self.blueprint_login_views: dict[str | None, str | None] = {}
-        #: What is flashed to a visitor who is sent to the login page; `None` for nothing.
+        #: The message flashed to a visitor who is redirected to the login page; `None` for none.
         self.login_message: str | None = config.LOGIN_MESSAGE
-        #: The category of that flashed message.
+        #: The category of that message.
         self.login_message_category = config.LOGIN_MESSAGE_CATEGORY
         #: The endpoint, or the URL, of the page that asks for the password again.
         self.refresh_view: str | None = None
-        #: What is flashed to a user who is sent there; `None` for nothing.
+        #: The message flashed to a user who is redirected there; `None` for none.
         self.needs_refresh_message: str | None = config.REFRESH_MESSAGE
-        #: The category of that flashed message.
+        #: The category of that message.
         self.needs_refresh_message_category = config.REFRESH_MESSAGE_CATEGORY
-        #: What happens when a session comes from another browser than it was begun in: "basic" asks for the password
-        #: again where it matters, "strong" signs out, `None` does nothing. `SESSION_PROTECTION` goes before it.
+        #: What happens when a session comes from another browser than it began in: "basic" asks for the password again
+        #: where it matters, "strong" signs out, `None` does nothing. `SESSION_PROTECTION` takes precedence.
         self.session_protection: str | None = "basic"
-        #: Translates flashed messages: a function that takes and returns text.
+        #: Translates flashed messages: a function from text to text.
         self.localize_callback: Callable[..., Any] | None = None
         #: The function that `unauthorized_handler` has registered.
         self.unauthorized_callback: Callable[..., Any] | None = None
         #: The function that `needs_refresh_handler` has registered.
         self.needs_refresh_callback: Callable[..., Any] | None = None
-        #: The name of the method that gives a user's id.
+        #: The name of the method that returns a user's id.
         self.id_attribute = config.ID_ATTRIBUTE
         #: The app's record of its logins, if it keeps one.
         self.records: LoginRecords = NoRecords()
-        #: Origins, such as "https://chat.example", whose pages may open websockets here, beside this site's own.
+        #: Origins, such as "https://chat.example", whose pages may open websockets here, in addition to this site's.
         self.websocket_origins: Collection[str] = ()
-        #: How often an open websocket's user is looked up again; `None` for never.
+        #: How often an open websocket's user is loaded again; `None` for never.
         self.websocket_recheck: timedelta | None = timedelta(seconds=30)
-        #: The websockets that guarded handlers hold open in this process.
+        #: The open websockets of guarded handlers in this process.
         self.sockets = WebSocketRegistry()
         #: `await login_manager.current_user` is `current_user` with your user class's type.
         self.current_user: CurrentUser[UserT | AnonymousUserMixin] = CurrentUser()
@@ -104,12 +104,12 @@ class LoginManager(Generic[UserT]):
         """Set up sign-in on this app.
 
         Raises:
-            ConfigurationError: The app has a `LoginManager` already, or a setting that does not exist or cannot be.
+            ConfigurationError: The app has a `LoginManager` already, or an unknown or invalid setting.
         """
         config.check(app)
         context.install(app, self)
-        # These run in reverse order: the first of the list is the last to run, and another part of the app may look at
-        # the user in one of its own.
+        # These run in reverse order: the first of the list runs last, since another part of the app may access the user
+        # in one of its own.
         app.after_request_funcs.setdefault(None, []).insert(0, request_hooks.after_view)
         request_hooks.wrap_requests(app, self)
 
@@ -125,7 +125,7 @@ class LoginManager(Generic[UserT]):
         """The signed-in user with your user class's type, for guarded views.
 
         Raises:
-            LoginRequired: Nobody is signed in.
+            LoginRequired: The visitor is not signed in.
             UserNotLoadedError: The user is not loaded yet.
         """
         user = resolved_user()
@@ -135,7 +135,7 @@ class LoginManager(Generic[UserT]):
 
     @asynccontextmanager
     async def as_user(self, user: UserT) -> AsyncIterator[UserT]:
-        """Let `current_user` be this user within an `async with` block: for jobs, shells and tests."""
+        """Make `current_user` this user within an `async with` block: for jobs, shells and tests."""
         real = cast(UserT, unwrap(user))
         with acting_as(real):
             yield real
@@ -144,8 +144,8 @@ class LoginManager(Generic[UserT]):
         """Register the function that finds a user by id.
 
         Args:
-            callback: Called with the id, a `str` that came from a cookie with a valid signature but may name
-                nobody; returns the user object or `None`. `async def` or `def`.
+            callback: Called with the id, a `str` from a cookie with a valid signature, which may belong to no user;
+                returns the user object or `None`. `async def` or `def`.
 
         Raises:
             ConfigurationError: A `users_loader` is registered.
@@ -156,11 +156,11 @@ class LoginManager(Generic[UserT]):
         return callback
 
     def users_loader(self, callback: CallbackT) -> CallbackT:
-        """Register the function that finds many users by their ids: it is called once for all requests that wait.
+        """Register the function that finds many users by their ids: it is called once for all waiting requests.
 
         Args:
-            callback: Called with a list of different ids, as `user_loader` is with one; returns a mapping from each id
-                to its user, without those that name nobody. `async def` or `def`. It runs outside of any request.
+            callback: Called with a list of distinct ids; returns a mapping from ids to users, without those that belong
+                to no user. `async def` or `def`. It runs outside of any request.
 
         Raises:
             ConfigurationError: A `user_loader` is registered.
@@ -177,7 +177,7 @@ class LoginManager(Generic[UserT]):
 
     @property
     def user_callback(self) -> Callable[..., Any] | None:
-        """The function that `user_loader`, or `users_loader`, has registered."""
+        """The function that `user_loader` or `users_loader` has registered."""
         return self._user_callback or self._users_callback
 
     def request_loader(self, callback: CallbackT) -> CallbackT:
@@ -197,7 +197,7 @@ class LoginManager(Generic[UserT]):
         return self._request_callback
 
     def check_loaders(self) -> None:
-        """Refuse to work without a loader.
+        """Check that there is a loader.
 
         Raises:
             ConfigurationError: No `user_loader`, `users_loader` or `request_loader` is registered.
@@ -222,17 +222,17 @@ class LoginManager(Generic[UserT]):
         return cast("UserT | None", await self._load_from_request(connection))
 
     def unauthorized_handler(self, callback: CallbackT) -> CallbackT:
-        """Register the function whose value answers a visitor that a guard turns away.
+        """Register the function whose value is the response to a visitor that a guard rejects.
 
         Args:
-            callback: Called without arguments; returns what a view may return. `async def` or `def`. A websocket is
-                refused without it.
+            callback: Called without arguments; returns what a view may return. `async def` or `def`. Without one, a
+                websocket is refused.
         """
         self.unauthorized_callback = callback
         return callback
 
     def needs_refresh_handler(self, callback: CallbackT) -> CallbackT:
-        """Register the function whose value answers a user whose login is not fresh.
+        """Register the function whose value is the response to a user whose login is not fresh.
 
         Args:
             callback: As for `unauthorized_handler`.
@@ -241,18 +241,18 @@ class LoginManager(Generic[UserT]):
         return callback
 
     async def unauthorized(self) -> ResponseReturnValue:
-        """Answer a visitor who has to sign in first.
+        """Return the response to a visitor who must sign in first.
 
-        With an `unauthorized_handler`, its value. Else 401 with a problem document for clients that ask for JSON, and
-        for pages a flashed `login_message` and a redirect to the login page with the page to come back to as `next`.
+        With an `unauthorized_handler`, its value. Otherwise 401 with a problem document for clients that prefer JSON,
+        and for pages a flashed `login_message` and a redirect to the login page with the page to return to as `next`.
 
         Returns:
-            What the view has to return.
+            The view's result.
 
         Raises:
-            LoginRequired: An answer of 401: for JSON, for websockets, and where there is no login view.
+            LoginRequired: The response is 401: for JSON, for websockets, and where there is no login view.
         """
-        await user_of_request()  # before a `def` receiver or handler asks, and holds a thread meanwhile
+        await user_of_request()  # before a `def` receiver or handler asks, and blocks a thread meanwhile
         await signals.send(signals.user_unauthorized)
         is_by_token = _is_by_token()
         refusal = UnauthorizedResponse(
@@ -267,13 +267,13 @@ class LoginManager(Generic[UserT]):
         return await answer(refusal, is_by_token=is_by_token)
 
     async def needs_refresh(self) -> ResponseReturnValue:
-        """Answer a user whose login is not fresh: as `unauthorized`, with what is configured for that.
+        """Return the response to a user whose login is not fresh: like `unauthorized`, with its own settings.
 
         Returns:
-            What the view has to return.
+            The view's result.
 
         Raises:
-            LoginRequired: An answer of 401.
+            LoginRequired: The response is 401.
         """
         await user_of_request()
         await signals.send(signals.user_needs_refresh)
@@ -289,13 +289,13 @@ class LoginManager(Generic[UserT]):
         return await answer(refusal, is_by_token=_is_by_token())
 
     def _login_view_here(self) -> str | None:
-        """Return the login page of the innermost blueprint that serves this request and has one, or else the app's."""
+        """Return the login page of the innermost blueprint that serves this request and has one, else the app's."""
         blueprints = current_connection().blueprints
         return login_view_for(running_app(), blueprints, self.blueprint_login_views, self.login_view)
 
 
 def _is_by_token() -> bool:
-    """Tell whether a client sent this request that has nothing but its bearer token, so that no page helps it."""
+    """Tell whether the sender of this request has only a bearer token, so that no page helps it."""
     state = state_of_request()
     return state is not None and not state.uses_cookies
 

@@ -33,7 +33,7 @@ class RememberCookie:
 
 
 def read_cookie(state: UserState) -> RememberCookie | None:
-    """Return the request's remember cookie, `None` if it has none or it was deleted."""
+    """Return the request's remember cookie, `None` if it has none or it is to be ignored."""
     text: str | None = current_connection().cookies.get(_name())
     if text is None or state.remember_cookie is Deleted.DELETED or login_session.is_to_be_forgotten():
         return None

@@ -55,7 +55,7 @@ def calls_the_app(node: nodes.Filter | nodes.Test, environment: Environment) -> 
     named: list[nodes.Expr] = node.args[place:]
     known: dict[str, Any] = getattr(environment, kind)
     if node.dyn_args is not None or (named and not isinstance(named[0], nodes.Const)):
-        return any(map(_is_apps, known.values()))  # it names one that nobody knows before the template is rendered
+        return any(map(_is_apps, known.values()))  # its name is known only when the template is rendered
     return bool(named) and _is_apps(known.get(named[0].value))  # type: ignore[attr-defined]  # it is a constant
 
 

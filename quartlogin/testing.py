@@ -1,4 +1,4 @@
-"""A test client that comes signed in."""
+"""A test client that is signed in."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,21 +18,21 @@ from .records import Login
 from .sessions import login_session
 from .user import id_of
 
-#: The options of a request that decide where its cookies belong, and which browser sends it.
+#: The options of a request that determine its cookies and its browser.
 _OF_BROWSER: Final = {"query_string", "root_path", "http_version", "scope_base", "auth", "subdomain"}
 
 
 class QuartLoginClient(QuartClient):
     """Quart's test client with a user who is signed in from the first request on.
 
-    Set it as `app.test_client_class`; then `app.test_client(user=user)`. The login is a real one: it has a login id,
-    the app's `LoginRecords` are told, and it begins in the browser that sends the first request, as that is sent: to
-    which host, by http or https, with which headers.
+    Set it as `app.test_client_class`; then use `app.test_client(user=user)`. The login is a real one: it has a login
+    id, the app's `LoginRecords` are called, and it begins in the browser that sends the first request, with the same
+    host, scheme and headers.
 
     Args:
         app: The app.
-        user: Who is signed in; nobody if `None`.
-        fresh_login: Whether the password counts as typed just now.
+        user: The user; `None` for an anonymous visitor.
+        fresh_login: Whether the password counts as entered just now.
     """
 
     def __init__(self, app: Quart, use_cookies: bool = True, *, user: Any = None, fresh_login: bool = True) -> None:
@@ -41,26 +41,26 @@ class QuartLoginClient(QuartClient):
         self._fresh_login = fresh_login
 
     async def open(self, path: str, **options: Any) -> Any:
-        """Send a request, signed in; takes what Quart's own test client takes."""
+        """Send a request, signed in; takes the arguments of Quart's own test client."""
         await self._sign_in(path, options)
         return await super().open(path, **options)
 
     @asynccontextmanager
     async def websocket(self, path: str, **options: Any) -> AsyncIterator[Any]:  # type: ignore[override]  # signs in first
-        """Open a websocket, signed in; takes what Quart's own test client takes."""
+        """Open a websocket, signed in; takes the arguments of Quart's own test client."""
         await self._sign_in(path, options)
         async with super().websocket(path, **options) as connection:
             yield connection
 
     @asynccontextmanager
     async def request(self, path: str, **options: Any) -> AsyncIterator[Any]:  # type: ignore[override]  # signs in first
-        """Open a connection for a streamed request, signed in; takes what Quart's own test client takes."""
+        """Open a connection for a streamed request, signed in; takes the arguments of Quart's own test client."""
         await self._sign_in(path, options)
         async with super().request(path, **options) as connection:
             yield connection
 
     async def _sign_in(self, path: str, options: Mapping[str, Any]) -> None:
-        """Begin the login in a request like the one that is about to be sent, so that its cookie counts there."""
+        """Begin the login in a request like the one to be sent, so that its cookie is valid there."""
         user, self._user = self._user, None
         if user is None:
             return
@@ -75,18 +75,18 @@ class QuartLoginClient(QuartClient):
             self._take_cookies(response, request.url)
 
     def _alike(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the options that make a request come from the same browser, on the same host, with its cookies."""
+        """Return the options for a request of the same browser, to the same host, with its cookies."""
         headers = Headers(options.get("headers") or {})
         for cookie in self.cookie_jar or ():
             headers.add("cookie", f"{cookie.name}={cookie.value}")
         client = (options.get("scope_base") or {}).get("client") or ("<local>", None)
-        headers["Remote-Addr"] = client[0]  # where Quart keeps the address; a request made for a test has none
+        headers["Remote-Addr"] = client[0]  # where Quart keeps the address; a test request has none
         scheme = options.get("scheme", "http")
         alike = {name: options[name] for name in _OF_BROWSER & options.keys()}
         return {**alike, "headers": headers, "scheme": {"ws": "http", "wss": "https"}.get(scheme, scheme)}
 
     def _take_cookies(self, response: ResponseTypes, url: str) -> None:
-        """Take the session's cookie as a browser does that has this URL's answer."""
+        """Store the session cookie as a browser does that receives this response from a URL."""
         message = Message()
         for cookie in response.headers.getlist("Set-Cookie"):
             message.add_header("Set-Cookie", cookie)
@@ -103,7 +103,7 @@ class QuartLoginClient(QuartClient):
 
 
 async def _response_with(app: Quart, contents: Mapping[str, Any]) -> ResponseTypes:
-    """Make an answer that carries this session's cookie, besides what it held before."""
+    """Make a response that carries this session's cookie, in addition to its former contents."""
     interface, make = app.session_interface, cast(Any, app.response_class)  # typed as Flask's, but it is Quart's
     response: ResponseTypes = make(b"")
     opened = await interface.open_session(app, current_connection())

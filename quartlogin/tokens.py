@@ -1,4 +1,4 @@
-"""What a remember cookie and a bearer token say, signed and dated by quart-auth."""
+"""Tokens: the contents of remember cookies and bearer tokens, signed and dated by quart-auth."""
 
 import json
 import time
@@ -16,9 +16,9 @@ from .sessions.serializer import SizeLimitedSerializer
 
 Purpose = Literal["remember", "bearer"]
 
-_LONGEST: Final = 4096  # characters; no browser keeps a longer cookie
+_LONGEST: Final = 4096  # characters; browsers keep no longer cookie
 _LATEST: Final = 10**11  # seconds since 1970: the year 5138; from 10,000 on there are no dates
-_ANY_AGE: Final = 10**10  # seconds: the token says itself when it expires, but one from the future is refused
+_ANY_AGE: Final = 10**10  # seconds: a token contains its expiry, but one from the future is rejected
 
 
 @dataclass(frozen=True)
@@ -29,25 +29,25 @@ class Token:
     login_id: str
     #: Seconds since 1970.
     expires_at: int
-    #: What only the last remember cookie of this login carries; `None` where the app keeps no records.
+    #: The secret that only the last remember cookie of this login carries; `None` where the app keeps no records.
     secret: str | None = None
-    #: For how long the login is remembered in all, if it was given a time of its own.
+    #: How long the login is remembered in all, if it has its own duration.
     seconds: int | None = None
 
 
 @dataclass(frozen=True)
 class Credential:
-    """A remember cookie or a bearer token as a request has brought it."""
+    """A remember cookie or a bearer token of a request."""
 
     text: str
-    #: Whether this app has signed it for this purpose, with a key that still counts; it may have expired since.
+    #: Whether this app has signed it for this purpose, with a key that is still accepted; it may have expired since.
     is_ours: bool
-    #: What it says; `None` if it does not count, or not any more.
+    #: Its contents; `None` if it is not, or no longer, valid.
     token: Token | None
 
 
 class _Serializer(SizeLimitedSerializer, QuartAuth.serializer_class):  # type: ignore[misc,valid-type]  # its name is private
-    """quart-auth's serializer, sparing."""
+    """quart-auth's serializer, limited in size."""
 
 
 def bearer_token() -> str | None:
@@ -60,23 +60,23 @@ def bearer_token() -> str | None:
 
 
 def dump(purpose: Purpose, token: Token) -> str:
-    """Sign a token with the app's present secret key."""
+    """Sign a token with the app's current secret key."""
     payload = [token.user_id, token.login_id, token.expires_at, token.secret, token.seconds]
     signed: str = _serializer(purpose).dumps(json.dumps(payload, separators=(",", ":")))
     return signed
 
 
 def read(purpose: Purpose, text: str) -> Credential:
-    """Read a token: whose it is, and what it says.
+    """Read a token and its contents.
 
-    A token is ours if its signature is: made for this purpose with the present secret key or a former one.
+    A token is ours if its signature is: made for this purpose with the current secret key or a former one.
     """
     if len(text) > _LONGEST or not running_app().secret_key:
         return Credential(text, is_ours=False, token=None)
     serializer = _serializer(purpose)
     try:
         payload, signed_at = serializer.make_signer(serializer.salt).unsign(text, return_timestamp=True)
-    except (BadSignature, ValueError, OverflowError):  # such as text that no bytes stand for, or no date
+    except (BadSignature, ValueError, OverflowError):  # such as invalid base64, or a date out of range
         return Credential(text, is_ours=False, token=None)
     token = _parse(serializer, payload)
     now = time.time()
@@ -85,15 +85,15 @@ def read(purpose: Purpose, text: str) -> Credential:
 
 
 def load(purpose: Purpose, text: str) -> Token | None:
-    """Return what a token says, `None` if there is anything wrong with it: signature, purpose, form, or time."""
+    """Return the contents of a token, `None` if anything is wrong: signature, purpose, form, or time."""
     return read(purpose, text).token
 
 
 def check_secret_key(what: str) -> None:
-    """Refuse to make what nobody could sign.
+    """Raise an error if the app cannot sign.
 
     Args:
-        what: What was to be made, as the begin of a sentence.
+        what: What needs a signature, as the beginning of a sentence.
 
     Raises:
         ConfigurationError: The app has no secret key.
@@ -115,7 +115,7 @@ def _parse(serializer: Any, payload: bytes) -> Token | None:
 
 
 def _can_be(token: Token) -> bool:
-    """Tell whether a token of ours may say this: what is signed may still be any text and any number."""
+    """Tell whether a token of ours can have these contents: signed data may still be any text and any number."""
     texts = [text for text in (token.user_id, token.login_id, token.secret) if text is not None]
     numbers = [number for number in (token.expires_at, token.seconds) if number is not None]
     return all(text_of(text) is not None for text in texts) and all(abs(number) <= _LATEST for number in numbers)

@@ -1,4 +1,4 @@
-"""How somebody who may not see a page is answered, by the kind of client that asked."""
+"""Responses to unauthenticated requests, by the kind of client."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,43 +17,43 @@ from .next_page import is_navigation, longest_next, page_to_come_back_to
 from .redirects import expand_login_view, login_url, make_next_param
 from .sessions.login_session import forget_next, store_next, with_next
 
-#: How many times as long a `next` of the greatest length may be in a query, where `/` has 3 characters: nginx answers
-#: 502 where the whole head of an answer, with its cookies, has more than 4096.
+#: How many times longer a `next` of maximum length may be in a query, where `/` takes 3 characters: nginx answers 502
+#: if the head of a response, with its cookies, exceeds 4096.
 _WIDEST: Final = 1.5
-_LONGEST_COOKIE: Final = 4096  # characters; no browser keeps a longer one (RFC 6265bis, 5.6)
-_ROOM_FOR_LOGIN: Final = 1024  # characters of it: ids, hashes, and what the login page itself keeps
+_LONGEST_COOKIE: Final = 4096  # characters; browsers keep no longer one (RFC 6265bis, 5.6)
+_ROOM_FOR_LOGIN: Final = 1024  # characters of it: ids, hashes, and the login page's own contents
 
 _log = getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class UnauthorizedResponse:
-    """What is to be said, in every way that it may be said."""
+    """The response in each of its forms."""
 
-    #: The app's own answer, if it has registered one.
+    #: The app's own handler, if it has registered one.
     callback: Callable[..., Any] | None
-    #: The endpoint, or the URL, of the page that can help.
+    #: The endpoint, or the URL, of the page to redirect to.
     view: str | None
-    #: What is flashed there, and its category.
+    #: The message to flash, and its category.
     message: str | None
     category: str
     #: Translates the message.
     localize: Callable[..., Any] | None
-    #: One sentence for a client that is no browser.
+    #: One sentence for clients other than browsers.
     detail: str
-    #: The `WWW-Authenticate` header for a client that is no browser.
+    #: The `WWW-Authenticate` header for clients other than browsers.
     challenge: str
 
 
 async def answer(refusal: UnauthorizedResponse, *, is_by_token: bool) -> ResponseReturnValue:
-    """Return what the view has to return.
+    """Return the view's result.
 
     Args:
-        refusal: What to say.
+        refusal: The response.
         is_by_token: Whether the request came with a bearer token, whose sender cannot follow to a login page.
 
     Raises:
-        LoginRequired: The answer is 401.
+        LoginRequired: The response is 401.
     """
     if is_websocket():
         raise login_required_error(refusal.detail, refusal.challenge, as_json=False)
@@ -69,7 +69,7 @@ async def answer(refusal: UnauthorizedResponse, *, is_by_token: bool) -> Respons
 
 
 async def _flash(message: str, category: str, localize: Callable[..., Any] | None) -> None:
-    """Flash a message unless it waits already: a client that never looks must not grow the cookie."""
+    """Flash a message unless it is waiting already: a client that never shows it must not grow the cookie."""
     text = message if localize is None else await as_coroutine_function(localize)(message)
     waiting = session.get("_flashes", [])
     if not isinstance(waiting, list):  # Quart would fail on it
@@ -79,7 +79,7 @@ async def _flash(message: str, category: str, localize: Callable[..., Any] | Non
 
 
 def _page_with_next(view: str) -> str:
-    """Return the page's URL with the address to come back to, unless that is too long to be of use."""
+    """Return the page's URL with the page to return to, unless that is too long to be useful."""
     page = expand_login_view(view)
     here = _address_to_come_back_to(page)
     if option("USE_SESSION_FOR_NEXT"):
@@ -106,7 +106,7 @@ def _address_to_come_back_to(page: str) -> str | None:
 
 
 def _keep_in_session(here: str | None) -> None:
-    """Keep the page that a person has gone to; what a page fetches meanwhile does not take its place."""
+    """Keep the page that the visitor navigated to; requests that a page makes meanwhile do not replace it."""
     if not is_navigation():
         return
     if here is None or not _fits_into_cookie(with_next(here)):
@@ -116,7 +116,7 @@ def _keep_in_session(here: str | None) -> None:
 
 
 def _fits_into_cookie(contents: dict[str, Any]) -> bool:
-    """Tell whether a session kept in a cookie has room for a login as well: browsers drop a cookie that is too long."""
+    """Tell whether a session kept in a cookie has room for a login: browsers drop cookies that are too long."""
     interface: Any = running_app().session_interface
     serializer = getattr(interface, "get_signing_serializer", lambda _: None)(running_app())
     if serializer is None or len(serializer.dumps(contents)) <= _LONGEST_COOKIE - _ROOM_FOR_LOGIN:

@@ -1,7 +1,7 @@
-"""Notice a login or a logout that was called and never awaited, so that it never happened.
+"""Detect calls of `login_user` and `logout_user` that are never awaited, and so never happen.
 
-Python only warns ("coroutine was never awaited"), and only where somebody reads warnings: the page says "signed out",
-and the user is not. So the answer to such a request is an error.
+Python only warns ("coroutine was never awaited"), where someone reads warnings: the page says "signed out", and the
+user is not. So the response to such a request is an error.
 """
 
 from collections.abc import Callable, Coroutine
@@ -26,10 +26,10 @@ class _Call(NamedTuple):
 
 
 class _NoticedFunction(Generic[P, T]):
-    """A coroutine function whose calls are written down with the request.
+    """A coroutine function whose calls are recorded with the request.
 
-    It gives the coroutine itself, which goes wherever a coroutine goes. `inspect.iscoroutinefunction` is right about
-    it, since it takes what has a function's attributes for a function; Python 3.11 has no other way to tell it so.
+    It returns the coroutine itself, which can be used like any other. `inspect.iscoroutinefunction` recognizes it,
+    since it treats an object with a function's attributes as a function; Python 3.11 offers no other way.
     """
 
     def __init__(self, function: Callable[P, Coroutine[Any, Any, T]]) -> None:
@@ -51,7 +51,7 @@ class _NoticedFunction(Generic[P, T]):
 
 
 def must_be_awaited(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Have requests fail that call this coroutine function and do not await it."""
+    """Make requests fail that call this coroutine function without awaiting it."""
     return _NoticedFunction(function)
 
 
@@ -65,7 +65,7 @@ def check_awaited(connection: Any) -> None:
         ConfigurationError: It has; the message says where.
     """
     calls: list[_Call] | None = vars(connection).pop(_ATTRIBUTE, None)
-    if calls is None:  # as in nearly every request
+    if calls is None:  # as for nearly every request
         return
     forgotten = [call for call in calls if getcoroutinestate(cast(Any, call.coroutine)) == CORO_CREATED]
     for call in forgotten:

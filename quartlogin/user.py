@@ -1,4 +1,4 @@
-"""What quartlogin expects of a user object, and the two classes that already provide it."""
+"""User objects: the protocol that quartlogin expects, and two mixins that implement it."""
 
 from collections.abc import Callable
 from inspect import get_annotations, isawaitable, iscoroutine
@@ -9,11 +9,11 @@ from .errors import ConfigurationError
 
 @runtime_checkable
 class UserProtocol(Protocol):
-    """What a user object must offer; `UserMixin` provides all of it from an attribute `id`."""
+    """What a user object must offer; `UserMixin` implements all of it for an attribute `id`."""
 
     @property
     def is_authenticated(self) -> bool:
-        """Whether guards let this user through."""
+        """Whether guards admit this user."""
         ...
 
     @property
@@ -27,15 +27,15 @@ class UserProtocol(Protocol):
         ...
 
     def get_id(self) -> str | None:
-        """Return the text that names this user in the session, `None` for the anonymous user."""
+        """Return the text that identifies this user in the session, `None` for the anonymous user."""
         ...
 
 
 def require_bool(user: Any, question: str) -> bool:
-    """Ask a user object `is_authenticated` or `is_active`.
+    """Return a user object's `is_authenticated` or `is_active`.
 
     Raises:
-        ConfigurationError: It answers with a method or a coroutine, which would always be true.
+        ConfigurationError: It is a method or a coroutine, which would always be true.
     """
     answer = getattr(user, question)
     if callable(answer) or isawaitable(answer):
@@ -47,14 +47,14 @@ def require_bool(user: Any, question: str) -> bool:
 
 
 def id_of(user: Any, method: str) -> str:
-    """Return what names a user in the session, as text.
+    """Return the id of a user as text.
 
     Args:
         user: The user object.
-        method: The name of its method that gives the id: `LoginManager.id_attribute`.
+        method: The name of the method that returns the id: `LoginManager.id_attribute`.
 
     Raises:
-        TypeError: The method gives neither a `str` nor an `int`.
+        TypeError: The method returns neither a `str` nor an `int`.
         ValueError: The user has no id.
     """
     given = getattr(user, method)()
@@ -69,9 +69,9 @@ def _no_id(where: str) -> str:
 
 
 def _text_of_id(given: Any, where: str, remedy: str) -> str:
-    """Return an id as text, if it is one: a `bool` or the text of a tuple would name somebody else, or nobody."""
+    """Return an id as text, if it is one: a `bool` or the text of a tuple would identify another user, or none."""
     if isinstance(given, str):
-        return str.__str__(given)  # an enumeration's text may be another one
+        return str.__str__(given)  # an enumeration may have another `__str__`
     if isinstance(given, int) and not isinstance(given, bool):
         return str(int(given))
     if iscoroutine(given):
@@ -87,9 +87,9 @@ if TYPE_CHECKING:
 else:
 
     class _overridable:  # noqa: N801 -- used as `property` is
-        """A property that gives way to a field of the same name.
+        """A property that a field of the same name can replace.
 
-        Subclasses may keep the answer in the instance: as a field of a dataclass or of attrs, or set in `__init__`. A
+        Subclasses may keep the value in the instance: as a field of a dataclass or of attrs, or set in `__init__`. A
         `property` would refuse that ("has no setter"), and a dataclass would take it for the field's default.
         """
 
@@ -104,12 +104,12 @@ else:
             if user is not None:
                 return self._answer(user)
             if any(self._name in get_annotations(cls) for cls in owner.__mro__):
-                raise AttributeError(self._name)  # a dataclass asks for the default of its field, which has none
+                raise AttributeError(self._name)  # a dataclass looks for the field's default, and there is none
             return self
 
 
 class UserMixin:
-    """The usual answers for a user class that has an attribute `id`."""
+    """The default implementation for a user class with an attribute `id`."""
 
     # Defining __eq__ would otherwise make users unhashable.
     __hash__ = object.__hash__
@@ -121,7 +121,7 @@ class UserMixin:
 
     @_overridable
     def is_authenticated(self) -> bool:
-        """Whether guards let this user through: as long as the user is active."""
+        """Whether guards admit this user: as long as the user is active."""
         return self.is_active
 
     @_overridable
@@ -134,7 +134,7 @@ class UserMixin:
 
         Raises:
             NotImplementedError: The class has no attribute `id`; override this method.
-            TypeError: The attribute is neither a `str`, an `int`, nor an object with a text of its own, such as a UUID.
+            TypeError: The attribute is neither a `str`, an `int`, nor an object with its own text, such as a UUID.
             ValueError: The attribute is `None`, as that of a user who is not saved yet.
         """
         try:
@@ -164,7 +164,7 @@ class AnonymousUserMixin:
 
     @property
     def is_authenticated(self) -> bool:
-        """Whether guards let this user through: never."""
+        """Whether guards admit this user: never."""
         return False
 
     @property
@@ -178,5 +178,5 @@ class AnonymousUserMixin:
         return True
 
     def get_id(self) -> None:
-        """Return `None`: nothing of an anonymous visitor is kept in the session."""
+        """Return `None`: the session keeps nothing of an anonymous visitor."""
         return

@@ -1,1 +1,1 @@
-"""The session cookie: how it is signed and read, and what quartlogin keeps in it."""
+"""The session cookie: signing, reading, and the login in it."""

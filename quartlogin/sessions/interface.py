@@ -1,7 +1,7 @@
-"""A session cookie that is signed with SHA-256, for apps that ask for it: `app.session_interface = ...`.
+"""`SignedSessionInterface`: session cookies signed with SHA-256, for `app.session_interface`.
 
-Quart's own interface signs with SHA-1, which ASVS 5.0 (11.4.1) no longer approves, and answers 500 to a cookie
-that is correctly signed but malformed inside.
+Quart's own interface signs with SHA-1, which ASVS 5.0 (11.4.1) no longer approves, and answers 500 to a cookie that is
+correctly signed but malformed inside.
 """
 
 import hashlib
@@ -28,28 +28,29 @@ from .serializer import SizeLimitedSerializer
 _FLASHES: Final = "_flashes"
 _PAIR: Final = 2  # a category and a message
 _HOST_PREFIX: Final = "__Host-"
-_LONGEST_COOKIE: Final = 4096  # characters; no browser keeps a longer one (RFC 6265bis, 5.6)
+_LONGEST_COOKIE: Final = 4096  # characters; browsers keep no longer one (RFC 6265bis, 5.6)
 
 
 class SignedSessionInterface(SecureCookieSessionInterface):
     """Keeps the session in a cookie signed with HMAC-SHA-256.
 
-    - Whatever is wrong with a cookie (tampered, expired, of another app, malformed inside), the session is empty.
-    - Over https, or with `SESSION_COOKIE_SECURE`, the cookie is `Secure` and its name starts with `__Host-`, so
-      that no other host and no plain connection can set it (RFC 6265bis, 4.1.3).
-    - A cookie that has expired is deleted, and one that it has not signed is left alone: another app's, on this host.
-    - So it is if the cookie has more than 4096 characters, which no browser keeps, or unpacks to more than 64 KiB.
+    - Whatever is wrong with a cookie (tampered, expired, another app's, malformed inside), the session is empty.
+    - Over https, or with `SESSION_COOKIE_SECURE`, the cookie is `Secure` and its name starts with `__Host-`, so that no
+      other host and no plain connection can set it (RFC 6265bis, 4.1.3).
+    - An expired cookie is deleted; one that this interface has not signed is left alone, since it belongs to another
+      app on this host.
+    - The session is also empty if the cookie exceeds 4096 characters, which no browser keeps, or 64 KiB unpacked.
     - `SECRET_KEY_FALLBACKS` are read, never written.
-    - A cookie is read when somebody first looks at the session: a page that ignores it costs nothing, and says nothing
-      of it to caches. A permanent session lasts longer with each answer that looked at it.
-    - Signers are made once for a set of keys, and a cookie that was verified is not verified again for the same text.
+    - A cookie is read when the session is first accessed: a page that ignores it costs nothing, and its cache headers
+      do not mention it. A permanent session is extended by each response that accessed it.
+    - Signers are made once for a set of keys, and a verified cookie is not verified again for the same text.
 
     Args:
-        audience: Keeps the cookies of apps that share a secret key apart (ASVS 5.0 9.2.4); the app's name if `None`.
-        read_flask_cookie: Whether the cookie of Flask's or Quart's own interface under the same key is read, too. It is
-            replaced by one of ours in the same answer.
-        on_refused: Called when somebody looks at the session of a request whose cookie does not count: it is not one of
-            ours, or has expired.
+        audience: Separates the cookies of apps that share a secret key (ASVS 5.0 9.2.4); the app's name if `None`.
+        read_flask_cookie: Whether the cookie of Flask's or Quart's own interface under the same key is read, too. The
+            same response replaces it.
+        on_refused: Called when the session of a request with an invalid cookie is accessed: one that is not ours, or
+            has expired.
     """
 
     digest_method = staticmethod(hashlib.sha256)
@@ -67,7 +68,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         self._cookies: dict[tuple[Any, ...], SessionCookies] = {}
 
     def get_signing_serializer(self, app: Quart) -> URLSafeTimedSerializer | None:
-        """Return the signer for the app's present keys, `None` if it has no secret key."""
+        """Return the signer for the app's current keys, `None` if it has no secret key."""
         return self._cookies_of(app).serializer if app.secret_key else None
 
     def get_cookie_secure(self, app: Quart) -> bool:
@@ -79,7 +80,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         return super().get_cookie_samesite(app) or "Lax"
 
     def get_cookie_name(self, app: Quart) -> str:
-        """Return the cookie's name, with `__Host-` in front wherever browsers take it."""
+        """Return the cookie's name, with the `__Host-` prefix wherever browsers accept it."""
         name = super().get_cookie_name(app)
         prefixable = self.get_cookie_path(app) == "/" and not self.get_cookie_domain(app)
         if prefixable and self.get_cookie_secure(app) and not name.startswith(_HOST_PREFIX):
@@ -87,17 +88,17 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         return name
 
     async def open_session(self, app: Quart, request: BaseRequestWebsocket) -> SecureCookieSession | None:
-        """Return the session in the request's cookie, which is read when somebody first looks at it.
+        """Return the session of the request's cookie, which is read when the session is first accessed.
 
-        It is empty if there is anything wrong with the cookie. One that we have signed and that has expired is deleted
-        by the answer, and one of Flask's is replaced by it.
+        It is empty if anything is wrong with the cookie. The response deletes an expired cookie of ours, and replaces
+        one of Flask's.
         """
         if not app.secret_key:
             return None
         context, has_answer = copy_context(), not isinstance(request, Websocket)
 
         def read() -> Cookie:
-            # In this context, whoever looks: the cookie's name depends on how this request came.
+            # In this context, whoever accesses it: the cookie's name depends on the request's scheme.
             return context.run(self._open, app, request, has_answer)
 
         return unread(self.session_class, read)
@@ -107,7 +108,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
     ) -> None:
         """Write the session to the response's cookie if it has changed; then no shared cache may keep the response.
 
-        The response to a request in which nobody has looked at the session is left as it is.
+        The response is left as it is if the session was not accessed.
         """
         if response is not None and (is_unread(session) and not session.modified):
             return
@@ -166,7 +167,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
 
 
 def _with_sound_flashes(contents: dict[str, Any]) -> dict[str, Any]:
-    """Leave out flashed messages that are none: Quart takes them for pairs, and no page can be written with others."""
+    """Remove malformed flashed messages: Quart expects pairs, and could render no page with others."""
     if _FLASHES not in contents:
         return contents
     kept = contents[_FLASHES] if isinstance(contents[_FLASHES], list) else []
@@ -180,13 +181,13 @@ def _is_flash(one: Any) -> bool:
 
 
 class _Found(NamedTuple):
-    """What a cookie is found to be."""
+    """The result of reading a cookie."""
 
-    #: What it says, `None` if there is anything wrong with it.
+    #: Its contents, `None` if anything is wrong with it.
     contents: dict[str, Any] | None
     #: Whether its signature is ours; it may have expired since.
     is_ours: bool
-    #: What logs what is wrong with it.
+    #: Logs what is wrong with it.
     complaints: Sequence[Callable[[], None]] = ()
 
 
@@ -204,10 +205,10 @@ def _read(app: Quart, cookies: SessionCookies, cookie: str) -> _Found:
         return _NOTHING
     except BadData:
         return _Found(None, is_ours=True)
-    except Exception as error:  # whatever a payload that is no session makes the JSON tags raise
+    except Exception as error:  # whatever the JSON tags raise for a payload that is no session
         contents = error
     if isinstance(contents, dict):
         return _Found(contents, is_ours=True)
-    # Whoever holds the key wrote it, so it is worth a line in the log.
+    # It was signed with the key, so it is worth a line in the log.
     complaint = "A session cookie with a valid signature has a malformed payload: %r"
     return _Found(None, is_ours=True, complaints=[partial(app.logger.warning, complaint, contents)])

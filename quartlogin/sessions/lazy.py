@@ -1,8 +1,8 @@
-"""A session whose cookie is read, and its signature verified, when somebody first looks at what is in it.
+"""Lazy sessions: the cookie is read, and its signature verified, when the session is first accessed.
 
-`session[...]`, `dict(session)`, `{**session}`, `json.dumps(session)` and whatever else asks the session itself read it.
-What goes past its methods cannot: `dict.get(session, "key")`, or a library written in C that looks into the dictionary.
-Give those `dict(session)`.
+`session[...]`, `dict(session)`, `{**session}`, `json.dumps(session)` and every other use of the session itself read it.
+What bypasses its methods cannot: `dict.get(session, "key")`, or a library written in C that reads the dictionary. Pass
+those `dict(session)`.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,13 +12,13 @@ from typing import Any, Final, NamedTuple
 
 from quart.sessions import SecureCookieSession
 
-#: What a dictionary can be asked or told: each of these looks at what is in it, so each reads the cookie first.
+#: The methods of a dictionary: each of them accesses its contents, so each reads the cookie first.
 _METHODS: Final = (
     *("__contains__", "__delitem__", "__eq__", "__getitem__", "__ior__", "__iter__", "__len__", "__ne__", "__or__"),
     *("__reduce_ex__", "__repr__", "__reversed__", "__ror__", "__setitem__", "clear", "copy", "get", "items", "keys"),
     *("pop", "popitem", "setdefault", "update", "values"),
 )
-#: What an unread session holds: of a dictionary that is empty in C, `json.dumps` asks nothing more, and writes "{}".
+#: The contents of an unread session: for a dictionary that is empty in C, `json.dumps` calls no method and writes "{}".
 _PLACEHOLDER: Final = ("_quartlogin", "This session has not been read yet: ask it, not `dict`.")
 _READER: Final = "_quartlogin_reader"
 #: Held while a cookie is read: `def` views run in threads.
@@ -26,17 +26,17 @@ _reading: Final = RLock()
 
 
 class Cookie(NamedTuple):
-    """What was found in a cookie."""
+    """The result of reading a cookie."""
 
     contents: dict[str, Any]
-    #: Whether the answer has to replace or delete the cookie.
+    #: Whether the response must replace or delete the cookie.
     is_outdated: bool
-    #: Called when the session can be looked at, as what logs may do.
+    #: Called when the session can be accessed, such as log messages.
     complaints: Sequence[Callable[[], None]] = ()
 
 
 def unread(session_class: type[SecureCookieSession], read: Callable[[], Cookie]) -> SecureCookieSession:
-    """Make a session that reads its cookie later, if at all; from then on it is an ordinary one of this class.
+    """Make a session that reads its cookie on first access; from then on it is an ordinary one of this class.
 
     Args:
         session_class: The class, a dictionary.
@@ -49,7 +49,7 @@ def unread(session_class: type[SecureCookieSession], read: Callable[[], Cookie])
 
 
 def is_unread(session: object) -> bool:
-    """Tell whether nobody has looked at this session yet."""
+    """Tell whether this session was not accessed yet."""
     return _READER in vars(session)
 
 
@@ -67,16 +67,16 @@ def _reading_first(name: str) -> Callable[..., Any]:
 
 
 def _read(session: Any) -> None:
-    """Fill the session, and let it be what it would have been from the begin."""
+    """Load the session and restore its original class."""
     with _reading:
         reader = vars(session).get(_READER)
-        if reader is None:  # another thread was quicker
+        if reader is None:  # another thread was faster
             return
         cookie: Cookie = reader()
         dict.clear(session)
         dict.update(session, cookie.contents)
         session.modified = session.modified or cookie.is_outdated
-        session.__class__ = type(session).__base__  # last: from here on no other thread waits
+        session.__class__ = type(session).__base__  # last: from here on other threads no longer wait
         del vars(session)[_READER]
     for complain in cookie.complaints:
         complain()

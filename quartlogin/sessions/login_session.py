@@ -1,4 +1,4 @@
-"""The only module that knows what quartlogin keeps in the session cookie."""
+"""The login in the session: the only module that knows its keys."""
 
 import hmac
 import re
@@ -21,33 +21,33 @@ from ..records import hash_of_secret
 USER_ID: Final = "_user_id"
 #: The id of this login: text, new at every login.
 LOGIN_ID: Final = "_login_id"
-#: Whether the password was typed in this session: a boolean.
+#: Whether the password was entered in this session: a boolean.
 FRESH: Final = "_fresh"
-#: When the password was typed last: seconds since 1970.
+#: When the password was last entered: seconds since 1970.
 FRESH_AT: Final = "_fresh_at"
 #: A hash of the remember cookie's secret that this session came with: text.
 SECRET_HASH: Final = "_secret_hash"  # noqa: S105 -- a key, not a secret
-#: A hash of the browser's address and of what it calls itself: text.
+#: A hash of the browser's address and user agent: text.
 FINGERPRINT: Final = "_id"
-#: What an app asks to be done with the remember cookie in this answer, as in Flask-Login: "set" or "clear".
+#: What an app requests for the remember cookie of this response, as in Flask-Login: "set" or "clear".
 REMEMBER: Final = "_remember"
-#: For how long this login is to be remembered, if it was given a time of its own: seconds.
+#: How long this login is remembered, if it has its own duration: seconds.
 REMEMBER_SECONDS: Final = "_remember_seconds"
-#: The page to come back to after signing in, with `USE_SESSION_FOR_NEXT`: a URL.
+#: The page to return to after signing in, with `USE_SESSION_FOR_NEXT`: a URL.
 NEXT: Final = "next"
 
-#: Whose session this was before a logout, if that has left anything in it: a keyed hash of the user's id.
+#: Whose session this was before a logout, if anything is left in it: a keyed hash of the user's id.
 LEFT_BY: Final = "_left_by"
 
-#: Every key of a login. It leaves none of them behind.
+#: Every key of a login. An ended login leaves none of them behind.
 SESSION_KEYS: Final = frozenset(
     {USER_ID, LOGIN_ID, FRESH, FRESH_AT, SECRET_HASH, FINGERPRINT, REMEMBER, REMEMBER_SECONDS, NEXT}
 )
 
-#: What stays in the session also when somebody else signs in than whose it was: flashed messages, whether the cookie
-#: outlives the browser, and the page to come back to.
+#: What stays in the session even if another user signs in: flashed messages, whether the cookie outlives the browser,
+#: and the page to return to.
 KEPT_AT_LOGIN: Final = frozenset({"_flashes", "_permanent", NEXT})
-#: That, and what an interface keeps in the session for itself: the address that quart-session holds a session to.
+#: That, and what an interface keeps in the session for itself: the address that quart-session binds a session to.
 _NOBODYS: Final = KEPT_AT_LOGIN | {"_addr"}
 
 _MARK_PURPOSE: Final = b"quartlogin session left by:"
