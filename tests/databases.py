@@ -10,8 +10,14 @@ from typing import Any
 import asyncpg
 import pytest
 
-#: For tests that are to run on an SQLite file and on a PostgreSQL server.
-both_databases = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+#: For tests that run on an SQLite file and, unless only quick tests run, on a PostgreSQL server.
+both_databases = pytest.mark.parametrize(
+    "database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True
+)
+#: For the tests that check every statement: they are quick on both.
+both_databases_always = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+#: For tests of what SQLite does not have.
+on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 
 def run_sql(database: str | Path, statement: str) -> list[tuple[Any, ...]]:

@@ -84,6 +84,7 @@ async def ask_api(
     return answer.status_code, await answer.get_json(silent=True)
 
 
+@pytest.mark.slow
 async def test_the_api_takes_tokens_until_they_end() -> None:
     client = load("api.py").create_app().test_client()
     _, refused = await ask_api(client, "POST", "/tokens", name="ada", password="wrong")
@@ -109,6 +110,7 @@ async def test_the_api_says_to_send_a_token() -> None:
     assert await answer.get_json() == {"error": "Send a token: Authorization: Bearer ..."}
 
 
+@pytest.mark.slow
 async def test_one_token_of_the_api_ends_without_the_other() -> None:
     client = load("api.py").create_app().test_client()
     first, second = [
@@ -188,6 +190,7 @@ async def test_the_app_with_its_own_models_registers_and_signs_in(site: Quart) -
     assert (await visitor(site).get("/")).location == "/login?next=%2F"
 
 
+@pytest.mark.slow
 async def test_what_it_changes_of_the_user_is_kept(site: Quart) -> None:
     ada = await registered(site)
     await ada.post("/name", {"name": "Ada Lovelace"})
@@ -199,6 +202,7 @@ async def test_what_it_changes_of_the_user_is_kept(site: Quart) -> None:
     assert "Hello, Ada Lovelace." in (await again.get("/")).text
 
 
+@pytest.mark.slow
 async def test_its_cookies_are_worthless_after_a_logout(site: Quart) -> None:
     ada = await registered(site, remember="on")
     copies = ada.cookies
@@ -213,6 +217,7 @@ async def status_with(app: Quart, cookies: dict[str, str]) -> int:
     return (await app.test_client(use_cookies=False).get("/", headers=headers)).status_code
 
 
+@pytest.mark.slow
 async def test_its_remember_cookie_is_replaced_and_a_copy_ends_the_login(
     site: Quart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -457,6 +462,7 @@ async def test_the_websocket_page_serves_its_websocket() -> None:
 # --- types ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_typical_uses_and_the_examples_pass_mypy(missing: Callable[[str], None], tmp_path: Path) -> None:
     if find_spec("mypy") is None:
         missing("mypy")

@@ -192,6 +192,7 @@ async def test_v20_an_account_without_a_password_cannot_be_signed_in_to(
     assert {answer.status for answer in answers} == {400}
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("V22")
 @given(
     value=st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=60),

@@ -7,6 +7,7 @@ from test_docs import script
 making = script("make_security_page")
 PAGE = making.PAGE.read_text(encoding="utf-8")
 ROWS = [row for row in map(making.row_of, PAGE.splitlines()) if row]
+NAMED = {name for names in making.marked_tests().values() for name in names}
 
 
 def test_each_requirement_has_a_verdict_and_a_place() -> None:
@@ -14,9 +15,7 @@ def test_each_requirement_has_a_verdict_and_a_place() -> None:
 
 
 def test_what_is_called_met_or_partly_met_has_tests() -> None:
-    tested = {name for names in making.marked_tests().values() for name in names}
-
-    assert [row.requirement for row in ROWS if row.verdict in {"met", "partly"} and row.requirement not in tested] == []
+    assert [row.requirement for row in ROWS if row.verdict in {"met", "partly"} and row.requirement not in NAMED] == []
 
 
 def test_the_tests_and_the_counts_are_those_that_there_are() -> None:
@@ -26,9 +25,7 @@ def test_the_tests_and_the_counts_are_those_that_there_are() -> None:
 
 
 def test_no_test_names_a_requirement_that_the_page_does_not_have() -> None:
-    named = {name for names in making.marked_tests().values() for name in names}
-
-    assert named <= {row[0] for row in ROWS}
+    assert {row[0] for row in ROWS} >= NAMED
 
 
 def test_no_requirement_stands_twice() -> None:

@@ -118,7 +118,8 @@ def copy_of_project() -> Iterator[Path]:
 
 def run_tests(folder: Path, tests: Sequence[str]) -> tuple[int, list[str]]:
     """Run tests on the code in a folder; returns pytest's exit status and the tests that failed."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--require-everything", *tests]
+    options = ["-q", "-x", "-p", "no:cacheprovider", "--require-everything", "-m", ""]  # slow ones, too
+    command = [sys.executable, "-m", "pytest", *options, *tests]
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(

@@ -232,6 +232,7 @@ async def test_flask_login_reads_our_cookie(payload: str) -> None:
         assert flask_login.decode_cookie(ours) == payload
 
 
+@pytest.mark.slow
 @given(payload=st.text(st.characters(codec="utf-8")), key=st.text(st.characters(codec="latin-1"), min_size=1))
 def test_any_text_and_any_key_make_the_same_cookie(payload: str, key: str) -> None:
     cookie = flask_login.encode_cookie(payload, key)

@@ -787,6 +787,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("V23")
 @given(STEPS)
 @example([Story.login])
@@ -805,6 +806,7 @@ async def test_after_a_logout_no_two_old_cookies_sign_in(steps: list[Step]) -> N
     assert story.register.live == {}
 
 
+@pytest.mark.slow
 @given(STEPS)
 @example([Story.login_remembered])
 @example([Story.login_remembered, Story.restart])

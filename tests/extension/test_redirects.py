@@ -78,6 +78,7 @@ TARGETS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("3.7.2", "V2")
 @given(TARGETS)
 @example("/\t/elsewhere.example")
@@ -89,6 +90,7 @@ def test_whatever_is_let_through_stays_on_this_site_in_a_browser(target: str) ->
     assert result is None or (result == target and stays_on_this_site(result))
 
 
+@pytest.mark.slow
 @given(TARGETS)
 @settings(max_examples=500, deadline=None)
 def test_whatever_is_let_through_fits_into_a_header(target: str) -> None:
@@ -99,6 +101,7 @@ def test_whatever_is_let_through_fits_into_a_header(target: str) -> None:
     assert result.encode("utf-8")
 
 
+@pytest.mark.slow
 @given(st.from_regex(r"/[a-zA-Z0-9._~!$&'()*+,;=:@%-][a-zA-Z0-9/._~!$&'()*+,;=:@%?#-]{0,2000}", fullmatch=True))
 @settings(max_examples=500, deadline=None)
 def test_every_ordinary_path_is_let_through(target: str) -> None:

@@ -989,6 +989,7 @@ HEADERS = st.text(st.characters(codec="latin-1", exclude_characters="\r\n"), max
 VALUES = st.text(st.characters(codec="latin-1", exclude_characters=';"', exclude_categories=["Cc", "Zs"]), max_size=200)
 
 
+@pytest.mark.slow
 @given(HEADERS)
 @example("remember_token=1|\xe9")
 @example("remember_token=\xff\xfe|\xff")
@@ -1000,6 +1001,7 @@ async def test_no_cookie_header_is_an_error(header: str) -> None:
     assert (response.status_code, page["name"]) == (200, None)
 
 
+@pytest.mark.slow
 @given(VALUES)
 @example("1|é")
 @example("\xed\xa0\x80|\xed\xa0\x80")
@@ -1019,6 +1021,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(JSON | st.tuples(st.just("1"), st.text(max_size=5), st.integers(), st.none() | st.text(), JSON))
 @settings(max_examples=150, deadline=None)
 async def test_no_signed_payload_is_an_error(payload: Any) -> None:

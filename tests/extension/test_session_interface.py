@@ -200,6 +200,7 @@ async def test_the_cookie_that_is_not_changed_is_read(cookie: str) -> None:
     assert (await open_with(TAMPERED_APP, cookie))["_user_id"] == "1"
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("7.2.1")
 @given(cookie=COOKIES, position=POSITIONS, character=CHARACTERS)
 @settings(max_examples=400, deadline=None)
@@ -209,6 +210,7 @@ async def test_a_cookie_with_one_character_replaced_is_empty(cookie: str, positi
     await assert_empty(cookie[:position] + character + cookie[position + 1 :], cookie)
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("7.2.1")
 @given(cookie=COOKIES, position=POSITIONS, bit=st.integers(0, 7))
 @settings(max_examples=400, deadline=None)
@@ -377,6 +379,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("1.5.2")
 @given(JSON.filter(lambda value: not isinstance(value, dict)))
 @settings(max_examples=300, deadline=None)
@@ -384,6 +387,7 @@ async def test_signed_json_that_is_no_object_is_empty(value: Any) -> None:
     assert await open_with(TAMPERED_APP, sign(TAMPERED_APP, encoded(json.dumps(value)))) == {}
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text() | st.sampled_from([" b", " d", " di", " m", " t", " u"]), JSON, max_size=3))
 @settings(max_examples=300, deadline=None)
 async def test_signed_json_with_tags_of_any_content_is_no_error(value: dict[str, Any]) -> None:

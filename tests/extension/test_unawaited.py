@@ -205,6 +205,7 @@ class Test(unittest.IsolatedAsyncioTestCase):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("awaited", [True, False], ids=["awaited", "forgotten"])
 @pytest.mark.parametrize("call", ["login_user(User())", "logout_user()", "confirm_login()"])
 def test_unittest_fails_too(tmp_path: Path, call: str, awaited: bool) -> None:

@@ -21,6 +21,7 @@ from quartlogin.accounts.pages.forms import CSRFForm
 from quartlogin.accounts.security.rate_limits import MAX_DELAY, MAX_FAILURES, WINDOW, DelayPolicy
 from quartlogin.webapp import create_app
 from quartlogin.webapp.settings import Settings
+from slow import mostly_slow
 from visitors import KEY, PASSWORD, WRONG, Page, Visitor, add_user, guess, set_active, with_cheap_hashes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "application.md").read_text(encoding="utf-8")
@@ -185,26 +186,29 @@ async def test_fifteen_characters_are_enough_and_fourteen_are_not(new_visitor: N
 @pytest.mark.requirement("6.2.3")
 @pytest.mark.parametrize(
     "fields",
-    [
-        {},
-        {"current_password": ""},
-        {"current_password": " "},
-        {"current_password": "\x00"},
-        {"current_password": PASSWORD[:-1]},
-        {"current_password": PASSWORD + " "},
-        {"current_password": " " + PASSWORD},
-        {"current_password": PASSWORD + "\x00"},
-        {"current_password": PASSWORD.upper()},
-        {"current_password": PASSWORD + "x" * 1024},
-        {"current_password": NEW_PASSWORD},
-        {"current": PASSWORD},
-        {"password": PASSWORD},
-        {"Current_Password": PASSWORD},
-        {"current_password ": PASSWORD},
-        {"current_password[]": PASSWORD},
-        {"current_password.0": PASSWORD},
-        {"username": "Alice", "password": PASSWORD},
-    ],
+    mostly_slow(
+        [
+            {},
+            {"current_password": ""},
+            {"current_password": " "},
+            {"current_password": "\x00"},
+            {"current_password": PASSWORD[:-1]},
+            {"current_password": PASSWORD + " "},
+            {"current_password": " " + PASSWORD},
+            {"current_password": PASSWORD + "\x00"},
+            {"current_password": PASSWORD.upper()},
+            {"current_password": PASSWORD + "x" * 1024},
+            {"current_password": NEW_PASSWORD},
+            {"current": PASSWORD},
+            {"password": PASSWORD},
+            {"Current_Password": PASSWORD},
+            {"current_password ": PASSWORD},
+            {"current_password[]": PASSWORD},
+            {"current_password.0": PASSWORD},
+            {"username": "Alice", "password": PASSWORD},
+        ],
+        quick=5,
+    ),
     ids=repr,
 )
 async def test_nothing_is_changed_without_the_current_password(
@@ -351,7 +355,7 @@ DISTINCT = [
 
 
 @pytest.mark.requirement("6.2.8", "N4")
-@pytest.mark.parametrize(("chosen", "typed"), DISTINCT, ids=range(len(DISTINCT)))
+@pytest.mark.parametrize(("chosen", "typed"), mostly_slow(DISTINCT), ids=range(len(DISTINCT)))
 async def test_only_the_very_password_signs_in(new_visitor: NewVisitor, chosen: str, typed: str) -> None:
     registered = await new_visitor().register("Mallory", chosen)
 
@@ -400,6 +404,7 @@ async def test_a_password_of_the_name_and_the_site_is_refused_everywhere(
 # --- 6.3: signing in
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("6.3.1", "C15")
 async def test_a_dictionary_with_the_right_password_in_it_finds_nothing(app: Quart, alice: str) -> None:
     """What a guesser does who does not wait, from several addresses, with the needle behind the sixth place."""

@@ -20,6 +20,8 @@ from proxy import HOST, Proxy, conversation, in_front_of, nginx_binary, open_tls
 from servers import SCRIPTS, free_port, running
 from visitors import KEY, PASSWORD
 
+pytestmark = pytest.mark.slow
+
 HEAD = f"Host: {HOST}\r\nConnection: close\r\n".encode()
 WEBSOCKET = b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 

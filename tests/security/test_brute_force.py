@@ -105,6 +105,7 @@ async def seconds_for(work: Callable[[], Awaitable[None]]) -> float:
     return time.perf_counter() - begun
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("C15")
 async def test_one_password_for_a_hundred_names_is_stopped_and_can_be_counted(
     app: Quart, caplog: pytest.LogCaptureFixture

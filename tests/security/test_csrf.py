@@ -7,6 +7,7 @@ import pytest
 from quart import Quart
 
 from browsing import everything_stored, header_of, make_token, who_is
+from slow import mostly_slow
 from visitors import PASSWORD, Page, Visitor, add_user
 
 NewVisitor = Callable[[], Visitor]
@@ -98,17 +99,20 @@ async def test_no_form_takes_its_token_from_anywhere_but_its_body(alice: Visitor
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
     "headers",
-    [
-        {"Origin": "https://evil.example"},
-        {"Origin": "null"},
-        {"Origin": "http://localhost:5001"},
-        {"Origin": "http://sub.localhost"},
-        {"Origin": "file://"},
-        {"Origin": ""},
-        {"Sec-Fetch-Site": "cross-site"},
-        {"Sec-Fetch-Site": "same-site"},
-        {"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"},
-    ],
+    mostly_slow(
+        [
+            {"Origin": "https://evil.example"},
+            {"Origin": "null"},
+            {"Origin": "http://localhost:5001"},
+            {"Origin": "http://sub.localhost"},
+            {"Origin": "file://"},
+            {"Origin": ""},
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Sec-Fetch-Site": "same-site"},
+            {"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"},
+        ],
+        quick=2,
+    ),
     ids=str,
 )
 async def test_no_form_is_taken_from_another_site_though_its_token_is_right(
@@ -127,7 +131,9 @@ async def test_no_form_is_taken_from_another_site_though_its_token_is_right(
 
 @pytest.mark.requirement("3.5.2")
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("content_type", ["text/plain", "application/json", "multipart/form-data; boundary=b", ""])
+@pytest.mark.parametrize(
+    "content_type", mostly_slow(["text/plain", "application/json", "multipart/form-data; boundary=b", ""], quick=1)
+)
 async def test_no_form_is_taken_in_another_type_of_body(
     alice: Visitor, database: str, form: str, content_type: str
 ) -> None:
@@ -143,7 +149,7 @@ async def test_no_form_is_taken_in_another_type_of_body(
 
 @pytest.mark.requirement("3.5.3")
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+@pytest.mark.parametrize("method", mostly_slow(["GET", "HEAD", "OPTIONS"], quick=1))
 async def test_looking_at_an_address_changes_nothing_whatever_its_query_says(
     alice: Visitor, database: str, form: str, method: str
 ) -> None:

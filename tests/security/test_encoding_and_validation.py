@@ -26,6 +26,7 @@ from quartlogin.accounts.features.passwords import forms as password_forms
 from quartlogin.accounts.features.passwords import hashing
 from quartlogin.accounts.pages import forms
 from quartlogin.webapp import settings as application_settings
+from slow import mostly_slow
 from visitors import PASSWORD, Visitor, add_user
 
 ROOT = Path(__file__).parents[2]
@@ -85,7 +86,7 @@ HTML = [
 
 
 @pytest.mark.requirement("1.2.1", "1.2.2", "1.3.7", "1.3.2")
-@pytest.mark.parametrize("text", [*TEMPLATES, *HTML], ids=range(len(TEMPLATES) + len(HTML)))
+@pytest.mark.parametrize("text", mostly_slow([*TEMPLATES, *HTML], quick=3), ids=range(len(TEMPLATES) + len(HTML)))
 @pytest.mark.parametrize("where", ["username", "next", "token name", "address"])
 async def test_whatever_is_sent_back_is_text(visitor: Visitor, where: str, text: str) -> None:
     await visitor.register("Alice")
@@ -322,6 +323,7 @@ def test_no_regular_expression_takes_more_than_linear_time_for_anything(name: st
     assert steepest < 8
 
 
+@pytest.mark.slow
 def test_the_measure_of_regular_expressions_would_notice_one_that_takes_quadratic_time() -> None:
     assert growth(re.compile(r"[0-9a-f]+!"), "0f", "\n") > 8
 
@@ -354,7 +356,10 @@ def test_no_regular_expression_is_hidden_in_a_function() -> None:
 @pytest.mark.requirement("1.4.2", "2.2.1")
 @pytest.mark.parametrize(
     "days",
-    ["0", "-1", "367", "9" * 30, "9" * 5000, "1e2", "1.5", "０", "１", " 5", "0x10", "1_0", "nan", "", "+3", "٣"],
+    mostly_slow(
+        ["0", "-1", "367", "9" * 30, "9" * 5000, "1e2", "1.5", "０", "１", " 5", "0x10", "1_0", "nan", "", "+3", "٣"],
+        quick=4,
+    ),
 )
 async def test_a_number_of_days_is_one_in_range_or_refused(visitor: Visitor, database: str, days: str) -> None:
     await visitor.register("Alice")

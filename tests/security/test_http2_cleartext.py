@@ -160,6 +160,7 @@ async def test_a_forwarded_host_is_no_way_past_the_allowed_hosts() -> None:
     assert await served(scope) == ([], [400])
 
 
+@pytest.mark.slow
 async def test_one_trusted_proxy_is_believed_about_the_last_word_only() -> None:
     seen, _ = await served(scope_of(x_forwarded_for="203.0.113.1, 198.51.100.7", x_forwarded_proto="http, https"))
 

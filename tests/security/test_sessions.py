@@ -208,6 +208,7 @@ async def test_cookies_say_nothing_but_random_ids_and_times(app: Quart, visitor:
 # --- what ends a session
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("7.4.1")
 def test_of_two_processes_one_signs_somebody_out_and_both_know(tmp_path: Path) -> None:
     port = free_port()

@@ -35,6 +35,7 @@ from quartlogin import (
 )
 from quartlogin.sessions.login_session import SESSION_KEYS
 from quartlogin.tokens import Token, dump
+from slow import mostly_slow
 from sockets import open_socket
 from visitors import KEY, PASSWORD, Visitor
 
@@ -127,7 +128,7 @@ async def real(app: Quart, visitor: Visitor) -> dict[str, Any]:
 
 
 @pytest.mark.requirement("16.5.3", "V22")
-@pytest.mark.parametrize("key", KEYS, ids=ascii)
+@pytest.mark.parametrize("key", mostly_slow(KEYS, quick=1), ids=ascii)
 async def test_no_page_breaks_on_a_signed_session_whatever_one_of_its_keys_holds(
     app: Quart, real: dict[str, Any], key: str
 ) -> None:
@@ -140,6 +141,7 @@ async def test_no_page_breaks_on_a_signed_session_whatever_one_of_its_keys_holds
     assert broken == {}
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("16.5.3", "V22")
 @pytest.mark.parametrize("key", ["_user_id", "_login_id", "_secret_hash", "_fresh", "_fresh_at", "_csrf", "_flashes"])
 async def test_the_forced_change_of_a_password_does_not_break_either(
@@ -271,7 +273,7 @@ def demo_cookie(app: Quart, contents: dict[str, Any]) -> dict[str, str]:
 
 @pytest.mark.requirement("16.5.3", "V22")
 @pytest.mark.parametrize("protection", ["basic", "strong"])
-@pytest.mark.parametrize("key", KEYS, ids=ascii)
+@pytest.mark.parametrize("key", mostly_slow(KEYS, quick=1), ids=ascii)
 async def test_no_view_of_an_app_breaks_on_a_signed_session_whatever_one_of_its_keys_holds(
     demo: Quart, key: str, protection: str
 ) -> None:
@@ -304,6 +306,7 @@ TOKENS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("16.5.3", "V22")
 @pytest.mark.parametrize("refresh", [False, True])
 async def test_no_view_breaks_on_a_signed_token_whatever_it_holds(demo: Quart, refresh: bool) -> None:

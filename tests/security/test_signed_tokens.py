@@ -261,6 +261,7 @@ async def test_another_algorithm_derivation_or_salt_is_nobodys(app: Quart, visit
         assert await who_is(app, Authorization=f"Bearer {text}") == "nobody"
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("9.1.2", "9.1.3")
 @pytest.mark.parametrize(
     "token",
@@ -325,6 +326,7 @@ def cheaply(monkeypatch: pytest.MonkeyPatch, megabytes: float) -> Iterator[list[
     assert sum(unpacked) < megabytes * MEGABYTE
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("9.1.1")
 @pytest.mark.parametrize("length", [None, 4000], ids=["whole", "cut"])
 async def test_a_bomb_that_nobody_has_signed_is_refused_before_it_is_unpacked(
@@ -466,6 +468,7 @@ async def test_the_device_cookie_that_these_tests_forge_would_count(app: Quart) 
         assert [devices.find("user:somebody", number) for number in (2, 3, 4)] == [None, "browser", None]
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("V22")
 @given(
     payload=JSON | st.tuples(st.text(st.characters()), JSON) | st.tuples(st.text(st.characters()), st.just({"": ""}))

@@ -218,6 +218,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         run_sql(postgres.url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("7.4.1", "7.4.2")
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_whatever_is_on_its_way_when_its_login_ends_writes_nothing(site: Site, ending: str) -> None:
@@ -251,6 +252,7 @@ def test_a_client_that_asks_for_json_is_answered_401_when_its_login_has_ended(si
     assert (answer.status, answer.headers["Content-Type"]) == (401, "application/problem+json")
 
 
+@pytest.mark.slow
 def test_without_an_end_each_of_these_requests_writes(site: Site) -> None:
     names = [*Alice.at(site).forms()]
     silent = []

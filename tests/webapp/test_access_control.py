@@ -197,7 +197,7 @@ def faults_of_log(records: list[logging.LogRecord]) -> list[str]:
 
 
 @pytest.mark.requirement("8.2.2", "15.3.5")
-@pytest.mark.parametrize("name", ["", "Mallory"], ids=["nobody", "another user"])
+@pytest.mark.parametrize("name", ["", pytest.param("Mallory", marks=pytest.mark.slow)], ids=["nobody", "another user"])
 async def test_no_route_breaks_or_tells_or_changes_anything_of_somebody_else(
     app: Quart, new_visitor: NewVisitor, alice: Victim, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -14,6 +14,8 @@ from quartlogin.accounts.features.passwords.pages import FAILED
 from servers import SCRIPTS, Server, free_port, running
 from visitors import PASSWORD
 
+pytestmark = pytest.mark.slow
+
 PHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)"
     " Version/17.5 Mobile/15E148 Safari/604.1"

@@ -135,6 +135,7 @@ def test_help_gives_examples() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_read_only_database_stops_serve(database: str) -> None:
     """By the file format's own word, which binds root as well as everybody else."""
     run("init-db", "--database", database)

@@ -198,6 +198,7 @@ async def test_a_token_is_printed_alone_and_works(alice: Visitor, database: str)
     assert after.status == 401
 
 
+@pytest.mark.slow
 async def test_more_than_fifty_tokens_are_not_made(alice: Visitor, database: str) -> None:
     page = await alice.get("/account")
     for _ in range(50):

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from databases import both_databases, run_sql
+from databases import both_databases, on_postgresql, run_sql
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.database.interface import Transaction
 from quartlogin.accounts.database.locking import lock_for
@@ -121,7 +121,8 @@ async def test_an_account_that_is_deleted_meanwhile_is_in_nobodys_way_and_leaves
     assert run_sql(database, "SELECT id FROM users") == run_sql(database, "SELECT ref FROM logins") == []
 
 
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.slow
+@on_postgresql
 async def test_whoever_waits_to_note_a_visit_holds_no_other_sign_in_of_that_user(
     stores: tuple[Store, Store], database: str
 ) -> None:

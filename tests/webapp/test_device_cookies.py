@@ -37,6 +37,7 @@ def with_device(app: Quart, cookie: str) -> Visitor:
     return visitor
 
 
+@pytest.mark.slow
 @both_databases
 @pytest.mark.requirement("N13", "C2")
 async def test_guesses_with_many_device_cookies_add_up_on_the_account(app: Quart, alice: str, database: str) -> None:
@@ -145,6 +146,7 @@ async def test_a_sign_in_with_a_device_cookie_changes_nothing_that_a_stranger_is
     assert waits["Alice"] == waits["Nobody"]
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("N13", "6.3.1")
 async def test_wrong_passwords_typed_in_many_logins_add_up_on_the_account_and_a_sign_in_ends_them(
     app: Quart, alice: str, new_visitor: Callable[[], Visitor]

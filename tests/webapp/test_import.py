@@ -199,6 +199,7 @@ def test_many_bad_lines_are_not_all_told(run: Run) -> None:
     assert "... and 10 more\nError: 30 lines are invalid, so nothing was imported." in done.stderr
 
 
+@pytest.mark.slow
 @both_databases
 def test_killed_in_the_middle_of_storing_nothing_is_there(tmp_path: Path, database: str) -> None:
     """The process kills itself with SIGKILL, after some of the lines are stored, before the last of them."""

@@ -167,6 +167,7 @@ async def store(database: str) -> AsyncIterator[Store]:
     await store.database.close()
 
 
+@pytest.mark.slow
 @both_databases
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.requirement("7.4.1")

@@ -13,12 +13,15 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, consumes, initialize, invariant, multiple, rule
 
 from model import IDLE, MINUTE, REMEMBER, SESSION, Holder, Site, Token
 from visitors import PASSWORD, set_active
+
+pytestmark = pytest.mark.slow
 
 DAY = 24 * 60 * MINUTE
 #: Failed sign-ins under one name; more of them may be throttled.

@@ -77,6 +77,7 @@ async def test_who_would_wait_for_too_long_is_told_to_come_back(app: Quart, slow
     assert run_sql(database, "SELECT count(*) FROM events") == [(PLACES,)]
 
 
+@pytest.mark.slow
 @both_databases
 @pytest.mark.requirement("2.4.1")
 @pytest.mark.parametrize("limit", ["of the account", "of the address"])

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 from quart import Quart
 
+from databases import on_postgresql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.errors import DatabaseRefused, StoreUnavailable
 from quartlogin.accounts.database.interface import Transaction
@@ -16,7 +17,7 @@ from quartlogin.accounts.store import store_at
 from servers import Postgres
 from visitors import Visitor
 
-on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

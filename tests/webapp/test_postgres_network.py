@@ -10,7 +10,7 @@ from tempfile import mkdtemp
 import asyncpg
 import pytest
 
-from databases import run_sql
+from databases import on_postgresql, run_sql
 from lines import line_to
 from quartlogin.accounts.database import postgres_connections
 from quartlogin.accounts.database.errors import Conflict, NamesTaken, StoreUnavailable
@@ -24,7 +24,7 @@ from visitors import KEY, Visitor, with_cheap_hashes
 
 pytestmark = pytest.mark.alone
 
-on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from databases import on_postgresql
 from racing import Racer, racer
 
-pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+pytestmark = [pytest.mark.slow, on_postgresql]
 
 SIGN_INS, TOKENS = 4, 4  # at once
 SOON = 0.02  # seconds

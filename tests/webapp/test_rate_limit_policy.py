@@ -295,6 +295,7 @@ async def test_a_header_does_not_change_the_address(app: Quart) -> None:
     assert answer.status == 429
 
 
+@pytest.mark.slow
 @both_databases
 @pytest.mark.parametrize("way_out", ["operator", "known browser"])
 @pytest.mark.requirement("N13")
@@ -328,6 +329,7 @@ async def test_after_a_hundred_failures_in_a_row_no_password_of_a_strangers_is_l
     assert (await guess(app, password="another staple, another horse")).status == 302
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("N13")
 async def test_after_a_hundred_failures_of_a_known_browser_another_password_lets_it_in_again(
     app: Quart, alice: str, now: list[float], database: str

@@ -8,6 +8,7 @@ from quart import Quart
 
 from databases import both_databases, run_sql
 from quartlogin.webapp import create_app
+from slow import mostly_slow
 from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
 
 pytestmark = both_databases
@@ -51,26 +52,29 @@ async def test_a_name_that_looks_like_another_is_taken(
 @pytest.mark.requirement("2.2.1", "2.2.2")
 @pytest.mark.parametrize(
     "name",
-    [
-        "",
-        " ",
-        "x" * 65,
-        "ali\x00ce",
-        "ali\u200bce",
-        "ali\u00a0ce",
-        "ali\u3000ce",
-        "ali\u2028ce",
-        "\u3164",
-        "ali\u2800ce",
-        "alice\ufe0f",
-        "\u202ealice",
-        "ali  ce",
-        "-alice",
-        "alice.",
-        "<b>alice</b>",
-        "alice/../bob",
-        "alice\nbob",
-    ],
+    mostly_slow(
+        [
+            "",
+            " ",
+            "x" * 65,
+            "ali\x00ce",
+            "ali\u200bce",
+            "ali\u00a0ce",
+            "ali\u3000ce",
+            "ali\u2028ce",
+            "\u3164",
+            "ali\u2800ce",
+            "alice\ufe0f",
+            "\u202ealice",
+            "ali  ce",
+            "-alice",
+            "alice.",
+            "<b>alice</b>",
+            "alice/../bob",
+            "alice\nbob",
+        ],
+        quick=6,
+    ),
     ids=ascii,
 )
 async def test_a_malformed_name_is_told_beside_the_field(visitor: Visitor, database: str, name: str) -> None:

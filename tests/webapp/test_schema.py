@@ -5,6 +5,7 @@ import sqlite3
 import asyncpg
 import pytest
 
+from databases import on_postgresql
 from quartlogin.accounts.database.schema import SCHEMA_VERSION
 from quartlogin.accounts.paths import find_resource
 
@@ -15,7 +16,7 @@ ADD_ALICE = (
 )
 
 
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@on_postgresql
 async def test_the_schema_loads_on_postgresql(database: str) -> None:
     connection = await asyncpg.connect(database)
 

@@ -57,6 +57,7 @@ def test_a_client_registers_signs_in_and_signs_out_over_http(server: Server) -> 
     assert "server" not in account.headers
 
 
+@pytest.mark.slow
 def test_a_session_outlives_the_server(tmp_path: Path) -> None:
     command, port = [str(SCRIPTS / "quartlogin"), "serve", "--port"], free_port()
 
@@ -69,6 +70,7 @@ def test_a_session_outlives_the_server(tmp_path: Path) -> None:
     assert "Hello, Alice." in home.text
 
 
+@pytest.mark.slow
 def test_a_rotated_key_signs_nobody_out_of_the_server(tmp_path: Path) -> None:
     quartlogin, port = str(SCRIPTS / "quartlogin"), free_port()
     with httpx.Client(base_url=f"http://localhost:{port}", timeout=PATIENCE) as client:
@@ -81,6 +83,7 @@ def test_a_rotated_key_signs_nobody_out_of_the_server(tmp_path: Path) -> None:
     assert "Hello, Alice." in home.text
 
 
+@pytest.mark.slow
 def test_the_server_ends_when_it_is_asked_to(server: Server) -> None:
     with httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
         register(client, "Alice")
@@ -90,6 +93,7 @@ def test_the_server_ends_when_it_is_asked_to(server: Server) -> None:
     assert "Traceback" not in server.log.read_text()
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_server_without_a_traceback(server: Server) -> None:
     server.process.send_signal(signal.SIGINT)
     server.process.wait(PATIENCE)
@@ -97,6 +101,7 @@ def test_ctrl_c_ends_the_server_without_a_traceback(server: Server) -> None:
     assert "Traceback" not in server.log.read_text()
 
 
+@pytest.mark.slow
 def test_two_workers_serve_one_session(tmp_path: Path) -> None:
     port = free_port()
     command = [str(SCRIPTS / "quartlogin"), "serve", "--workers", "2", "--port", str(port)]
@@ -114,6 +119,7 @@ def test_two_workers_serve_one_session(tmp_path: Path) -> None:
     assert ["Hello, Alice." in home for home in homes] == [True] * 20
 
 
+@pytest.mark.slow
 def test_any_asgi_server_can_serve_the_application(tmp_path: Path) -> None:
     port = free_port()
     command = [str(SCRIPTS / "hypercorn"), "quartlogin.webapp:create_app()", "--bind", f"127.0.0.1:{port}"]
@@ -127,6 +133,7 @@ def test_any_asgi_server_can_serve_the_application(tmp_path: Path) -> None:
     assert "Hello, Alice." in greeted.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "request_",
     [
@@ -162,6 +169,7 @@ def test_raw_bytes_never_break_the_server(server: Server, request_: bytes) -> No
     assert "Traceback" not in server.log.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("V9")
 def test_a_body_without_end_is_not_read_to_the_end(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
@@ -180,6 +188,7 @@ def test_a_body_without_end_is_not_read_to_the_end(server: Server) -> None:
     assert sent < 100
 
 
+@pytest.mark.slow
 def test_an_unfinished_form_does_not_keep_the_server_from_ending(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
         connection.sendall(

@@ -17,7 +17,7 @@ import asyncpg
 import pytest
 from quart import Quart
 
-from databases import both_databases, run_sql
+from databases import both_databases, on_postgresql, run_sql
 from quartlogin.accounts import cleanup, get_accounts
 from quartlogin.accounts.audit.events import MAX_EVENTS
 from quartlogin.accounts.cleanup import Cleanup, EventLimit
@@ -128,6 +128,7 @@ async def test_of_each_kind_of_event_an_account_keeps_the_last_hundred(app: Quar
     ]
 
 
+@pytest.mark.slow
 async def test_a_flood_of_events_is_cut_while_it_lasts(
     app: Quart, visitor: Visitor, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,7 +256,8 @@ async def test_sqlite_reads_events_by_an_index_and_sorts_none_for_the_last_ones(
         assert plan == ["SEARCH events USING INDEX events_of_user (user_id=?)"]
 
 
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.slow
+@on_postgresql
 @pytest.mark.parametrize("question", QUESTIONS)
 async def test_postgresql_reads_few_rows_of_an_account_with_very_many_events(
     app: Quart, asked: Asked, database: str, question: str

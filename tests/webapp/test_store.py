@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from databases import both_databases, run_sql
+from databases import both_databases_always, run_sql
 from quartlogin.accounts.database.errors import Conflict, LoginEnded, NamesTaken, StoreUnavailable, UsernameTaken
 from quartlogin.accounts.database.interface import Transaction
 from quartlogin.accounts.database.models import NEVER, ActingLogin, Event, Moment, NewLogin, NewUser, Seen, User
 from quartlogin.accounts.store import Store, store_at
 
-pytestmark = both_databases
+pytestmark = both_databases_always
 
 ALICE = User(id="A" * 22, username="Alice")
 BOB = User(id="B" * 22, username="Bob")

@@ -91,6 +91,7 @@ async def test_a_file_that_is_too_small_to_be_a_database_is_refused_and_left_as_
     assert path.read_text() == "x"
 
 
+@pytest.mark.slow
 async def test_a_fifo_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
 

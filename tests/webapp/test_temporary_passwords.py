@@ -137,6 +137,7 @@ async def test_it_signs_in_once(
     assert (await change(alice, handed_out)).status == 302  # where it was used, it can still be changed
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("6.4.1")
 @both_databases
 async def test_of_many_that_use_it_at_once_one_gets_in(
@@ -287,6 +288,7 @@ async def test_a_change_that_is_required_long_after_the_sign_in_asks_for_the_pas
     assert (await change(visitor, PASSWORD)).status == 302
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("6.4.6")
 async def test_a_password_handed_out_ends_every_sign_in_and_the_old_password(
     app: Quart, visitor: Visitor, new_visitor: Callable[[], Visitor], database: str
@@ -301,6 +303,7 @@ async def test_a_password_handed_out_ends_every_sign_in_and_the_old_password(
     assert (await visitor.get("/account")).location == CHANGE
 
 
+@pytest.mark.slow
 async def test_a_password_that_the_operator_sets_for_good_needs_no_change(
     visitor: Visitor, handed_out: str, database: str
 ) -> None:

@@ -165,6 +165,7 @@ async def test_a_token_is_never_fresh(alice: Visitor, app: Quart) -> None:
     assert "insufficient_user_authentication" in answer.headers["WWW-Authenticate"]
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("2.3.4", "15.4.2")
 @both_databases
 async def test_at_most_fifty_tokens_are_made_also_at_once(alice: Visitor, database: str) -> None:

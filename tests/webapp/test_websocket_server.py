@@ -171,6 +171,7 @@ def test_a_logout_closes_the_websocket_with_1008_and_its_reason(chat: Server) ->
     assert "Traceback" not in chat.log.read_text()
 
 
+@pytest.mark.slow
 def test_a_logout_closes_every_websocket_of_its_login_and_no_other(chat: Server) -> None:
     with (
         browser(chat, "ada") as ada,
@@ -193,6 +194,7 @@ def test_a_logout_closes_every_websocket_of_its_login_and_no_other(chat: Server)
     assert still == ["still ada", "still grace"]
 
 
+@pytest.mark.slow
 def test_a_user_who_is_gone_is_noticed_without_a_logout(chat: Server) -> None:
     with browser(chat, "ada") as ada, accepted(chat, ada) as opened:
         opened.hears()
@@ -217,6 +219,7 @@ def test_confirming_a_login_keeps_the_websocket(chat: Server) -> None:
     assert closed.code == 1008
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_cannot_hold_up_the_logout(chat: Server) -> None:
     with browser(chat, "ada") as ada, accepted(chat, ada, "/flood"):
         left = ada.post("/logout")
@@ -235,6 +238,7 @@ def test_an_anonymous_visitor_is_refused_before_the_websocket_is_accepted(chat: 
     assert b"location" not in dict(answer.headers)
 
 
+@pytest.mark.slow
 def test_a_page_of_another_site_is_refused_with_the_visitors_cookies(chat: Server) -> None:
     with browser(chat, "ada") as ada, Socket(chat.port, **cookies_of(ada), Origin="https://evil.example") as opened:
         answer = opened.next()
@@ -250,6 +254,7 @@ def test_a_page_of_this_site_is_let_in(chat: Server) -> None:
     assert greeted == "hello ada"
 
 
+@pytest.mark.slow
 def test_a_closed_websocket_is_gone_for_good(chat: Server) -> None:
     with browser(chat, "ada") as ada, accepted(chat, ada) as opened:
         opened.hears()
