@@ -237,6 +237,7 @@ async def test_a_cookie_with_something_inserted_is_empty(cookie: str, position: 
     await assert_empty(cookie[:position] + text + cookie[position:], cookie)
 
 
+@pytest.mark.slow
 @given(cookie=COOKIES, start=POSITIONS, length=st.integers(1, 40))
 @settings(max_examples=400, deadline=None)
 async def test_a_cookie_with_something_deleted_is_empty(cookie: str, start: int, length: int) -> None:

@@ -59,7 +59,7 @@ def test_every_form_is_here(app: Quart) -> None:
 
 
 @pytest.mark.requirement("3.5.1", "C12")
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", mostly_slow(FORMS, quick=5))
 async def test_no_form_takes_a_token_that_is_not_this_sessions(
     alice: Visitor, new_visitor: NewVisitor, database: str, form: str
 ) -> None:
@@ -82,7 +82,7 @@ async def test_no_form_takes_a_token_that_is_not_this_sessions(
 
 
 @pytest.mark.requirement("3.5.1", "C12")
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", mostly_slow(FORMS, quick=5))
 async def test_no_form_takes_its_token_from_anywhere_but_its_body(alice: Visitor, database: str, form: str) -> None:
     path, own = await path_of(form, alice), (await alice.get("/")).token
     stored, cookies = everything_stored(database), header_of({**alice.cookies, "csrf_token": own})

@@ -342,6 +342,7 @@ async def test_a_bomb_that_nobody_has_signed_is_refused_before_it_is_unpacked(
     assert (found, unpacked) == (["nobody"] * 4, [])
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("9.1.1")
 async def test_the_signer_itself_looks_at_the_signature_first(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
     text = f"{bomb()}.aaaaaa.{'b' * 43}"

@@ -25,6 +25,7 @@ from databases import run_sql
 from held_back import WAITING
 from quartlogin.webapp.cli import main
 from servers import PATIENCE, SCRIPTS, Postgres, Server, free_port, running
+from slow import mostly_slow
 from visitors import KEY, PASSWORD, WRONG
 
 NEW_PASSWORD = "another staple, another horse"
@@ -241,7 +242,9 @@ def test_whatever_is_on_its_way_when_its_login_ends_writes_nothing(site: Site, e
     }
 
 
-@pytest.mark.parametrize("form", ["make a token", "change the password", "delete", "confirm the password"])
+@pytest.mark.parametrize(
+    "form", mostly_slow(["make a token", "change the password", "delete", "confirm the password"], quick=1)
+)
 def test_a_client_that_asks_for_json_is_answered_401_when_its_login_has_ended(site: Site, form: str) -> None:
     alice = Alice.at(site)
     held = HeldBack.of(alice.browser, *alice.forms()[form], accept="application/json")
