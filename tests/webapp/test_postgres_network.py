@@ -86,7 +86,7 @@ async def test_without_any_host_that_answers_the_start_is_refused_in_time(
 ) -> None:
     async with line_to(postgres_server.port, dead=True) as dead, line_to(postgres_server.port, dead=True) as other:
         async with asyncio.timeout(60):  # dead hosts never answer
-            with pytest.raises(Exception, match="did not answer"):
+            with pytest.raises(Exception, match="did not respond"):
                 await through(database, dead.port, other.port).open()
 
 
