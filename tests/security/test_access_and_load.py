@@ -211,7 +211,7 @@ def test_there_are_times_for_updates_and_ci_asks_for_known_holes() -> None:
     ci = (ROOT / ".ci" / "run").read_text("utf-8")
 
     assert re.search(r"critical or high \| 7 days \|", promised)
-    assert re.search(r"another known hole [^|]+ \| 30 days \|", promised)
+    assert re.search(r"another known vulnerability [^|]+ \| 30 days \|", promised)
     assert "pip-audit" in ci
     assert re.search(r"^audit$", ci, re.MULTILINE)
     assert "nginx-light" in ci
