@@ -9,6 +9,7 @@ from pathlib import Path
 from secrets import token_hex
 from tempfile import mkdtemp
 
+import hypothesis
 import pytest
 from quart import Quart
 
@@ -16,6 +17,10 @@ from databases import run_sql
 from quartlogin.webapp import create_app
 from servers import Postgres, postgres, postgres_binaries
 from visitors import KEY, Visitor, with_cheap_hashes
+
+# No test depends on the machine's speed, so no example has to be done in time.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

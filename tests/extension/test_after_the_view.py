@@ -19,7 +19,7 @@ from quartlogin import (
     login_user,
 )
 
-LONG_ENOUGH = 5  # seconds until a test gives up on what hangs
+LONG_ENOUGH = 60  # seconds until a test gives up on what hangs
 
 
 class Noted:

@@ -430,7 +430,7 @@ HOST_PIECES = [
 
 @pytest.mark.slow
 @given(st.lists(st.sampled_from(HOST_PIECES), max_size=9).map("".join))
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 async def test_whatever_is_trusted_leads_to_a_host_of_the_site_in_a_browser(target: str) -> None:
     app = Quart("site")
     app.config.update(OF_DOMAIN)

@@ -794,7 +794,7 @@ STEPS = st.lists(
 @example([Story.login_remembered, Story.restart, Story.look])
 @example([Story.login_remembered, Story.restart, Story.confirm])
 @example([Story.login_remembered, Story.confirm, Story.restart, Story.look])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 async def test_after_a_logout_no_two_old_cookies_sign_in(steps: list[Step]) -> None:
     story = Story()
 
@@ -811,7 +811,7 @@ async def test_after_a_logout_no_two_old_cookies_sign_in(steps: list[Step]) -> N
 @example([Story.login_remembered])
 @example([Story.login_remembered, Story.restart])
 @example([Story.login_remembered, Story.restart, Story.look])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 async def test_after_a_new_login_no_two_old_cookies_sign_in_anybody_else(steps: list[Step]) -> None:
     story = Story()
 

@@ -83,7 +83,7 @@ TARGETS = st.one_of(
 @given(TARGETS)
 @example("/\t/elsewhere.example")
 @example("/\\elsewhere.example")
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 def test_whatever_is_let_through_stays_on_this_site_in_a_browser(target: str) -> None:
     result = safe_next(target)
 
@@ -92,7 +92,7 @@ def test_whatever_is_let_through_stays_on_this_site_in_a_browser(target: str) ->
 
 @pytest.mark.slow
 @given(TARGETS)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_whatever_is_let_through_fits_into_a_header(target: str) -> None:
     result = safe_next(target) or "/"
 
@@ -103,7 +103,7 @@ def test_whatever_is_let_through_fits_into_a_header(target: str) -> None:
 
 @pytest.mark.slow
 @given(st.from_regex(r"/[a-zA-Z0-9._~!$&'()*+,;=:@%-][a-zA-Z0-9/._~!$&'()*+,;=:@%?#-]{0,2000}", fullmatch=True))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_every_ordinary_path_is_let_through(target: str) -> None:
     assert safe_next(target) == target
 

@@ -288,7 +288,7 @@ async def test_a_websockets_recheck_is_a_lookup_of_its_own(
         await asyncio.Event().wait()
 
     client = await sign_in(app, "1")
-    async with asyncio.timeout(10), client.websocket("/live") as socket:
+    async with asyncio.timeout(60), client.websocket("/live") as socket:
         await socket.receive()
         del table.names["1"]
         while app.extensions["quartlogin"].sockets._by_login or len(table.lookups) < 2:

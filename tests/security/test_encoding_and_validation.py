@@ -315,6 +315,7 @@ def growth(pattern: re.Pattern[str], piece: str, end: str) -> float:
     return cpu_of(pattern, long, 1) / cpu_of(pattern, short, LONG // SHORT)
 
 
+@pytest.mark.alone
 @pytest.mark.requirement("1.3.12")
 @pytest.mark.parametrize("name", PATTERNS)
 def test_no_regular_expression_takes_more_than_linear_time_for_anything(name: str) -> None:
@@ -323,7 +324,7 @@ def test_no_regular_expression_takes_more_than_linear_time_for_anything(name: st
     assert steepest < 8
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_the_measure_of_regular_expressions_would_notice_one_that_takes_quadratic_time() -> None:
     assert growth(re.compile(r"[0-9a-f]+!"), "0f", "\n") > 8
 

@@ -114,7 +114,7 @@ PIECES += ["\0", " ", "\x7f", "\xa0", "\u2028", "\ufeff", "／", "。", "\u200b"
 
 @pytest.mark.requirement("3.7.2", "C16", "V1", "V2")
 @given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join) | st.text(st.characters(codec="utf-8")))
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 def test_whatever_the_public_helper_lets_through_stays_on_this_site(target: str) -> None:
     for one in (target, "/" + target):
         assert origin_of(safe_next(one) or "/") == ORIGIN

@@ -428,14 +428,14 @@ async def test_tokens_that_are_signed_and_unpack_to_much_are_nobodys_and_bounded
     value=st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=80),
     name=st.sampled_from([SESSION, REMEMBER, BROWSER, "__Host-quartlogin", "anything"]),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_a_cookie_of_any_bytes_is_nobodys_and_never_an_error(app: Quart, name: str, value: str) -> None:
     assert await who_is(app, Cookie=f"{name}={value}") == "nobody"
 
 
 @pytest.mark.requirement("V22")
 @given(value=st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=80))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_an_authorization_of_any_bytes_is_nobodys_and_never_an_error(app: Quart, value: str) -> None:
     assert await who_is(app, Authorization=value) == "nobody"
     assert await who_is(app, Authorization=f"Bearer {value}") == "nobody"
@@ -474,7 +474,7 @@ async def test_the_device_cookie_that_these_tests_forge_would_count(app: Quart) 
 @given(
     payload=JSON | st.tuples(st.text(st.characters()), JSON) | st.tuples(st.text(st.characters()), st.just({"": ""}))
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 async def test_a_device_cookie_that_is_signed_and_odd_inside_is_never_an_error(payload: Any) -> None:
     app = Quart("one")
     devices = DeviceCookies([KEY], is_secure=False, tell=lambda: None)

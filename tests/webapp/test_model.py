@@ -288,6 +288,5 @@ TestModel = Stories.TestCase
 TestModel.settings = settings(
     max_examples=int(os.environ.get("MODEL_EXAMPLES", "40")),
     stateful_step_count=int(os.environ.get("MODEL_STEPS", "30")),
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

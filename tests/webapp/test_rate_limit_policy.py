@@ -263,7 +263,7 @@ async def test_a_known_browser_stays_known_when_the_key_is_rotated(app: Quart, a
 @both_databases
 @pytest.mark.requirement("6.3.1", "C2", "C15")
 async def test_an_address_that_tries_many_names_is_stopped_and_a_success_of_its_own_does_not_help(
-    app: Quart, alice: str
+    app: Quart, alice: str, now: list[float]
 ) -> None:
     assert [(await guess(app, f"name {number}")).status for number in range(49)] == [400] * 49
     assert (await guess(app, "Alice", PASSWORD)).status == 302
@@ -275,7 +275,7 @@ async def test_an_address_that_tries_many_names_is_stopped_and_a_success_of_its_
 
 
 @pytest.mark.requirement("V15")
-async def test_all_addresses_of_one_network_are_one(app: Quart) -> None:
+async def test_all_addresses_of_one_network_are_one(app: Quart, now: list[float]) -> None:
     pages = [await guess(app, f"name {number}", address=f"2001:db8:0:{number:x}::1") for number in range(51)]
 
     assert [page.status for page in pages] == [400] * 50 + [429]

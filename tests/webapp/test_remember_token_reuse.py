@@ -318,7 +318,7 @@ def run(story: Coroutine[Any, Any, None]) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=BROWSING)
 def test_one_browser_is_never_taken_for_two(steps: list[tuple[Any, ...]]) -> None:
     async def story() -> None:
@@ -366,7 +366,7 @@ TWO_BROWSERS = st.lists(
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=TWO_BROWSERS, before=st.sampled_from(["at once", "after a restart"]))
 def test_a_thief_and_an_owner_can_never_both_go_on(steps: list[tuple[str, int]], before: str) -> None:
     """Once both have used the cookie, or sessions made with it, only moments are left in which both are signed in."""

@@ -38,7 +38,7 @@ class Measured:
 
 async def settled(slots: Slots, count: int) -> bool:
     """Tell whether all slots are given back."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while slots._free != count or slots._waiting:
             await asyncio.sleep(0.001)
     return True
