@@ -1,4 +1,4 @@
-"""What login adds to a page of Quart, beside what Flask-Login adds to one of Flask: 32 at a time, in one run.
+"""Compare what login adds to a page of Quart with what Flask-Login adds to one of Flask: 32 at a time, in one run.
 
 python benchmarks/beside_flask.py [--small]
 

@@ -1,4 +1,4 @@
-"""Asks ASGI apps for pages without a server, and compares two of them side by side in one run."""
+"""Request pages of ASGI apps without a server, and compare two apps side by side in one run."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""How the logged-in page grows with users and logins, and with people who ask at the same time.
+"""Measure how the logged-in page scales with users, logins and concurrent requests.
 
 python benchmarks/growth.py [--small] [--postgres postgresql://user@host/an_empty_database_for_each]
 

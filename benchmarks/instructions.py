@@ -1,4 +1,4 @@
-"""How many instructions a logged-in page takes, ours and the floor's: a figure that a busy machine does not change.
+"""Count the instructions of a logged-in page, ours and the floor's: a figure that hardly depends on other load.
 
 It runs each app under valgrind's callgrind, which counts and does not time, once with pages and once without.
 """

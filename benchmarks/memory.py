@@ -1,4 +1,4 @@
-"""What each further user who is signed in and idle takes of a process's memory.
+"""Measure the memory of a process for each further idle signed-in user.
 
 python benchmarks/memory.py [--small]
 

@@ -1,4 +1,4 @@
-"""What `users_loader` brings an app with its own users, beside `user_loader`: the same app, the same table.
+"""Compare `users_loader` with `user_loader` in an app with its own users: the same app, the same table.
 
 python benchmarks/own_users.py [--small]
 """

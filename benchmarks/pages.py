@@ -1,4 +1,4 @@
-"""What login costs a page, beside the leanest app that does the same by hand.
+"""Compare the cost of login on a page with the leanest app that does the same by hand.
 
 python benchmarks/pages.py [--small]
 """

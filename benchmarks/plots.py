@@ -1,4 +1,4 @@
-"""Draws lines over a logarithmic axis, as SVG, in a form that looks the same at each run of the same figures."""
+"""Draw lines over a logarithmic axis, as SVG; the same figures give the same file."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

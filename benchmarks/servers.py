@@ -1,4 +1,4 @@
-"""One app behind several servers, asked from outside by wrk: what the server costs, and what login costs beside it.
+"""Measure one app behind several servers with wrk: what the server costs, and what login adds.
 
 python benchmarks/servers.py [--small]
 

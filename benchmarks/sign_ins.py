@@ -1,4 +1,4 @@
-"""Sign-ins: how many a second beside argon2 alone, and what they do to everybody else.
+"""Measure sign-ins per second against argon2 alone, and how they delay other pages.
 
 python benchmarks/sign_ins.py [--small]
 

@@ -1,4 +1,4 @@
-"""A logged-in page behind uvicorn, by people who ask at the same time and by workers: how many a second, how long each.
+"""Measure a logged-in page behind uvicorn by concurrent users and workers: requests per second, and latency.
 
 python benchmarks/workers.py [--small] [--postgres postgresql://user@host/an_empty_database_for_each]
 

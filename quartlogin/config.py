@@ -95,13 +95,13 @@ def session_lifetime(app: Quart) -> int:
 
 
 def session_protection(otherwise: str | None) -> str | None:
-    """Return the mode of session protection: what the app has configured, or else `LoginManager.session_protection`.
+    """Return the mode of session protection: as configured, or else `LoginManager.session_protection`.
 
     `True` is for quart-session, which has a setting of the same name: where sessions are not kept in Quart's cookie, it
-    leaves ours as it is.
+    does not change ours.
 
     Raises:
-        ConfigurationError: It is none that there is.
+        ConfigurationError: There is no such mode.
     """
     app = running_app()
     mode = app.config.get("SESSION_PROTECTION", otherwise)
@@ -115,7 +115,7 @@ def session_protection(otherwise: str | None) -> str | None:
 
 
 def remember_duration() -> timedelta:
-    """Return how long a login is remembered that was not given a time of its own.
+    """Return how long a login is remembered without its own duration.
 
     Raises:
         ConfigurationError: `REMEMBER_COOKIE_DURATION` is neither a timedelta nor whole seconds.
@@ -178,7 +178,7 @@ def _is_text_of(form: re.Pattern[str], value: Any) -> bool:
     return isinstance(value, str) and form.fullmatch(value) is not None
 
 
-#: The settings with values that cannot be: what tells, and what the value has to be.
+#: Validators of the settings: the check, and a description of valid values.
 _CHECKS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "NEXT_MAX_LENGTH": (
         lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,

@@ -111,7 +111,7 @@ def _names_from_processors(app: Quart) -> set[str]:
         has_only_quarts = len(processors) == 1 and len(processors[None]) == 1
         return update(*args) if has_only_quarts else update_and_note(*args)
 
-    app.update_template_context = cast(Any, update_with_names)  # type: ignore[method-assign]  # Quart tells nobody what it adds
+    app.update_template_context = cast(Any, update_with_names)  # type: ignore[method-assign]  # Quart has no hook for it
     return names
 
 

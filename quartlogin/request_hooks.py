@@ -1,4 +1,4 @@
-"""What runs before and after each view: as little as possible, unless the app asks for more."""
+"""The hooks before and after each view: they do as little as possible, unless the app asks for more."""
 
 from collections.abc import Callable
 from functools import wraps

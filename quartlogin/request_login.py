@@ -1,4 +1,4 @@
-"""What an app can learn about the current request's login."""
+"""Information about the current request's login."""
 
 from .request_state import state_of_asker, state_of_request
 from .sessions import login_session

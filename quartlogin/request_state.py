@@ -41,7 +41,7 @@ class Deleted(Enum):
 
 
 class UserState:
-    """What one request or websocket knows about its user."""
+    """The user state of one request or websocket."""
 
     __slots__ = (
         "__weakref__",

@@ -9,7 +9,7 @@ from .errors import ConfigurationError
 
 @runtime_checkable
 class UserProtocol(Protocol):
-    """What a user object must offer; `UserMixin` implements all of it for an attribute `id`."""
+    """The interface of a user object; `UserMixin` implements it for an attribute `id`."""
 
     @property
     def is_authenticated(self) -> bool:

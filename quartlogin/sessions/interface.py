@@ -98,7 +98,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         context, has_answer = copy_context(), not isinstance(request, Websocket)
 
         def read() -> Cookie:
-            # In this context, whoever accesses it: the cookie's name depends on the request's scheme.
+            # In this context, wherever it is accessed: the cookie's name depends on the request's scheme.
             return context.run(self._open, app, request, has_answer)
 
         return unread(self.session_class, read)
