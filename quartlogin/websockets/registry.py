@@ -17,6 +17,7 @@ from ..user import require_bool
 _LOGIN_ENDED: Final = (1008, "The login has ended.")
 _GOING_AWAY: Final = (1001, "The server is stopping.")
 _GRACE: Final = 1  # second for a handler to clean up
+_RENEWAL: Final = 0.5  # seconds in which `confirm_login` has given the sockets of a login its new id
 _PATIENCE: Final = 5  # seconds for a client to confirm
 _MEMORY: Final = 60  # seconds; longer than a handshake takes
 
@@ -212,6 +213,10 @@ class _OpenSocket:
     async def _ask_again(self, every: timedelta) -> None:
         while not self.is_ended:
             await asyncio.sleep(every.total_seconds())
+            if await self._still_counts():
+                continue
+            # The login may be continuing under a new id, which the record knows before its sockets do.
+            await asyncio.sleep(_RENEWAL)
             if not await self._still_counts():
                 self.end()
 

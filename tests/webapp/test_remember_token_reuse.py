@@ -425,9 +425,10 @@ async def looked_up_again() -> None:
         return found
 
     with mock.patch.object(Logins, "find", telling):
-        for _ in range(2):
-            looked_up.clear()
-            await looked_up.wait()
+        async with asyncio.timeout(60):
+            for _ in range(2):
+                looked_up.clear()
+                await looked_up.wait()
 
 
 async def test_a_socket_of_a_copied_cookie_ends_a_grace_after_the_owner_has_used_it(site: Site) -> None:
