@@ -13,7 +13,7 @@ from .options import AccountsOptions
 from .paths import STATIC, find_resource
 from .security.body_size_limit import BodySizeLimitMiddleware
 from .security.headers import SecurityHeadersMiddleware
-from .security.secret_key import NO_KEY, key_file, new_key, read_or_make, rotate
+from .security.secret_key import NO_KEY, key_file, new_key, read_or_create, rotate
 from .store import POSTGRES_SCHEMES, store_at
 
 __all__ = [
@@ -37,7 +37,7 @@ __all__ = [
     "key_file",
     "must_change_password",
     "new_key",
-    "read_or_make",
+    "read_or_create",
     "rotate",
     "session_refused",
     "store_at",

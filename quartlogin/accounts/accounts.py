@@ -56,9 +56,9 @@ class Accounts:
 
     Args:
         app: The app; its secret key is set.
-        database: A file, or the address of a PostgreSQL server.
-        options: What was chosen.
-        hooks: Coroutine functions of the app's own.
+        database: The path of a SQLite file, or the URL of a PostgreSQL server.
+        options: The options; the defaults if `None`.
+        hooks: The app's coroutine functions.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Accounts:
             event_limit,
             self._learn_hash_costs,
         )
-        self.audit_log.listeners += [self.account_updates.tell, event_limit.note]
+        self.audit_log.listeners += [self.account_updates.send, event_limit.note]
         #: Endpoints that stay open to users who must change the password first.
         self.password_change_exempt: set[str | None] = {*EXEMPT}
         self._install(app)
@@ -106,7 +106,7 @@ class Accounts:
         return DeviceCookies(
             [*reversed(app.config["SECRET_KEY_FALLBACKS"] or []), app.config["SECRET_KEY"]],
             is_secure=self.options.https_only,
-            tell=partial(self.audit_log.warn, "invalid_device_cookie"),
+            on_invalid=partial(self.audit_log.warn, "invalid_device_cookie"),
             name=self.options.device_cookie_name,
             path=self.options.cookie_path,
         )
@@ -165,7 +165,7 @@ class Accounts:
     async def _open(self) -> None:
         await self.store.database.open()
         await self.cleanup.start()
-        user_agents.get_ready()
+        user_agents.load_rules()
 
     async def _close(self) -> None:
         await self.cleanup.stop()

@@ -12,11 +12,11 @@ _BATCH: Final = 1000  # rows that one statement inserts
 _LARGE_BATCH: Final = 50_000  # rows that one statement compares: it may have to read all users once
 
 
-async def add_newcomers(
+async def bulk_insert(
     database: Database,
-    people: Callable[[], Iterable[NewUser]],
+    new_users: Callable[[], Iterable[NewUser]],
     now: int,
-    tell: Callable[[int], None],
+    on_progress: Callable[[int], None],
     *,
     skip_taken: bool,
 ) -> list[str]:
@@ -28,7 +28,7 @@ async def add_newcomers(
             " (number BIGINT PRIMARY KEY, id TEXT, username TEXT, username_key TEXT, password_hash TEXT)"
         )
         count = 0
-        for batch in _batches(people()):
+        for batch in _batches(new_users()):
             newcomers = [
                 (number, new.user.id, new.user.username, new.username_key, new.password_hash)
                 for number, new in enumerate(batch, count)
@@ -43,7 +43,7 @@ async def add_newcomers(
                 " WHERE n.number >= $2 AND n.number < $3 ON CONFLICT (username_key) DO NOTHING",
                 *(now, first, first + _BATCH),
             )
-            tell(min(_BATCH, count - first))
+            on_progress(min(_BATCH, count - first))
         taken: list[str] = []
         for first in range(0, count, _LARGE_BATCH):
             rows = await transaction.run(
@@ -60,7 +60,7 @@ async def add_newcomers(
     return await database.transaction(work)
 
 
-def _batches(people: Iterable[NewUser]) -> Iterator[list[NewUser]]:
-    rest = iter(people)
+def _batches(new_users: Iterable[NewUser]) -> Iterator[list[NewUser]]:
+    rest = iter(new_users)
     while batch := list(islice(rest, _BATCH)):
         yield batch

@@ -1,4 +1,4 @@
-"""The commands that manage accounts, for a command line that gives them an `AccountsSource`."""
+"""The commands that manage accounts, for a command line that provides an `AccountsSource`."""
 
 from .command_line.context import (
     AccountsSource,

@@ -1,4 +1,4 @@
-"""Hooks: coroutine functions of the operator's own, for what a setting cannot say."""
+"""Hooks: the operator's coroutine functions, for decisions that a setting cannot express."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,7 +10,7 @@ from unicodedata import normalize
 from .database.models import User
 
 #: Seconds that each hook has to return.
-PATIENCE: Final = 3
+TIMEOUT: Final = 3
 
 _log = getLogger(__name__)
 
@@ -25,8 +25,8 @@ class Hooks:
 
     #: Called with a new password in NFC: does it appear in a data breach? An error means no.
     is_breached: Callable[[str], Awaitable[bool]] | None = None
-    #: Called when a sign-in's password is correct: may this user sign in? Anything but `True` counts and is answered as
-    #: a wrong password; an error is answered 503.
+    #: Called when a sign-in's password is correct: may this user sign in? Any result except `True` counts and is
+    #: answered as a wrong password; an error is answered 503.
     second_step: Callable[[User], Awaitable[bool]] | None = None
     #: Called after a user has changed the password, with the client's address, to notify the user.
     password_changed: Callable[[User, str], Awaitable[object]] | None = None
@@ -36,7 +36,7 @@ class Hooks:
         if self.is_breached is None:
             return False
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 return await self.is_breached(normalize("NFC", password)) is not False
         except Exception:
             _log.exception("The is_breached hook failed; the password was accepted.")
@@ -51,7 +51,7 @@ class Hooks:
         if self.second_step is None:
             return True
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 return await self.second_step(user) is True
         except Exception as error:
             _log.exception("The second_step hook failed for user %s, who was not signed in.", user.id)
@@ -62,7 +62,7 @@ class Hooks:
         if self.password_changed is None:
             return
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 await self.password_changed(user, address)
         except Exception:
             _log.exception("The password_changed hook failed for user %s.", user.id)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, kw_only=True)
 class AccountsOptions:
-    """The options of `Accounts`; the stand-alone application makes them from its settings."""
+    """The options of `Accounts`; the stand-alone application creates them from its settings."""
 
     site_name: str = "Quartlogin"
     #: Whether visitors can create an account.
@@ -32,5 +32,5 @@ class AccountsOptions:
 
     @property
     def context_words(self) -> tuple[str, ...]:
-        """Words that a guesser tries first at this site (NIST SP 800-63B-4, 3.1.1.2)."""
+        """Words that an attacker tries first at this site (NIST SP 800-63B-4, 3.1.1.2)."""
         return (self.site_name, *self.password_denylist)

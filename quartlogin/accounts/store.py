@@ -11,7 +11,7 @@ from .features.logins.table import Logins
 from .security.attempt_counters import AttemptCounters
 from .users import Users
 
-#: How the address of a PostgreSQL server begins; anything else is the path of a file.
+#: The schemes of the URL of a PostgreSQL server; anything else is the path of a file.
 POSTGRES_SCHEMES: Final = ("postgresql://", "postgres://")
 
 
@@ -26,7 +26,7 @@ class Store:
     attempts: AttemptCounters
 
     async def ping(self) -> None:
-        """Return if the database answers.
+        """Check that the database responds.
 
         Raises:
             StoreUnavailable: It does not.

@@ -23,7 +23,7 @@ _MAX_INPUT: Final = 4 * MAX_USERNAME_LENGTH
 
 
 def display_name(typed: str) -> str:
-    """Return the username as typed, without surrounding spaces, in NFC."""
+    """Return the username as entered, without surrounding spaces, in NFC."""
     return normalize("NFC", typed.strip(_TRIMMED))
 
 

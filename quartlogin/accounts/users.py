@@ -6,8 +6,8 @@ from string import ascii_letters, digits
 from typing import Any, Final
 
 from .audit.events import Events
-from .bulk_insert import add_newcomers
-from .database.active_logins import counts
+from .bulk_insert import bulk_insert
+from .database.active_logins import is_active_sql
 from .database.errors import Conflict, UsernameTaken
 from .database.interface import Database, Transaction
 from .database.locking import lock_for
@@ -16,7 +16,8 @@ from .security.attempt_counters import AttemptCounters
 
 _CREDENTIALS_OF: Final = (
     "SELECT u.id, u.username, u.epoch, u.must_change_password, u.password_hash, u.is_active, u.password_expires_at"  # noqa: S608 -- a constant
-    f" FROM logins l JOIN users u ON u.id = l.user_id WHERE l.id_hash = $1 AND l.user_id = $2 AND {counts('$3', '$4')}"
+    " FROM logins l JOIN users u ON u.id = l.user_id"
+    f" WHERE l.id_hash = $1 AND l.user_id = $2 AND {is_active_sql('$3', '$4')}"
 )
 
 _BASE64: Final = ascii_letters + digits + "+/"
@@ -29,7 +30,7 @@ class Users:
     database: Database
 
     async def find_credentials(self, username_key: str) -> Credentials | None:
-        """Find the credentials of a normalized username, also of a disabled user."""
+        """Find the credentials of a normalized username, even if the user is disabled."""
         rows = await self.database.read(
             "SELECT id, username, epoch, must_change_password, password_hash, is_active, password_expires_at"
             " FROM users WHERE username_key = $1",
@@ -117,8 +118,8 @@ class Users:
             user_id: The user.
             password_hash: argon2's PHC string.
             event: The event to store.
-            temporary_until: Until when the user can sign in once with this temporary password, and must then change it:
-                seconds since 1970. `None`: the password is not temporary.
+            temporary_until: When this temporary password, valid for one sign-in, expires: seconds since 1970. `None`:
+                it is not temporary.
         """
 
         async def work(transaction: Transaction) -> bool:
@@ -171,7 +172,7 @@ class Users:
                 "UPDATE users SET is_active = $2, epoch = epoch + 1 WHERE id = $1 RETURNING id", user_id, active
             )
             if rows:
-                await _end_logins(transaction, user_id)  # enabling revives none, whatever has slipped in
+                await _end_logins(transaction, user_id)  # also when enabling: none may become active again
                 await Events.insert(transaction, event)
             return bool(rows)
 
@@ -219,15 +220,16 @@ class Users:
         """List all users by name, each with the number of active logins."""
         rows = await self.database.read(
             "SELECT u.id, u.username, u.is_active, u.created_at, max(l.seen_at), count(l.ref)"  # noqa: S608 -- constants
-            f" FROM users u LEFT JOIN logins l ON l.user_id = u.id AND {counts('$1', '$2')}"
+            f" FROM users u LEFT JOIN logins l ON l.user_id = u.id AND {is_active_sql('$1', '$2')}"
             " GROUP BY u.id, u.username, u.username_key, u.is_active, u.created_at ORDER BY u.username_key",
             *(now, idle_since),
         )
         return [
-            UserRow(i, name, bool(active), made, seen or None, count) for i, name, active, made, seen, count in rows
+            UserRow(i, name, bool(active), created_at, seen or None, count)
+            for i, name, active, created_at, seen, count in rows
         ]
 
-    async def list_hash_beginnings(self, after: str, at_most: int) -> tuple[list[str], str | None]:
+    async def list_hash_prefixes(self, after: str, at_most: int) -> tuple[list[str], str | None]:
         """List the parts of password hashes before the salt, for some users at a time.
 
         Args:
@@ -245,14 +247,19 @@ class Users:
         return [row[1] for row in rows], rows[-1][0] if rows else None
 
     async def add_many(
-        self, people: Callable[[], Iterable[NewUser]], now: int, tell: Callable[[int], None], *, skip_taken: bool
+        self,
+        new_users: Callable[[], Iterable[NewUser]],
+        now: int,
+        on_progress: Callable[[int], None],
+        *,
+        skip_taken: bool,
     ) -> list[str]:
         """Add many users in one transaction.
 
         Args:
-            people: Returns the users, with no name twice; called again if the database has to restart the transaction.
+            new_users: Returns the users, with no name twice; called again if the database must restart the transaction.
             now: Seconds since 1970.
-            tell: Called several times with the number of users added.
+            on_progress: Called several times with the number of users added.
             skip_taken: Skip users whose names are taken.
 
         Returns:
@@ -261,7 +268,7 @@ class Users:
         Raises:
             NamesTaken: Some names are taken, and `skip_taken` is false; nothing was added.
         """
-        return await add_newcomers(self.database, people, now, tell, skip_taken=skip_taken)
+        return await bulk_insert(self.database, new_users, now, on_progress, skip_taken=skip_taken)
 
 
 async def _end_logins(transaction: Transaction, user_id: str) -> None:

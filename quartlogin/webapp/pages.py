@@ -10,7 +10,7 @@ from quartlogin.accounts import current_accounts, must_change_password
 
 blueprint = Blueprint("webapp", __name__)
 
-#: What stays open to users who must change the password first. `home` redirects by itself, after rendering.
+#: Endpoints that stay open to users who must change the password first. `home` redirects by itself, after rendering.
 PASSWORD_CHANGE_EXEMPT: Final = {"webapp.home", "webapp.healthz", "webapp.readyz", "webapp.favicon"}
 _HEALTH_HEADERS: Final = {"Cache-Control": "no-store", "Content-Type": "text/plain; charset=utf-8"}
 
@@ -31,13 +31,13 @@ async def me() -> ResponseReturnValue:
 
 @blueprint.get("/healthz")
 async def healthz() -> ResponseReturnValue:
-    """Answer that the process is alive."""
+    """Report that the process is alive."""
     return "ok\n", 200, _HEALTH_HEADERS
 
 
 @blueprint.get("/readyz")
 async def readyz() -> ResponseReturnValue:
-    """Answer if the database does; 503 otherwise, as for every page."""
+    """Report that the database responds; 503 otherwise, as for every page."""
     await current_accounts().store.ping()
     return "ok\n", 200, _HEALTH_HEADERS
 

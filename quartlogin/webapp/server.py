@@ -26,7 +26,7 @@ READ_TIMEOUT: Final = 10
 #: Connections waiting to be accepted.
 BACKLOG: Final = 512
 
-_PATIENCE: Final = 4  # seconds for open requests and websockets to end after a stop signal
+_STOP_TIMEOUT: Final = 4  # seconds for open requests and websockets to end after a stop signal
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -43,7 +43,7 @@ class _Config(Config):
 
 
 def config_for(bind: list[str], workers: int) -> Config:
-    """Return Hypercorn's configuration, with limits to what a client can make it keep."""
+    """Return Hypercorn's configuration, with limits on the resources that a client can use."""
     config = _Config()
     config.bind = bind
     config.workers = workers
@@ -93,7 +93,7 @@ def _show_audit_log() -> None:
 
 async def _serve(config: Config) -> None:
     app, stop = create_app(), asyncio.Event()
-    asyncio.get_running_loop().set_exception_handler(_log_but_for_lost_clients)
+    asyncio.get_running_loop().set_exception_handler(_log_except_lost_clients)
     for number in _STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
@@ -104,7 +104,7 @@ async def _serve(config: Config) -> None:
     serving = asyncio.ensure_future(serve(cast(Framework, app), config, shutdown_trigger=wait_for_the_end))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    await asyncio.wait({serving}, timeout=_PATIENCE)
+    await asyncio.wait({serving}, timeout=_STOP_TIMEOUT)
     stopping.cancel()
     if not serving.done():  # a client keeps its connection open
         serving.cancel()
@@ -114,7 +114,7 @@ async def _serve(config: Config) -> None:
     await serving
 
 
-def _log_but_for_lost_clients(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def _log_except_lost_clients(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log unhandled errors, except of lost connections, which are no bug and would fill the log."""
     if not ("transport" in context and isinstance(context.get("exception"), ConnectionError | TimeoutError)):
         loop.default_exception_handler(context)

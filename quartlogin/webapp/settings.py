@@ -120,7 +120,7 @@ class Settings:
     csp_report_url: str | None = _setting(
         None,
         unit="address",
-        meaning="Where browsers report violations of the Content-Security-Policy. None: nowhere.",
+        meaning="Where browsers report violations of the Content-Security-Policy. Not set: nowhere.",
     )
     session_cookie_name: str = _setting(
         "quartlogin",
@@ -142,7 +142,7 @@ class Settings:
         0,
         of="proxies",
         bounds=(0, _MAX_PROXIES),
-        meaning="Trusted proxies in front, whose `X-Forwarded-For` and `-Proto` are used. "
+        meaning="The number of trusted proxies in front, whose `X-Forwarded-For` and `-Proto` are used. "
         "If not 0, cookies are always `Secure`.",
     )
 
@@ -178,8 +178,8 @@ class Settings:
         if not self.database or self.database.startswith((":", "file:")):
             raise SettingsError("DATABASE must be the path of a file, or an address such as postgresql://host/name.")
         for key in (*([] if self.secret_key is None else [self.secret_key]), *self.secret_key_fallbacks):
-            if complaint := secret_key_weakness(key):
-                raise SettingsError(f"{'SECRET_KEY' if key == self.secret_key else 'SECRET_KEY_FALLBACKS'} {complaint}")
+            if weakness := secret_key_weakness(key):
+                raise SettingsError(f"{'SECRET_KEY' if key == self.secret_key else 'SECRET_KEY_FALLBACKS'} {weakness}")
         if not 1 <= len(self.site_name) <= _MAX_SITE_NAME:
             raise SettingsError(f"SITE_NAME must have 1 to {_MAX_SITE_NAME} characters.")
         if len(self.password_denylist) > _MAX_DENYLIST or any(
@@ -276,13 +276,13 @@ def _check_type(name: str, value: Any, setting: Field[Any]) -> Any:
     kind: type = type(setting.default)
     if kind is tuple:
         if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-            raise SettingsError(f"{name} must be a list of texts.")
+            raise SettingsError(f"{name} must be a list of strings.")
         return tuple(value)
     if setting.default is None:
         kind = str
         if value is None:
             return None
     if type(value) is not kind:
-        wanted = {str: "text", int: "a whole number", bool: "True or False"}[kind]
+        wanted = {str: "a string", int: "a whole number", bool: "True or False"}[kind]
         raise SettingsError(f"{name} must be {wanted}, not {type(value).__name__}.")
     return value

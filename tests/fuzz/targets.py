@@ -283,7 +283,7 @@ def remember_secrets(data: bytes) -> None:
     secrets = RememberTokens.read(_text(data), now)
     assert RememberTokens.read(secrets.write(), now) == secrets, secrets
     for secret in [*secrets.open, *secrets.replaced, *secrets.closed]:
-        assert secrets.counts(secret), secret
+        assert secrets.is_valid(secret), secret
         for after in (secrets.after_replacing(secret, "ab", now), secrets.after_seeing(secret, now)):
             assert after is None or after.open, after
 

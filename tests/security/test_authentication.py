@@ -166,7 +166,7 @@ def test_the_hooks_in_the_docs_are_those_of_the_code(monkeypatch: pytest.MonkeyP
 
     in_app = get_accounts(names["app"]).passwords.hooks
     assert vars(in_app) == {name: names[name] for name in re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)}
-    assert numbers(text.partition("```")[0]) == [quartlogin.accounts.hooks.PATIENCE]
+    assert numbers(text.partition("```")[0]) == [quartlogin.accounts.hooks.TIMEOUT]
 
 
 # --- 6.2: passwords

@@ -214,10 +214,10 @@ def test_every_statement_is_made_of_constants(path: Path) -> None:
     is_sql = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|FROM|WHERE|SET LOCAL|PRAGMA|CREATE)\b")
     is_constant = re.compile(
         r"_?[A-Z_]+|int\(.*\)|number \+ \d+|', '\.join\(.*range\((MAX_USERS|size)\)\)+"
-        r"|(counts|that_count)\((('[^']*'|\"[^\"]*\")(, )?)+\)"
+        r"|(is_active_sql|select_active)\((('[^']*'|\"[^\"]*\")(, )?)+\)"
     )
     if path.name == "active_logins.py":
-        is_constant = re.compile(r"now|idle_since|which|lasts|counts\(now, idle_since\)")
+        is_constant = re.compile(r"now|idle_since|which|lasts|is_active_sql\(now, idle_since\)")
 
     inserted = [
         ast.unparse(part.value)

@@ -410,7 +410,7 @@ async def test_what_works_beside_the_requests_survives_a_fault(app: Quart, caplo
     store = mock.Mock()
     store.logins.touch.side_effect = KeyError("anything")
     store.events.list_since.side_effect = KeyError("anything")
-    store.users.list_hash_beginnings = mock.AsyncMock(return_value=([], None))
+    store.users.list_hash_prefixes = mock.AsyncMock(return_value=([], None))
     last_seen, pages = LastSeen(store, 3600), AccountUpdates(store)
 
     last_seen.note("hash", "user", 0, 1000)

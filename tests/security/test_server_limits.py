@@ -74,7 +74,7 @@ def test_the_table_of_limits_is_that_of_the_code() -> None:
         "seconds for the body of a form": str(application._BODY_TIMEOUT),
         "bytes of the body of a form": str(application._MAX_BODY),
         "bytes of a message on a websocket": str(config.websocket_max_message_size),
-        "passwords waiting, for each hashing thread": str(hashing._WAITING_FOR_A_THREAD),
+        "passwords waiting, for each hashing thread": str(hashing._QUEUE_PER_THREAD),
         "connections to PostgreSQL": str(postgres._MAX_CONNECTIONS),
         "seconds for a connection to PostgreSQL, and for a statement": f"{postgres._TIMEOUT:.0f}",
         "seconds to wait for another process that writes to SQLite": f"{sqlite._BUSY_TIMEOUT / 1000:.0f}",

@@ -94,7 +94,7 @@ async def is_form_token_taken(app: Quart, session: str, token: str) -> bool:
 
 async def is_browser_known(app: Quart, cookie: str, user_id: str) -> bool:
     devices = DeviceCookies(
-        [*reversed(app.config["SECRET_KEY_FALLBACKS"]), app.secret_key], is_secure=False, tell=lambda: None
+        [*reversed(app.config["SECRET_KEY_FALLBACKS"]), app.secret_key], is_secure=False, on_invalid=lambda: None
     )
     async with app.test_request_context("/", headers=header_of({BROWSER: cookie})):
         return devices.find(counter_of_user(user_id), 0) is not None
@@ -465,7 +465,7 @@ async def test_the_device_cookie_that_these_tests_forge_would_count(app: Quart) 
     cookie = like_a_device_cookie(["browser", {account: security_stamp}])
 
     async with app.test_request_context("/", headers=header_of({BROWSER: cookie})):
-        devices = DeviceCookies([KEY], is_secure=False, tell=lambda: None)
+        devices = DeviceCookies([KEY], is_secure=False, on_invalid=lambda: None)
         assert [devices.find("user:somebody", number) for number in (2, 3, 4)] == [None, "browser", None]
 
 
@@ -477,7 +477,7 @@ async def test_the_device_cookie_that_these_tests_forge_would_count(app: Quart) 
 @settings(max_examples=200)
 async def test_a_device_cookie_that_is_signed_and_odd_inside_is_never_an_error(payload: Any) -> None:
     app = Quart("one")
-    devices = DeviceCookies([KEY], is_secure=False, tell=lambda: None)
+    devices = DeviceCookies([KEY], is_secure=False, on_invalid=lambda: None)
     cookie = like_a_device_cookie(payload)
 
     async with app.test_request_context("/", headers=header_of({BROWSER: cookie})):

@@ -116,14 +116,14 @@ async def test_the_sets_are_counted_in_batches_by_primary_key(
     for name, password_hash in stored.items():
         run_sql(database, f"UPDATE users SET password_hash = '{password_hash}' WHERE username = '{name}'")
     batches: list[int] = []
-    list_some = Users.list_hash_beginnings
+    list_some = Users.list_hash_prefixes
 
     async def counted(users: Users, *args: Any) -> Any:
         found = await list_some(users, *args)
         batches.append(len(found[0]))
         return found
 
-    monkeypatch.setattr(Users, "list_hash_beginnings", counted)
+    monkeypatch.setattr(Users, "list_hash_prefixes", counted)
 
     counts = await count_sets(users, 10)
 

@@ -130,8 +130,8 @@ async def test_at_most_twenty_events_are_shown_and_of_nobody_else(
         await visitor.post("/account/tokens", {"csrf_token": token, "name": "one of many"})
 
     page = (await visitor.get("/account")).text
-    assert page.partition('id="events"')[2].count("API token made") == 20
-    assert "API token made" not in (await bob.get("/account")).text
+    assert page.partition('id="events"')[2].count(KINDS["token_created"]) == 20
+    assert KINDS["token_created"] not in (await bob.get("/account")).text
 
 
 # --- the websocket of an open page

@@ -42,7 +42,7 @@ FAILING = [pytest.param(OSError("no network"), id="raises"), pytest.param("hang"
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hooks, "PATIENCE", 0.1)
+    monkeypatch.setattr(hooks, "TIMEOUT", 0.1)
 
 
 Site = Callable[..., Any]

@@ -102,7 +102,7 @@ async def test_whatever_is_stored_a_check_costs_a_verification_that_is_in_use_an
     passwords = PasswordHashing(CHEAP)
     passwords.in_use.learn({OLD: 3, CHEAP_PARAMETERS: 3})
 
-    verdicts = [await passwords.check(stored, PASSWORD, whose=f"name{number}") for number in range(30)]
+    verdicts = [await passwords.check(stored, PASSWORD, cost_key=f"name{number}") for number in range(30)]
 
     assert {verdict.is_right for verdict in verdicts} == {False}
     assert len(counting.parameters) == 30
@@ -117,7 +117,7 @@ async def test_a_hash_that_only_argon2_finds_fault_with_costs_a_verification_tha
     passwords = PasswordHashing(CHEAP)
     passwords.in_use.learn({OLD: 1000})
 
-    verdict = await passwords.check(stored, PASSWORD, whose="somebody")
+    verdict = await passwords.check(stored, PASSWORD, cost_key="somebody")
 
     assert not verdict.is_right
     assert counting.parameters == [CHEAP_PARAMETERS, OLD]
@@ -204,8 +204,8 @@ async def test_an_unknown_name_waits_for_as_many_cores_as_an_account_with_its_pa
     passwords.in_use.learn({four_lanes: 1000})
 
     await passwords.check(four_lanes.dummy_hash(), PASSWORD)
-    await passwords.check(None, PASSWORD, whose="nobody")
-    await passwords.check("unreadable", PASSWORD, whose="somebody")
+    await passwords.check(None, PASSWORD, cost_key="nobody")
+    await passwords.check("unreadable", PASSWORD, cost_key="somebody")
 
     assert asked == [4, 4, 4]
     passwords.close()

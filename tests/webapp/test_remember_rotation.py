@@ -16,17 +16,17 @@ def test_what_is_written_is_read_again() -> None:
 
 def test_a_login_that_is_not_remembered_has_nothing_to_write() -> None:
     assert RememberTokens.first(None, 100).write() == ""
-    assert not RememberTokens.read("", 100).counts(A)
+    assert not RememberTokens.read("", 100).is_valid(A)
 
 
 @pytest.mark.parametrize(("now", "counts"), [(100, True), (100 + GRACE, True), (101 + GRACE, False)])
 @pytest.mark.parametrize("state", ["-", "!"])
 def test_what_was_replaced_or_closed_counts_for_the_grace(state: str, now: int, counts: bool) -> None:
-    assert RememberTokens.read(f"bb+100 aa{state}100", now).counts(A) is counts
+    assert RememberTokens.read(f"bb+100 aa{state}100", now).is_valid(A) is counts
 
 
 def test_an_open_branch_counts_for_ever() -> None:
-    assert RememberTokens.read("aa+100", 10**10).counts(A)
+    assert RememberTokens.read("aa+100", 10**10).is_valid(A)
 
 
 def test_replacing_opens_a_branch_and_closes_all_others() -> None:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from quartlogin import secret_key_weakness
-from quartlogin.accounts.security.secret_key import key_file, read_or_make, rotate
+from quartlogin.accounts.security.secret_key import key_file, read_or_create, rotate
 from quartlogin.webapp import create_app
 from quartlogin.webapp.cli import main
 from visitors import Visitor, with_cheap_hashes
@@ -22,20 +22,20 @@ OLDER = "an older key, which too has more than 32 characters"
 
 def test_a_rotation_puts_a_new_key_before_the_former_two(tmp_path: Path) -> None:
     path = tmp_path / "key"
-    (first,), _ = read_or_make(path)
+    (first,), _ = read_or_create(path)
 
     (second, *_), (third, *_), fourth = (rotate(path, 2) for _ in range(3))
 
     assert fourth[1:] == (third, second)
     assert first not in fourth
-    assert read_or_make(path) == (fourth, False)
+    assert read_or_create(path) == (fourth, False)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_rotation_that_fails_leaves_the_key_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "key"
-    kept, _ = read_or_make(path)
+    kept, _ = read_or_create(path)
 
     def fail(*_: object) -> None:
         raise OSError("no space left")
@@ -44,7 +44,7 @@ def test_a_rotation_that_fails_leaves_the_key_as_it_was(tmp_path: Path, monkeypa
     with pytest.raises(OSError, match="no space left"):
         rotate(path, 2)
 
-    assert read_or_make(path) == (kept, False)
+    assert read_or_create(path) == (kept, False)
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -56,7 +56,7 @@ def run(*arguments: str, **environment: str) -> Result:
 @pytest.mark.requirement("11.2.2", "13.3.4")
 async def test_nobody_is_signed_out_by_a_rotation_nor_by_a_second_one(tmp_path: Path) -> None:
     database = str(tmp_path / "people.sqlite3")
-    kept, _ = read_or_make(key_file(database))
+    kept, _ = read_or_create(key_file(database))
     cookies: dict[str, str] = {}
     for number in range(4):
         settings = {"DATABASE": database, "SECRET_KEY": kept[0], "SECRET_KEY_FALLBACKS": list(kept[1:])}
@@ -72,18 +72,18 @@ async def test_nobody_is_signed_out_by_a_rotation_nor_by_a_second_one(tmp_path: 
         done = await asyncio.to_thread(run, "secret", "rotate", "--database", database)
         assert (done.exit_code, "Restart the service" in done.stdout) == (0, True)
         assert kept[0] not in done.output
-        kept, _ = read_or_make(key_file(database))
+        kept, _ = read_or_create(key_file(database))
 
 
 @pytest.mark.requirement("V6")
 def test_a_key_that_got_out_is_forgotten(tmp_path: Path) -> None:
     database = str(tmp_path / "people.sqlite3")
-    former, _ = read_or_make(key_file(database))
+    former, _ = read_or_create(key_file(database))
 
     done = run("secret", "rotate", "--forget", "--database", database)
 
     assert "everyone is signed out" in done.stdout
-    kept, _ = read_or_make(key_file(database))
+    kept, _ = read_or_create(key_file(database))
     assert len(kept) == 1
     assert kept != former
 
@@ -112,10 +112,10 @@ def test_without_a_key_there_is_nothing_to_rotate(tmp_path: Path, database: str)
 
 def test_two_rotations_at_once_are_one(tmp_path: Path) -> None:
     database = str(tmp_path / "people.sqlite3")
-    kept, _ = read_or_make(key_file(database))
+    kept, _ = read_or_create(key_file(database))
     Path(f"{key_file(database)}.new").touch()
 
     done = run("secret", "rotate", "--database", database)
 
     assert (done.exit_code, "Another rotation is running" in done.stderr) == (1, True)
-    assert read_or_make(key_file(database)) == (kept, False)
+    assert read_or_create(key_file(database)) == (kept, False)

@@ -10,6 +10,7 @@ from quart import Quart
 
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
+from quartlogin.accounts.audit.log import KINDS
 from visitors import Page, Visitor, set_active
 
 
@@ -194,4 +195,4 @@ async def test_what_happened_to_a_token_is_told_by_its_name(alice: Visitor, data
     shown = (await alice.get("/account")).text
     assert events == [("token_created", "<b>backup"), ("token_revoked", "<b>backup")]
     assert "API token revoked: &lt;b&gt;backup</strong>" in shown
-    assert "API token made: &lt;b&gt;backup</strong>" in shown
+    assert f"{KINDS['token_created']}: &lt;b&gt;backup</strong>" in shown

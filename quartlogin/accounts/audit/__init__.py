@@ -1,1 +1,1 @@
-"""The audit log, and who is notified of its events."""
+"""The audit log and its listeners."""

@@ -63,7 +63,7 @@ class AccountUpdates:
                 self._polling = None
                 self._sent.clear()
 
-    def tell(self, event: Event) -> None:
+    def send(self, event: Event) -> None:
         """Send an event to the pages of its user, unless it was sent already."""
         pages = self._pages.get(event.user_id or "")
         if not pages or event.id in self._sent:
@@ -92,7 +92,7 @@ class AccountUpdates:
     async def _poll_users(self, user_ids: list[str]) -> None:
         for event in await self._store.events.list_since(int(time.time()) - _LOOK_BACK, user_ids, _MAX_EVENTS):
             if event.user_id in self._known:
-                self.tell(event)
+                self.send(event)
             else:
                 self._sent.setdefault(event.id, time.monotonic())
         self._known.update(user_id for user_id in user_ids if user_id in self._pages)

@@ -29,7 +29,7 @@ KINDS: Final = {
     "rate_limited": "Attempt rejected by the rate limit",
     "login_resumed": "Signed in again by “keep me signed in”",
     "signed_out": "Signed out",
-    "login_context_changed": "Sign-in used from another browser or address than it began in",
+    "login_context_changed": "Sign-in used from a different browser or address",
     "token_reuse_detected": "Sign-in ended, because a copy of its cookie was used",
     "login_evicted": "Sign-in ended, because there were too many",
     "login_revoked": "Sign-in ended",
@@ -41,7 +41,7 @@ KINDS: Final = {
     "password_change_failed": "Wrong password when changing the password",
     "password_set": "Password set by the operator",
     "password_change_required": "Password change required by the operator",
-    "token_created": "API token made",
+    "token_created": "API token created",
     "token_revoked": "API token revoked",
     "user_disabled": "Account disabled by the operator",
     "user_enabled": "Account enabled by the operator",
@@ -49,11 +49,11 @@ KINDS: Final = {
     "account_deleted": "Account deleted",
 }
 
-#: Events that are logged and not stored, or whoever keeps trying would fill the database.
+#: Events that are logged but not stored: a client that keeps trying would otherwise fill the database.
 LOGGED_ONLY: Final = {
     "access_denied": "Unauthenticated request to a protected page",
     "reauthentication_required": "Request to a page that needs a recent sign-in",
-    "object_access_denied": "Attempt to end a sign-in or token that is another user's or does not exist",
+    "object_access_denied": "Attempt to end a sign-in or token that belongs to another user or does not exist",
     "csrf_rejected": "Rejected a form without its session's CSRF token",
     "cross_site_request_rejected": "Rejected a form or websocket from another site",
     "malformed_request": "Rejected a malformed request, or one for another host",
@@ -97,11 +97,11 @@ class AuditLog:
 
         Args:
             event: The event.
-            by: The login on whose behalf the action was tried, if any.
+            by: The login on whose behalf the action was attempted, if any.
             more: Further fields of the log record.
 
         Raises:
-            LoginEnded: That login is not active; the event is logged, and not stored.
+            LoginEnded: That login is not active; the event is logged but not stored.
             StoreUnavailable: The event could not be stored; it is logged all the same.
         """
         try:

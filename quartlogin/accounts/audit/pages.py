@@ -1,4 +1,4 @@
-"""The websocket that tells an open account page of new events."""
+"""The websocket that sends new events to an open account page."""
 
 import asyncio
 from typing import Any, Final
@@ -12,7 +12,7 @@ from ..database.models import Event
 from ..pages.filters import describe_event
 from ..pages.user_agents import describe
 
-_POLICY_VIOLATION: Final = 1008  # RFC 6455, 7.4.1: what the extension sends when a login ends
+_POLICY_VIOLATION: Final = 1008  # RFC 6455, 7.4.1; the extension sends it when a login ends
 _UNSUPPORTED_DATA: Final = 1003
 
 
@@ -35,7 +35,7 @@ async def updates() -> None:
             if sending.done():
                 await sending
             else:
-                await websocket.close(_UNSUPPORTED_DATA, "This websocket takes no messages.")
+                await websocket.close(_UNSUPPORTED_DATA, "This websocket accepts no messages.")
         finally:
             for task in (receiving, sending):
                 task.cancel()

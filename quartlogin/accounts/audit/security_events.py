@@ -16,11 +16,11 @@ _EXTENSION_NAME: Final = "quartlogin.accounts.security_events"
 #: Set on a request whose cookie or token was rejected: that the visitor is not signed in follows from it.
 _IS_LOGGED: Final = "_quartlogin_rejection_is_logged"
 _MAX_LOGINS: Final = 10_000
-_MAX_CLIENTS: Final = 10  # of one login: a user agent is whatever it says, so each request could bring another one
+_MAX_CLIENTS: Final = 10  # of one login: clients choose their user agent, so each request could have another one
 
 
 def install(app: Quart, audit_log: AuditLog) -> None:
-    """Log from now on."""
+    """Connect the audit log to the signals of the app and of the extension."""
     rejections, anomalies = _Rejections(audit_log), SessionAnomalies(audit_log)
     app.extensions[_EXTENSION_NAME] = rejections, anomalies  # a signal does not keep its receivers
     user_unauthorized.connect(rejections.unauthorized, app)
@@ -44,7 +44,7 @@ class RouteLoggingQuart(Quart):
         """Log an unhandled error with its traceback.
 
         Args:
-            arguments: The last one is what `sys.exc_info()` gave; Quart 0.23 has its context before it.
+            arguments: The last one is the value of `sys.exc_info()`; Quart 0.23 passes its context before it.
         """
         self.logger.error("Unhandled error in %s", route(), exc_info=arguments[-1])
 
@@ -75,9 +75,9 @@ class _Rejections:
 
 
 class SessionAnomalies:
-    """Logs when a login is used from another browser or address than it began in.
+    """Logs when a login is used from a different browser or address.
 
-    That is a signal and no proof, since phones change their address all day (OWASP Session Management Cheat Sheet). So
+    That is a signal, not proof, since phones change their address all day (OWASP Session Management Cheat Sheet). So
     the login continues; the extension's session protection asks for the password again before sensitive actions. Each
     of the first ten other clients of a login is logged once, or the log would fill with its requests.
     """

@@ -1,1 +1,1 @@
-"""What all commands share, and the commands of users."""
+"""The commands that manage accounts, and their shared parts."""

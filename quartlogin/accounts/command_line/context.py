@@ -46,7 +46,7 @@ class CommandContext:
     hashing: PasswordHashing
 
     async def find(self, name: str) -> Credentials:
-        """Return the account with this username, also a disabled one.
+        """Return the account with this username, even if it is disabled.
 
         Raises:
             click.ClickException: There is none.
@@ -58,7 +58,7 @@ class CommandContext:
 
 
 class AccountsSource(Protocol):
-    """Where the commands find the accounts: what `obj` of the click context must be.
+    """The source of the accounts that commands manage: the `obj` of the click context.
 
     Each method takes the value of `--database`, `None` without that option.
     """
@@ -72,7 +72,7 @@ class AccountsSource(Protocol):
         ...
 
     def make_app(self, database: str | None) -> Quart:
-        """Make an app with the accounts and the secret key of the running service, to issue API tokens.
+        """Create an app with the accounts and the secret key of the running service, to issue API tokens.
 
         Raises:
             ConfigurationError: The secret key is unknown here.
@@ -104,7 +104,7 @@ async def open_context(
 
 
 def accounts_source() -> AccountsSource:
-    """Return where the running command finds the accounts."""
+    """Return the source of the running command's accounts."""
     return cast(AccountsSource, click.get_current_context().obj)
 
 

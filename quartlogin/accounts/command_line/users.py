@@ -29,7 +29,7 @@ password_option = click.option(
 temporary_option = click.option(
     "--temporary",
     is_flag=True,
-    help="Print a random password for one sign-in within a day, which must be changed then.",
+    help="Print a random password that is valid for one sign-in within a day and must then be changed.",
 )
 
 
@@ -59,9 +59,9 @@ def create(name: str, password_stdin: bool, temporary: bool, database: str | Non
     chosen = _choose_password(options, name, from_stdin=password_stdin, temporary=temporary)
 
     async def work(context: CommandContext) -> None:
-        made = User(new_user_id(), display_name(name))
-        new = NewUser(made, key, await context.hashing.hash(chosen.password), chosen.temporary_until)
-        event = context.audit_log.event("registered", made.id)
+        new_user = User(new_user_id(), display_name(name))
+        new = NewUser(new_user, key, await context.hashing.hash(chosen.password), chosen.temporary_until)
+        event = context.audit_log.event("registered", new_user.id)
         await context.store.users.add(new, event)
         context.audit_log.emit(event)
 
@@ -117,10 +117,10 @@ def set_password(name: str, password_stdin: bool, temporary: bool, database: str
     """
     options = accounts_source().options(database)
 
-    async def look(context: CommandContext) -> None:
+    async def check_exists(context: CommandContext) -> None:
         await context.find(name)
 
-    run_with_context(database, look)  # before the operator enters a password for no one
+    run_with_context(database, check_exists)  # before the operator enters a password for an unknown account
     chosen = _choose_password(options, name, from_stdin=password_stdin, temporary=temporary)
 
     async def work(context: CommandContext) -> None:
@@ -197,7 +197,7 @@ def _set_active(name: str, database: str | None, *, active: bool) -> None:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """A password; for a temporary one, also until when it is valid: seconds since 1970."""
+    """A password; for a temporary one, also its expiry: seconds since 1970."""
 
     password: str = field(repr=False)
     temporary_until: int | None = None

@@ -5,7 +5,7 @@ logins or moves them to a new security stamp changes only rows that satisfy the 
 """
 
 
-def counts(now: str, idle_since: str) -> str:
+def is_active_sql(now: str, idle_since: str) -> str:
     """Return the condition on a row `l` of logins and its row `u` of users.
 
     Args:
@@ -16,7 +16,7 @@ def counts(now: str, idle_since: str) -> str:
     return f"u.is_active AND l.epoch = u.epoch AND {lasts}"
 
 
-def that_count(which: str, now: str, idle_since: str) -> str:
+def select_active(which: str, now: str, idle_since: str) -> str:
     """Return a subquery: the hashes of the active logins among some.
 
     A statement that changes logins by it sees the account as it was when the statement began. Where that matters, lock
@@ -24,10 +24,10 @@ def that_count(which: str, now: str, idle_since: str) -> str:
 
     Args:
         which: The condition that selects them.
-        now: As for `counts`.
-        idle_since: As for `counts`.
+        now: As for `is_active_sql`.
+        idle_since: As for `is_active_sql`.
     """
     return (
         "SELECT l.id_hash FROM logins l JOIN users u ON u.id = l.user_id"  # noqa: S608 -- constants and numbers only
-        f" WHERE {which} AND {counts(now, idle_since)}"
+        f" WHERE {which} AND {is_active_sql(now, idle_since)}"
     )

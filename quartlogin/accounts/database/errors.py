@@ -11,7 +11,7 @@ class DatabaseRefused(Exception):  # noqa: N818 -- the message is one sentence f
     """The database cannot be used: unreadable, read-only, or another program's."""
 
 
-class Conflict(Exception):  # noqa: N818 -- for the caller to name
+class Conflict(Exception):  # noqa: N818 -- callers translate it
     """A row with this key exists already, or the row that it refers to does not."""
 
 
@@ -20,10 +20,10 @@ class LoginEnded(LoginRefused):
 
 
 class NamesTaken(Exception):  # noqa: N818 -- as below
-    """Some of many usernames are taken.
+    """Some of the usernames are taken.
 
     Args:
-        keys: Those usernames, normalized.
+        keys: The taken usernames, normalized.
     """
 
     def __init__(self, keys: list[str]) -> None:

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Final
 
-from .active_logins import that_count
+from .active_logins import select_active
 from .errors import LoginEnded
 from .interface import Transaction
 from .models import ActingLogin, Moment, Seen
@@ -28,7 +28,7 @@ _LOCK_SOME: Final = (
     "UPDATE users SET epoch = epoch WHERE id IN"
     " (SELECT user_id FROM logins WHERE user_id >= $1 AND user_id <= $2) RETURNING id"
 )
-_STILL_COUNTS: Final = that_count("l.id_hash = $1 AND l.user_id = $2", "$3", "$4")
+_IS_STILL_ACTIVE: Final = select_active("l.id_hash = $1 AND l.user_id = $2", "$3", "$4")
 
 
 async def lock_for(transaction: Transaction, user_id: str, by: ActingLogin | None) -> None:
@@ -46,7 +46,7 @@ async def lock_for(transaction: Transaction, user_id: str, by: ActingLogin | Non
     if by is None:
         return
     at = Moment.present(by.idle)  # only now: waiting for the lock may have taken time
-    if by.user_id != user_id or not await transaction.run(_STILL_COUNTS, by.id_hash, user_id, *at):
+    if by.user_id != user_id or not await transaction.run(_IS_STILL_ACTIVE, by.id_hash, user_id, *at):
         raise LoginEnded("The login that requests this has ended.")
 
 

@@ -47,7 +47,7 @@ class User(UserMixin):
     """A user, as views and templates see it: without the password hash."""
 
     id: str
-    #: As typed at registration.
+    #: As entered at registration.
     username: str
     #: A login is active only while its own security stamp equals this one.
     security_stamp: int = 0
@@ -66,7 +66,7 @@ class NewUser:
     username_key: str
     #: argon2's PHC string.
     password_hash: str = field(repr=False)
-    #: Until when the user can sign in once with this temporary password: seconds since 1970. `None`: not temporary.
+    #: When this temporary password, valid for one sign-in, expires: seconds since 1970. `None`: it is not temporary.
     temporary_until: int | None = None
 
 
@@ -77,11 +77,11 @@ class Credentials:
     user: User
     password_hash: str = field(repr=False)
     is_active: bool
-    #: From when on the password is no longer valid: seconds since 1970. `None`: never.
+    #: When the password expires: seconds since 1970. `None`: never.
     password_expires_at: int | None = None
 
     def has_expired(self, now: int) -> bool:
-        """Tell whether the password is no longer valid at a time in seconds since 1970."""
+        """Tell whether the password has expired at a time in seconds since 1970."""
         return self.password_expires_at is not None and self.password_expires_at <= now
 
 

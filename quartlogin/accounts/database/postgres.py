@@ -22,7 +22,7 @@ _TIMEOUT: Final = 3.0  # seconds for a connection, and as many again for a state
 _UPGRADE_TIMEOUT: Final = 60.0  # seconds for a statement that upgrades the tables
 #: A key for PostgreSQL's advisory locks: only one process upgrades the tables.
 _SCHEMA_LOCK: Final = 0x71756172746C6F67
-#: How often a transaction is tried that deadlocked with another.
+#: How often a transaction that deadlocks is tried, at most.
 _TRIES: Final = 3
 #: Shown instead of an address that cannot be parsed, since any part of it may be a password.
 _UNREADABLE: Final = "check the address, in which a password's /, ?, # and @ are written %2F, %3F, %23 and %40"
@@ -135,7 +135,7 @@ class _Deadlock(StoreUnavailable):
 
 
 async def _retry_after_deadlock(work: Callable[[], Awaitable[T]]) -> T:
-    """Do work that the server may roll back because of a deadlock, until it succeeds or was tried often enough."""
+    """Do work, and repeat it if the server rolls it back because of a deadlock."""
     for _ in range(_TRIES - 1):
         with suppress(_Deadlock):
             return await work()
@@ -199,7 +199,7 @@ def _driver_error(error: Exception) -> BaseException:
 
 
 def _reason(error: BaseException) -> str:
-    """Return in a few words why a server cannot be used."""
+    """Return a short reason why a server cannot be used."""
     if isinstance(error, TimeoutError):
         return f"it did not respond within {_TIMEOUT:.0f} seconds"
     if isinstance(error, OSError) and error.strerror:  # asyncio adds its own words to the system's

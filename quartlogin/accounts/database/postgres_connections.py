@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-#: What asyncpg raises when a server misbehaves or cannot be found. The third: none of several hosts is of the kind that
-#: `target_session_attrs` asks for.
+#: asyncpg's errors when a server misbehaves or cannot be found. The third: none of several hosts matches
+#: `target_session_attrs`.
 DRIVER_ERRORS: Final[tuple[type[Exception], ...]] = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -44,7 +44,7 @@ class Hosts:
         self._addresses = one_each(address)
 
     async def connect(self, _: str, *, timeout: float, **options: Any) -> Any:  # noqa: ASYNC109 -- as asyncpg's pool calls it
-        """Connect; errors are those of the host that was tried last.
+        """Connect; the errors are those of the last host.
 
         Args:
             timeout: Seconds for all hosts together.
@@ -70,7 +70,7 @@ def one_each(address: str) -> list[str]:
         parts = urlsplit(address)
     except ValueError:
         return [address]  # asyncpg reports what is wrong with it
-    who, at, hosts = parts.netloc.rpartition("@")
+    userinfo, at, hosts = parts.netloc.rpartition("@")
     if "," not in hosts:
         return [address]
-    return [parts._replace(netloc=f"{who}{at}{host}").geturl() for host in hosts.split(",")]
+    return [parts._replace(netloc=f"{userinfo}{at}{host}").geturl() for host in hosts.split(",")]

@@ -30,7 +30,7 @@ _VALUE: Final = re.compile(r"\$([0-9]+)")
 _OTHERS: Final = stat.S_IWGRP | stat.S_IRWXO
 _STATEMENTS: Final = 256  # more than there are
 
-#: What the driver raises; the last two for values that no row can hold.
+#: The driver's errors; the last two are for values that no row can hold.
 _EXPECTED: Final = (sqlite3.Error, UnicodeEncodeError, OverflowError)
 
 #: Settings of every connection: reads run while one connection writes, and commits survive a power failure.
@@ -75,7 +75,7 @@ class SQLiteDatabase:
             raise
 
     async def close(self) -> None:
-        async with self._turn:  # finish what was begun
+        async with self._turn:  # after the open transaction, if any
             connections = (self._reader, self._writer)
             self._reader = self._writer = None
             for connection in connections:
@@ -84,7 +84,7 @@ class SQLiteDatabase:
 
     async def read(self, statement: str, *values: Any) -> list[Row]:
         try:
-            return [*await _opened(self._reader).execute_fetchall(*_by_place(statement, values))]
+            return [*await _opened(self._reader).execute_fetchall(*_by_position(statement, values))]
         except _EXPECTED as error:
             raise _translated(error) from error
 
@@ -125,8 +125,8 @@ class _Transaction:
 
     async def run_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         with _translated_errors():
-            text, places = _with_places(statement)
-            await self.connection.executemany(text, [[row[place] for place in places] for row in rows])
+            text, positions = _with_positions(statement)
+            await self.connection.executemany(text, [[row[position] for position in positions] for row in rows])
 
 
 async def _in_transaction(connection: aiosqlite.Connection, work: Callable[[Transaction], Awaitable[T]]) -> T:
@@ -143,17 +143,17 @@ async def _in_transaction(connection: aiosqlite.Connection, work: Callable[[Tran
 
 
 async def _run(connection: aiosqlite.Connection, statement: str, values: Sequence[Any]) -> list[Row]:
-    return list(await connection.execute_fetchall(*_by_place(statement, values)))
+    return list(await connection.execute_fetchall(*_by_position(statement, values)))
 
 
-def _by_place(statement: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
+def _by_position(statement: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
     """Return a statement and its values as SQLite takes them fastest: by position instead of by name."""
-    text, places = _with_places(statement)
-    return text, [values[place] for place in places]
+    text, positions = _with_positions(statement)
+    return text, [values[position] for position in positions]
 
 
 @lru_cache(_STATEMENTS)
-def _with_places(statement: str) -> tuple[str, tuple[int, ...]]:
+def _with_positions(statement: str) -> tuple[str, tuple[int, ...]]:
     """Replace each `$1`, `$2` and so on by `?`; also return which value belongs at each position."""
     return _VALUE.sub("?", statement), tuple(int(number) - 1 for number in _VALUE.findall(statement))
 
@@ -183,7 +183,7 @@ def _check_mode(path: str) -> None:
     if os.name == "posix" and os.path.exists(path) and os.stat(path).st_mode & _OTHERS:  # noqa: PTH110, PTH116 -- SQLite takes text
         raise DatabaseRefused(
             f"Cannot use the database {path}: users other than its owner can write it, or any user can read it. "
-            f"Find out who has, and restrict it: chmod 600 {path} (640 if its group must read it)."
+            f"Check whether anyone has, and restrict it: chmod 600 {path} (640 if its group must read it)."
         )
 
 
@@ -231,7 +231,7 @@ def _opened(connection: aiosqlite.Connection | None) -> aiosqlite.Connection:
 
 
 def _reason(error: Exception) -> str:
-    """Return in a few words why a file cannot be opened."""
+    """Return a short reason why a file cannot be opened."""
     if isinstance(error, OSError):
         return (error.strerror or str(error)).lower()
     text = str(error)

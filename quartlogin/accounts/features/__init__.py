@@ -1,1 +1,1 @@
-"""What accounts can do: one folder for each capability."""
+"""The features of accounts: one package for each."""

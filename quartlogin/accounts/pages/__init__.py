@@ -1,1 +1,1 @@
-"""What all pages share: forms, error pages, filters, redirects."""
+"""Shared parts of the pages: forms, error pages, filters, redirects."""

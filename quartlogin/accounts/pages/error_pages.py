@@ -24,7 +24,7 @@ _log = getLogger(__name__)
 _RETRY_AFTER: Final = 5  # seconds
 _OVERLOADED: Final = "Too many people are signing in at the moment. Nothing was changed. Try again in a few seconds."
 
-#: Title and text for each status; views may give a text of their own with `abort(status, text)`.
+#: Title and text for each status; views may pass another text with `abort(status, text)`.
 PAGES: Final = {
     400: ("Bad request", "The request could not be understood. Go back, reload the page and try again."),
     401: ("Sign in required", "Sign in to see this page."),
@@ -57,13 +57,13 @@ def install(app: Quart) -> None:
 
 async def _show(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None:
-        return cast(Response, error.response)  # made already: a problem document, say
+        return cast(Response, error.response)  # already created, such as a problem document
     status = error.code or 500
     if isinstance(error, OriginRefused):
         current_accounts().audit_log.warn("cross_site_request_rejected")
     title, text = PAGES.get(status, (error.name, PAGES[400][1]))
     if error.description and error.description != type(error).description:
-        text = error.description  # one that a view gave; Werkzeug's own are for developers
+        text = error.description  # passed by a view; Werkzeug's own are for developers
     headers = {
         name: value for name, value in error.get_headers() if name.lower() not in {"content-type", "content-length"}
     }
@@ -71,7 +71,7 @@ async def _show(error: HTTPException) -> ResponseReturnValue:
 
 
 async def _show_sign_in(_: LoginRefused) -> ResponseReturnValue:
-    """Answer a request whose login has ended meanwhile as that of a visitor who is not signed in."""
+    """Answer a request whose login has ended meanwhile as an unauthenticated one."""
     try:
         return await current_accounts().login_manager.unauthorized()
     except LoginRequired as error:
@@ -90,7 +90,7 @@ async def _show_rate_limit(error: TooManyAttempts) -> ResponseReturnValue:
 
 
 def _url_of_form() -> str | None:
-    """Return the URL of the form that was sent, with its `next`; `None` if its address only takes POST."""
+    """Return the URL of the form that was sent, with its `next`; `None` if it only accepts POST."""
     rule = request.url_rule
     if rule is None or "GET" not in (rule.methods or ()):
         return None

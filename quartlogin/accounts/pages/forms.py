@@ -33,7 +33,7 @@ class CSRFForm(Form):  # type: ignore[misc]  # WTForms ships no types
 
     @classmethod
     async def read(cls, **values: Any) -> Self:
-        """Make the form from the request's body; for methods other than POST, an empty one.
+        """Create the form from the request's body; for methods other than POST, an empty one.
 
         Args:
             values: Arguments of the form's constructor, and initial values of fields.
@@ -55,7 +55,7 @@ class CSRFForm(Form):  # type: ignore[misc]  # WTForms ships no types
         return request.method == "POST" and bool(self.validate())
 
     def refuse(self, field: str, sentence: str) -> None:
-        """Show an error beside a field that only the application can find."""
+        """Add an error to a field, one that the validators cannot detect."""
         self[field].errors = [*self[field].errors, sentence]
 
 

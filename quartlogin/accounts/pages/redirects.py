@@ -1,4 +1,4 @@
-"""Redirect targets after signing in or confirming one's identity."""
+"""Redirect targets after signing in or reauthenticating."""
 
 from urllib.parse import unquote, urlsplit
 
@@ -32,7 +32,7 @@ def next_page(requested: str | None, default: str | None = None) -> str:
 
 
 def _accepts_get(url: str) -> bool:
-    """Tell whether a URL can be opened; the buttons of the account page lead to some that only take POST."""
+    """Tell whether a URL can be opened; the buttons of the account page lead to some that only accept POST."""
     if urlsplit(url).netloc:
         return True  # a page of another trusted host
     path = unquote(urlsplit(url).path).removeprefix(request.root_path)

@@ -10,7 +10,7 @@ from ua_parser import parse_os, parse_user_agent
 COMMAND_LINE: Final = "command line"
 
 _UNKNOWN: Final = "Unknown browser"
-_CACHED: Final = 5000  # user agents, those of several accounts with the most sign-ins
+_CACHE_SIZE: Final = 5000  # user agents, those of several accounts with the most sign-ins
 #: Characters. The parser tries hundreds of expressions, some in quadratic time; browsers need 160 at most.
 _MAX_PARSED: Final = 192
 
@@ -23,7 +23,7 @@ def describe(browser: str) -> str:
 
 
 async def describe_among_many(browser: str) -> str:
-    """Do the same on a page with many rows: yield to other requests after each parse."""
+    """Describe a user agent on a page with many rows: yield to other requests after each parse."""
     looked_up = _look_up.cache_info().misses
     words = describe(browser)
     if _look_up.cache_info().misses != looked_up:
@@ -31,12 +31,12 @@ async def describe_among_many(browser: str) -> str:
     return words
 
 
-def get_ready() -> None:
+def load_rules() -> None:
     """Load the parser's rules now, which takes a tenth of a second, rather than for the first visitor."""
     _look_up("")
 
 
-@lru_cache(_CACHED)
+@lru_cache(_CACHE_SIZE)
 def _look_up(browser: str) -> str:
     """Parse the browser and the operating system; the device, which takes longest, is not shown."""
     found, system = parse_user_agent(browser), parse_os(browser)

@@ -1,1 +1,1 @@
-"""Defences that all pages share: CSRF, rate limits, device cookies, headers, keys."""
+"""Shared defences of the pages: CSRF, rate limits, device cookies, headers, keys."""

@@ -23,7 +23,7 @@ class AttemptCounters:
         """Change several counters together, one request at a time: two cannot both be the last that is allowed.
 
         Args:
-            changes: The change of each counter. If one raises, this raises the same, and nothing is changed.
+            changes: The change of each counter. If one raises, this raises the same error, and nothing is changed.
             forget: Counters to reset.
         """
 

@@ -13,27 +13,27 @@ class BodySizeLimitMiddleware:
 
     Args:
         app: The ASGI application.
-        most: Bytes.
+        max_size: Bytes.
     """
 
-    def __init__(self, app: Any, most: int) -> None:
+    def __init__(self, app: Any, max_size: int) -> None:
         self._app = app
-        self._most = most
+        self._max_size = max_size
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection."""
         if scope["type"] == "http":
-            connection = _Connection(receive, send, self._most)
+            connection = _Connection(receive, send, self._max_size)
             await self._app(scope, connection.receive, connection.send)
         else:
             await self._app(scope, receive, send)
 
 
 class _Connection:
-    def __init__(self, receive: Any, send: Any, most: int) -> None:
+    def __init__(self, receive: Any, send: Any, max_size: int) -> None:
         self._receive = receive
         self._send = send
-        self._left = most
+        self._left = max_size
         self._is_answered = False
 
     async def receive(self) -> Any:

@@ -1,8 +1,8 @@
 """CSRF tokens for forms.
 
 A synchronizer token: HMAC-SHA-256 over a value that only this visitor's session contains. While signed in that is the
-login id, so the token changes with every sign-in; before, a random value that is created when a form is shown. WTForms'
-own `SessionCSRF` uses SHA-1 and compares with `!=`.
+login id, so the token changes with every sign-in; before that, a random value that is created when a form is shown.
+WTForms' own `SessionCSRF` uses SHA-1 and compares with `!=`.
 """
 
 import hmac

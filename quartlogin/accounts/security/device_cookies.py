@@ -30,7 +30,7 @@ class DeviceCookies:
     Args:
         keys: The secret keys; the last one signs.
         is_secure: Whether the service is reached over https only.
-        tell: Called when a cookie is invalid.
+        on_invalid: Called when a cookie is invalid.
         name: The cookie's name; over https a prefix is added.
         path: The path below which browsers send it.
     """
@@ -40,11 +40,11 @@ class DeviceCookies:
         keys: list[str],
         *,
         is_secure: bool,
-        tell: Callable[[], None],
+        on_invalid: Callable[[], None],
         name: str = "quartlogin_browser",
         path: str = "/",
     ) -> None:
-        self._tell = tell
+        self._on_invalid = on_invalid
         self._plain_name, self._path = name, path
         self._signer = URLSafeTimedSerializer(
             keys, salt=_SALT, serializer=json, signer_kwargs={"digest_method": sha256, "key_derivation": "hmac"}
@@ -60,7 +60,7 @@ class DeviceCookies:
         """
         device, known = self._read()
         if not known and self._cookie():
-            self._tell()
+            self._on_invalid()
         found = known.get(_hash(device, account), "")
         return device if hmac.compare_digest(found, _hash(device, account, security_stamp)) else None
 
@@ -68,7 +68,7 @@ class DeviceCookies:
         """Remember that this request's browser has signed in to this account with this security stamp."""
         device, known = self._read()
         this = _hash(device, account)
-        others = {one: then for one, then in known.items() if one != this}
+        others = {other: proof for other, proof in known.items() if other != this}
         newest = {this: _hash(device, account, security_stamp), **others}
         self._write(self._signer.dumps([device, dict(islice(newest.items(), _MAX_ACCOUNTS))]), _LIFETIME)
 
@@ -89,7 +89,7 @@ class DeviceCookies:
             return response
 
     def _read(self) -> tuple[str, dict[str, str]]:
-        """Return the browser's id, a new one if need be, and the hash of each known account with its security stamp."""
+        """Return the browser's id, or a new one, and the hash of each known account with its security stamp."""
         cookie = self._cookie()
         try:
             payload = self._signer.loads(cookie if len(cookie) <= _MAX_LENGTH else "", max_age=_LIFETIME)
@@ -97,7 +97,7 @@ class DeviceCookies:
             payload = None
         match payload:
             case [str(device), dict(known)] if device.isascii() and all(
-                isinstance(then, str) and then.isascii() for then in known.values()
+                isinstance(proof, str) and proof.isascii() for proof in known.values()
             ):
                 return device, known
         return token_urlsafe(_ID_BYTES), {}

@@ -29,8 +29,8 @@ STRICT_TRANSPORT_SECURITY: Final = "max-age=31536000; includeSubDomains"
 _ENCODED: Final = tuple((name.lower().encode(), value.encode()) for name, value in HEADERS.items())
 _ENCODED_OVER_HTTPS: Final = (*_ENCODED, (b"strict-transport-security", STRICT_TRANSPORT_SECURITY.encode()))
 
-#: What browsers discard at sign-out (ASVS 5.0 14.3.1; W3C Clear Site Data). Not "cookies": those of the sign-in are
-#: deleted by name and worthless, and others of the domain may belong to another application.
+#: The data that browsers delete at sign-out (ASVS 5.0 14.3.1; W3C Clear Site Data). Not "cookies": those of the sign-in
+#: are deleted by name and worthless, and others of the domain may belong to another application.
 CLEAR_SITE_DATA: Final = {"Clear-Site-Data": '"cache", "storage"'}
 
 

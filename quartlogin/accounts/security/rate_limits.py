@@ -135,7 +135,7 @@ class Attempt:
 class RateLimits:
     """Counts attempts in the database, and logs those that it rejects.
 
-    A rejected attempt is not stored as an event: whoever keeps trying would fill the database.
+    A rejected attempt is not stored as an event: a client that keeps trying would fill the database.
 
     Args:
         store: Where attempts are counted.
@@ -155,14 +155,14 @@ class RateLimits:
 
         Args:
             user_id: The account's user; `None` for an unknown username.
-            name_hash: Stands for the username that was typed, in the counter of an unknown one and in the log.
+            name_hash: Stands for the username that was entered, in the counter of an unknown one and in the log.
             device: The id of the browser, if its device cookie shows that it has signed in to this account before.
             address: The client's address.
 
         Raises:
             TooManyAttempts: It is too early; nothing was counted.
         """
-        by_address = {_of(address): self._address_policy}
+        by_address = {_counter_of_address(address): self._address_policy}
         with self._logging_rejections(name_hash=name_hash):
             if user_id is None:
                 return await self._count({f"name:{name_hash}": self._account_policy, **by_address})
@@ -236,7 +236,7 @@ def _undone(before: AttemptCounter, after: AttemptCounter, now: AttemptCounter) 
     return without(now, after.times[-1])
 
 
-def _of(address: str) -> str:
+def _counter_of_address(address: str) -> str:
     return f"address:{network_of(address)}"
 
 

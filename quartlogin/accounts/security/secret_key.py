@@ -32,7 +32,7 @@ def key_file(database: str) -> Path:
     return Path(f"{database}.secret-key")
 
 
-def read_or_make(path: Path) -> tuple[tuple[str, ...], bool]:
+def read_or_create(path: Path) -> tuple[tuple[str, ...], bool]:
     """Return the keys in this file, the current one first, and whether the file was created just now.
 
     The file is readable by its owner only. Two processes that start together end up with the same key.
@@ -59,8 +59,8 @@ def read_or_make(path: Path) -> tuple[tuple[str, ...], bool]:
 def rotate(path: Path, former: int) -> tuple[str, ...]:
     """Add a new key to a file, in front of those that it contains.
 
-    Whatever stops it, the file has the old keys or the new ones. What the old ones have signed stays valid for as long
-    as they are kept.
+    Even if it is interrupted, the file contains the old keys or the new ones. Signatures of former keys stay valid for
+    as long as these are keys.
 
     Args:
         path: The file.
@@ -95,8 +95,8 @@ def _read(path: Path) -> tuple[str, ...]:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & _OTHERS:
             raise ValueError(f"The secret key file {path} must be a regular file that only you can use: chmod 600.")
-        kept = tuple(file.read(_MAX_FILE_SIZE).decode("ascii", "replace").split()) or ("",)
-    for key in kept:
-        if complaint := secret_key_weakness(key):
-            raise ValueError(f"The secret key in {path} {complaint}")
-    return kept
+        keys = tuple(file.read(_MAX_FILE_SIZE).decode("ascii", "replace").split()) or ("",)
+    for key in keys:
+        if weakness := secret_key_weakness(key):
+            raise ValueError(f"The secret key in {path} {weakness}")
+    return keys

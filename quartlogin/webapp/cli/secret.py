@@ -12,7 +12,7 @@ from quartlogin.accounts.commands import database_option, errors_in_one_sentence
 from ..settings import PREFIX, SettingsError
 from .source import settings_with
 
-_FORMER: Final = 2  # keys that are kept; each rotation drops the oldest
+_MAX_FORMER_KEYS: Final = 2  # keys that are kept; each rotation drops the oldest
 
 
 @click.group()
@@ -21,25 +21,25 @@ def secret() -> None:
 
 
 @secret.command("rotate")
-@click.option("--forget", is_flag=True, help="Keep no former key, which signs everyone out. For a leaked key.")
+@click.option("--forget", is_flag=True, help="Keep no former keys, which signs everyone out. Use it after a leak.")
 @database_option
 @errors_in_one_sentence
 def rotate(forget: bool, database: str | None) -> None:
-    """Replace the secret key. What the former two keys have signed stays valid, so no one is signed out.
+    """Replace the secret key. Cookies signed with the former two keys stay valid, so no one is signed out.
 
-    A key that is kept beside the database is replaced there; restart the service afterwards. With QUARTLOGIN_SECRET_KEY
-    set, the new values of the variables are printed, and nothing is changed. Cookies last 30 days at most: rotate no
-    more often than that.
+    A key that is stored beside the database is replaced there; restart the service afterwards. If
+    QUARTLOGIN_SECRET_KEY is set, the new values of the variables are printed, and nothing is changed. Cookies last 30
+    days at most: rotate no more often than that.
 
     \b
     quartlogin secret rotate
     QUARTLOGIN_SECRET_KEY=... quartlogin secret rotate >> service.env
     """
-    settings, former = settings_with(database), 0 if forget else _FORMER
+    settings, former = settings_with(database), 0 if forget else _MAX_FORMER_KEYS
     if settings.secret_key is not None:
-        kept = [settings.secret_key, *settings.secret_key_fallbacks][:former]
+        fallbacks = [settings.secret_key, *settings.secret_key_fallbacks][:former]
         click.echo(f"{PREFIX}SECRET_KEY='{new_key()}'")
-        click.echo(f"{PREFIX}SECRET_KEY_FALLBACKS='{json.dumps(kept)}'")
+        click.echo(f"{PREFIX}SECRET_KEY_FALLBACKS='{json.dumps(fallbacks)}'")
         return
     path = key_file(settings.database)
     if settings.database.startswith(POSTGRES_SCHEMES) or not path.exists():
@@ -52,10 +52,11 @@ def rotate(forget: bool, database: str | None) -> None:
         raise click.ClickException(f"Cannot replace the secret key in {path}: {error.strerror}.") from None
     except ValueError as error:
         raise click.ClickException(str(error)) from None
-    count = len(rotated) - 1
-    went = (
-        "everyone is signed out" if not count else f"what the former {'key has' if count == 1 else 'two have'} signed"
-    )
-    click.echo(
-        f"There is a new secret key in {path}; {went}{' stays valid' if count else ''}. Restart the service to use it."
-    )
+    click.echo(f"There is a new secret key in {path}; {_effect(len(rotated) - 1)}. Restart the service to use it.")
+
+
+def _effect(former: int) -> str:
+    """Describe the effect of a rotation that keeps some former keys."""
+    if not former:
+        return "everyone is signed out"
+    return f"cookies signed with the former {'key' if former == 1 else f'{former} keys'} stay valid"

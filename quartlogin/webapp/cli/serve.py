@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 import click
 
-from quartlogin.accounts import NO_KEY, POSTGRES_SCHEMES, key_file, read_or_make, store_at
+from quartlogin.accounts import NO_KEY, POSTGRES_SCHEMES, key_file, read_or_create, store_at
 from quartlogin.accounts.commands import database_option, errors_in_one_sentence
 
 from ..server import config_for, run
@@ -21,11 +21,11 @@ from .source import settings_with
 @click.command()
 @click.option("--host", default="localhost", show_default=True, help="The address to listen on.")
 @click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535), help="The port to listen on.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="The number of processes.")
 @database_option
 @errors_in_one_sentence
 def serve(host: str, port: int, workers: int, database: str | None) -> None:
-    """Start the service, and create what is missing: the database and, on a loopback address, a secret key.
+    """Start the service. Creates a missing database and, on a loopback address, a missing secret key.
 
     \b
     quartlogin serve --port 8000
@@ -37,13 +37,13 @@ def serve(host: str, port: int, workers: int, database: str | None) -> None:
     asyncio.run(_open_and_close(settings))
     os.environ[f"{PREFIX}DATABASE"] = settings.database  # where the workers read their settings
     if settings.secret_key is None:
-        key, *former = _kept_keys(settings.database)
+        key, *former = _stored_keys(settings.database)
         os.environ[f"{PREFIX}SECRET_KEY"] = key
         os.environ[f"{PREFIX}SECRET_KEY_FALLBACKS"] = json.dumps([*former, *settings.secret_key_fallbacks])
     addresses = _addresses(host)
     for address in addresses:
         _check_is_free(address, port)
-    click.echo(f"Serving {settings.site_name} at http://{_for_url(host)}:{port} (Ctrl+C stops it).")
+    click.echo(f"Serving {settings.site_name} at http://{_for_url(host)}:{port} (press Ctrl+C to stop).")
     sys.exit(run(config_for([f"{_for_url(address)}:{port}" for address in addresses], workers)))
 
 
@@ -64,11 +64,11 @@ async def _open_and_close(settings: Settings) -> str:
     return database.label
 
 
-def _kept_keys(database: str) -> tuple[str, ...]:
-    """Return the keys beside the database, creating the file if need be: the current one first."""
+def _stored_keys(database: str) -> tuple[str, ...]:
+    """Return the keys beside the database, the current one first; create the file if there is none."""
     path = key_file(database)
     try:
-        kept, is_new = read_or_make(path)
+        keys, is_new = read_or_create(path)
     except OSError as error:
         raise SettingsError(f"Cannot use the secret key in {path}: {_lowered(error)}.") from error
     except ValueError as error:
@@ -77,7 +77,7 @@ def _kept_keys(database: str) -> tuple[str, ...]:
         click.echo(f"Created a secret key in {path}. Set {PREFIX}SECRET_KEY to use another one.")
     else:
         click.echo(f"Using the secret key in {path}.")
-    return kept
+    return keys
 
 
 def _is_file(database: str) -> bool:
@@ -119,7 +119,7 @@ def _listen(address: str, port: int) -> None:
 
 
 def _lowered(error: OSError) -> str:
-    """Return the system's message for an error, without what Python sometimes adds to `strerror`."""
+    """Return the system's message for an error, without Python's additions to `strerror`."""
     number = error.errno or 0
     return (os.strerror(number) if number in errno.errorcode else error.strerror or str(error)).lower()
 

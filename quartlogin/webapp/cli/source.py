@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from quart import Quart
 
 from quartlogin import LoginManager
-from quartlogin.accounts import NO_KEY, POSTGRES_SCHEMES, AccountsOptions, key_file, read_or_make
+from quartlogin.accounts import NO_KEY, POSTGRES_SCHEMES, AccountsOptions, key_file, read_or_create
 from quartlogin.accounts.commands import CommandContext, open_context
 
 from ..app import create_app, options_of
@@ -28,7 +28,7 @@ class ApplicationSource:
             yield context
 
     def make_app(self, database: str | None) -> Quart:
-        """Make the application with the secret key of the running service."""
+        """Create the application with the secret key of the running service."""
         settings = settings_with(database)
         return create_app(DATABASE=settings.database, SECRET_KEY=_secret_key(settings))
 
@@ -50,6 +50,6 @@ def _secret_key(settings: Settings) -> str:
     if settings.database.startswith(POSTGRES_SCHEMES) or not path.exists():
         raise SettingsError(NO_KEY)
     try:
-        return read_or_make(path)[0][0]
+        return read_or_create(path)[0][0]
     except (OSError, ValueError) as error:
         raise SettingsError(f"Cannot use the secret key in {path}: {error}") from error

@@ -21,10 +21,10 @@ class ProxyHeadersMiddleware:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection with the values of the outermost trusted proxy."""
         if self._count and scope["type"] in {"http", "websocket"} and not is_http2_in_clear(scope):
-            scope = {**scope, **self._believed(scope)}
+            scope = {**scope, **self._trusted_values(scope)}
         await self._app(scope, receive, send)
 
-    def _believed(self, scope: Any) -> dict[str, Any]:
+    def _trusted_values(self, scope: Any) -> dict[str, Any]:
         changes: dict[str, Any] = {}
         address = _value_from_the_end(scope["headers"], b"x-forwarded-for", self._count)
         if address is not None and is_address(address):

@@ -19,7 +19,7 @@ _MAX_SEGMENT: Final = 255  # bytes between two slashes; no file system has longe
 _MAX_DATE: Final = 64  # characters; those of RFC 9110 (5.6.7) have at most 33
 _DATES: Final = frozenset({b"if-modified-since", b"if-unmodified-since"})
 _VERSIONS: Final = frozenset({"1.0", "1.1", "2", "3"})
-_OTHER_VERSION: Final = b"Speak HTTP/1.1, or HTTP/2 over TLS.\n"
+_OTHER_VERSION: Final = b"Use HTTP/1.1, or HTTP/2 over TLS.\n"
 _AMBIGUOUS_LENGTH: Final = b"Send Content-Length or Transfer-Encoding, not both.\n"
 _MALFORMED: Final = b"The Host header or the address of this request is malformed.\n"
 
@@ -32,14 +32,14 @@ class RequestValidationMiddleware:
     Args:
         app: The ASGI application.
         allowed_hosts: The host names of this service; all if empty.
-        tell: Called with the scope of a rejected request.
+        on_rejected: Called with the scope of a rejected request.
     """
 
     def __init__(
-        self, app: Any, allowed_hosts: Iterable[str] = (), tell: Callable[[Any], None] = lambda _: None
+        self, app: Any, allowed_hosts: Iterable[str] = (), on_rejected: Callable[[Any], None] = lambda _: None
     ) -> None:
         self._app = app
-        self._tell = tell
+        self._on_rejected = on_rejected
         self._allowed_hosts = frozenset(host.lower().rstrip(".") for host in allowed_hosts)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -49,7 +49,7 @@ class RequestValidationMiddleware:
         elif _is_valid(scope) and self._is_allowed_host(scope):
             await self._app({**scope, "headers": [*_without_invalid_dates(scope["headers"])]}, receive, send)
         else:
-            self._tell(scope)
+            self._on_rejected(scope)
             await _refuse(scope, send)
 
     def _is_allowed_host(self, scope: Any) -> bool:

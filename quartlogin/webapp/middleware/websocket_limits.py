@@ -2,7 +2,7 @@
 
 Hypercorn has no setting for either: it always accepts `permessage-deflate`, inflates each frame before it compares the
 message with its limit (60 kB became 60 MB), and keeps receiving a message that it has rejected. Other servers do not
-tell an application what they have accepted: docs/deploying.md says what to set there.
+report what they have accepted: docs/deploying.md names their settings.
 """
 
 import asyncio
@@ -47,16 +47,16 @@ class _WholeMessages(WebsocketBuffer):
         """Keep a message.
 
         Raises:
-            FrameTooLargeError: It is too long, or incomplete. Hypercorn closes the websocket, but neither tells the
-                application nor disconnects: the application is told here.
+            FrameTooLargeError: It is too long, or incomplete. Hypercorn closes the websocket, but neither disconnects
+                nor notifies the application, which is done here.
         """
         if event.message_finished and len(event.data) <= self.max_length and self._ending is None:
             super().extend(event)
             return
         if self._ending is None:
-            self._ending = asyncio.ensure_future(self._tell_the_application())
+            self._ending = asyncio.ensure_future(self._notify_application())
         raise FrameTooLargeError
 
-    async def _tell_the_application(self) -> None:
+    async def _notify_application(self) -> None:
         if self._stream.app_put is not None:
             await self._stream.app_put({"type": "websocket.disconnect", "code": _TOO_BIG})

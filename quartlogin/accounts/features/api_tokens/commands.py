@@ -34,7 +34,7 @@ def token() -> None:
 @database_option
 @errors_in_one_sentence
 def create(name: str, label: str, days: int, database: str | None) -> None:
-    """Create a token with which a program acts as NAME, and print it, this once.
+    """Create a token with which a program acts as NAME, and print it once.
 
     It is signed with the secret key of the service, from QUARTLOGIN_SECRET_KEY or beside the database.
 

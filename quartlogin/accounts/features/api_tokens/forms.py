@@ -25,10 +25,10 @@ class TokenForm(CSRFForm):
             raise ValidationError("The name contains a character that cannot be displayed.")
 
     def validate_days(self, field: Any) -> None:
-        """Reject anything but a number of days within the limit."""
+        """Reject a number of days that is missing or out of bounds."""
         if field.data is None or not 1 <= field.data <= MAX_TOKEN_DAYS:
             raise ValidationError(f"Enter a number of days from 1 to {MAX_TOKEN_DAYS}.")
 
 
 class TokenRevocationForm(CSRFForm):
-    """Revoke an API token; no field but the CSRF token."""
+    """Revoke an API token; no field except the CSRF token."""

@@ -25,7 +25,7 @@ def add_pages(blueprint: Blueprint) -> None:
 
 @recent_login_required
 async def create_token() -> ResponseReturnValue:
-    """Create a token and show it, this once."""
+    """Create a token and show it once."""
     form, user = await TokenForm.read(), await current_user
     if not form.is_complete():
         return await show_account(form)

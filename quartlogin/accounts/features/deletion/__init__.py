@@ -1,1 +1,1 @@
-"""Deleting one's account."""
+"""Account deletion."""

@@ -1,15 +1,15 @@
-"""The user loader's query: which of some logins are active, and their users."""
+"""The user loader's query: find active logins and their users."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ...database.active_logins import counts
+from ...database.active_logins import is_active_sql
 from ...database.interface import Database, Row
 from ...database.models import ActiveLogin, User
 
 MAX_QUESTIONS: Final = 64
-#: For how many logins there are statements: few, so that each is prepared once.
+#: The numbers of logins for which there are statements: few, so that each is prepared once.
 _SIZES: Final = (1, 4, 16, 32, MAX_QUESTIONS)
 #: The size of the statement for each number of logins.
 _SIZE_FOR: Final = [next(size for size in _SIZES if size >= number) for number in range(MAX_QUESTIONS + 1)]
@@ -18,7 +18,7 @@ _FIND: Final = {
         "SELECT l.id_hash, l.user_id, u.username, u.epoch, u.must_change_password, l.ref, l.seen_at, l.secrets"  # noqa: S608 -- numbers only
         " FROM logins l JOIN users u ON u.id = l.user_id"
         f" WHERE l.id_hash IN ({', '.join(f'${number + 3}' for number in range(size))})"
-        f" AND {counts('$1', '$2')}"
+        f" AND {is_active_sql('$1', '$2')}"
     )
     for size in _SIZES
 }

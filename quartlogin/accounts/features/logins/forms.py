@@ -1,4 +1,4 @@
-"""The forms that end logins; they have no field but the CSRF token."""
+"""The forms that end logins; they have no field except the CSRF token."""
 
 from ...pages.forms import CSRFForm
 

@@ -20,7 +20,7 @@ def is_due(seen_at: int, now: int) -> bool:
 
 
 class LastSeen:
-    """Collects the logins that were seen, and writes them in the background, as many at once as there are.
+    """Collects the logins that were seen, and writes them in the background, all that are waiting at once.
 
     Args:
         store: The database.

@@ -21,7 +21,7 @@ _REUSE_NOTICE: Final = (
 
 @dataclass(frozen=True)
 class Activity:
-    """What happened to an account between two sign-ins."""
+    """The activity of an account between two sign-ins."""
 
     failures: int
     #: Seconds since 1970; `None` before the first.
@@ -29,7 +29,7 @@ class Activity:
 
 
 async def activity_since_last_sign_in(user: User) -> Activity:
-    """Return what has happened to the account since its last sign-in; call it before the next one begins."""
+    """Return the account's activity since its last sign-in; call it before the next one is stored."""
     return Activity(*await current_accounts().store.events.failures_since_last_sign_in(user.id))
 
 

@@ -48,7 +48,7 @@ async def revoke_login(public_id: str) -> ResponseReturnValue:
 
 @recent_login_required
 async def revoke_other_logins() -> ResponseReturnValue:
-    """End all of the user's logins but this one."""
+    """End all of the user's logins except this one."""
     await RevocationForm.read()
     count = await current_accounts().logins.revoke_others(current_user.id)
     await flash("1 other sign-in has been ended." if count == 1 else f"{count or 'No'} other sign-ins have been ended.")

@@ -1,4 +1,4 @@
-"""Remember-me token rotation: tells one browser from two that hold copies of its cookie.
+"""Remember-me token rotation: detects a second browser with a copy of the cookie.
 
 Each use of a remember cookie replaces its secret. Requests of one browser run concurrently, and responses get lost, so
 a secret stays valid for some seconds after it was replaced, and a request with it gets another secret: the login
@@ -16,7 +16,7 @@ from typing import Final
 
 #: The grace period: seconds for which a secret is valid after it was replaced or its branch was closed.
 GRACE: Final = 30
-#: No further branches begin: a client that asks for so many in so short a time is no browser.
+#: No further branches begin: a client that requests so many in so short a time is not a browser.
 _MAX_BRANCHES: Final = 8
 #: Nothing is replaced while so many were replaced or closed within the grace period: the line would grow with each use.
 _MAX_USED_UP: Final = 16
@@ -55,7 +55,7 @@ class RememberTokens:
         states = (("+", self.open), ("-", self.replaced), ("!", self.closed))
         return " ".join(f"{secret}{state}{at}" for state, secrets in states for secret, at in secrets.items())
 
-    def counts(self, secret: str) -> bool:
+    def is_valid(self, secret: str) -> bool:
         """Tell whether a secret is valid."""
         return secret in self.open or secret in self.replaced or secret in self.closed
 

@@ -1,4 +1,4 @@
-"""The records of logins: how they begin, are renewed and end."""
+"""The login records: starting, renewing and ending logins."""
 
 import re
 import time
@@ -45,8 +45,8 @@ class LoginStore:
 
     Args:
         store: The database.
-        audit_log: Where their beginning and end are recorded.
-        manager: Whose open websockets end with them.
+        audit_log: Where their start and end are recorded.
+        manager: The login manager, whose websockets are closed when their login ends.
         idle: How long an unused sign-in stays active.
         lifetime: How long a sign-in stays active at most.
         per_user: How many sign-ins of a user may be active.
@@ -85,7 +85,7 @@ class LoginStore:
             return None
         login = login_id()
         if login is None:
-            raise LoginEnded("Nobody is signed in.")
+            raise LoginEnded("This request is not signed in.")
         return ActingLogin(digest(login), user_id, self._idle)
 
     def present(self) -> Moment:
@@ -101,39 +101,38 @@ class LoginStore:
         now, user = int(time.time()), login.user
         new = self._row(login, user, now)
         is_token = login.kind == "bearer"
-        by = (
-            self.acting(user.id) if is_token else None
-        )  # a sign-in comes with a password, whose security stamp is compared
+        # Only for a token: a sign-in comes with a password, whose security stamp is compared.
+        by = self.acting(user.id) if is_token else None
         event = self._audit_log.event(
             "token_created" if is_token else "signed_in", login.user_id, login.name if is_token else new.public_id
         )
-        others = joined_work()
-        crowded_out: list[tuple[LoginRow, Event]] = []
+        joined = joined_work()
+        evicted: list[tuple[LoginRow, Event]] = []
 
         async def work(transaction: Transaction) -> None:
-            if others is not None:
-                await others.work(transaction)  # such as a new account, which no one else can change
+            if joined is not None:
+                await joined.work(transaction)  # such as a new account, which no one else can change
             await lock_for(transaction, user.id, by)
             if not is_token and user.must_change_password:
                 await self._store.users.use_up_temporary_password(transaction, user.id, now)
-            if is_token and await self._has_most_tokens(transaction, user.id):
+            if is_token and await self._has_max_tokens(transaction, user.id):
                 raise TooManyTokens
             await self._store.logins.insert(transaction, new)
             await self._store.events.insert(transaction, event)
             if not is_token:
                 ended = await self._store.logins.evict_oldest(transaction, new, self._per_user)
-                crowded_out[:] = [
+                evicted[:] = [
                     (row, self._audit_log.event("login_evicted", login.user_id, row.public_id)) for row in ended
                 ]
-                for _, told in crowded_out:
-                    await self._store.events.insert(transaction, told)
+                for _, eviction in evicted:
+                    await self._store.events.insert(transaction, eviction)
 
         try:
             await self._store.database.transaction(work)
         except Conflict:  # the account has been changed meanwhile, or its temporary password used
             raise LoginRefused(login.user_id) from None
-        self._tell(others, event, *(told for _, told in crowded_out))
-        self.close_sockets([row.id_hash for row, _ in crowded_out])
+        self._emit(joined, event, *(eviction for _, eviction in evicted))
+        self.close_sockets([row.id_hash for row, _ in evicted])
 
     async def login_restored(self, login: Login, new_secret: str | None) -> bool:
         """Check the secret of a remember cookie, and replace it; a used-up secret ends the login."""
@@ -145,14 +144,14 @@ class LoginStore:
             if found is None:
                 raise LoginRefused("This login has ended.")
             secrets = RememberTokens.read(found.secrets, now)
-            if not secrets.counts(secret):
-                await self._end_copied(login.id, found)
+            if not secrets.is_valid(secret):
+                await self._end_reused(login.id, found)
                 raise LoginRefused("A copy of this login's cookie was used.")
             replaced = new_secret and secrets.after_replacing(secret, hash_of_secret(new_secret), now)
             if not replaced:
                 return False
-            is_news = now - found.resumed_at >= _RESUMED_EVERY
-            event = self._audit_log.event("login_resumed", found.user_id, found.public_id) if is_news else None
+            is_recorded = now - found.resumed_at >= _RESUMED_EVERY
+            event = self._audit_log.event("login_resumed", found.user_id, found.public_id) if is_recorded else None
             if await self._store.logins.replace_secrets(id_hash, found.secrets, replaced.write(), at, event):
                 if event is not None:
                     self._audit_log.emit(event)
@@ -164,27 +163,27 @@ class LoginStore:
             raise LoginRefused("Only users whose password was checked can be signed in.")
         row = self._row(login, login.user, int(time.time()))
         by = ActingLogin(digest(old_id), login.user_id, self._idle)
-        others = joined_work()
+        joined = joined_work()
         event = self._audit_log.event("reauthenticated", login.user_id, login.user.login_public_id)
 
         async def work(transaction: Transaction) -> None:
             await lock_for(transaction, login.user_id, by)
-            if others is not None:
-                await others.work(transaction)
-            if others is None:
+            if joined is not None:
+                await joined.work(transaction)
+            if joined is None:
                 await self._store.events.insert(transaction, event)
             if await self._store.logins.renew(transaction, by.id_hash, row, self.present()) is None:
                 raise LoginEnded("This login has ended.")
 
         await self._store.database.transaction(work)
-        self._tell(others, *([event] if others is None else []))
+        self._emit(joined, *([event] if joined is None else []))
 
     async def login_ended(self, login_id: str) -> None:
         """End a login, when its user signs out."""
         event = self._audit_log.event("signed_out")
-        told = await self._store.logins.end(digest(login_id), event)
-        if told is not None:
-            self._audit_log.emit(told)
+        stored = await self._store.logins.end(digest(login_id), event)
+        if stored is not None:
+            self._audit_log.emit(stored)
 
     # --- called by the account page and the commands
 
@@ -237,10 +236,10 @@ class LoginStore:
         gone = frozenset(ended)
         self._sockets.close_where(lambda login: digest(login) in gone)
 
-    async def _has_most_tokens(self, transaction: Transaction, user_id: str) -> bool:
+    async def _has_max_tokens(self, transaction: Transaction, user_id: str) -> bool:
         return await self._store.logins.count(transaction, user_id, "bearer", self.present()) >= MAX_TOKENS
 
-    async def _end_copied(self, login: str, found: RememberedLogin) -> None:
+    async def _end_reused(self, login: str, found: RememberedLogin) -> None:
         event = self._audit_log.event("token_reuse_detected", found.user_id, found.public_id)
         if await self._store.logins.revoke_reused(digest(login), event):
             self._audit_log.emit(event)
@@ -266,6 +265,6 @@ class LoginStore:
             browser=browser,
         )
 
-    def _tell(self, others: JoinedWork | None, *events: Event) -> None:
-        for event in ([] if others is None else [others.event]) + [*events]:
+    def _emit(self, joined: JoinedWork | None, *events: Event) -> None:
+        for event in ([] if joined is None else [joined.event]) + [*events]:
             self._audit_log.emit(event)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from quartlogin import BatchLoader
 
 from ...audit.events import Events
-from ...database.active_logins import counts, that_count
+from ...database.active_logins import is_active_sql, select_active
 from ...database.errors import Conflict
 from ...database.interface import Database, Transaction
 from ...database.locking import lock_for, lock_owner, lock_users, of_different_users
@@ -33,38 +33,38 @@ _INSERT: Final = (
     " SELECT $1, $2, u.id, $4, u.epoch, $6, $7, CAST($8 AS BIGINT), CAST($9 AS BIGINT), CAST($10 AS BIGINT), $11, $12"
     " FROM users u WHERE u.id = $3 AND u.epoch = $5 AND u.is_active RETURNING ref"
 )
-_COUNT: Final = that_count("l.user_id = $1 AND l.kind = $2", "$3", "$4")
+_COUNT: Final = select_active("l.user_id = $1 AND l.kind = $2", "$3", "$4")
 _RENEW: Final = (
     "UPDATE logins SET id_hash = $2, secrets = $3, seen_at = $4, expires_at = $5"  # noqa: S608 -- a constant
-    f" WHERE id_hash IN ({that_count('l.id_hash = $1 AND l.user_id = $6', '$7', '$8')}) RETURNING ref"
+    f" WHERE id_hash IN ({select_active('l.id_hash = $1 AND l.user_id = $6', '$7', '$8')}) RETURNING ref"
 )
-_END_ALL_BUT: Final = (
+_END_OTHERS: Final = (
     "DELETE FROM logins WHERE user_id = $1 AND (kind = 'session' AND id_hash <> $2"  # noqa: S608 -- a constant
-    f" OR id_hash NOT IN ({that_count('l.user_id = $1', '$3', '$4')})) RETURNING id_hash"
+    f" OR id_hash NOT IN ({select_active('l.user_id = $1', '$3', '$4')})) RETURNING id_hash"
 )
-_END_IDLEST: Final = (
+_EVICT_OLDEST: Final = (
     "DELETE FROM logins WHERE id_hash IN"
     " (SELECT id_hash FROM logins WHERE user_id = $1 AND kind = 'session' AND id_hash <> $2"
     " ORDER BY seen_at DESC, made_at DESC, ref LIMIT 1000000 OFFSET $3)"
     " RETURNING id_hash, ref, kind, name, made_at, seen_at, expires_at, address, browser"
 )
-_COUNTING_SESSIONS: Final = that_count("l.user_id = $1 AND l.kind = 'session'", "$2", "$3")
+_ACTIVE_SESSIONS: Final = select_active("l.user_id = $1 AND l.kind = 'session'", "$2", "$3")
 _REMEMBERED: Final = (
     "SELECT l.ref, l.user_id, l.secrets, l.resumed_at FROM logins l JOIN users u ON u.id = l.user_id"  # noqa: S608 -- a constant
-    f" WHERE l.id_hash = $1 AND {counts('$2', '$3')}"
+    f" WHERE l.id_hash = $1 AND {is_active_sql('$2', '$3')}"
 )
 _REPLACE_SECRETS: Final = (
     "UPDATE logins SET secrets = $3, resumed_at = coalesce($6, resumed_at) WHERE secrets = $2"  # noqa: S608 -- a constant
-    f" AND id_hash IN ({that_count('l.id_hash = $1', '$4', '$5')}) RETURNING ref"
+    f" AND id_hash IN ({select_active('l.id_hash = $1', '$4', '$5')}) RETURNING ref"
 )
 _LIST: Final = (
     "SELECT l.id_hash, l.ref, l.kind, l.name, l.made_at, l.seen_at, l.expires_at, l.address, l.browser"  # noqa: S608 -- a constant
-    f" FROM logins l JOIN users u ON u.id = l.user_id WHERE l.user_id = $1 AND {counts('$2', '$3')}"
+    f" FROM logins l JOIN users u ON u.id = l.user_id WHERE l.user_id = $1 AND {is_active_sql('$2', '$3')}"
     " ORDER BY l.seen_at DESC, l.made_at DESC, l.ref"
 )
 _TOUCH: Final = (
     "UPDATE logins SET seen_at = $2 WHERE seen_at <= $3"  # noqa: S608 -- a constant
-    f" AND id_hash IN ({that_count('l.id_hash = $1', '$4', '$5')})"
+    f" AND id_hash IN ({select_active('l.id_hash = $1', '$4', '$5')})"
 )
 #: Users whose logins are ended in one transaction when all logins are.
 _MANY_USERS: Final = 500
@@ -148,7 +148,7 @@ class Logins:
         Returns:
             The hashes of the ids of the logins that ended.
         """
-        return [row[0] for row in await transaction.run(_END_ALL_BUT, user_id, id_hash, *at)]
+        return [row[0] for row in await transaction.run(_END_OTHERS, user_id, id_hash, *at)]
 
     @staticmethod
     async def carry_over(transaction: Transaction, user_id: str, old_stamp: int, new_stamp: int) -> None:
@@ -166,7 +166,7 @@ class Logins:
         Returns:
             The logins that ended.
         """
-        rows = await transaction.run(_END_IDLEST, new.user_id, new.id_hash, at_most - 1)
+        rows = await transaction.run(_EVICT_OLDEST, new.user_id, new.id_hash, at_most - 1)
         return [LoginRow(*row) for row in rows]
 
     async def end(self, id_hash: str, event: Event) -> Event | None:
@@ -186,9 +186,9 @@ class Logins:
             if not rows:
                 return None
             user_id, public_id = rows[0]
-            told = replace(event, user_id=user_id, subject=public_id)
-            await Events.insert(transaction, told)
-            return told
+            stored = replace(event, user_id=user_id, subject=public_id)
+            await Events.insert(transaction, stored)
+            return stored
 
         return await self.database.transaction(work)
 
@@ -259,12 +259,12 @@ class Logins:
 
         async def work(transaction: Transaction) -> dict[str, bool]:
             await lock_for(transaction, user_id, by)
-            counting = {row[0] for row in await transaction.run(_COUNTING_SESSIONS, user_id, *at)}
+            active = {row[0] for row in await transaction.run(_ACTIVE_SESSIONS, user_id, *at)}
             rows = await transaction.run(
                 "DELETE FROM logins WHERE user_id = $1 AND kind = 'session' AND id_hash <> $2 RETURNING id_hash",
                 *(user_id, "" if by is None else by.id_hash),
             )
-            ended = {row[0]: row[0] in counting for row in rows}
+            ended = {row[0]: row[0] in active for row in rows}
             if any(ended.values()):
                 await Events.insert(transaction, event)
             return ended

@@ -1,7 +1,7 @@
 """Work that belongs to a login's transaction.
 
-`login_user` and `confirm_login` write the login through the extension, which knows nothing of accounts. What must be
-written together with it, such as the account that it signs in to, comes by way of a context variable.
+`login_user` and `confirm_login` write the login through the extension, which knows nothing of accounts. Other changes
+of the same transaction, such as adding the account, are passed in a context variable.
 """
 
 from collections.abc import Awaitable, Callable, Iterator

@@ -1,4 +1,4 @@
-"""The user loader: finds the user of this request's login, as long as that is active."""
+"""The user loader: finds the user of this request's login, if it is active."""
 
 import re
 import time
@@ -48,24 +48,24 @@ class UserLoader:
         found = await self._store.logins.find(id_hash, user_id, now, now - self._idle)
         if found is None:
             return None
-        if found.secrets and not await self._came_with_what_counts(id_hash, found.secrets, now):
+        if found.secrets and not await self._has_valid_secret(id_hash, found.secrets, now):
             return None
         if is_due(found.seen_at, now) and _is_visit():
             self.last_seen.note(id_hash, user_id, found.seen_at, now)
         return found.user
 
-    async def _came_with_what_counts(self, id_hash: str, kept: str, now: int) -> bool:
+    async def _has_valid_secret(self, id_hash: str, stored: str, now: int) -> bool:
         """Tell whether the remember-me secret of this session is valid, if it has one."""
         secret = login_secret_hash()
         if secret is None:
             return True
-        secrets = RememberTokens.read(kept, now)
+        secrets = RememberTokens.read(stored, now)
         settled = secrets.after_seeing(secret, now)
         at = Moment(now, now - self._idle)
-        if settled is not None and not await self._store.logins.replace_secrets(id_hash, kept, settled.write(), at):
+        if settled is not None and not await self._store.logins.replace_secrets(id_hash, stored, settled.write(), at):
             found = await self._store.logins.find_remembered(id_hash, at)  # another request was faster
             secrets = RememberTokens.read("" if found is None else found.secrets, now)
-        return secrets.counts(secret)
+        return secrets.is_valid(secret)
 
 
 def _is_visit() -> bool:

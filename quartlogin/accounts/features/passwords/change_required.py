@@ -1,4 +1,4 @@
-"""What a user may open who must change the password first: the page that does it, signing out, and static files."""
+"""Required password changes: until then, only the page for it, signing out and static files are open."""
 
 import json
 from collections.abc import Collection
@@ -23,7 +23,7 @@ _DETAIL: Final = "The password of this account must be changed first. Sign in wi
 
 
 async def redirect_to_password_change(exempt: Collection[str | None]) -> ResponseReturnValue | None:
-    """Return the answer to a user who must change the password first, `None` for everybody else.
+    """Return the response to a user who must change the password first, `None` for any other.
 
     Args:
         exempt: Endpoints that stay open.
@@ -36,7 +36,7 @@ async def redirect_to_password_change(exempt: Collection[str | None]) -> Respons
 
 
 async def refuse_websocket() -> None:
-    """Refuse the websocket of a user who must change the password first."""
+    """Reject the websocket of a user who must change the password first."""
     if await must_change_password():
         abort(403)
 
@@ -48,7 +48,7 @@ async def must_change_password() -> bool:
 
 
 def _problem() -> Response:
-    """Make a problem document (RFC 9457) for a client that cannot follow a redirect to a page."""
+    """Create a problem document (RFC 9457) for a client that cannot follow a redirect to a page."""
     document = {"type": "about:blank", "title": "Forbidden", "status": 403, "detail": _DETAIL, "instance": request.path}
     make: Any = current_app.response_class  # typed as Flask's, but it is Quart's
     response: Response = make(json.dumps(document), 403, {"Content-Type": "application/problem+json"})

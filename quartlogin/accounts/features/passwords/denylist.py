@@ -15,7 +15,7 @@ _SEPARATORS: Final = re.compile(r"[\s._@+'/:-]+")
 _SEPARATORS_AND_DIGITS: Final = re.compile(r"[\s._@+'/:\d-]+")
 
 #: Anything shorter is no word: "J. R. Hartley" is "jrhartley" and "hartley".
-_SHORTEST_WORD: Final = 2
+_MIN_WORD_LENGTH: Final = 2
 
 
 def is_common(password: str) -> bool:
@@ -43,7 +43,7 @@ def is_context_specific(password: str, words: Iterable[str]) -> bool:
 
     Args:
         password: The whole password, in NFC.
-        words: What an attacker knows, such as the site's name and the username. In NFC.
+        words: Words that an attacker knows, such as the site's name and the username. In NFC.
     """
     spellings = sorted(set(_spellings(words)), key=len, reverse=True)
     if not spellings:
@@ -63,5 +63,5 @@ def _spellings(words: Iterable[str]) -> Iterator[str]:
     for word in words:
         folded = word.casefold()
         for spelling in (_SEPARATORS.sub("", folded), *_SEPARATORS_AND_DIGITS.split(folded)):
-            if len(spelling) >= _SHORTEST_WORD:
+            if len(spelling) >= _MIN_WORD_LENGTH:
                 yield spelling

@@ -10,7 +10,7 @@ from .policy import validate_password
 
 
 class LoginForm(CSRFForm):
-    """Sign in. Validates nothing: which of the fields is wrong stays untold."""
+    """Sign in. Validates nothing, so as not to reveal which field is wrong."""
 
     username = StringField("Username")
     password = PasswordField("Password")
@@ -23,7 +23,7 @@ class PasswordPolicyValidator:
 
     Args:
         min_length: Code points.
-        context: Words that a guesser tries first at this site, such as its name and the username.
+        context: Words that an attacker tries first at this site, such as its name and the username.
     """
 
     def __init__(self, min_length: int, *context: str) -> None:
@@ -58,7 +58,7 @@ class PasswordForm(CSRFForm):
 
 
 class ReauthenticationForm(CSRFForm):
-    """Confirm one's identity with the password."""
+    """Confirm the user's identity with the password."""
 
     password = PasswordField("Password")
     next = HiddenField()

@@ -27,7 +27,7 @@ MAX_LANES: Final = 16
 #: The limits in one sentence, for the operator.
 LIMITS: Final = f"The maximum is m={MAX_MEMORY}, t={MAX_PASSES}, t times m={MAX_WORK} and p={MAX_LANES}."
 
-_LEAST_MEMORY: Final = 8  # KiB for each lane (RFC 9106, 3.1)
+_MIN_MEMORY: Final = 8  # KiB for each lane (RFC 9106, 3.1)
 _SALT_BYTES: Final = 16
 _HASH_BYTES: Final = 32
 _UNSTATED_VERSION: Final = 16  # argon2's first releases did not write it
@@ -55,14 +55,14 @@ class HashParameters(NamedTuple):
     def is_within_limits(self) -> bool:
         """Tell whether a hash with these parameters is ever computed."""
         return (
-            _LEAST_MEMORY * self.lanes <= self.memory <= MAX_MEMORY
+            _MIN_MEMORY * self.lanes <= self.memory <= MAX_MEMORY
             and 1 <= self.passes <= MAX_PASSES
             and self.passes * self.memory <= MAX_WORK
             and 1 <= self.lanes <= MAX_LANES
         )
 
     def dummy_hash(self) -> str:
-        """Return a hash that takes as long to check as a real one with these parameters, and that no password has.
+        """Return a hash that takes as long to check as a real one with these parameters, and that no password matches.
 
         Its result is random instead of computed, so it is available immediately.
         """

@@ -30,10 +30,10 @@ MAX_MARKS: Final = 30
 #: Threads of one process. Beyond four cores, other processes use the rest.
 _MAX_THREADS: Final = 4
 #: Places in the queue for each thread. A hash takes a tenth of a second, so the wait is a few seconds at most.
-_WAITING_FOR_A_THREAD: Final = 32
+_QUEUE_PER_THREAD: Final = 32
 #: How much lower the priority of hashing is: beside a busy thread it gets a thirtieth of a core (sched(7)). With 10 and
 #: a tenth, the kernel lets one page in a hundred wait for its next tick.
-_NICER: Final = 15
+_NICENESS: Final = 15
 
 _UNREADABLE: Final = "A stored password hash is not a valid argon2 hash: no one can sign in with it."
 _TOO_COSTLY: Final = "A stored password hash exceeds the limits for its cost: no one can sign in with it."
@@ -77,7 +77,7 @@ class PasswordHashing:
             self.threads, thread_name_prefix="quartlogin-argon2", initializer=_lower_priority
         )
         self._slots = Slots(self.threads)
-        self._places = _WAITING_FOR_A_THREAD * self.threads
+        self._capacity = _QUEUE_PER_THREAD * self.threads
         self._taken = 0
 
     @contextmanager
@@ -87,7 +87,7 @@ class PasswordHashing:
         Raises:
             Overloaded: The queue is full: it would take too long.
         """
-        if self._taken >= self._places:
+        if self._taken >= self._capacity:
             raise Overloaded(f"{self._taken} passwords are waiting")
         self._taken += 1
         try:
@@ -100,7 +100,7 @@ class PasswordHashing:
         return await self._in_thread(lambda: self._hasher.hash(_nfc(password)), self._today)
 
     async def check(
-        self, stored_hash: str | None, password: str, *, whose: str = "", renew: bool = True
+        self, stored_hash: str | None, password: str, *, cost_key: str = "", renew: bool = True
     ) -> VerifyResult:
         """Compare a password with a stored hash.
 
@@ -109,14 +109,13 @@ class PasswordHashing:
 
         Args:
             stored_hash: argon2's PHC string; `None` if there is no such user.
-            password: As typed; if longer than 1024 code points, it is wrong without being checked.
-            whose: The normalized unknown username, or the id of the user whose hash cannot be checked: the same one
-                has the same cost each time.
+            password: As entered; if longer than 1024 code points, it is wrong without being checked.
+            cost_key: Determines the cost if no hash can be checked: the normalized unknown username, or the user's id.
             renew: Whether to compute a new hash if the password is correct and the stored hash has outdated parameters.
         """
         if length(password) > MAX_PASSWORD_LENGTH or has_too_many_marks(password):
             return VerifyResult(is_right=False)
-        normalized, stored, drawn = _nfc(password), _usable(stored_hash), self.in_use.draw(whose)
+        normalized, stored, drawn = _nfc(password), _usable(stored_hash), self.in_use.draw(cost_key)
         return await self._in_thread(
             lambda: self._check(stored_hash if stored else None, normalized, drawn, renew=renew), stored or drawn
         )
@@ -135,7 +134,7 @@ class PasswordHashing:
             self._taken -= slots - 1
 
     def _slots_for(self, parameters: HashParameters) -> int:
-        """Return the number of cores that a hash uses, or of new hashes that take as much memory; at most all."""
+        """Return the slots that a hash needs: one for each lane or for each new hash's memory; at most all."""
         of_memory = -(-parameters.memory // MEMORY)
         return min(max(parameters.lanes, of_memory), self.threads)
 
@@ -153,7 +152,7 @@ class PasswordHashing:
         return VerifyResult(is_right=True, new_hash=self._hasher.hash(password) if outdated else None)
 
     def _verify_dummy(self, password: str, drawn: HashParameters) -> VerifyResult:
-        """Spend the time of a wrong password where there is no hash to compare with."""
+        """Spend the time of a wrong password when there is no hash to compare with."""
         with suppress(VerifyMismatchError):
             self._hasher.verify(drawn.dummy_hash(), password)
         return VerifyResult(is_right=False)
@@ -168,7 +167,7 @@ def _lower_priority() -> None:
         return
     thread = threading.get_native_id()
     with suppress(OSError):  # a sandbox may forbid it; then hashes are as important as pages
-        os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + _NICER, 19))
+        os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS, 19))
 
 
 def _cores() -> int:

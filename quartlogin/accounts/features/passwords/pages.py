@@ -1,4 +1,4 @@
-"""The pages that ask for a password: sign in, confirm one's identity, change the password."""
+"""The pages that ask for a password: sign in, confirm the user's identity, change the password."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The cost of checking a password for an unknown username: that of some of the accounts."""
+"""The cost of checking a password for an unknown username: drawn from the accounts' costs."""
 
 import asyncio
 import hmac
@@ -72,7 +72,7 @@ async def count_sets(users: Users, batch: int, pause: float = 0, at_most: float 
     counts: Counter[HashParameters] = Counter()
     seen, last = 0, ""
     while seen < at_most:
-        beginnings, last_of_batch = await users.list_hash_beginnings(last, batch)
+        beginnings, last_of_batch = await users.list_hash_prefixes(last, batch)
         if last_of_batch is None:
             break
         seen, last = seen + len(beginnings), last_of_batch

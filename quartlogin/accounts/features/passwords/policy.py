@@ -20,7 +20,7 @@ def validate_password(password: str, min_length: int, context: Iterable[str] = (
     """Return why this cannot be a new password, `None` if it can (NIST SP 800-63B-4, 3.1.1.2).
 
     Args:
-        password: As typed.
+        password: As entered.
         min_length: Code points.
         context: Words that an attacker tries first at this site, such as its name and the username.
     """
@@ -34,12 +34,12 @@ def validate_password(password: str, min_length: int, context: Iterable[str] = (
     composed = normalize("NFC", password)
     if is_common(composed):
         return "This password is too common. Choose a different one."
-    if is_context_specific(composed, _as_they_may_be_typed(context)):
+    if is_context_specific(composed, _normalized_forms(context)):
         return "This password consists of your username or this site's name. Choose a different one."
     return None
 
 
-def _as_they_may_be_typed(words: Iterable[str]) -> set[str]:
+def _normalized_forms(words: Iterable[str]) -> set[str]:
     """Return words as they occur in a password in NFC, also with full-width letters as plain ones."""
     forms = (normalize(form, word) for word in words if len(word) <= _MAX_WORD_LENGTH for form in ("NFC", "NFKC"))
     return {form for form in forms if len(form) <= _MAX_WORD_LENGTH}

@@ -49,15 +49,15 @@ class PasswordService:
     rate_limits: RateLimits
     device_cookies: DeviceCookies
     hooks: Hooks
-    #: Hashes an unknown username for the audit log: what was typed there may be a password.
+    #: Hashes the username for the audit log: it may be a password that was entered in the wrong field.
     log_key: bytes
 
     async def authenticate(self, username: str, password: str) -> User | None:
-        """Return the user with this username and password; `None`, whatever is wrong with them.
+        """Return the user with this username and password; `None` if they are wrong, for whatever reason.
 
         Unknown and disabled users cost as much as a wrong password: the same queries, one hash with parameters that are
         in use, and one event. A sign-in that the second step refuses counts as a failure too, so that it cannot be
-        guessed either.
+        guessed.
 
         Raises:
             TooManyAttempts: Too many attempts failed before this one; the password was not checked.
@@ -76,7 +76,7 @@ class PasswordService:
         attempt = await self.rate_limits.count_sign_in(None if user is None else user.id, name_hash, device, address)
         async with self.reserved_slot(attempt):
             if credentials is None:
-                await self.hashing.check(None, password, whose=name)
+                await self.hashing.check(None, password, cost_key=name)
                 reason = "unknown name"
             else:
                 reason = await self._failure_reason(credentials, password)
@@ -103,7 +103,7 @@ class PasswordService:
 
         Args:
             user: The user.
-            password: As typed.
+            password: As entered.
             failure: The kind of event to record if it is wrong.
 
         Raises:
@@ -182,7 +182,7 @@ class PasswordService:
         """
         by = self.logins.acting(user.id)
         if by is None:
-            raise LoginEnded("Nobody is signed in outside of a request.")
+            raise LoginEnded("There is no login outside of a request.")
         return by
 
     @asynccontextmanager
@@ -203,7 +203,7 @@ class PasswordService:
             raise
 
     async def _failure_reason(self, credentials: Credentials, password: str) -> str:
-        """Return why nobody can sign in with this password, for the audit log; empty if they can."""
+        """Return the reason for the audit log why this password is rejected; empty if it is accepted."""
         if not await self._is_correct(credentials, password):
             return "wrong password"
         if not credentials.is_active:
@@ -215,7 +215,7 @@ class PasswordService:
         result = await self.hashing.check(
             credentials.password_hash,
             password,
-            whose=credentials.user.id,
+            cost_key=credentials.user.id,
             renew=credentials.is_active and not credentials.has_expired(int(time.time())),
         )
         if result.new_hash is not None:

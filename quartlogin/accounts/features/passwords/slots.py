@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 class Slots:
-    """Runs work in threads, each piece in as many slots as it takes.
+    """Runs work in threads, each piece in as many slots as it needs.
 
-    Slots are given in order of arrival, even if later work would fit first: otherwise work of many slots would never
+    Slots are granted in order of arrival, even if later work would fit first: otherwise work of many slots would never
     get them. Work takes all of its slots at once, and waits for no others while it holds them, so there is no deadlock.
 
     Work of one slot is queued for the threads in advance, so that each continues without the event loop; there is one
@@ -39,13 +39,13 @@ class Slots:
             work: Called in a thread.
         """
         await self._acquire(slots)
-        give_back = partial(self._release_from_thread, asyncio.get_running_loop(), slots)
+        release = partial(self._release_from_thread, asyncio.get_running_loop(), slots)
         try:
             running = threads.submit(work)
         except RuntimeError:  # shut down
             self._release(slots)
             raise
-        running.add_done_callback(give_back)
+        running.add_done_callback(release)
         return await asyncio.wrap_future(running)
 
     async def _acquire(self, slots: int) -> None:

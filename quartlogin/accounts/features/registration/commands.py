@@ -36,47 +36,47 @@ def import_users(file: str, skip_bad: bool, database: str | None) -> None:
     quartlogin user import people.csv
     """
     options = accounts_source().options(database)
-    people, bad = _read(file, options)
+    users, bad = _read(file, options)
     if bad and not skip_bad:
         raise _refusal(bad)
 
     async def work(context: CommandContext) -> list[str]:
-        await _hash_passwords(context, people)
-        with _progress(len(people), "Storing", show_eta=False) as bar:
+        await _hash_passwords(context, users)
+        with _progress(len(users), "Storing", show_eta=False) as bar:
             return await context.store.users.add_many(
-                lambda: (person.new_user() for person in people), int(time.time()), bar.update, skip_taken=skip_bad
+                lambda: (user.new_user() for user in users), int(time.time()), bar.update, skip_taken=skip_bad
             )
 
-    lines = {person.key: person.line for person in people}
+    lines = {user.key: user.line for user in users}
     try:
         taken = run_with_context(database, work)
     except NamesTaken as error:
-        raise _refusal([_is_taken(lines, key) for key in error.keys]) from None
-    _report([*bad, *(_is_taken(lines, key) for key in taken)])
-    click.echo(f"Imported {len(people) - len(taken)} accounts, skipped {len(bad) + len(taken)} lines.")
+        raise _refusal([_taken_line(lines, key) for key in error.keys]) from None
+    _report([*bad, *(_taken_line(lines, key) for key in taken)])
+    click.echo(f"Imported {len(users) - len(taken)} accounts, skipped {len(bad) + len(taken)} lines.")
 
 
 def _read(file: str, options: AccountsOptions) -> tuple[list[ImportedUser], list[BadLine]]:
-    people: list[ImportedUser] = []
+    users: list[ImportedUser] = []
     bad: list[BadLine] = []
     try:
         for entry in read_users(file, options.password_min_length, options.context_words):
             if isinstance(entry, ImportedUser):
-                people.append(entry)
+                users.append(entry)
             else:
                 bad.append(entry)
     except (ImportRefused, OSError) as error:
         raise click.ClickException(f"Cannot import {file}: {error}") from None
-    return people, bad
+    return users, bad
 
 
-async def _hash_passwords(context: CommandContext, people: list[ImportedUser]) -> None:
+async def _hash_passwords(context: CommandContext, users: list[ImportedUser]) -> None:
     """Hash clear-text passwords before the database is used: it takes a tenth of a second each."""
-    clear = [person for person in people if person.password is not None]
+    clear = [user for user in users if user.password is not None]
     with _progress(len(clear), "Hashing") as bar:
-        for person in clear:
-            person.password_hash = await context.hashing.hash(person.password or "")
-            person.password = None
+        for user in clear:
+            user.password_hash = await context.hashing.hash(user.password or "")
+            user.password = None
             bar.update(1)
 
 
@@ -85,7 +85,7 @@ def _progress(length: int, label: str, *, show_eta: bool = True) -> Any:
     return click.progressbar(length=length, label=label, file=sys.stderr, hidden=is_hidden, show_eta=show_eta)
 
 
-def _is_taken(lines: dict[str, int], key: str) -> BadLine:
+def _taken_line(lines: dict[str, int], key: str) -> BadLine:
     return BadLine(lines[key], "there is already an account with this name")
 
 

@@ -23,7 +23,7 @@ class ImportRefused(Exception):  # noqa: N818 -- the message is for the operator
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line that makes no account."""
+    """A line that cannot be imported."""
 
     #: Its number in the file; the header is line 1.
     number: int
@@ -32,7 +32,7 @@ class BadLine:
 
 @dataclass(slots=True)
 class ImportedUser:
-    """A line that makes an account."""
+    """A line that can be imported."""
 
     line: int
     username: str
@@ -76,7 +76,7 @@ def read_users(
             if isinstance(entry, BadLine):
                 yield entry
             elif entry:  # not an empty line
-                yield _person(number, columns, entry, seen, (password_min_length, password_denylist))
+                yield _user_of(number, columns, entry, seen, (password_min_length, password_denylist))
 
 
 def _decoded(file: Iterable[bytes]) -> Iterator[str]:
@@ -103,7 +103,7 @@ def _records(reader: Any) -> Iterator[tuple[int, list[str] | BadLine]]:
             yield number, record
 
 
-def _person(
+def _user_of(
     number: int, columns: list[str], record: list[str], seen: dict[str, int], rules: tuple[int, tuple[str, ...]]
 ) -> ImportedUser | BadLine:
     if len(record) != len(columns):
@@ -128,7 +128,7 @@ def _person(
 
 
 def _fault_of_hash(password_hash: str) -> str | None:
-    """Return why a hash cannot be stored: every sign-in, and every guess, costs what it says."""
+    """Return why a hash cannot be imported: every sign-in, and every guess, costs as much as its parameters say."""
     parameters = read_parameters(password_hash)
     if parameters is None:
         return "The hash is not a valid argon2 hash."

@@ -28,10 +28,10 @@ class RegistrationService:
     rate_limits: RateLimits
 
     async def validate_registration(self, username: str, password: str) -> NewUser:
-        """Make the account that `register` adds. The form has validated the username and the password.
+        """Create the account that `register` adds. The form has validated the username and the password.
 
         Raises:
-            TooManyAttempts: Too many accounts were tried from this address.
+            TooManyAttempts: Too many registrations were attempted from this address.
             UsernameTaken: An account has this username, or one with the same normalized form.
             BreachedPassword: The password appears in a data breach.
             ValueError: The username is not valid.
@@ -41,7 +41,7 @@ class RegistrationService:
             raise ValueError("This is not a valid username.")
         attempt = await self.rate_limits.count_registration(client_info()[0])
         async with self.passwords.reserved_slot(attempt):
-            pass  # from here on the attempt counts: its answer tells whether the name is taken
+            pass  # from here on the attempt stays counted: the response reveals whether the name is taken
         if await self.store.users.find_credentials(key) is not None:
             raise UsernameTaken  # before the hash, which is the costly part
         user = User(id=new_user_id(), username=display_name(username))
@@ -68,5 +68,5 @@ class RegistrationService:
 
 
 def new_user_id() -> str:
-    """Make a random user id."""
+    """Create a random user id."""
     return token_urlsafe(_USER_ID_BYTES)
