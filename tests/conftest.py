@@ -13,10 +13,10 @@ import hypothesis
 import pytest
 from quart import Quart
 
+from client import KEY, Visitor, with_cheap_hashes
 from databases import run_sql
 from quartlogin.webapp import create_app
 from servers import Postgres, postgres, postgres_binaries
-from visitors import KEY, Visitor, with_cheap_hashes
 
 # No test depends on the machine's speed, so no example has to be done in time.
 hypothesis.settings.register_profile("patient", deadline=None)

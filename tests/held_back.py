@@ -9,8 +9,8 @@ from typing import Any
 
 from quart import Quart, Request
 
+from client import with_cheap_hashes
 from quartlogin.webapp import create_app
-from visitors import with_cheap_hashes
 
 #: The name of the variable that names the file.
 WAITING = "TEST_WAITING"

@@ -17,9 +17,9 @@ from unittest import mock
 
 from hypothesis.stateful import RuleBasedStateMachine
 
+from client import KEY, with_cheap_hashes
 from quartlogin.accounts import get_accounts
 from quartlogin.webapp import create_app
-from visitors import KEY, with_cheap_hashes
 
 SESSION, REMEMBER = "quartlogin", "quartlogin_remember"
 

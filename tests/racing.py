@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from client import KEY, Visitor, set_active, with_cheap_hashes
 from quartlogin.accounts import get_accounts
 from quartlogin.webapp import create_app
-from visitors import KEY, Visitor, set_active, with_cheap_hashes
 
 #: Seconds after the start within which a sign-in is sent, at random.
 SPREAD = 0.03

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from visitors import Page
+from client import Page
 
 #: Statuses that may be kept without a word about how long (RFC 9110, 15.1).
 KEPT_BY_THEMSELVES = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})

@@ -11,8 +11,8 @@ from quart import Quart
 
 import quartlogin
 import quartlogin.accounts.commands
+from client import Visitor
 from sockets import open_socket
-from visitors import Visitor
 
 PACKAGE = Path(quartlogin.__file__).parent
 

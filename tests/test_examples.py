@@ -17,9 +17,9 @@ import pytest
 from quart import Quart
 from quart.testing import QuartClient, WebsocketResponseError
 
+from client import PASSWORD, Visitor
 from doc_pages import DOCS, PAGES, ROOT, blocks, run
 from quartlogin import logout_user
-from visitors import PASSWORD, Visitor
 
 EXAMPLES = ROOT / "examples"
 MOVED = ["flask_login", "quart_auth"]

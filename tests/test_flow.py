@@ -7,9 +7,9 @@ import pytest
 from itsdangerous import URLSafeTimedSerializer
 from quart import Quart, render_template_string
 
+from client import KEY, PASSWORD, Visitor, add_user
 from quartlogin.accounts.database.models import ActiveLogin
 from quartlogin.accounts.features.logins.table import Logins
-from visitors import KEY, PASSWORD, Visitor, add_user
 
 
 @pytest.fixture

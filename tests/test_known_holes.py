@@ -13,6 +13,7 @@ from quart import Quart, render_template_string, websocket
 from quart.testing.connections import WebsocketResponseError
 from quart_auth import QuartAuth
 
+from client import KEY, PASSWORD, Visitor, add_user
 from quartlogin import (
     LoginManager,
     SignedSessionInterface,
@@ -26,7 +27,6 @@ from quartlogin import (
 )
 from quartlogin.accounts import get_accounts
 from quartlogin.webapp import SettingsError, create_app
-from visitors import KEY, PASSWORD, Visitor, add_user
 
 OLD = "an old key, which also has more than 32 characters"
 

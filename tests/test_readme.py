@@ -8,9 +8,9 @@ from typing import Any
 import click
 import pytest
 
+from client import Visitor
 from quartlogin.webapp.cli import main
 from quartlogin.webapp.settings import Settings
-from visitors import Visitor
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

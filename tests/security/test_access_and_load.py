@@ -19,9 +19,9 @@ import pytest
 from playwright.sync_api import sync_playwright
 from quart import Quart
 
+from client import KEY, PASSWORD, Visitor, add_user, set_active
 from servers import SCRIPTS, Server, free_port, running
 from sockets import open_socket
-from visitors import KEY, PASSWORD, Visitor, add_user, set_active
 
 pytestmark = pytest.mark.alone
 

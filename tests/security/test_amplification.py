@@ -10,9 +10,9 @@ import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 
+from client import KEY, PASSWORD, Visitor
 from servers import SCRIPTS, free_port, running
 from slow import mostly_slow
-from visitors import KEY, PASSWORD, Visitor
 
 MEGABYTE = 1024 * 1024
 

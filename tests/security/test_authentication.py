@@ -14,6 +14,7 @@ from argon2 import PasswordHasher, extract_parameters
 from quart import Quart
 
 import quartlogin
+from client import KEY, PASSWORD, WRONG, Page, Visitor, add_user, guess, set_active, with_cheap_hashes
 from databases import both_databases, run_sql
 from quartlogin.accounts import AccountsOptions, get_accounts
 from quartlogin.accounts.features.passwords import denylist
@@ -22,7 +23,6 @@ from quartlogin.accounts.security.rate_limits import MAX_DELAY, MAX_FAILURES, WI
 from quartlogin.webapp import create_app
 from quartlogin.webapp.settings import Settings
 from slow import mostly_slow
-from visitors import KEY, PASSWORD, WRONG, Page, Visitor, add_user, guess, set_active, with_cheap_hashes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "application.md").read_text(encoding="utf-8")
 PACKAGE = Path(quartlogin.__file__).parent / "accounts"

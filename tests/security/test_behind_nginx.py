@@ -15,10 +15,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from client import KEY, PASSWORD
 from databases import run_sql
 from proxy import HOST, Proxy, conversation, in_front_of, nginx_binary, open_tls, statuses
 from servers import SCRIPTS, free_port, running
-from visitors import KEY, PASSWORD
 
 pytestmark = pytest.mark.slow
 

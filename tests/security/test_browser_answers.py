@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from quart import Quart
 
-from browsing import SecureVisitor, header_of, live_a_whole_life, make_token
+from client import KEY, Page, SecureVisitor, Visitor, header_of, live_a_whole_life, make_token, with_cheap_hashes
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.security.csrf import FIELD_NAME
 from quartlogin.accounts.security.headers import HEADERS, SCRIPT_HEADERS
 from quartlogin.webapp import create_app
-from visitors import KEY, Page, Visitor, with_cheap_hashes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "application.md").read_text(encoding="utf-8")
 MOST_BYTES_OF_A_COOKIE = 4096  # name and value; RFC 6265bis, 5.6

@@ -11,9 +11,9 @@ import pytest
 from argon2 import PasswordHasher
 from quart import Quart
 
+from client import PASSWORD, Page, Visitor, add_user
 from databases import both_databases, run_sql
 from quartlogin.accounts.features.passwords.hashing import PasswordHashing
-from visitors import PASSWORD, Page, Visitor, add_user
 
 WRONG = "not the right password"
 

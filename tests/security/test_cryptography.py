@@ -14,6 +14,7 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.low_level import Type
 from quart import Quart
 
+from client import KEY, PASSWORD, Visitor, with_cheap_hashes
 from databases import run_sql
 from quartlogin import secret_key_weakness, tokens
 from quartlogin.accounts import get_accounts
@@ -21,7 +22,6 @@ from quartlogin.accounts.security import csrf
 from quartlogin.accounts.security.secret_key import new_key
 from quartlogin.sessions import login_session
 from quartlogin.webapp import create_app
-from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "quartlogin").rglob("*.py"))

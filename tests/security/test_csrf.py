@@ -6,9 +6,8 @@ from collections.abc import Callable
 import pytest
 from quart import Quart
 
-from browsing import everything_stored, header_of, make_token, who_is
+from client import PASSWORD, Page, Visitor, add_user, everything_stored, header_of, make_token, who_is
 from slow import mostly_slow
-from visitors import PASSWORD, Page, Visitor, add_user
 
 NewVisitor = Callable[[], Visitor]
 

@@ -16,6 +16,7 @@ import pytest
 from quart import Quart
 
 import quartlogin
+from client import PASSWORD, Visitor, add_user
 from databases import both_databases, run_sql
 from quartlogin.accounts import usernames
 from quartlogin.accounts.database.errors import StoreUnavailable
@@ -27,7 +28,6 @@ from quartlogin.accounts.features.passwords import hashing
 from quartlogin.accounts.pages import forms
 from quartlogin.webapp import settings as application_settings
 from slow import mostly_slow
-from visitors import PASSWORD, Visitor, add_user
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text("utf-8")

@@ -13,6 +13,7 @@ from unittest import mock
 import pytest
 from quart import Quart
 
+from client import KEY, PASSWORD, Visitor, add_user
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.audit.account_updates import AccountUpdates
@@ -23,7 +24,6 @@ from quartlogin.accounts.features.logins.user_loader import UserLoader
 from quartlogin.accounts.pages.error_pages import PAGES
 from quartlogin.webapp import create_app
 from sockets import open_socket
-from visitors import KEY, PASSWORD, Visitor, add_user
 
 PACKAGE = Path(__file__).parents[2] / "quartlogin"
 SOURCES = sorted(PACKAGE.rglob("*.py"))

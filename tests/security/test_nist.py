@@ -10,13 +10,13 @@ import pytest
 from argon2 import extract_parameters
 from quart import Quart
 
+from client import KEY, PASSWORD, Page, Visitor, add_user, with_cheap_hashes
 from databases import run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords.hashing import PasswordHashing
 from quartlogin.accounts.security.rate_limits import DelayPolicy
 from quartlogin.webapp import create_app
 from quartlogin.webapp.settings import Settings
-from visitors import KEY, PASSWORD, Page, Visitor, add_user, with_cheap_hashes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "application.md").read_text(encoding="utf-8")
 WRONG = "not the right password"

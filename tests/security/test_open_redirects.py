@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from quart import Quart
 
+from client import KEY, PASSWORD, Visitor, add_user, with_cheap_hashes
 from payloads import NEXTS, Request, send
 from quartlogin import safe_next
 from quartlogin.config import NEXT_MAX_LENGTH
 from quartlogin.webapp import create_app
 from slow import mostly_slow
-from visitors import KEY, PASSWORD, Visitor, add_user, with_cheap_hashes
 
 ORIGIN = "http://localhost"
 #: What Python reads as a path and a browser does not, and what is only decoded once.

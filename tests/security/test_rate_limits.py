@@ -5,9 +5,9 @@ import tracemalloc
 import pytest
 from quart import Quart
 
+from client import PASSWORD, Visitor, add_user
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.security.rate_limits import TooManyAttempts
-from visitors import PASSWORD, Visitor, add_user
 
 pytestmark = pytest.mark.alone
 

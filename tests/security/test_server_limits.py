@@ -13,6 +13,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ResponseReceived
 
+from client import KEY
 from proxy import conversation, statuses
 from quartlogin.accounts.audit import account_updates
 from quartlogin.accounts.database import postgres, sqlite
@@ -20,7 +21,6 @@ from quartlogin.accounts.features.passwords import hashing
 from quartlogin.webapp import app as application
 from quartlogin.webapp import server as serving
 from servers import PATIENCE, SCRIPTS, Server, free_port, running
-from visitors import KEY
 
 pytestmark = pytest.mark.alone
 

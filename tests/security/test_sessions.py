@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from quart import Quart
 
 import quartlogin
-from browsing import SecureVisitor, header_of, live_a_whole_life, make_token, who_is
+from client import PASSWORD, SecureVisitor, Visitor, add_user, header_of, live_a_whole_life, make_token, who_is
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.logins.service import MAX_TOKENS
@@ -25,7 +25,6 @@ from quartlogin.webapp.cli import main
 from quartlogin.webapp.settings import Settings
 from servers import SCRIPTS, free_port, running
 from sockets import open_socket
-from visitors import PASSWORD, Visitor, add_user
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "application.md").read_text(encoding="utf-8")

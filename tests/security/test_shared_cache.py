@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 from quart import Quart, render_template_string
 
-from browsing import header_of, make_token
+from client import KEY, Page, Visitor, header_of, make_token
 from quartlogin import LoginManager, SignedSessionInterface, UserMixin, current_user, login_user
 from shared_cache import SharedCache
-from visitors import KEY, Page, Visitor
 
 PATHS = [
     *("/", "/login", "/logout", "/register", "/account", "/account/password", "/account/delete", "/reauthenticate"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 from quart import Quart, flash, get_flashed_messages, jsonify
 
-from browsing import header_of
+from client import KEY, PASSWORD, Visitor, header_of
 from databases import run_sql
 from quartlogin import (
     LoginManager,
@@ -37,7 +37,6 @@ from quartlogin.sessions.login_session import SESSION_KEYS
 from quartlogin.tokens import Token, dump
 from slow import mostly_slow
 from sockets import open_socket
-from visitors import KEY, PASSWORD, Visitor
 
 VALUES: list[Any] = [
     None,

@@ -26,12 +26,11 @@ from itsdangerous import TimestampSigner, URLSafeSerializer, URLSafeTimedSeriali
 from quart import Quart
 from quart_auth import QuartAuth
 
-from browsing import header_of, make_token, who_is
+from client import KEY, PASSWORD, Visitor, header_of, make_token, who_is, with_cheap_hashes
 from quartlogin import SignedSessionInterface, tokens
 from quartlogin.accounts.security.attempt_counters import counter_of_user
 from quartlogin.accounts.security.device_cookies import DeviceCookies
 from quartlogin.webapp import create_app
-from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
 
 OLD = "an old key for tests, also of more than 32 characters"
 MEGABYTE = 1024 * 1024

@@ -20,13 +20,12 @@ from urllib.parse import urlencode
 import pytest
 from click.testing import CliRunner
 
-from browsing import everything_stored
+from client import KEY, PASSWORD, WRONG, everything_stored
 from databases import run_sql
 from held_back import WAITING
 from quartlogin.webapp.cli import main
 from servers import PATIENCE, SCRIPTS, Postgres, Server, free_port, running
 from slow import mostly_slow
-from visitors import KEY, PASSWORD, WRONG
 
 NEW_PASSWORD = "another staple, another horse"
 OTHER_PASSWORD = "a third staple, a third horse"

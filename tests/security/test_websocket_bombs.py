@@ -21,9 +21,9 @@ from typing import Any
 import httpx
 import pytest
 
+from client import KEY, PASSWORD
 from proxy import HOST, Proxy, in_front_of, nginx_binary, open_tls
 from servers import PATIENCE, SCRIPTS, Server, free_port, running
-from visitors import KEY, PASSWORD
 
 pytestmark = pytest.mark.alone
 

@@ -13,13 +13,13 @@ from quart.signals import request_started, websocket_started
 from werkzeug.routing import Rule
 from wtforms.fields.core import UnboundField
 
+from client import PASSWORD, Visitor
 from databases import run_sql
 from payloads import CARRIED_OUT, METHODS, Answer, Attack, Request, attacks, request_of, send
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.pages.forms import CSRFForm
 from quartlogin.accounts.pages.user_agents import describe
 from quartlogin.accounts.security.rate_limits import RateLimits
-from visitors import PASSWORD, Visitor
 
 NewVisitor = Callable[[], Visitor]
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from quart import Quart
 
+from client import PASSWORD, Page, Visitor
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.features.logins.table import Logins
 from quartlogin.accounts.users import Users
-from visitors import PASSWORD, Page, Visitor
 
 pytestmark = both_databases
 

@@ -8,13 +8,13 @@ from unittest import mock
 import pytest
 from quart import Quart
 
+from client import KEY, Visitor, add_user, with_cheap_hashes
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.models import Event
 from quartlogin.accounts.features.logins.user_loader import BACKGROUND_HEADER
 from quartlogin.webapp import create_app
 from sockets import open_socket
-from visitors import KEY, Visitor, add_user, with_cheap_hashes
 
 MINUTE = 60
 

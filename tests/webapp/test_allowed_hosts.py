@@ -2,9 +2,9 @@
 
 import pytest
 
+from client import KEY, Visitor, with_cheap_hashes
 from quartlogin.webapp import SettingsError, create_app
 from sockets import open_socket
-from visitors import KEY, Visitor, with_cheap_hashes
 
 ALLOWED = ["example.org", "Login.Example.org", "192.0.2.1", "[2001:db8::1]"]
 

@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from browsing import make_token
+from client import PASSWORD, WRONG, Visitor, make_token
 from databases import run_sql
-from visitors import PASSWORD, WRONG, Visitor
 
 FIELDS = {"password": PASSWORD, "current_password": PASSWORD, "new_password": "another staple, another horse"}
 STEP_UP = 'Bearer error="insufficient_user_authentication"'

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, WebSocketRoute, sync_playwright
 
+from client import PASSWORD
 from quartlogin.accounts.features.passwords.pages import FAILED
 from servers import SCRIPTS, Server, free_port, running
-from visitors import PASSWORD
 
 pytestmark = pytest.mark.slow
 

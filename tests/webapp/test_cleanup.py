@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 from quart import Quart
 
+from client import Visitor
 from databases import both_databases, run_sql
 from quartlogin.accounts import cleanup, get_accounts
 from quartlogin.accounts.audit.events import Events
 from quartlogin.accounts.cleanup import Cleanup, EventLimit
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.database.models import Event
-from visitors import Visitor
 
 pytestmark = both_databases
 

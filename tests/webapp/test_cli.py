@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from client import KEY, PASSWORD
 from databases import run_sql
 from quartlogin.webapp.cli import main
-from visitors import KEY, PASSWORD
 
 
 def run(*arguments: str, typed: str = "", environment: dict[str, str] | None = None) -> Result:

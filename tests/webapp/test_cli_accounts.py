@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 from quart import Quart
 
+from client import KEY, PASSWORD, Visitor, with_cheap_hashes
 from databases import run_sql
 from quartlogin.webapp import create_app
 from quartlogin.webapp.cli import main
-from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
 
 OTHER_PASSWORD = "another staple, another horse"
 

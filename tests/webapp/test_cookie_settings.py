@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from quart import Quart
 
+from client import KEY, PASSWORD, Page, Visitor, add_user, with_cheap_hashes
 from quartlogin.webapp import create_app
-from visitors import KEY, PASSWORD, Page, Visitor, add_user, with_cheap_hashes
 
 Make = Callable[..., Awaitable[Quart]]
 GATEWAY = {"Authorization": "Bearer eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl", "Accept": "text/html,*/*;q=0.8"}

@@ -13,11 +13,11 @@ from itsdangerous import Signer
 from quart import Quart
 from quart.testing import QuartClient
 
+from client import PASSWORD, Visitor
 from quartlogin import UserNotLoadedError, current_user
 from quartlogin.accounts import get_accounts
 from quartlogin.sessions.serializer import CachingSigner
 from quartlogin.webapp import pages
-from visitors import PASSWORD, Visitor
 
 #: What Quart itself does for each request, whatever the page: it signs nothing, and hops nowhere.
 NOTHING: dict[str, int] = {}

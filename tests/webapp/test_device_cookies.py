@@ -9,10 +9,10 @@ from collections.abc import Callable
 import pytest
 from quart import Quart
 
+from client import PASSWORD, WRONG, Visitor, add_user, guess, set_active
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.security.rate_limits import MAX_FAILURES
-from visitors import PASSWORD, WRONG, Visitor, add_user, guess, set_active
 
 NEW_PASSWORD = "another staple, another horse"
 DEVICE = "quartlogin_browser"

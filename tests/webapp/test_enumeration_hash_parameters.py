@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from quart import Quart
 
+from client import CHEAP, PASSWORD, add_user
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords.hash_parameters import TODAY, HashParameters
 from quartlogin.accounts.features.passwords.parameters_in_use import ParametersInUse, count_sets
 from quartlogin.accounts.users import Users
-from visitors import CHEAP, PASSWORD, add_user
 
 KEY = b"the key of this test"
 FOUR_LANES = TODAY._replace(lanes=4)

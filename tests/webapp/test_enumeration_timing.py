@@ -23,6 +23,7 @@ import pytest
 from argon2 import PasswordHasher
 from quart import Quart
 
+from client import CHEAP, KEY, Visitor, add_user, set_active
 from databases import run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords.hash_parameters import HashParameters, read_parameters
@@ -30,7 +31,6 @@ from quartlogin.accounts.features.passwords.hashing import PasswordHashing, Veri
 from quartlogin.accounts.features.passwords.parameters_in_use import count_sets
 from quartlogin.accounts.security.rate_limits import RateLimits
 from quartlogin.webapp import create_app
-from visitors import CHEAP, KEY, Visitor, add_user, set_active
 
 alone = pytest.mark.alone
 

@@ -5,10 +5,10 @@ import logging
 import pytest
 from quart import Quart, abort
 
+from client import PASSWORD, Visitor, add_user
 from databases import both_databases
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.pages.error_pages import PAGES
-from visitors import PASSWORD, Visitor, add_user
 
 
 @pytest.mark.parametrize("status", sorted(PAGES))

@@ -11,11 +11,11 @@ from unittest import mock
 import pytest
 from quart import Quart
 
+from client import KEY, PASSWORD, Visitor, with_cheap_hashes
 from databases import both_databases, run_sql
 from quartlogin.accounts.audit.log import KINDS
 from quartlogin.webapp import create_app
 from sockets import open_socket
-from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
 
 NEW_PASSWORD = "another staple, another horse"
 

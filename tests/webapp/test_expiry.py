@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from quart import Quart
 
+from client import KEY, PASSWORD, Visitor, with_cheap_hashes
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.webapp import create_app
-from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
 
 MINUTE = 60
 

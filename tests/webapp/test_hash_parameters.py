@@ -6,8 +6,8 @@ from argon2.exceptions import VerifyMismatchError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from client import CHEAP, PASSWORD
 from quartlogin.accounts.features.passwords.hash_parameters import TODAY, HashParameters, read_parameters
-from visitors import CHEAP, PASSWORD
 
 MIB = 1024
 

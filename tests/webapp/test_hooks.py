@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from quart import Quart, request
 
+from client import KEY, PASSWORD, Page, Visitor, add_user, with_cheap_hashes
 from databases import run_sql
 from quartlogin.accounts import hooks
 from quartlogin.accounts.database.models import User
 from quartlogin.accounts.pages.messages import BREACHED_PASSWORD
 from quartlogin.webapp import Hooks, create_app
-from visitors import KEY, PASSWORD, Page, Visitor, add_user, with_cheap_hashes
 
 NEW_PASSWORD = "another staple, another horse"
 TOLD = BREACHED_PASSWORD

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from client import CHEAP, PASSWORD
 from databases import both_databases, run_sql
 from quartlogin.webapp.cli import main
 from servers import SCRIPTS
-from visitors import CHEAP, PASSWORD
 
 HASH = CHEAP.hash(PASSWORD)
 Run = Callable[..., Result]

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, consumes, initialize, invariant, multiple, rule
 
+from client import PASSWORD, set_active
 from model import IDLE, MINUTE, REMEMBER, SESSION, Holder, Site, Token
-from visitors import PASSWORD, set_active
 
 pytestmark = pytest.mark.slow
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from quart import Quart
 
+from client import CHEAP, PASSWORD, Page, Visitor, add_user, guess
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords.hashing import Overloaded, PasswordHashing
-from visitors import CHEAP, PASSWORD, Page, Visitor, add_user, guess
 
 PLACES = 32
 

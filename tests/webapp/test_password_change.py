@@ -8,6 +8,7 @@ import pytest
 from argon2 import PasswordHasher
 from quart import Quart
 
+from client import PASSWORD, Page, Visitor
 from databases import both_databases
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.audit.events import Events
@@ -16,7 +17,6 @@ from quartlogin.accounts.features.logins.table import Logins
 from quartlogin.accounts.features.passwords.hashing import PasswordHashing
 from quartlogin.accounts.pages.messages import WRONG_PASSWORD
 from quartlogin.accounts.users import Users
-from visitors import PASSWORD, Page, Visitor
 
 NEW_PASSWORD = "another staple, another horse"
 

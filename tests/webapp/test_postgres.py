@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 from quart import Quart
 
+from client import Visitor
 from databases import on_postgresql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.errors import DatabaseRefused, StoreUnavailable
@@ -15,7 +16,6 @@ from quartlogin.accounts.database.interface import Transaction
 from quartlogin.accounts.database.postgres import PostgresDatabase
 from quartlogin.accounts.store import store_at
 from servers import Postgres
-from visitors import Visitor
 
 pytestmark = pytest.mark.slow
 

@@ -10,6 +10,7 @@ from tempfile import mkdtemp
 import asyncpg
 import pytest
 
+from client import KEY, Visitor, with_cheap_hashes
 from databases import on_postgresql, run_sql
 from lines import line_to
 from quartlogin.accounts.database import postgres_connections
@@ -20,7 +21,6 @@ from quartlogin.accounts.database.postgres import PostgresDatabase
 from quartlogin.accounts.users import Users
 from quartlogin.webapp import create_app
 from servers import Postgres, postgres, postgres_binaries, standby_of
-from visitors import KEY, Visitor, with_cheap_hashes
 
 pytestmark = pytest.mark.alone
 

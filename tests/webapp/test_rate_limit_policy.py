@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from quart import Quart
 
+from client import KEY, PASSWORD, WRONG, Visitor, add_user, guess, set_active, with_cheap_hashes
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.errors import StoreUnavailable
@@ -29,7 +30,6 @@ from quartlogin.accounts.security.rate_limits import (
 )
 from quartlogin.webapp import create_app
 from quartlogin.webapp.cli import main
-from visitors import KEY, PASSWORD, WRONG, Visitor, add_user, guess, set_active, with_cheap_hashes
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import pytest
 from quart import Quart
 
+from client import KEY, PASSWORD, Visitor, with_cheap_hashes
 from databases import both_databases, run_sql
 from quartlogin.webapp import create_app
 from slow import mostly_slow
-from visitors import KEY, PASSWORD, Visitor, with_cheap_hashes
 
 pytestmark = both_databases
 

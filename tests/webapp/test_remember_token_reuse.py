@@ -18,12 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from quart import Quart
 
+from client import KEY, PASSWORD, add_user, with_cheap_hashes
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.logins.remember_rotation import GRACE
 from quartlogin.accounts.features.logins.table import Logins
 from quartlogin.webapp import create_app
 from sockets import Socket, open_socket
-from visitors import KEY, PASSWORD, add_user, with_cheap_hashes
 
 SESSION, REMEMBER = "quartlogin", "quartlogin_remember"
 

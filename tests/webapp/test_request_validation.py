@@ -10,13 +10,13 @@ from urllib.parse import urlencode
 import pytest
 from quart import Quart
 
+from client import KEY, PASSWORD, Visitor, add_user, with_cheap_hashes
 from quartlogin.accounts import usernames
 from quartlogin.accounts.features.passwords import hashing, policy
 from quartlogin.accounts.pages.error_pages import PAGES
 from quartlogin.webapp import create_app
 from quartlogin.webapp.middleware import request_validation
 from slow import mostly_slow
-from visitors import KEY, PASSWORD, Visitor, add_user, with_cheap_hashes
 
 NewVisitor = Callable[[], Visitor]
 FORM = "application/x-www-form-urlencoded"

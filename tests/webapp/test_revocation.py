@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from quart import Quart
 
+from client import KEY, PASSWORD, Page, Visitor, with_cheap_hashes
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.webapp import create_app
-from visitors import KEY, PASSWORD, Page, Visitor, with_cheap_hashes
 
 pytestmark = both_databases
 

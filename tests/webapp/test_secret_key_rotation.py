@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from client import Visitor, with_cheap_hashes
 from quartlogin import secret_key_weakness
 from quartlogin.accounts.security.secret_key import key_file, read_or_create, rotate
 from quartlogin.webapp import create_app
 from quartlogin.webapp.cli import main
-from visitors import Visitor, with_cheap_hashes
 
 OLD = "an old key, which also has more than 32 characters"
 OLDER = "an older key, which too has more than 32 characters"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from client import KEY, Visitor, with_cheap_hashes
 from quartlogin.accounts.paths import find_resource
 from quartlogin.webapp import create_app
-from visitors import KEY, Visitor, with_cheap_hashes
 
 #: A page of each kind, a file, and errors; with their methods.
 ANSWERS = [

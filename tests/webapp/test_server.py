@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from client import KEY, PASSWORD
 from servers import PATIENCE, SCRIPTS, Server, free_port, running
-from visitors import KEY, PASSWORD
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from client import KEY
 from quartlogin import webapp
 from quartlogin.webapp import SettingsError, create_app
 from quartlogin.webapp.settings import Settings, read_settings
-from visitors import KEY
 
 
 def test_every_setting_has_a_default() -> None:

@@ -9,10 +9,9 @@ from email.utils import parsedate_to_datetime
 import pytest
 from quart import Quart
 
-from browsing import everything_stored
+from client import PASSWORD, Visitor, add_user, everything_stored, set_active
 from databases import both_databases
 from quartlogin.accounts.features.passwords.pages import FAILED
-from visitors import PASSWORD, Visitor, add_user, set_active
 
 pytestmark = both_databases
 NewVisitor = Callable[[], Visitor]

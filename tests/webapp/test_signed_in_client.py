@@ -3,8 +3,8 @@
 import pytest
 from quart import Quart
 
+from client import Visitor, add_user
 from quartlogin import QuartLoginClient
-from visitors import Visitor, add_user
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

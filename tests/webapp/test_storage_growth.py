@@ -17,6 +17,7 @@ import asyncpg
 import pytest
 from quart import Quart
 
+from client import PASSWORD, WRONG, Visitor, add_user, guess
 from databases import both_databases, on_postgresql, run_sql
 from quartlogin.accounts import cleanup, get_accounts
 from quartlogin.accounts.audit.events import MAX_EVENTS
@@ -24,7 +25,6 @@ from quartlogin.accounts.cleanup import Cleanup, EventLimit
 from quartlogin.accounts.database.models import Event
 from quartlogin.accounts.store import Store
 from sockets import open_socket
-from visitors import PASSWORD, WRONG, Visitor, add_user, guess
 
 #: Of one account, in the tests of what is asked.
 MANY = 20_000

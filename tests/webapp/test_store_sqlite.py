@@ -12,12 +12,12 @@ import aiosqlite
 import pytest
 from quart import Quart
 
+from client import Visitor
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.errors import DatabaseRefused
 from quartlogin.accounts.database.models import Event, NewUser, User
 from quartlogin.accounts.database.sqlite import SQLiteDatabase
 from quartlogin.accounts.store import Store, store_at
-from visitors import Visitor
 
 ALICE = NewUser(User(id="A" * 22, username="Alice"), "alice", "hash")
 REGISTERED = Event("1", "registered", ALICE.user.id, 1, "", "")

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from quart import Quart
 
+from client import PASSWORD, Page, Visitor, add_user
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.audit.events import Events
@@ -20,7 +21,6 @@ from quartlogin.accounts.features.passwords.pages import FAILED
 from quartlogin.accounts.features.passwords.temporary import LIFETIME, temporary_password
 from quartlogin.webapp.cli import main
 from sockets import open_socket
-from visitors import PASSWORD, Page, Visitor, add_user
 
 CHANGE = "/account/password"
 NEW_PASSWORD = "another staple, another horse"

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 from quart import Quart
 
+from client import Page, Visitor, set_active
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.audit.log import KINDS
-from visitors import Page, Visitor, set_active
 
 
 @pytest.fixture

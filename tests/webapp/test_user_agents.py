@@ -9,9 +9,9 @@ import ua_parser
 from quart import Quart
 from ua_parser import Domain
 
+from client import PASSWORD, Visitor
 from quartlogin.accounts.pages import user_agents
 from quartlogin.accounts.pages.user_agents import COMMAND_LINE, describe
-from visitors import PASSWORD, Visitor
 
 MOST_SIGN_INS = 1000  # the highest MAX_LOGINS_PER_USER
 EVENTS = 20
