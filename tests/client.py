@@ -17,6 +17,7 @@ from quartlogin.accounts.usernames import display_name, normalize_username
 
 KEY = "a key for tests, of more than 32 characters"
 PASSWORD = "correct horse battery staple"
+NEW_PASSWORD = "another staple, another horse"
 WRONG = "not the right password"
 
 #: Some 10,000 times cheaper than the default; the default's own tests use the default.
@@ -89,6 +90,10 @@ async def guess(app: Quart, username: str = "Alice", password: str = WRONG, addr
     page = await visitor.get("/login")
     fields = {"csrf_token": page.token, "username": username, "password": password}
     return await visitor.post("/login", fields, scope_base={"client": (address, 1)})
+
+
+async def change_password(visitor: Visitor, current: str = PASSWORD, new: str = NEW_PASSWORD) -> Page:
+    return await visitor.fill_in("/account/password", current_password=current, new_password=new)
 
 
 def with_cheap_hashes(app: Quart) -> Quart:

@@ -1,5 +1,7 @@
 """What every test of the application may ask for."""
 
+import json
+import logging
 import os
 import shutil
 import time
@@ -8,13 +10,16 @@ from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from tempfile import mkdtemp
+from typing import Any
 
 import hypothesis
 import pytest
 from quart import Quart
 
-from client import KEY, Visitor, with_cheap_hashes
+from client import KEY, Visitor, add_user, with_cheap_hashes
 from databases import run_sql
+from quartlogin.accounts import cleanup
+from quartlogin.accounts.store import Store, store_at
 from quartlogin.webapp import create_app
 from servers import Postgres, postgres, postgres_binaries
 
@@ -109,3 +114,31 @@ def new_visitor(app: Quart) -> Callable[[], Visitor]:
 @pytest.fixture
 def visitor(new_visitor: Callable[[], Visitor]) -> Visitor:
     return new_visitor()
+
+
+@pytest.fixture
+async def alice(app: Quart) -> str:
+    """The id of an account named Alice."""
+    return (await add_user(app, "Alice")).id
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[Store]:
+    """The store on an empty database, without an application."""
+    store = store_at(database)
+    await store.database.open()
+    yield store
+    await store.database.close()
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
+    """The lines of the audit log so far."""
+    caplog.set_level(logging.INFO, "quartlogin.audit")
+    return lambda: [json.loads(record.message) for record in caplog.records if record.name == "quartlogin.audit"]
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove expired rows without a pause between two batches."""
+    monkeypatch.setattr(cleanup, "_PAUSE", 0)

@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 from quart import Quart
 
-from client import KEY, PASSWORD, Visitor, add_user, set_active
+from client import KEY, PASSWORD, Visitor, add_user, header_of, set_active
 from servers import SCRIPTS, Server, free_port, running
 from sockets import open_socket
 
@@ -45,10 +45,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
     command = [str(SCRIPTS / "quartlogin"), "serve", "--host", "127.0.0.1", "--port", str(port)]
     with running(command, port, tmp_path, QUARTLOGIN_SECRET_KEY=KEY) as server:
         yield server
-
-
-def cookie_header(visitor: Visitor) -> dict[str, str]:
-    return {"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())}
 
 
 # --- who may see what
@@ -90,7 +86,7 @@ async def test_disabling_an_account_ends_everything_of_it_on_the_next_request(ap
     await set_active(app, "Alice", active=False)
 
     after = ((await visitor.get("/account")).status, (await stranger.get("/api/me", headers=bearer)).status)
-    async with open_socket(app, "/account/live", **cookie_header(visitor)) as socket:
+    async with open_socket(app, "/account/live", **header_of(visitor.cookies)) as socket:
         assert await socket.status() == 401
     assert (before, after) == ((200, 200), (302, 401))
 

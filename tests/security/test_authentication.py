@@ -14,7 +14,19 @@ from argon2 import PasswordHasher, extract_parameters
 from quart import Quart
 
 import quartlogin
-from client import KEY, PASSWORD, WRONG, Page, Visitor, add_user, guess, set_active, with_cheap_hashes
+from client import (
+    KEY,
+    NEW_PASSWORD,
+    PASSWORD,
+    WRONG,
+    Page,
+    Visitor,
+    add_user,
+    change_password,
+    guess,
+    set_active,
+    with_cheap_hashes,
+)
 from databases import both_databases, run_sql
 from quartlogin.accounts import AccountsOptions, get_accounts
 from quartlogin.accounts.features.passwords import denylist
@@ -26,7 +38,6 @@ from slow import mostly_slow
 
 PAGE = (Path(__file__).parents[2] / "docs" / "application.md").read_text(encoding="utf-8")
 PACKAGE = Path(quartlogin.__file__).parent / "accounts"
-NEW_PASSWORD = "another staple, another horse"
 NewVisitor = Callable[[], Visitor]
 
 
@@ -37,15 +48,6 @@ def section(title: str) -> str:
 
 def numbers(text: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", text)]
-
-
-@pytest.fixture
-async def alice(app: Quart) -> str:
-    return (await add_user(app, "Alice")).id
-
-
-async def change(visitor: Visitor, current: str = PASSWORD, new: str = NEW_PASSWORD) -> Page:
-    return await visitor.fill_in("/account/password", current_password=current, new_password=new)
 
 
 # --- 6.1: what is documented
@@ -228,7 +230,7 @@ async def test_nothing_is_changed_without_the_current_password(
 async def test_nothing_is_changed_without_a_new_password(visitor: Visitor, new_visitor: NewVisitor, new: str) -> None:
     await visitor.register("Alice")
 
-    assert (await change(visitor, new=new)).status == 400
+    assert (await change_password(visitor, new=new)).status == 400
     assert (await new_visitor().sign_in("Alice", PASSWORD)).status == 302
 
 
@@ -247,7 +249,7 @@ async def test_common_passwords_are_refused_at_registering_and_changing(
     sample = Random(6).sample(LONG_ENOUGH, 20)
 
     registering = [await new_visitor().register("Bob", password) for password in sample]
-    changing = [await change(visitor, new=password) for password in sample]
+    changing = [await change_password(visitor, new=password) for password in sample]
 
     told = {page.errors_beside("password") for page in registering}
     told |= {page.errors_beside("new_password") for page in changing}
@@ -395,7 +397,7 @@ async def test_a_password_of_the_name_and_the_site_is_refused_everywhere(
 ) -> None:
     registering = await visitor.register("Mallory", password)
     await visitor.register("Mallory")
-    changing = await change(visitor, new=password)
+    changing = await change_password(visitor, new=password)
 
     assert "consists of your username" in registering.errors_beside("password")
     assert "consists of your username" in changing.errors_beside("new_password")

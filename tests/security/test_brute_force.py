@@ -11,24 +11,11 @@ import pytest
 from argon2 import PasswordHasher
 from quart import Quart
 
-from client import PASSWORD, Page, Visitor, add_user
+from client import PASSWORD, Visitor, add_user, guess
 from databases import both_databases, run_sql
 from quartlogin.accounts.features.passwords.hashing import PasswordHashing
 
 WRONG = "not the right password"
-
-
-@pytest.fixture
-async def alice(app: Quart) -> str:
-    return (await add_user(app, "Alice")).id
-
-
-async def guess(app: Quart, username: str, password: str, address: str) -> Page:
-    """Somebody without any cookies tries a password."""
-    visitor = Visitor(app.test_client())
-    page = await visitor.get("/login")
-    fields = {"csrf_token": page.token, "username": username, "password": password}
-    return await visitor.post("/login", fields, scope_base={"client": (address, 1)})
 
 
 @pytest.mark.requirement("C2")

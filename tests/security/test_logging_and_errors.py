@@ -45,12 +45,6 @@ INJECTIONS = [
 ]
 
 
-@pytest.fixture
-def logged(caplog: pytest.LogCaptureFixture) -> Logged:
-    caplog.set_level(logging.INFO, "quartlogin.audit")
-    return lambda: [json.loads(record.message) for record in caplog.records if record.name == "quartlogin.audit"]
-
-
 def cookie_header(visitor: Visitor) -> str:
     return "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
 

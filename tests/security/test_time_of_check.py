@@ -20,14 +20,13 @@ from urllib.parse import urlencode
 import pytest
 from click.testing import CliRunner
 
-from client import KEY, PASSWORD, WRONG, everything_stored
+from client import KEY, NEW_PASSWORD, PASSWORD, WRONG, everything_stored
 from databases import run_sql
 from held_back import WAITING
 from quartlogin.webapp.cli import main
 from servers import PATIENCE, SCRIPTS, Postgres, Server, free_port, running
 from slow import mostly_slow
 
-NEW_PASSWORD = "another staple, another horse"
 OTHER_PASSWORD = "a third staple, a third horse"
 
 

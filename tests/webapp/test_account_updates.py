@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 from quart import Quart
 
-from client import KEY, Visitor, add_user, with_cheap_hashes
+from client import KEY, Visitor, add_user, header_of, with_cheap_hashes
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.models import Event
@@ -17,10 +17,6 @@ from quartlogin.webapp import create_app
 from sockets import open_socket
 
 MINUTE = 60
-
-
-def cookies_of(visitor: Visitor) -> dict[str, str]:
-    return {"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())}
 
 
 @pytest.fixture
@@ -53,7 +49,7 @@ async def test_an_open_page_is_closed_when_nobody_has_used_the_sign_in_for_too_l
     await alice.register("Alice")
     now[0] += 9 * MINUTE
 
-    async with open_socket(hasty, "/account/live", **cookies_of(alice)) as socket:
+    async with open_socket(hasty, "/account/live", **header_of(alice.cookies)) as socket:
         await socket.accepted()
         await get_accounts(hasty).user_loader.last_seen.flush()
         now[0] += MINUTE
@@ -69,11 +65,11 @@ async def test_a_page_is_not_told_what_happened_before_it_was_opened(
     bob = new_visitor()
     await bob.register("Bob")
     with mock.patch("quartlogin.accounts.audit.account_updates._INTERVAL", 0.02):
-        async with open_socket(app, "/account/live", **cookies_of(bob)):
+        async with open_socket(app, "/account/live", **header_of(bob.cookies)):
             await asyncio.sleep(0.1)
             await new_visitor().sign_in("Alice", "not the right password")
             get_accounts(app).account_updates._sent.clear()  # as if another process had written it
-            async with open_socket(app, "/account/live", **cookies_of(visitor)) as socket:
+            async with open_socket(app, "/account/live", **header_of(visitor.cookies)) as socket:
                 await socket.accepted()
                 await asyncio.sleep(0.1)
                 await new_visitor().sign_in("Alice")
@@ -94,7 +90,7 @@ async def test_many_events_of_others_do_not_keep_a_page_from_its_own(
         mock.patch("quartlogin.accounts.audit.account_updates._INTERVAL", 0.02),
         live.listen(mallory.id),
     ):  # who listens, too
-        async with open_socket(app, "/account/live", **cookies_of(visitor)) as socket:
+        async with open_socket(app, "/account/live", **header_of(visitor.cookies)) as socket:
             await socket.accepted()
             await asyncio.sleep(0.1)
             for number in range(600):

@@ -15,12 +15,9 @@ from quartlogin.accounts.cleanup import Cleanup, EventLimit
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.database.models import Event
 
+pytestmark = pytest.mark.usefixtures("no_pauses")
+
 pytestmark = both_databases
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cleanup, "_PAUSE", 0)
 
 
 async def test_expired_logins_and_old_events_go_and_the_others_stay(

@@ -9,18 +9,12 @@ from collections.abc import Callable
 import pytest
 from quart import Quart
 
-from client import PASSWORD, WRONG, Visitor, add_user, guess, set_active
+from client import NEW_PASSWORD, PASSWORD, WRONG, Visitor, add_user, guess, set_active
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.security.rate_limits import MAX_FAILURES
 
-NEW_PASSWORD = "another staple, another horse"
 DEVICE = "quartlogin_browser"
-
-
-@pytest.fixture
-async def alice(app: Quart) -> str:
-    return (await add_user(app, "Alice")).id
 
 
 async def device_cookie(app: Quart, password: str = PASSWORD) -> str:

@@ -1,7 +1,6 @@
 """Events: kept for the user, logged for the operator, told to open pages."""
 
 import json
-import logging
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -11,19 +10,11 @@ from unittest import mock
 import pytest
 from quart import Quart
 
-from client import KEY, PASSWORD, Visitor, with_cheap_hashes
+from client import KEY, NEW_PASSWORD, PASSWORD, Visitor, header_of, with_cheap_hashes
 from databases import both_databases, run_sql
 from quartlogin.accounts.audit.log import KINDS
 from quartlogin.webapp import create_app
 from sockets import open_socket
-
-NEW_PASSWORD = "another staple, another horse"
-
-
-@pytest.fixture
-def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
-    caplog.set_level(logging.INFO, "quartlogin.audit")
-    return lambda: [json.loads(record.message) for record in caplog.records if record.name == "quartlogin.audit"]
 
 
 @pytest.mark.requirement("16.2.1", "16.2.2", "16.2.5", "16.3.1")
@@ -137,10 +128,6 @@ async def test_at_most_twenty_events_are_shown_and_of_nobody_else(
 # --- the websocket of an open page
 
 
-def cookies_of(visitor: Visitor) -> dict[str, str]:
-    return {"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())}
-
-
 @pytest.mark.requirement("V25")
 @pytest.mark.requirement("4.4.2", "4.4.3")
 @pytest.mark.parametrize("headers", [{}, {"Origin": "https://evil.example"}])
@@ -148,7 +135,7 @@ async def test_a_page_of_nobody_or_from_elsewhere_is_refused(
     app: Quart, visitor: Visitor, headers: dict[str, str]
 ) -> None:
     await visitor.register("Alice")
-    cookies = cookies_of(visitor) if headers else {}
+    cookies = header_of(visitor.cookies) if headers else {}
 
     async with open_socket(app, "/account/live", **headers, **cookies) as socket:
         assert await socket.status() == (403 if headers else 401)
@@ -164,7 +151,7 @@ async def test_an_open_page_is_told_of_its_own_account_only_also_from_another_pr
     with mock.patch("quartlogin.accounts.audit.account_updates._INTERVAL", 0.05):
         async with (
             elsewhere.test_app(),
-            open_socket(app, "/account/live", **cookies_of(visitor)) as socket,
+            open_socket(app, "/account/live", **header_of(visitor.cookies)) as socket,
         ):
             await socket.accepted()
             await new_visitor().sign_in("Alice")
@@ -187,7 +174,7 @@ async def test_a_page_whose_own_sign_in_was_ended_elsewhere_is_closed(
     with mock.patch("quartlogin.accounts.audit.account_updates._INTERVAL", 0.05):
         async with (
             elsewhere.test_app(),
-            open_socket(app, "/account/live", **cookies_of(visitor)) as socket,
+            open_socket(app, "/account/live", **header_of(visitor.cookies)) as socket,
         ):
             await socket.accepted()
             await new_visitor().sign_in("Alice")
@@ -204,7 +191,7 @@ async def test_a_page_whose_own_sign_in_was_ended_elsewhere_is_closed(
 async def test_a_page_that_talks_is_closed(app: Quart, visitor: Visitor) -> None:
     await visitor.register("Alice")
 
-    async with open_socket(app, "/account/live", **cookies_of(visitor)) as socket:
+    async with open_socket(app, "/account/live", **header_of(visitor.cookies)) as socket:
         socket.say("hello")
 
         assert await socket.code() == 1003

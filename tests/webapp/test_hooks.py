@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 from quart import Quart, request
 
-from client import KEY, PASSWORD, Page, Visitor, add_user, with_cheap_hashes
+from client import KEY, NEW_PASSWORD, PASSWORD, Page, Visitor, add_user, change_password, with_cheap_hashes
 from databases import run_sql
 from quartlogin.accounts import hooks
 from quartlogin.accounts.database.models import User
 from quartlogin.accounts.pages.messages import BREACHED_PASSWORD
 from quartlogin.webapp import Hooks, create_app
 
-NEW_PASSWORD = "another staple, another horse"
 TOLD = BREACHED_PASSWORD
 
 
@@ -61,10 +60,6 @@ def site(database: str) -> Site:
     return serve
 
 
-async def change(visitor: Visitor, current: str = PASSWORD, new: str = NEW_PASSWORD) -> Page:
-    return await visitor.fill_in("/account/password", current_password=current, new_password=new)
-
-
 # --- passwords known from a breach
 
 
@@ -76,7 +71,7 @@ async def test_a_breached_password_is_refused_at_registering_and_changing(site: 
         registering = await visitor.register("Alice", "Zoe\u0308 likes umlauts")
         await add_user(app, "Bob")
         await visitor.sign_in("Bob")
-        changing = await change(visitor)
+        changing = await change_password(visitor)
         await visitor.sign_out()
 
         assert (registering.status, registering.errors_beside("password")) == (400, TOLD)
@@ -93,7 +88,7 @@ async def test_what_is_not_breached_is_taken(site: Site) -> None:
         visitor = Visitor(app.test_client())
 
         assert (await visitor.register("Alice")).status == 302
-        assert (await change(visitor)).status == 302
+        assert (await change_password(visitor)).status == 302
         assert hook.calls == [(PASSWORD,), (NEW_PASSWORD,)]
 
 
@@ -106,7 +101,7 @@ async def test_a_check_that_fails_keeps_nobody_out_and_is_logged_without_the_pas
         visitor = Visitor(app.test_client())
 
         assert (await visitor.register("Alice")).status == 302
-        assert (await change(visitor)).status == 302
+        assert (await change_password(visitor)).status == 302
     assert caplog.text.count("is_breached hook failed") == 2
     assert PASSWORD not in caplog.text
     assert NEW_PASSWORD not in caplog.text
@@ -120,7 +115,7 @@ async def test_nothing_is_asked_about_what_is_refused_anyhow(site: Site) -> None
         await visitor.register("Alice")  # the name is taken
         await visitor.register("Bob", "too short")
         await visitor.sign_in("Alice")
-        await change(visitor, current="not the right password")
+        await change_password(visitor, current="not the right password")
 
     assert hook.calls == []
 
@@ -191,10 +186,10 @@ async def test_a_changed_password_is_told_once_when_it_is_kept(site: Site, datab
     async with site(password_changed=listener) as app:
         visitor = Visitor(app.test_client())
         await visitor.register("Alice")
-        await change(visitor, current="not the right password")
-        await change(visitor, new="too short")
+        await change_password(visitor, current="not the right password")
+        await change_password(visitor, new="too short")
         assert told == []
-        await change(visitor)
+        await change_password(visitor)
 
     assert told == [("Alice", "<local>")]  # what the test client says is its address
     assert kept == [("password_changed",)]
@@ -208,7 +203,7 @@ async def test_a_listener_that_fails_undoes_nothing(site: Site, answer: Any, cap
         visitor = Visitor(app.test_client())
         await visitor.register("Alice")
 
-        assert (await change(visitor)).status == 302
+        assert (await change_password(visitor)).status == 302
         assert await visitor.is_signed_in()
         assert (await Visitor(app.test_client()).sign_in("Alice", NEW_PASSWORD)).status == 302
     assert "password_changed hook failed" in caplog.text

@@ -8,7 +8,7 @@ import pytest
 from argon2 import PasswordHasher
 from quart import Quart
 
-from client import PASSWORD, Page, Visitor
+from client import NEW_PASSWORD, PASSWORD, Visitor, change_password
 from databases import both_databases
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.audit.events import Events
@@ -18,17 +18,11 @@ from quartlogin.accounts.features.passwords.hashing import PasswordHashing
 from quartlogin.accounts.pages.messages import WRONG_PASSWORD
 from quartlogin.accounts.users import Users
 
-NEW_PASSWORD = "another staple, another horse"
-
 
 @pytest.fixture
 async def alice(visitor: Visitor) -> Visitor:
     await visitor.register("Alice")
     return visitor
-
-
-async def change(visitor: Visitor, current: str = PASSWORD, new: str = NEW_PASSWORD) -> Page:
-    return await visitor.fill_in("/account/password", current_password=current, new_password=new)
 
 
 async def is_password(new_visitor: Callable[[], Visitor], password: str) -> bool:
@@ -45,7 +39,7 @@ async def who_has(app: Quart, cookies: dict[str, str]) -> int:
 async def test_the_new_password_counts_and_the_old_one_does_not(
     alice: Visitor, new_visitor: Callable[[], Visitor]
 ) -> None:
-    answer = await change(alice)
+    answer = await change_password(alice)
 
     assert (answer.status, answer.location) == (302, "/account")
     assert await is_password(new_visitor, NEW_PASSWORD)
@@ -61,7 +55,7 @@ async def test_all_other_sign_ins_end_and_this_one_goes_on_under_a_new_id(
     await phone.fill_in("/login", username="Alice", password=PASSWORD, remember="y")
     before = alice.cookies
 
-    await change(alice)
+    await change_password(alice)
 
     assert await alice.is_signed_in()
     assert await who_has(app, before) == 302
@@ -86,7 +80,7 @@ async def test_all_other_sign_ins_end_and_this_one_goes_on_under_a_new_id(
 async def test_what_is_wrong_is_told_beside_its_field_and_nothing_changes(
     alice: Visitor, new_visitor: Callable[[], Visitor], current: str, new: str, field: str, told: str
 ) -> None:
-    answer = await change(alice, current, new)
+    answer = await change_password(alice, current, new)
 
     assert answer.status == 400
     assert told in answer.errors_beside(field)

@@ -32,11 +32,6 @@ from quartlogin.webapp import create_app
 from quartlogin.webapp.cli import main
 
 
-@pytest.fixture
-async def alice(app: Quart) -> str:
-    return (await add_user(app, "Alice")).id
-
-
 async def guesses(app: Quart, count: int, **options: Any) -> list[int]:
     return [(await guess(app, **options)).status for _ in range(count)]
 

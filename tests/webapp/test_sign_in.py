@@ -9,18 +9,12 @@ from email.utils import parsedate_to_datetime
 import pytest
 from quart import Quart
 
-from client import PASSWORD, Visitor, add_user, everything_stored, set_active
+from client import PASSWORD, Visitor, everything_stored, set_active
 from databases import both_databases
 from quartlogin.accounts.features.passwords.pages import FAILED
 
 pytestmark = both_databases
 NewVisitor = Callable[[], Visitor]
-
-
-@pytest.fixture
-async def alice(app: Quart) -> str:
-    """An account; its id."""
-    return (await add_user(app, "Alice")).id
 
 
 async def test_the_right_password_signs_in(alice: str, visitor: Visitor) -> None:

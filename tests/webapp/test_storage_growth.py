@@ -26,13 +26,10 @@ from quartlogin.accounts.database.models import Event
 from quartlogin.accounts.store import Store
 from sockets import open_socket
 
+pytestmark = pytest.mark.usefixtures("no_pauses")
+
 #: Of one account, in the tests of what is asked.
 MANY = 20_000
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cleanup, "_PAUSE", 0)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The store: one suite for both kinds of database."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -46,14 +45,6 @@ def event(number: int = 1, user: User = ALICE, at: int = NOW, kind: str = "signe
 
 def seen(login: NewLogin, at: int) -> Seen:
     return Seen(login.id_hash, login.user_id, at)
-
-
-@pytest.fixture
-async def store(database: str) -> AsyncIterator[Store]:
-    store = store_at(database)
-    await store.database.open()
-    yield store
-    await store.database.close()
 
 
 @pytest.fixture

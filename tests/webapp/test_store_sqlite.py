@@ -4,7 +4,6 @@ import asyncio
 import os
 import sqlite3
 import stat
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,10 @@ from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.errors import DatabaseRefused
 from quartlogin.accounts.database.models import Event, NewUser, User
 from quartlogin.accounts.database.sqlite import SQLiteDatabase
-from quartlogin.accounts.store import Store, store_at
+from quartlogin.accounts.store import Store
 
 ALICE = NewUser(User(id="A" * 22, username="Alice"), "alice", "hash")
 REGISTERED = Event("1", "registered", ALICE.user.id, 1, "", "")
-
-
-@pytest.fixture
-async def store(database: str) -> AsyncIterator[Store]:
-    store = store_at(database)
-    await store.database.open()
-    yield store
-    await store.database.close()
 
 
 async def test_the_file_is_its_owners_only_and_commits_are_durable(store: Store, database: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from quart import Quart
 
-from client import PASSWORD, Page, Visitor, add_user
+from client import NEW_PASSWORD, PASSWORD, Page, Visitor, add_user
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.audit.events import Events
@@ -23,7 +23,6 @@ from quartlogin.webapp.cli import main
 from sockets import open_socket
 
 CHANGE = "/account/password"
-NEW_PASSWORD = "another staple, another horse"
 
 #: What whoever has to change the password may open all the same.
 OPEN = {
