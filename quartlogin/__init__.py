@@ -15,8 +15,9 @@ from .config import (
     REFRESH_MESSAGE,
     REFRESH_MESSAGE_CATEGORY,
     USE_SESSION_FOR_NEXT,
+    secret_key_weakness,
 )
-from .current_user import current_user, is_signed_in
+from .current_user import current_user, is_signed_in, login_fresh, login_id, login_secret_hash, uses_cookies
 from .decorators import fresh_login_required, login_exempt, login_required
 from .errors import (
     ConfigurationError,
@@ -30,13 +31,10 @@ from .errors import (
 from .flask_login import decode_cookie, encode_cookie
 from .login import confirm_login, create_bearer_token, login_user, logout_user
 from .manager import LoginManager, set_login_view
-from .next_page import safe_next
 from .records import Login, LoginRecords, NoRecords, hash_of_secret
-from .redirects import login_url, make_next_param
+from .redirects import login_url, make_next_param, safe_next
 from .remember_cookie import login_remembered
-from .request_login import login_fresh, login_id, login_secret_hash, uses_cookies
 from .request_user import loaded_user, reload_user
-from .secret_key import secret_key_weakness
 from .sessions.interface import SignedSessionInterface
 from .sessions.login_session import KEPT_AT_LOGIN, SESSION_KEYS
 from .signals import (

@@ -11,20 +11,17 @@ Any other bearer token is left to the `request_loader`, which then comes first; 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import remember_cookie, signals, tokens
 from .config import session_protection
-from .context import can_set_cookies, current_connection, current_manager
+from .context import Manager, can_set_cookies, current_connection, current_manager
 from .errors import LoginRefused
 from .fingerprint import fingerprint, older_fingerprints
 from .records import Login, hash_of_secret
 from .request_state import UserState
 from .sessions import login_session
 from .websockets.origin import is_foreign_websocket
-
-if TYPE_CHECKING:
-    from .manager import LoginManager
 
 
 async def find_user(state: UserState) -> Any:
@@ -73,7 +70,7 @@ async def _from_bearer_token(state: UserState, text: str) -> Any:
     return user
 
 
-async def _from_foreign_token(state: UserState, manager: "LoginManager[Any]") -> Any:
+async def _from_foreign_token(state: UserState, manager: Manager) -> Any:
     """Authenticate by the app's loader, or by the cookies of a browser behind a gateway that added the token."""
     if is_foreign_websocket():
         return None  # the gateway also adds its token to requests of other sites' pages
@@ -99,7 +96,7 @@ async def _ask(state: UserState, question: Callable[[], Awaitable[Any]]) -> Any:
     return user
 
 
-async def _from_cookies(state: UserState, manager: "LoginManager[Any]") -> Any:
+async def _from_cookies(state: UserState, manager: Manager) -> Any:
     if is_foreign_websocket():
         return None  # another site's page opened it, and the browser added our cookies
     if _comes_from_other_browser(manager) and not await _protect_session(state, manager):
@@ -112,14 +109,14 @@ async def _from_cookies(state: UserState, manager: "LoginManager[Any]") -> Any:
     return user
 
 
-def _comes_from_other_browser(manager: "LoginManager[Any]") -> bool:
+def _comes_from_other_browser(manager: Manager) -> bool:
     """Tell whether the session signs a user in, and session protection finds it in another browser."""
     if session_protection(manager.session_protection) is None or _is_same_browser(manager):
         return False
     return login_session.user_id(also_numbers=True) is not None
 
 
-async def _protect_session(state: UserState, manager: "LoginManager[Any]") -> bool:
+async def _protect_session(state: UserState, manager: Manager) -> bool:
     """Apply session protection to a session in another browser; return whether its login stays valid."""
     counts = session_protection(manager.session_protection) == "basic" or login_session.is_permanent()
     state.fresh = False
@@ -136,14 +133,14 @@ async def _protect_session(state: UserState, manager: "LoginManager[Any]") -> bo
     return counts
 
 
-def _is_same_browser(manager: "LoginManager[Any]") -> bool:
+def _is_same_browser(manager: Manager) -> bool:
     ours = fingerprint()
     if login_session.matches_fingerprint([ours]):
         return True
     return manager.import_flask_login and login_session.matches_fingerprint([*older_fingerprints()])
 
 
-async def _from_session(state: UserState, manager: "LoginManager[Any]") -> Any:
+async def _from_session(state: UserState, manager: Manager) -> Any:
     user_id = login_session.user_id(also_numbers=manager.import_flask_login)
     if user_id is None:
         return None

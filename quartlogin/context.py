@@ -1,15 +1,15 @@
 """The current request or websocket, its app, and the app's `LoginManager`."""
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Awaitable, Callable, Collection
+from datetime import timedelta
+from typing import Any, Final, Protocol
 
 import quart.globals
 from quart import Quart, current_app, has_app_context, has_request_context, has_websocket_context, request, websocket
+from quart.typing import ResponseReturnValue
 
 from .errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from .manager import LoginManager
+from .records import LoginRecords
 
 #: Where an app keeps its `LoginManager`.
 EXTENSION_NAME: Final = "quartlogin"
@@ -19,6 +19,40 @@ STATE: Final = "_quartlogin_state"
 _app: Any = current_app
 _request: Any = request
 _websocket: Any = websocket
+
+
+class Manager(Protocol):
+    """What the modules below `manager.py` use of an app's `LoginManager`, which is described there."""
+
+    eager: bool
+    require_login: bool
+    import_flask_login: bool
+    anonymous_user: Callable[[], Any]
+    login_view: str | None
+    blueprint_login_views: dict[str | None, str | None]
+    session_protection: str | None
+    id_attribute: str
+    records: LoginRecords
+    websocket_origins: Collection[str]
+    websocket_recheck: timedelta | None
+    sockets: Any  # a `WebSocketRegistry`, whose module imports this one
+
+    def check_loaders(self) -> None:
+        """Check that there is a loader."""
+
+    async def load_user(self, user_id: str) -> Any:
+        """Find a user by id."""
+
+    async def load_user_from_request(self, connection: Any) -> Any:
+        """Find a user with the app's `request_loader`."""
+
+    async def unauthorized(self) -> ResponseReturnValue:
+        """Return the response to a visitor who must sign in first."""
+        ...
+
+    async def needs_refresh(self) -> ResponseReturnValue:
+        """Return the response to a user whose login is not fresh."""
+        ...
 
 
 def current_connection() -> Any:
@@ -71,7 +105,7 @@ async def in_own_app_context(ask: Callable[[], Awaitable[Any]]) -> Any:
         await app.do_teardown_appcontext(context)  # not `pop()`, which would end the websocket
 
 
-def install(app: Quart, manager: "LoginManager[Any]") -> None:
+def install(app: Quart, manager: Manager) -> None:
     """Make this the app's `LoginManager`.
 
     Raises:
@@ -85,7 +119,7 @@ def install(app: Quart, manager: "LoginManager[Any]") -> None:
     app.login_manager = manager  # type: ignore[attr-defined]  # Flask-Login's name for it
 
 
-def current_manager() -> "LoginManager[Any]":
+def current_manager() -> Manager:
     """Return the `LoginManager` of the app that serves this request.
 
     Raises:
@@ -94,14 +128,14 @@ def current_manager() -> "LoginManager[Any]":
     return manager_of(running_app())
 
 
-def manager_of(app: Quart) -> "LoginManager[Any]":
+def manager_of(app: Quart) -> Manager:
     """Return the `LoginManager` of this app.
 
     Raises:
         ConfigurationError: The app has none.
     """
     try:
-        manager: LoginManager[Any] = app.extensions[EXTENSION_NAME]
+        manager: Manager = app.extensions[EXTENSION_NAME]
     except KeyError:
         raise ConfigurationError(
             f"The app {app.name!r} has no LoginManager: write LoginManager(app), "

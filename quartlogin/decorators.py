@@ -12,8 +12,8 @@ from quart.views import MethodView
 from .clients import is_websocket
 from .config import EXEMPT_METHODS
 from .context import current_manager
+from .current_user import login_fresh
 from .errors import OriginRefused
-from .request_login import login_fresh
 from .request_user import user_of_request
 from .sessions import login_session
 from .user import require_bool

@@ -159,9 +159,9 @@ def _check_duration(duration: timedelta | None) -> None:
     if duration is None:
         return
     if not isinstance(duration, timedelta):
-        raise TypeError(f"duration has to be a datetime.timedelta, not {duration!r}.")
+        raise TypeError(f"duration must be a datetime.timedelta, not {duration!r}.")
     if duration > MAX_DURATION:
-        raise ValueError(f"duration has to be at most {MAX_DURATION.days} days, not {duration.days}.")
+        raise ValueError(f"duration must be at most {MAX_DURATION.days} days, not {duration.days}.")
 
 
 def _end_of(duration: timedelta | None) -> int:

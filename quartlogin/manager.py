@@ -8,18 +8,17 @@ from typing import Any, Generic, TypeVar, cast
 from quart import Blueprint, Quart
 from quart.typing import ResponseReturnValue
 
-from . import config, context, jinja, request_hooks, secret_key, signals
+from . import config, context, jinja, request_hooks, signals
 from .batching import as_single_loader
 from .callbacks import as_loader
 from .clients import login_required_error
 from .context import current_connection, running_app
 from .current_user import CurrentUser, unwrap
 from .errors import ConfigurationError
-from .login_views import login_view_for, registered_names
 from .records import LoginRecords, NoRecords
 from .request_state import acting_as, state_of_request
 from .request_user import resolved_user, user_of_request
-from .unauthorized import UnauthorizedResponse, answer
+from .unauthorized import UnauthorizedResponse, answer, login_view_for, registered_names
 from .user import AnonymousUserMixin, UserT, require_bool
 from .websockets.registry import WebSocketRegistry
 
@@ -114,7 +113,7 @@ class LoginManager(Generic[UserT]):
         request_hooks.wrap_requests(app, self)
 
         async def check_keys() -> None:
-            secret_key.warn_of_weak_keys(app)
+            config.warn_of_weak_keys(app)
 
         app.before_serving(check_keys)  # only then does every app have its key
         if add_context_processor:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 from inspect import ismethod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from quart import Quart, current_app, request
 from quart.typing import ResponseTypes
@@ -11,23 +11,20 @@ from quart.wrappers.response import DataBody, IterableBody
 
 from .clients import is_websocket
 from .config import EXEMPT_METHODS
-from .context import STATE, current_connection, current_manager, running_app
+from .context import STATE, Manager, current_connection, current_manager, running_app
 from .decorators import ALLOWED, check_authenticated, is_exempt
 from .errors import ConfigurationError
-from .login_views import names_of
 from .redirects import is_url, view_at
 from .remember_cookie import update_cookie
 from .request_state import UserState, begin_request, end_preparing, state_of_request
 from .request_user import user_of_request
 from .sessions.login_session import mark_left_by
+from .unauthorized import names_of
 from .unawaited import check_awaited
 from .websockets.origin import is_foreign_websocket
 
-if TYPE_CHECKING:
-    from .manager import LoginManager
 
-
-def wrap_requests(app: Quart, manager: "LoginManager[Any]") -> None:
+def wrap_requests(app: Quart, manager: Manager) -> None:
     """Make each request and websocket begin its state before everything else, and be guarded last.
 
     What the app's and its blueprints' `before_request` functions have set up, such as `g.db`, is available to the
@@ -68,7 +65,7 @@ def _begin_websocket() -> None:
     begin_request()
 
 
-def _guarded(dispatch: Any, manager: "LoginManager[Any]") -> Any:
+def _guarded(dispatch: Any, manager: Manager) -> Any:
     async def dispatch_for_user(*context: Any) -> Any:
         answer = await _before_dispatch(manager)
         return await dispatch(*context) if answer is ALLOWED else answer
@@ -81,7 +78,7 @@ def _guarded(dispatch: Any, manager: "LoginManager[Any]") -> Any:
     return guard_and_dispatch
 
 
-async def _before_dispatch(manager: "LoginManager[Any]") -> Any:
+async def _before_dispatch(manager: Manager) -> Any:
     """Return the response for a visitor who may not see this view, `ALLOWED` otherwise."""
     if manager.require_login and _is_guarded():
         answer = await check_authenticated()

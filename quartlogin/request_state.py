@@ -247,7 +247,7 @@ def state_of_asker() -> UserState | None:
     if state is None and is_inside_lookup():
         raise UserNotLoadedError(
             "A lookup of many keys, as in a users_loader, asked for a request's user or login. It serves many "
-            "requests, and none of them is current: whatever it needs has to be in the keys."
+            "requests, and none of them is current: whatever it needs must be in the keys."
         )
     return state
 

@@ -1,11 +1,11 @@
 """Responses to unauthenticated requests, by the kind of client."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from logging import getLogger
 from typing import Any, Final, cast
 
-from quart import flash, redirect, session
+from quart import Blueprint, Quart, flash, redirect, session
 from quart.typing import ResponseReturnValue
 
 from .callbacks import as_coroutine_function
@@ -13,8 +13,7 @@ from .clients import is_websocket, login_required_error, prefers_json
 from .config import option
 from .context import running_app
 from .fingerprint import fingerprint
-from .next_page import is_navigation, longest_next, page_to_come_back_to
-from .redirects import expand_login_view, login_url, make_next_param
+from .redirects import expand_login_view, is_navigation, login_url, longest_next, make_next_param, page_to_come_back_to
 from .sessions.login_session import forget_next, store_next, with_next
 
 #: How many times longer a `next` of maximum length may be in a query, where `/` takes 3 characters: nginx answers 502
@@ -123,3 +122,40 @@ def _fits_into_cookie(contents: dict[str, Any]) -> bool:
         return True
     _log.debug("A `next` was dropped that leaves no room for a login in the session cookie.")
     return False
+
+
+def login_view_for(
+    app: Quart, blueprints: Sequence[str], views: Mapping[str | None, str | None], otherwise: str | None
+) -> str | None:
+    """Return the login view for a request.
+
+    Args:
+        app: The app.
+        blueprints: The names of the blueprints that serve the request, innermost first.
+        views: The login views of blueprints, by name; `None` stands for the views outside of blueprints.
+        otherwise: The app's login view.
+    """
+    for registered in blueprints:
+        for name in names_of(app, registered):
+            if name in views:
+                view = views[name]
+                return f"{registered}{view}" if view is not None and view.startswith(".") else view
+    return otherwise if blueprints else views.get(None, otherwise)
+
+
+def names_of(app: Quart, registered: str | None) -> list[str | None]:
+    """Return the names under which the login view of a registered blueprint may be set.
+
+    First the name that it is registered under, such as `shop.admin`, then its original one, unless another blueprint is
+    registered under that.
+    """
+    blueprint = app.blueprints.get(registered or "")
+    if blueprint is None:
+        return [registered]
+    is_its_own = app.blueprints.get(blueprint.name, blueprint) is blueprint
+    return [registered, blueprint.name] if is_its_own else [registered]
+
+
+def registered_names(app: Quart, blueprint: Blueprint) -> list[str]:
+    """Return every name that a blueprint is registered under, or its original name if it is not registered yet."""
+    return [name for name, known in app.blueprints.items() if known is blueprint] or [blueprint.name]

@@ -40,7 +40,7 @@ def require_bool(user: Any, question: str) -> bool:
     answer = getattr(user, question)
     if callable(answer) or isawaitable(answer):
         raise ConfigurationError(
-            f"{type(user).__name__}.{question} has to be an attribute or a property that is True or False, "
+            f"{type(user).__name__}.{question} must be an attribute or a property that is True or False, "
             f"not {type(answer).__name__}: as it is, it would let everybody in."
         )
     return bool(answer)

@@ -18,20 +18,18 @@ PACKAGE = Path(quartlogin.__file__).parent
 
 #: Each module of the extension may import those in the lines above its own.
 LAYERS = [
-    ["errors"],
-    [
-        *("cache_headers", "callbacks", "context", "login_views", "records"),
-        *("secret_key", "sessions.cookie_cache", "sessions.lazy"),
-    ],
+    ["errors", "records"],
+    ["cache_headers", "callbacks", "context", "sessions.cookie_cache", "sessions.lazy"],
     ["batching", "config", "clients", "fingerprint", "signals", "sessions.serializer", "unawaited", "user"],
     ["sessions.login_session"],
     ["flask_login", "tokens"],
     ["request_state"],
-    ["next_page", "redirects", "request_login", "websockets.origin", "remember_cookie"],
+    ["redirects", "websockets.origin", "remember_cookie"],
     ["authentication", "sessions.interface", "unauthorized", "websockets.registry"],
     ["request_user"],
-    ["current_user", "decorators"],
-    ["template_helpers", "login", "request_hooks"],
+    ["current_user"],
+    ["decorators", "login"],
+    ["request_hooks"],
     ["jinja"],
     ["testing", "manager"],
     [""],
@@ -105,11 +103,6 @@ def outside_of(paths: list[Path]) -> list[tuple[str, str]]:
     ]
 
 
-def is_only_for_types(path: Path, module: str) -> bool:
-    source = path.read_text(encoding="utf-8")
-    return f"if TYPE_CHECKING:\n    from .{module} import" in source
-
-
 def label(path: Path) -> str:
     return str(path.relative_to(PACKAGE))
 
@@ -138,7 +131,7 @@ def test_imports_of_the_extension_point_one_way() -> None:
         for path in EXTENSION
         if module_of(path) not in ROOMS
         for name in imported_by(path)
-        if LEVELS[name] >= LEVELS[module_of(path)] and not is_only_for_types(path, name)
+        if LEVELS[name] >= LEVELS[module_of(path)]
     ]
 
     assert upwards == []

@@ -56,7 +56,7 @@ TAKEN = [
 def test_a_value_that_cannot_be_is_refused_at_init_app(bare_app: Quart, name: str, value: Any) -> None:
     bare_app.config[name] = value
 
-    with pytest.raises(ConfigurationError, match=rf"\A{name} has to be .+, not .+\.\Z") as refusal:
+    with pytest.raises(ConfigurationError, match=rf"\A{name} must be .+, not .+\.\Z") as refusal:
         LoginManager(bare_app)
 
     assert "\n" not in str(refusal.value)
@@ -76,7 +76,7 @@ async def test_a_value_that_cannot_be_and_came_later_is_refused_when_it_is_used(
     response = await app.test_client().get("/login")
 
     assert response.status_code == 500
-    assert f"ConfigurationError: {name} has to be " in caplog.text
+    assert f"ConfigurationError: {name} must be " in caplog.text
 
 
 @pytest.mark.parametrize(("name", "value"), TAKEN)

@@ -224,7 +224,7 @@ async def test_a_duration_that_is_none_is_a_configuration_error(
     response = await site.test_client().post("/login")
 
     assert response.status_code == 500
-    assert "ConfigurationError: REMEMBER_COOKIE_DURATION has to be a timedelta or seconds" in caplog.text
+    assert "ConfigurationError: REMEMBER_COOKIE_DURATION must be" in caplog.text
 
 
 @pytest.mark.parametrize("duration", [60, 1.5, "1 day", True], ids=repr)
@@ -1170,7 +1170,7 @@ async def test_a_test_client_that_comes_signed_in_is_not_remembered(site: Quart)
 @pytest.mark.parametrize("duration", [timedelta.max, timedelta(days=36526)])
 async def test_a_duration_without_end_is_refused_before_anything_is_written(site: Quart, duration: timedelta) -> None:
     async with site.test_request_context("/"):
-        with pytest.raises(ValueError, match="has to be at most 36525 days"):
+        with pytest.raises(ValueError, match="36525 days"):
             await login_user(ADA, remember=True, duration=duration)
 
         assert dict(session) == {}
