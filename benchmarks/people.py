@@ -24,6 +24,14 @@ def user_id(number: int) -> str:
     return f"{number:022d}"
 
 
+#: Each takes an id, a name, a password hash and a time.
+_INSERT_USER = (
+    "INSERT INTO quartlogin_users (id, username, username_key, created_at) VALUES ($1, $2, $2, $4)",
+    "INSERT INTO quartlogin_accounts (user_id, created_at) VALUES ($1, $4)",
+    "INSERT INTO quartlogin_passwords (user_id, password_hash, changed_at) VALUES ($1, $3, $4)",
+)
+
+
 def login_id(number: int) -> str:
     """Return the id of a login: of users 0 and 1 and so on, and then again."""
     return f"{number:032d}"
@@ -36,15 +44,13 @@ async def fill(database: str, users: int, logins: int, password_hash: str = NO_P
     now = int(time.time())
 
     async def work(transaction: Any) -> None:
-        for rows in _batches((user_id(n), f"user{n}", f"user{n}", password_hash, now, now) for n in range(users)):
-            await transaction.run_many(
-                "INSERT INTO users (id, username, username_key, password_hash, created_at, password_changed_at)"
-                " VALUES ($1, $2, $3, $4, $5, $6)",
-                rows,
-            )
+        for rows in _batches((user_id(n), f"user{n}", password_hash, now) for n in range(users)):
+            for statement in _INSERT_USER:
+                await transaction.run_many(statement, rows)
         for rows in _batches(_login(n, user_id(n % users), now) for n in range(logins)):
             await transaction.run_many(
-                "INSERT INTO logins (id_hash, ref, user_id, kind, epoch, secrets, made_at, seen_at, expires_at,"
+                "INSERT INTO quartlogin_logins"
+                " (id_hash, public_id, user_id, kind, security_stamp, secrets, made_at, seen_at, expires_at,"
                 " address, browser) VALUES ($1, $2, $3, 'session', 0, '', $4, $4, $5, '127.0.0.1', 'a browser')",
                 rows,
             )

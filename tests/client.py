@@ -118,7 +118,7 @@ async def set_active(app: Quart, username: str, *, active: bool) -> None:
     found = await parts.store.users.find_credentials(username.lower())
     assert found is not None
     event = parts.audit_log.event("user_enabled" if active else "user_disabled", found.user.id)
-    assert await parts.store.users.set_active(found.user.id, event, active=active)
+    assert await parts.store.accounts.set_enabled(found.user.id, event, enabled=active)
 
 
 class SecureVisitor(Visitor):
@@ -165,11 +165,14 @@ def everything_stored(database: str) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of all tables, but for when a sign-in was seen last."""
     tables = {
         "users": "*",
-        "logins": "id_hash, ref, user_id, kind, epoch, name, secrets, made_at, expires_at",
+        "accounts": "*",
+        "passwords": "*",
+        "logins": "id_hash, public_id, user_id, kind, security_stamp, name, secrets, made_at, expires_at",
         "events": "*",
     }
     return {
-        name: sorted(run_sql(database, f"SELECT {columns} FROM {name}"), key=str) for name, columns in tables.items()
+        name: sorted(run_sql(database, f"SELECT {columns} FROM quartlogin_{name}"), key=str)
+        for name, columns in tables.items()
     }
 
 

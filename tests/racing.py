@@ -123,7 +123,7 @@ class _Commands:
         password_hash = await parts.passwords.hashing.hash(new)
         await asyncio.sleep(max(0, at - time.time()) + random.random() * SPREAD)
         event = parts.audit_log.event("password_set", found.user.id)
-        return await parts.store.users.set_password(found.user.id, password_hash, event)
+        return await parts.store.passwords.set(found.user.id, password_hash, event)
 
     async def disable_and_enable(self, at: float) -> bool:
         """Disable the account and enable it, as the operator does."""

@@ -185,7 +185,7 @@ async def test_v20_an_account_without_a_password_cannot_be_signed_in_to(
     parts = get_accounts(app)
     user = await add_user(app, "Alice")
     credentials = await parts.store.users.find_credentials("alice")
-    await parts.store.users.replace_password_hash(user.id, credentials.password_hash, stored)
+    await parts.store.passwords.replace_hash(user.id, credentials.password_hash, stored)
 
     answers = [await visitor.sign_in("Alice", password) for password in ("", "!", stored, PASSWORD)]
 

@@ -10,6 +10,18 @@ from .database.models import NewUser
 
 _BATCH: Final = 1000  # rows that one statement inserts
 _LARGE_BATCH: Final = 50_000  # rows that one statement compares: it may have to read all users once
+#: Each inserts a batch of rows; the later ones only for the users that the first one has inserted.
+_INSERTS: Final = (
+    "INSERT INTO quartlogin_users (id, username, username_key, created_at)"
+    " SELECT n.id, n.username, n.username_key, CAST($1 AS BIGINT) FROM newcomers n"
+    " WHERE n.number >= $2 AND n.number < $3 ON CONFLICT (username_key) DO NOTHING",
+    "INSERT INTO quartlogin_accounts (user_id, created_at)"
+    " SELECT n.id, CAST($1 AS BIGINT) FROM newcomers n JOIN quartlogin_users u ON u.id = n.id"
+    " WHERE n.number >= $2 AND n.number < $3",
+    "INSERT INTO quartlogin_passwords (user_id, password_hash, changed_at)"
+    " SELECT n.id, n.password_hash, CAST($1 AS BIGINT) FROM newcomers n JOIN quartlogin_users u ON u.id = n.id"
+    " WHERE n.number >= $2 AND n.number < $3",
+)
 
 
 async def bulk_insert(
@@ -20,7 +32,7 @@ async def bulk_insert(
     *,
     skip_taken: bool,
 ) -> list[str]:
-    """Add users by way of a temporary table; for arguments and result see `Users.add_many`."""
+    """Add users by way of a temporary table; for arguments and result see `OwnUsers.add_many`."""
 
     async def work(transaction: Transaction) -> list[str]:
         await transaction.run(
@@ -36,18 +48,13 @@ async def bulk_insert(
             await transaction.run_many("INSERT INTO newcomers VALUES ($1, $2, $3, $4, $5)", newcomers)
             count += len(newcomers)
         for first in range(0, count, _BATCH):
-            await transaction.run(
-                "INSERT INTO users (id, username, username_key, password_hash, created_at, password_changed_at)"
-                " SELECT n.id, n.username, n.username_key, n.password_hash,"
-                " CAST($1 AS BIGINT), CAST($1 AS BIGINT) FROM newcomers n"
-                " WHERE n.number >= $2 AND n.number < $3 ON CONFLICT (username_key) DO NOTHING",
-                *(now, first, first + _BATCH),
-            )
+            for statement in _INSERTS:
+                await transaction.run(statement, now, first, first + _BATCH)
             on_progress(min(_BATCH, count - first))
         taken: list[str] = []
         for first in range(0, count, _LARGE_BATCH):
             rows = await transaction.run(
-                "SELECT n.username_key FROM newcomers n JOIN users u ON u.username_key = n.username_key"
+                "SELECT n.username_key FROM newcomers n JOIN quartlogin_users u ON u.username_key = n.username_key"
                 " WHERE n.number >= $1 AND n.number < $2 AND u.id <> n.id ORDER BY n.number",
                 *(first, first + _LARGE_BATCH),
             )

@@ -104,7 +104,7 @@ class Cleanup:
 
     async def start(self) -> None:
         """Count a sample of the parameter sets, and start: after one minute, and then every ten minutes."""
-        self._learn(await count_sets(self._store.users, _COUNTED_AT_START // 10, at_most=_COUNTED_AT_START))
+        self._learn(await count_sets(self._store.passwords, _COUNTED_AT_START // 10, at_most=_COUNTED_AT_START))
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
@@ -127,7 +127,7 @@ class Cleanup:
 
     async def count(self) -> None:
         """Count how many accounts have which parameter set."""
-        self._learn(await count_sets(self._store.users, _COUNTED_AT_ONCE, _PAUSE))
+        self._learn(await count_sets(self._store.passwords, _COUNTED_AT_ONCE, _PAUSE))
 
     async def _run(self) -> None:
         await asyncio.sleep(_FIRST)

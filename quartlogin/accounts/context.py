@@ -1,14 +1,20 @@
-"""The accounts of the current app."""
+"""The accounts of the current app, and the login of the current request."""
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from quart import Quart, current_app
+from quart import Quart, current_app, has_request_context, has_websocket_context, request, websocket
+
+from quartlogin import current_user
+
+from .database.models import AccountLogin
 
 if TYPE_CHECKING:
     from .accounts import Accounts
 
 #: Where an app keeps its `Accounts`.
 EXTENSION_NAME: Final = "quartlogin.accounts"
+#: Where a request or websocket keeps the login that its user was loaded by.
+_LOGIN: Final = "_quartlogin_account_login"
 
 
 def get_accounts(app: Quart) -> "Accounts":
@@ -19,3 +25,30 @@ def get_accounts(app: Quart) -> "Accounts":
 def current_accounts() -> "Accounts":
     """Return the accounts of the app that handles the current request."""
     return get_accounts(current_app)
+
+
+def keep_login(login: AccountLogin | None) -> None:
+    """Keep the login of the current request or websocket, if there is one."""
+    connection = _connection()
+    if connection is not None:
+        vars(connection)[_LOGIN] = login
+
+
+async def current_login() -> AccountLogin | None:
+    """Return the login of the current request; `None` for an anonymous visitor."""
+    user = await current_user
+    login = loaded_login()
+    return login if login is not None and user.is_authenticated else None
+
+
+def loaded_login() -> AccountLogin | None:
+    """Return the login of the current request if its user is loaded, without loading it."""
+    connection = _connection()
+    return None if connection is None else vars(connection).get(_LOGIN)
+
+
+def _connection() -> Any:
+    """Return the request or websocket object itself, not a proxy; `None` outside of both."""
+    if has_request_context():
+        return cast(Any, request)._get_current_object()
+    return cast(Any, websocket)._get_current_object() if has_websocket_context() else None

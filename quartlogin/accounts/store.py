@@ -1,4 +1,4 @@
-"""A database and its tables: users, logins, events and attempt counters, in SQLite or PostgreSQL."""
+"""A database and its tables, in SQLite or PostgreSQL."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,8 +8,10 @@ from .database.interface import Database
 from .database.postgres import PostgresDatabase
 from .database.sqlite import SQLiteDatabase
 from .features.logins.table import Logins
+from .features.passwords.table import PasswordTable
+from .own_users import OwnUsers
 from .security.attempt_counters import AttemptCounters
-from .users import Users
+from .table import AccountTable
 
 #: The schemes of the URL of a PostgreSQL server; anything else is the path of a file.
 POSTGRES_SCHEMES: Final = ("postgresql://", "postgres://")
@@ -20,7 +22,9 @@ class Store:
     """A database and its tables."""
 
     database: Database
-    users: Users
+    accounts: AccountTable
+    passwords: PasswordTable
+    users: OwnUsers
     logins: Logins
     events: Events
     attempts: AttemptCounters
@@ -38,4 +42,12 @@ def store_at(address: str) -> Store:
     """Return the store in a file or on a PostgreSQL server; open it with `store.database.open()`."""
     is_server = address.startswith(POSTGRES_SCHEMES)
     database: Database = PostgresDatabase(address) if is_server else SQLiteDatabase(address)
-    return Store(database, Users(database), Logins(database), Events(database), AttemptCounters(database))
+    return Store(
+        database,
+        AccountTable(database),
+        PasswordTable(database),
+        OwnUsers(database),
+        Logins(database),
+        Events(database),
+        AttemptCounters(database),
+    )

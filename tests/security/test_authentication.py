@@ -425,7 +425,7 @@ async def test_a_dictionary_with_the_right_password_in_it_finds_nothing(app: Qua
 
 @pytest.mark.requirement("6.3.2")
 async def test_a_new_site_has_nobody_in_it(app: Quart, database: str) -> None:
-    assert run_sql(database, "SELECT count(*) FROM users") == [(0,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_users") == [(0,)]
     for name in ("admin", "root", "administrator", "test", "guest", "user", "quartlogin"):
         for password in (name, "", "password", "changeme", f"{name}{name}{name}"):
             page = await guess(app, name, password, address=f"192.0.2.{len(name)}")
@@ -474,7 +474,7 @@ async def test_whoever_signs_in_after_many_failures_is_told(
     told = (await owner.get("/")).text
     sentence = f"{failures} failed sign-in attempts since your last sign-in on 17 March 2030, 17:46 UTC."
     assert (sentence in told) == (failures >= 5)
-    kinds = [kind for (kind,) in run_sql(database, "SELECT kind FROM events")]
+    kinds = [kind for (kind,) in run_sql(database, "SELECT kind FROM quartlogin_events")]
     assert kinds.count("signed_in_after_failures") == (failures >= 5)
     await owner.sign_out()
     await owner.sign_in("Alice")
@@ -487,7 +487,7 @@ async def test_the_first_sign_in_is_told_of_failures_too(
 ) -> None:
     for _ in range(5):
         await visitor.sign_in("Alice", WRONG)
-    run_sql(database, "DELETE FROM attempts")
+    run_sql(database, "DELETE FROM quartlogin_attempt_counters")
 
     await visitor.sign_in("Alice")
 
@@ -500,8 +500,16 @@ async def test_whatever_is_wrong_the_answer_is_the_same(app: Quart, alice: str, 
     for name in ("Bob", "Carol", "Dave"):
         await add_user(app, name)
     await set_active(app, "bob", active=False)
-    run_sql(database, "UPDATE users SET password_hash = 'unreadable' WHERE username = 'Carol'")
-    run_sql(database, "UPDATE users SET password_expires_at = 1 WHERE username = 'Dave'")
+    run_sql(
+        database,
+        "UPDATE quartlogin_passwords SET password_hash = 'unreadable' WHERE user_id ="
+        " (SELECT id FROM quartlogin_users WHERE username = 'Carol')",
+    )
+    run_sql(
+        database,
+        "UPDATE quartlogin_passwords SET expires_at = 1 WHERE user_id = (SELECT id"
+        " FROM quartlogin_users WHERE username = 'Dave')",
+    )
     tries = [("Alice", WRONG), ("Eve", PASSWORD), ("Bob", PASSWORD), ("Carol", PASSWORD), ("Dave", PASSWORD)]
 
     pages = [await guess(app, name, password, f"192.0.2.{len(name)}") for name, password in tries]
@@ -517,7 +525,11 @@ async def test_whatever_is_wrong_the_database_is_asked_the_same_and_one_password
     for name in ("Bob", "Dave"):
         await add_user(app, name)
     await set_active(app, "bob", active=False)
-    run_sql(database, "UPDATE users SET password_expires_at = 1 WHERE username = 'Dave'")
+    run_sql(
+        database,
+        "UPDATE quartlogin_passwords SET expires_at = 1 WHERE user_id = (SELECT id"
+        " FROM quartlogin_users WHERE username = 'Dave')",
+    )
     asked: list[Any] = []
     execute, verify = aiosqlite.Connection._execute, PasswordHasher.verify
 

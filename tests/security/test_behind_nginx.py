@@ -54,7 +54,7 @@ def proxy(started: Proxy | None, missing: Callable[[str], None]) -> Proxy:
         missing("nginx")
     assert started is not None
     database = started.app.log.parent / "quartlogin.sqlite3"
-    run_sql(str(database), "DELETE FROM attempts")
+    run_sql(str(database), "DELETE FROM quartlogin_attempt_counters")
     return started
 
 

@@ -32,7 +32,7 @@ async def test_failures_from_many_addresses_add_up_on_the_account_and_the_delays
             page = await guess(app, "Alice", WRONG, f"192.0.2.{number % 4}")
         assert page.status == 400
 
-    assert run_sql(database, f"SELECT number FROM attempts WHERE name = 'user:{alice}'") == [(20,)]
+    assert run_sql(database, f"SELECT number FROM quartlogin_attempt_counters WHERE name = 'user:{alice}'") == [(20,)]
     assert waits == [min(15 * 2**doubled, 24 * 60 * 60) for doubled in range(15)]
 
 

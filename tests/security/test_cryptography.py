@@ -96,7 +96,7 @@ async def test_what_nobody_may_guess_has_128_bits_at_least(app: Quart, visitor: 
     before = session_of(app, visitor)
     await visitor.fill_in("/register", username="Alice", password=PASSWORD)
     session = session_of(app, visitor)
-    [(user_id,)] = run_sql(database, "SELECT id FROM users")
+    [(user_id,)] = run_sql(database, "SELECT id FROM quartlogin_users")
 
     lengths = [len(base64.urlsafe_b64decode(text + "==")) for text in (before["_csrf"], session["_login_id"], user_id)]
 
@@ -140,7 +140,7 @@ async def test_a_stored_password_is_argon2id_with_todays_parameters(database: st
     app = create_app(DATABASE=database, SECRET_KEY=KEY)
     async with app.test_app():
         await Visitor(app.test_client()).register("Alice")
-    [(stored,)] = run_sql(database, "SELECT password_hash FROM users")
+    [(stored,)] = run_sql(database, "SELECT password_hash FROM quartlogin_passwords")
 
     found = extract_parameters(stored)
 

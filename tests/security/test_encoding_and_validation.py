@@ -186,7 +186,9 @@ async def test_no_name_nor_ref_is_read_as_sql(
 ) -> None:
     await visitor.register("Alice")
     token = (await visitor.get("/account")).token
-    before = run_sql(database, "SELECT username, password_hash FROM users")
+    before = run_sql(
+        database, "SELECT username, password_hash FROM quartlogin_users JOIN quartlogin_passwords ON user_id = id"
+    )
     statuses = set()
 
     for text in SQL:
@@ -201,7 +203,12 @@ async def test_no_name_nor_ref_is_read_as_sql(
         statuses.add(tuple(answer.status for answer in answers))
 
     assert statuses <= {(400, 404, 401), (429, 404, 401), (400, 405, 401)}
-    assert run_sql(database, "SELECT username, password_hash FROM users") == before
+    assert (
+        run_sql(
+            database, "SELECT username, password_hash FROM quartlogin_users JOIN quartlogin_passwords ON user_id = id"
+        )
+        == before
+    )
 
 
 @pytest.mark.requirement("1.2.4")
@@ -368,7 +375,7 @@ async def test_a_number_of_days_is_one_in_range_or_refused(visitor: Visitor, dat
 
     page = await visitor.post("/account/tokens", {"csrf_token": token, "name": "x", "days": days})
 
-    ends = run_sql(database, "SELECT expires_at - made_at FROM logins WHERE kind = 'bearer'")
+    ends = run_sql(database, "SELECT expires_at - made_at FROM quartlogin_logins WHERE kind = 'bearer'")
     assert page.status in {200, 400}
     assert all(86400 <= seconds <= 366 * 86400 for (seconds,) in ends)
     assert len(ends) == (1 if page.status == 200 else 0)
@@ -438,7 +445,7 @@ async def test_no_field_reaches_a_column_that_it_was_not_made_for(
     visitor: Visitor, new_visitor: NewVisitor, database: str
 ) -> None:
     await new_visitor().register("Alice")
-    [(alice,)] = run_sql(database, "SELECT id FROM users")
+    [(alice,)] = run_sql(database, "SELECT id FROM quartlogin_users")
     more = {
         **dict.fromkeys(("id", "user_id", "user", "_user_id", "login_ref", "ref"), alice),
         "is_active": "0",
@@ -457,17 +464,18 @@ async def test_no_field_reaches_a_column_that_it_was_not_made_for(
 
     owners = run_sql(
         database,
-        "SELECT username, kind, count(*) FROM logins JOIN users u ON u.id = user_id GROUP BY 1, 2 ORDER BY 1, 2",
+        "SELECT username, kind, count(*) FROM quartlogin_logins"
+        " JOIN quartlogin_users u ON u.id = user_id GROUP BY 1, 2 ORDER BY 1, 2",
     )
     assert owners == [("Alice", "session", 1), ("Mallory", "bearer", 1), ("Mallory", "session", 1)]
-    assert [active for (active,) in run_sql(database, "SELECT is_active FROM users")] == [1, 1]
+    assert run_sql(database, "SELECT disabled_at FROM quartlogin_accounts") == [(None,), (None,)]
     assert (await visitor.get("/api/me")).text.count("Mallory") == 1
 
 
 @pytest.mark.requirement("15.3.1")
 async def test_an_answer_in_json_has_the_fields_that_are_meant(visitor: Visitor, database: str) -> None:
     await visitor.register("Alice")
-    [(user_id,)] = run_sql(database, "SELECT id FROM users")
+    [(user_id,)] = run_sql(database, "SELECT id FROM quartlogin_users")
 
     answer = json.loads((await visitor.get("/api/me")).text)
 
@@ -504,7 +512,7 @@ async def test_a_password_that_goes_with_its_name_is_refused(visitor: Visitor, d
     )
 
     assert [page.status for page in (made_of_the_name, made_for_another, changed)] == [400, 302, 400]
-    assert run_sql(database, "SELECT username FROM users") == [("Somebody",)]
+    assert run_sql(database, "SELECT username FROM quartlogin_users") == [("Somebody",)]
 
 
 @pytest.mark.requirement("2.3.3")
@@ -520,8 +528,8 @@ async def test_an_account_without_its_sign_in_is_not_made(app: Quart, visitor: V
     assert failed.status == 503
     assert "Set-Cookie" not in failed.headers
     assert not is_signed_in
-    assert run_sql(database, "SELECT count(*) FROM users") == [(0,)]
-    assert run_sql(database, "SELECT count(*) FROM events") == [(0,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_users") == [(0,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_events") == [(0,)]
     assert (await visitor.post("/register", fields)).status == 302
 
 
@@ -537,7 +545,7 @@ async def test_a_sign_in_that_cannot_be_kept_is_none(app: Quart, visitor: Visito
 
     assert failed.status == 503
     assert "Set-Cookie" not in failed.headers
-    assert run_sql(database, "SELECT count(*) FROM logins") == [(0,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_logins") == [(0,)]
     assert not await visitor.is_signed_in()
 
 

@@ -81,7 +81,7 @@ async def test_each_refusal_is_one_line_of_the_log_and_no_row(
     assert (told["event"], told["route"]) == (event, request_)
     assert datetime.fromisoformat(told["at"]).tzinfo is not None
     assert {"address", "browser"} <= told.keys()
-    assert run_sql(database, "SELECT count(*) FROM events") == [(0,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_events") == [(0,)]
 
 
 @pytest.mark.requirement("16.3.2", "8.2.2")
@@ -92,8 +92,11 @@ async def test_trying_to_end_what_is_anothers_is_told_once_with_who_it_was(
     mallory = new_visitor()
     await visitor.register("Alice")
     await mallory.register("Mallory")
-    [(public_id,)] = run_sql(database, "SELECT ref FROM logins JOIN users u ON u.id = user_id WHERE username = 'Alice'")
-    [(who,)] = run_sql(database, "SELECT id FROM users WHERE username = 'Mallory'")
+    [(public_id,)] = run_sql(
+        database,
+        "SELECT public_id FROM quartlogin_logins JOIN quartlogin_users u ON u.id = user_id WHERE username = 'Alice'",
+    )
+    [(who,)] = run_sql(database, "SELECT id FROM quartlogin_users WHERE username = 'Mallory'")
     token = (await mallory.get("/account")).token
     before = len(logged())
 
@@ -179,7 +182,7 @@ async def test_a_token_that_was_revoked_is_told_as_refused(
     page = await visitor.get("/account")
     made = await visitor.post("/account/tokens", {"csrf_token": page.token, "name": "backup"})
     token = re.search(r"<code>([\w.-]{40,})</code>", made.text)[1]  # type: ignore[index]
-    run_sql(database, "DELETE FROM logins WHERE kind = 'bearer'")
+    run_sql(database, "DELETE FROM quartlogin_logins WHERE kind = 'bearer'")
     before = len(logged())
 
     answer = await Visitor(app.test_client(use_cookies=False)).get(
@@ -329,7 +332,7 @@ async def test_a_database_that_is_down_is_told_and_counts_as_no_failure(
     assert (page.status, tried.status) == (503, 503)
     assert [told["event"] for told in logged()[before:]] == ["database_unavailable"] * 2
     assert visitor.cookies == cookies
-    assert run_sql(database, "SELECT count(*) FROM attempts WHERE name LIKE 'user:%'") == [(0,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_attempt_counters WHERE name LIKE 'user:%'") == [(0,)]
     assert await visitor.is_signed_in()
     assert (await stranger.sign_in("Alice")).status == 302
 
@@ -404,7 +407,7 @@ async def test_what_works_beside_the_requests_survives_a_fault(app: Quart, caplo
     store = mock.Mock()
     store.logins.touch.side_effect = KeyError("anything")
     store.events.list_since.side_effect = KeyError("anything")
-    store.users.list_hash_prefixes = mock.AsyncMock(return_value=([], None))
+    store.passwords.list_hash_prefixes = mock.AsyncMock(return_value=([], None))
     last_seen, pages = LastSeen(store, 3600), AccountUpdates(store)
 
     last_seen.note("hash", "user", 0, 1000)

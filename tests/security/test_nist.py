@@ -131,7 +131,7 @@ async def test_a_secret_that_was_kept_is_worth_nothing_once_the_sign_in_has_ende
 
     for name in ("quartlogin", "quartlogin_remember"):
         assert not await is_signed_in(app, {name: kept[name]})
-    assert run_sql(database, "SELECT count(*) FROM logins") == [(0,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_logins") == [(0,)]
 
 
 @pytest.mark.requirement("N17")

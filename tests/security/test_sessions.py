@@ -248,10 +248,10 @@ async def test_a_new_user_with_the_id_of_a_deleted_one_inherits_no_sign_in(
     carol = await add_user(app, "Carol")
     reused = session_user_id(app, jar)
 
-    run_sql(database, "DELETE FROM events")
-    run_sql(database, f"UPDATE users SET id = '{reused}' WHERE id = '{carol.id}'")
+    run_sql(database, "DELETE FROM quartlogin_events")
+    run_sql(database, f"UPDATE quartlogin_users SET id = '{reused}' WHERE id = '{carol.id}'")
 
-    assert run_sql(database, "SELECT id, username FROM users") == [(reused, "Carol")]
+    assert run_sql(database, "SELECT id, username FROM quartlogin_users") == [(reused, "Carol")]
     jars = [jar, *({name: value} for name, value in jar.items())]
     assert {await who_is(app, **header_of(one)) for one in jars} == {"nobody"}
     assert await who_is(app, Authorization=f"Bearer {bearer}") == "nobody"
@@ -322,7 +322,7 @@ async def test_ending_everybodys_sign_ins_ends_tokens_too_and_is_written_down(
 
     assert count == 2
     assert await who_is(app, Authorization=f"Bearer {bearer}") == "nobody"
-    assert run_sql(database, "SELECT count(*) FROM events WHERE kind = 'all_logins_revoked'") == [(1,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_events WHERE kind = 'all_logins_revoked'") == [(1,)]
 
 
 # --- what is sent and logged meanwhile
@@ -431,7 +431,7 @@ async def test_an_account_is_deleted_by_its_password_only(visitor: Visitor, data
     refused = await visitor.fill_in("/account/delete", password=password)
 
     assert refused.status == 400
-    assert run_sql(database, "SELECT username FROM users") == [("Alice",)]
+    assert run_sql(database, "SELECT username FROM quartlogin_users") == [("Alice",)]
     assert await visitor.is_signed_in()
 
 
@@ -463,4 +463,4 @@ async def test_a_session_that_was_restored_makes_no_token_before_the_password_is
     answer = await visitor.post("/account/tokens", {"csrf_token": token, "name": "backup"})
 
     assert str(answer.location).startswith("/reauthenticate")
-    assert run_sql(database, "SELECT count(*) FROM logins WHERE kind = 'bearer'") == [(0,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_logins WHERE kind = 'bearer'") == [(0,)]

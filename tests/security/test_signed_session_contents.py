@@ -146,7 +146,7 @@ async def test_no_page_breaks_on_a_signed_session_whatever_one_of_its_keys_holds
 async def test_the_forced_change_of_a_password_does_not_break_either(
     app: Quart, real: dict[str, Any], database: str, key: str
 ) -> None:
-    run_sql(database, "UPDATE users SET must_change_password = TRUE")
+    run_sql(database, "UPDATE quartlogin_accounts SET must_change_password = TRUE")
 
     broken = {f"{value!a:.60}": failed for value in VALUES if (failed := await failures_of(app, {**real, key: value}))}
 

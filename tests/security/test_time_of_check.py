@@ -166,7 +166,10 @@ class Alice:
 
 #: What of the forms is answered as it is to somebody signed in: there is nothing left to do.
 HARMLESS = {"sign out", "end this login"}
-LOGINS = "SELECT l.ref FROM logins l JOIN users u ON u.id = l.user_id WHERE u.username = '{name}'"
+LOGINS = (
+    "SELECT l.public_id FROM quartlogin_logins l JOIN quartlogin_users u ON u.id = l.user_id"
+    " WHERE u.username = '{name}'"
+)
 
 #: Each way in which a login ends.
 ENDINGS: dict[str, Callable[[Alice], object]] = {

@@ -49,11 +49,11 @@ class Victim:
     secrets: list[bytes]
 
     def rows(self) -> set[tuple[Any, ...]]:
-        columns = {"users": "id", "logins": "user_id", "events": "user_id"}
+        columns = {"users": "id", "accounts": "user_id", "logins": "user_id", "events": "user_id"}
         return {
             (table, *row)
             for table, column in columns.items()
-            for row in run_sql(self.database, f"SELECT * FROM {table} WHERE {column} = '{self.user_id}'")
+            for row in run_sql(self.database, f"SELECT * FROM quartlogin_{table} WHERE {column} = '{self.user_id}'")
         }
 
 
@@ -78,8 +78,8 @@ async def alice(visitor: Visitor, database: str) -> Victim:
         "/account/tokens", {"csrf_token": (await visitor.get("/account", **here)).token, **fields}, **here
     )
     token = re.findall(r"<code>([\w.-]{40,})</code>", made.text)
-    [(user_id,)] = run_sql(database, "SELECT id FROM users")
-    public_ids = [public_id for (public_id,) in run_sql(database, "SELECT ref FROM logins")]
+    [(user_id,)] = run_sql(database, "SELECT id FROM quartlogin_users")
+    public_ids = [public_id for (public_id,) in run_sql(database, "SELECT public_id FROM quartlogin_logins")]
     assert (len(token), len(public_ids)) == (1, 2)
     hers = ["Alice Liddell", user_id, *public_ids, "Wonderland backup", BROWSER, describe(BROWSER), ADDRESS, *token]
     return Victim(database, user_id, public_ids, [text.lower().encode() for text in hers])

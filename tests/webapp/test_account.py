@@ -14,7 +14,8 @@ from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.features.logins.table import Logins
-from quartlogin.accounts.users import Users
+from quartlogin.accounts.features.passwords.table import PasswordTable
+from quartlogin.accounts.own_users import OwnUsers
 
 pytestmark = both_databases
 
@@ -45,16 +46,20 @@ async def test_signing_out_everywhere_else_counts_what_the_page_showed(
         await new_visitor().sign_in("Alice")
     page = await alice.get("/account")
     this = re.search(r'class="badge".*?/account/logins/(\w+)/revoke', page.text, re.DOTALL)[1]  # type: ignore[index]
-    others = [public_id for (public_id,) in run_sql(database, "SELECT ref FROM logins") if public_id != this]
+    others = [
+        public_id for (public_id,) in run_sql(database, "SELECT public_id FROM quartlogin_logins") if public_id != this
+    ]
     assert len(others) == 4
-    run_sql(database, f"UPDATE logins SET expires_at = {int(time.time()) - 1} WHERE ref = '{others[0]}'")
-    run_sql(database, f"UPDATE logins SET seen_at = 1000 WHERE ref = '{others[1]}'")
-    run_sql(database, f"UPDATE logins SET epoch = 7 WHERE ref = '{others[2]}'")
+    run_sql(
+        database, f"UPDATE quartlogin_logins SET expires_at = {int(time.time()) - 1} WHERE public_id = '{others[0]}'"
+    )
+    run_sql(database, f"UPDATE quartlogin_logins SET seen_at = 1000 WHERE public_id = '{others[1]}'")
+    run_sql(database, f"UPDATE quartlogin_logins SET security_stamp = 7 WHERE public_id = '{others[2]}'")
 
     await alice.post("/account/logins/revoke-others", {"csrf_token": page.token})
 
     assert "1 other sign-in" in (await alice.get("/account")).text
-    assert run_sql(database, "SELECT ref FROM logins") == [(this,)]
+    assert run_sql(database, "SELECT public_id FROM quartlogin_logins") == [(this,)]
 
 
 @pytest.mark.requirement("7.5.3")
@@ -65,7 +70,7 @@ async def test_the_right_password_deletes_everything_and_signs_out(alice: Visito
     assert (wrong.status, "not correct" in wrong.text) == (400, True)
     assert (done.status, done.location) == (302, "/")
     assert "Your account has been deleted." in (await alice.get("/")).text
-    for table in ("users", "logins"):
+    for table in ("quartlogin_users", "quartlogin_accounts", "quartlogin_logins"):
         assert run_sql(database, f"SELECT count(*) FROM {table}") == [(0,)]
 
 
@@ -77,7 +82,7 @@ async def test_two_deletions_at_once_are_both_told_that_it_is_done(alice: Visito
 
     assert {page.location for page in pages} <= {"/", "/login?next=%2Faccount%2Fdelete", "/login"}
     assert {page.status for page in pages} == {302}
-    assert run_sql(database, "SELECT count(*) FROM users") == [(0,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_users") == [(0,)]
 
 
 async def test_a_deletion_is_told_also_when_the_database_goes_away_right_after_it(
@@ -91,7 +96,7 @@ async def test_a_deletion_is_told_also_when_the_database_goes_away_right_after_i
     done = await alice.post("/account/delete", {"csrf_token": page.token, "password": PASSWORD})
 
     assert (done.status, done.location) == (302, "/")
-    assert run_sql(database, "SELECT count(*) FROM users") == [(0,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_users") == [(0,)]
 
 
 @pytest.mark.parametrize("path", ["/reauthenticate", "/account/password", "/account/delete"])
@@ -99,34 +104,34 @@ async def test_a_deletion_is_told_also_when_the_database_goes_away_right_after_i
 async def test_an_account_that_is_deleted_while_its_password_is_checked_is_no_error(
     alice: Visitor, app: Quart, database: str, monkeypatch: pytest.MonkeyPatch, path: str, password: str
 ) -> None:
-    real = Users.find_credentials_of
+    real = PasswordTable.find_of
     page = await alice.get(path)
 
-    async def find_and_lose(users: Users, by: Any) -> Any:
-        found = await real(users, by)
-        await get_accounts(app).store.database.write("DELETE FROM users")
+    async def find_and_lose(passwords: PasswordTable, user: Any, by: Any) -> Any:
+        found = await real(passwords, user, by)
+        await get_accounts(app).store.database.write("DELETE FROM quartlogin_accounts")
         return found
 
-    monkeypatch.setattr(Users, "find_credentials_of", find_and_lose)
+    monkeypatch.setattr(PasswordTable, "find_of", find_and_lose)
     fields = {"password": password, "current_password": password, "new_password": "another staple, another horse"}
     answer = await alice.post(path, {"csrf_token": page.token, **fields})
 
     assert (answer.status, answer.location) == (302, "/login")  # without a `next`: nobody could open it
     assert not await alice.is_signed_in()
-    assert run_sql(database, "SELECT count(*) FROM logins") == [(0,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_logins") == [(0,)]
 
 
 async def test_an_account_that_is_deleted_while_somebody_signs_in_is_an_unknown_name(
     alice: Visitor, app: Quart, new_visitor: Callable[[], Visitor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Users.find_credentials
+    real = OwnUsers.find_credentials
 
-    async def find_and_lose(users: Users, key: str) -> Any:
+    async def find_and_lose(users: OwnUsers, key: str) -> Any:
         found = await real(users, key)
-        await get_accounts(app).store.database.write("DELETE FROM users")
+        await get_accounts(app).store.database.write("DELETE FROM quartlogin_accounts")
         return found
 
-    monkeypatch.setattr(Users, "find_credentials", find_and_lose)
+    monkeypatch.setattr(OwnUsers, "find_credentials", find_and_lose)
 
     assert (await new_visitor().sign_in("Alice", "not the right password")).status == 400
     assert (await new_visitor().sign_in("Alice")).status == 400

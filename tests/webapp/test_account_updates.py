@@ -82,7 +82,7 @@ async def test_many_events_of_others_do_not_keep_a_page_from_its_own(
     app: Quart, visitor: Visitor, database: str
 ) -> None:
     await visitor.register("Alice")
-    store, (alice_id,) = get_accounts(app).store, run_sql(database, "SELECT id FROM users")[0]
+    store, (alice_id,) = get_accounts(app).store, run_sql(database, "SELECT id FROM quartlogin_users")[0]
     mallory = await add_user(app, "Mallory")
     soon = int(time.time()) + 5
     live = get_accounts(app).account_updates

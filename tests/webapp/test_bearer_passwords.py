@@ -36,8 +36,13 @@ async def test_no_page_checks_a_password_for_a_bearer_token(
 
     assert [page.status for page in pages] == [401] * 12
     assert {page.headers["WWW-Authenticate"] for page in pages} == {STEP_UP}
-    assert run_sql(database, "SELECT name FROM attempts WHERE name LIKE 'login:%' OR name LIKE 'holders:%'") == []
-    assert run_sql(database, "SELECT count(*) FROM users") == [(1,)]
+    assert (
+        run_sql(
+            database, "SELECT name FROM quartlogin_attempt_counters WHERE name LIKE 'login:%' OR name LIKE 'holders:%'"
+        )
+        == []
+    )
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_users") == [(1,)]
 
 
 async def test_guesses_at_the_login_page_with_a_bearer_token_are_a_strangers(

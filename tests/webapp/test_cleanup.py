@@ -39,11 +39,11 @@ async def test_expired_logins_and_old_events_go_and_the_others_stay(
     removed = await Cleanup(store, timedelta(days=2), EventLimit(store)).clean()
 
     assert (removed, batches) == (250, [100, 100, 50, 0])
-    assert run_sql(database, "SELECT count(*) FROM events") == [(2,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_events") == [(2,)]
     assert await visitor.is_signed_in()
-    run_sql(database, "UPDATE logins SET expires_at = 1")
+    run_sql(database, "UPDATE quartlogin_logins SET expires_at = 1")
     assert await Cleanup(store, timedelta(days=2), EventLimit(store)).clean() == 1
-    assert run_sql(database, "SELECT count(*) FROM logins") == [(0,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_logins") == [(0,)]
 
 
 async def test_a_database_that_is_down_is_tried_again(

@@ -19,7 +19,7 @@ def run(*arguments: str, typed: str = "", environment: dict[str, str] | None = N
 
 
 def usernames(database: str) -> list[str]:
-    return [name for (name,) in run_sql(database, "SELECT username FROM users")]
+    return [name for (name,) in run_sql(database, "SELECT username FROM quartlogin_users")]
 
 
 def test_init_db_creates_the_database(database: str) -> None:

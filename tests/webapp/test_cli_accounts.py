@@ -171,7 +171,7 @@ def test_revoking_wants_one_thing(database: str, arguments: list[str]) -> None:
 
 
 async def test_a_browser_cannot_steer_the_terminal(alice: Visitor, database: str) -> None:
-    run_sql(database, "UPDATE logins SET address = char(27) || '[2J'")
+    run_sql(database, "UPDATE quartlogin_logins SET address = char(27) || '[2J'")
 
     printed = (await command("logins", "list", "alice", database=database)).stdout
 

@@ -89,8 +89,8 @@ def everything(one: Store, two: Store) -> list[Awaitable[Any]]:
 
 def what_an_operator_does(one: Store, two: Store) -> list[Awaitable[Any]]:
     return [
-        one.users.set_password(ADA.id, "another hash", event("password_set")),
-        two.users.set_active(ADA.id, event("user_disabled"), active=False),
+        one.passwords.set(ADA.id, "another hash", event("password_set")),
+        two.accounts.set_enabled(ADA.id, event("user_disabled"), enabled=False),
     ]
 
 
@@ -118,7 +118,11 @@ async def test_an_account_that_is_deleted_meanwhile_is_in_nobodys_way_and_leaves
     answers = await asyncio.gather(*done, return_exceptions=True)
 
     assert [answer for answer in answers if isinstance(answer, StoreUnavailable)] == []
-    assert run_sql(database, "SELECT id FROM users") == run_sql(database, "SELECT ref FROM logins") == []
+    assert (
+        run_sql(database, "SELECT id FROM quartlogin_users")
+        == run_sql(database, "SELECT public_id FROM quartlogin_logins")
+        == []
+    )
 
 
 @pytest.mark.slow
@@ -128,12 +132,12 @@ async def test_whoever_waits_to_note_a_visit_holds_no_other_sign_in_of_that_user
 ) -> None:
     stranger = await asyncpg.connect(database)
     async with stranger.transaction():
-        await stranger.execute("SELECT ref FROM logins WHERE ref = 'ref 2' FOR UPDATE")
+        await stranger.execute("SELECT public_id FROM quartlogin_logins WHERE public_id = 'ref 2' FOR UPDATE")
 
         noting = asyncio.create_task(stores[0].logins.touch([seen(LOGINS[1]), seen(LOGINS[2])], 60, AT))
         await until_somebody_waits(stranger)
 
-        await stranger.execute("SELECT ref FROM logins WHERE ref = 'ref 1' FOR UPDATE NOWAIT")
+        await stranger.execute("SELECT public_id FROM quartlogin_logins WHERE public_id = 'ref 1' FOR UPDATE NOWAIT")
     await noting
     await stranger.close()
 

@@ -43,7 +43,9 @@ async def test_guesses_with_many_device_cookies_add_up_on_the_account(app: Quart
 
     assert answers.count(400) == MAX_FAILURES
     assert set(answers[MAX_FAILURES:]) == {429}
-    assert run_sql(database, f"SELECT number FROM attempts WHERE name = 'holders:{alice}'") == [(MAX_FAILURES,)]
+    assert run_sql(database, f"SELECT number FROM quartlogin_attempt_counters WHERE name = 'holders:{alice}'") == [
+        (MAX_FAILURES,)
+    ]
     # One more device cookie begins no counter anew: none of them is let in, whatever it types.
     for cookie in cookies[:3]:
         assert (await with_device(app, cookie).sign_in("Alice")).status == 429
@@ -62,7 +64,13 @@ async def test_a_device_cookie_from_before_a_change_of_the_password_is_worth_not
     answers = [(await with_device(app, cookie).sign_in("Alice", WRONG)).status for cookie in cookies]
 
     assert answers == [400] * 5 + [429] * 2  # as strangers
-    assert run_sql(database, "SELECT name FROM attempts WHERE name LIKE 'browser:%' OR name LIKE 'holders:%'") == []
+    assert (
+        run_sql(
+            database,
+            "SELECT name FROM quartlogin_attempt_counters WHERE name LIKE 'browser:%' OR name LIKE 'holders:%'",
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize("ending", ["set-password", "disable"])
@@ -73,7 +81,7 @@ async def test_a_device_cookie_ends_when_the_operator_ends_all_logins(app: Quart
         await set_active(app, "Alice", active=True)
     else:
         event = parts.audit_log.event("password_set", alice)
-        await parts.store.users.set_password(alice, await parts.passwords.hashing.hash(PASSWORD), event)
+        await parts.store.passwords.set(alice, await parts.passwords.hashing.hash(PASSWORD), event)
     for _ in range(5):
         await guess(app)
 
@@ -117,11 +125,11 @@ async def test_a_success_ends_the_failures_of_all_device_cookies(app: Quart, ali
     first, second = [with_device(app, await device_cookie(app)) for _ in range(2)]
     for _ in range(4):
         await first.sign_in("Alice", WRONG)
-    assert run_sql(database, f"SELECT number FROM attempts WHERE name = 'holders:{alice}'") == [(4,)]
+    assert run_sql(database, f"SELECT number FROM quartlogin_attempt_counters WHERE name = 'holders:{alice}'") == [(4,)]
 
     assert (await second.sign_in("Alice")).status == 302
 
-    assert run_sql(database, f"SELECT number FROM attempts WHERE name = 'holders:{alice}'") == []
+    assert run_sql(database, f"SELECT number FROM quartlogin_attempt_counters WHERE name = 'holders:{alice}'") == []
 
 
 @pytest.mark.requirement("6.3.8")

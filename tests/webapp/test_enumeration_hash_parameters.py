@@ -11,7 +11,7 @@ from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords.hash_parameters import TODAY, HashParameters
 from quartlogin.accounts.features.passwords.parameters_in_use import ParametersInUse, count_sets
-from quartlogin.accounts.users import Users
+from quartlogin.accounts.features.passwords.table import PasswordTable
 
 KEY = b"the key of this test"
 FOUR_LANES = TODAY._replace(lanes=4)
@@ -101,7 +101,7 @@ async def test_the_sets_are_counted_in_batches_by_primary_key(
 ) -> None:
     for number in range(25):
         await add_user(app, f"user{number}")
-    users = get_accounts(app).store.users
+    passwords = get_accounts(app).store.passwords
     stored = {
         "user0": FOUR_LANES.dummy_hash(),
         "user1": FOUR_LANES.dummy_hash(),
@@ -114,24 +114,28 @@ async def test_the_sets_are_counted_in_batches_by_primary_key(
         "user8": CHEAP.hash(PASSWORD)[:40],
     }
     for name, password_hash in stored.items():
-        run_sql(database, f"UPDATE users SET password_hash = '{password_hash}' WHERE username = '{name}'")
+        run_sql(
+            database,
+            f"UPDATE quartlogin_passwords SET password_hash = '{password_hash}'"
+            f" WHERE user_id = (SELECT id FROM quartlogin_users WHERE username = '{name}')",
+        )
     batches: list[int] = []
-    list_some = Users.list_hash_prefixes
+    list_some = PasswordTable.list_hash_prefixes
 
-    async def counted(users: Users, *args: Any) -> Any:
+    async def counted(users: PasswordTable, *args: Any) -> Any:
         found = await list_some(users, *args)
         batches.append(len(found[0]))
         return found
 
-    monkeypatch.setattr(Users, "list_hash_prefixes", counted)
+    monkeypatch.setattr(PasswordTable, "list_hash_prefixes", counted)
 
-    counts = await count_sets(users, 10)
+    counts = await count_sets(passwords, 10)
 
     cheap = HashParameters("id", 19, 1, 8, 1)
     assert counts == {FOUR_LANES: 2, OLD: 1, OLD._replace(variant="i", version=16): 1, cheap: 16}
     assert batches == [10, 10, 5, 0]
     batches.clear()
-    assert sum((await count_sets(users, 5, at_most=10)).values()) <= 10
+    assert sum((await count_sets(passwords, 5, at_most=10)).values()) <= 10
     assert batches == [5, 5]
 
 
@@ -141,7 +145,7 @@ async def test_before_anybody_is_served_a_sample_is_counted(app: Quart, database
     """A restart tells no more than the process before it: with nothing learned, unknown names would cost today's."""
     for number in range(4):
         await add_user(app, f"user{number}")
-    run_sql(database, f"UPDATE users SET password_hash = '{OLD.dummy_hash()}'")
+    run_sql(database, f"UPDATE quartlogin_passwords SET password_hash = '{OLD.dummy_hash()}'")
     passwords = get_accounts(app).passwords.hashing
     assert {passwords.in_use.draw(name) for name in NAMES} == {HashParameters("id", 19, 1, 8, 1)}
 

@@ -136,30 +136,32 @@ async def site(database: str, hasher: PasswordHasher | None, per_account: int = 
     async with app.test_app():
         for name in NAMES:
             await add_user(app, name)
-        await set_active(app, "Disabled", active=False)
+        for name in ("Disabled", "Old and disabled"):
+            await set_active(app, name, active=False)
         for name, changes in CHANGES.items():
-            run_sql(database, f"UPDATE users SET {changes} WHERE username = '{name}'")
+            of_name = f"WHERE user_id = (SELECT id FROM quartlogin_users WHERE username = '{name}')"
+            run_sql(database, f"UPDATE quartlogin_{changes} {of_name}")
         await learn(app)
         yield app
 
 
 #: What is different about accounts that are not as they were made.
 CHANGES = {
-    "Four lanes": f"password_hash = '{FOUR_LANES.dummy_hash()}'",
-    "Four more": f"password_hash = '{FOUR_LANES.dummy_hash()}'",
-    "Outdated": f"password_hash = '{OLD.dummy_hash()}'",
-    "Old and disabled": f"password_hash = '{OLD.dummy_hash()}', is_active = FALSE",
-    "Expired": "password_expires_at = 1",
-    "Must change": "must_change_password = TRUE",
-    "Unreadable": "password_hash = 'unreadable'",
-    "Too costly": f"password_hash = '{OLD._replace(passes=33).dummy_hash()}'",
+    "Four lanes": f"passwords SET password_hash = '{FOUR_LANES.dummy_hash()}'",
+    "Four more": f"passwords SET password_hash = '{FOUR_LANES.dummy_hash()}'",
+    "Outdated": f"passwords SET password_hash = '{OLD.dummy_hash()}'",
+    "Old and disabled": f"passwords SET password_hash = '{OLD.dummy_hash()}'",
+    "Expired": "passwords SET expires_at = 1",
+    "Must change": "accounts SET must_change_password = TRUE",
+    "Unreadable": "passwords SET password_hash = 'unreadable'",
+    "Too costly": f"passwords SET password_hash = '{OLD._replace(passes=33).dummy_hash()}'",
 }
 NAMES = ["Known", "Disabled", *CHANGES]
 
 
 async def learn(app: Quart) -> None:
     parts = get_accounts(app)
-    parts.passwords.hashing.in_use.learn(await count_sets(parts.store.users, 100))
+    parts.passwords.hashing.in_use.learn(await count_sets(parts.store.passwords, 100))
 
 
 async def with_two_that_nobody_has(app: Quart, name: str) -> list[str]:

@@ -41,7 +41,7 @@ async def test_each_event_is_told_once_to_the_user_and_to_the_operator_and_no_se
     await alice.sign_out()
 
     told = logged()
-    kept = [kind for (kind,) in run_sql(database, "SELECT kind FROM events ORDER BY id")]
+    kept = [kind for (kind,) in run_sql(database, "SELECT kind FROM quartlogin_events ORDER BY id")]
     assert (
         [event["event"] for event in told]
         == kept

@@ -86,7 +86,7 @@ async def test_when_a_login_was_seen_is_written_at_most_once_a_minute(
         now[0] += 20
         await alice.get("/api/me")
         await get_accounts(hasty).user_loader.last_seen.flush()
-        written.append(run_sql(database, "SELECT max(seen_at) FROM logins")[0][0])
+        written.append(run_sql(database, "SELECT max(seen_at) FROM quartlogin_logins")[0][0])
 
     assert len(set(written)) == 3
 
@@ -95,7 +95,7 @@ async def test_a_write_that_fails_is_not_in_the_way(
     alice: Visitor, hasty: Quart, now: list[float], database: str
 ) -> None:
     now[0] += 2 * MINUTE
-    run_sql(database, "CREATE TRIGGER no BEFORE UPDATE ON logins BEGIN SELECT RAISE(FAIL, 'no'); END")
+    run_sql(database, "CREATE TRIGGER no BEFORE UPDATE ON quartlogin_logins BEGIN SELECT RAISE(FAIL, 'no'); END")
 
     assert await alice.is_signed_in()
     await get_accounts(hasty).user_loader.last_seen.flush()
@@ -117,7 +117,7 @@ async def test_a_deleted_account_leaves_nothing_and_its_name_is_free(
     assert (refused.status, still_there) == (400, True)
     assert (deleted.status, deleted.location) == (302, "/")
     assert not await phone.is_signed_in()
-    for table in ("users", "logins", "events"):
+    for table in ("quartlogin_users", "quartlogin_accounts", "quartlogin_logins", "quartlogin_events"):
         assert run_sql(database, f"SELECT count(*) FROM {table}") == [(0,)]
     await new_visitor().register("Alice")
     assert not await phone.is_signed_in()

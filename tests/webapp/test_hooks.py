@@ -77,7 +77,7 @@ async def test_a_breached_password_is_refused_at_registering_and_changing(site: 
         assert (registering.status, registering.errors_beside("password")) == (400, TOLD)
         assert (changing.status, changing.errors_beside("new_password")) == (400, TOLD)
         assert hook.calls == [("Zo\u00eb likes umlauts",), (NEW_PASSWORD,)]
-        assert run_sql(database, "SELECT username FROM users") == [("Bob",)]
+        assert run_sql(database, "SELECT username FROM quartlogin_users") == [("Bob",)]
         assert (await visitor.sign_in("Bob")).status == 302  # with a password that is never asked about
 
 
@@ -137,7 +137,7 @@ async def test_a_second_step_can_refuse_whoever_knows_the_password(site: Site, a
         assert (refused.status, wrong.status) == (400, 400)
         assert not await visitor.is_signed_in()
         assert hook.calls == [(user,)]  # and never asked about a wrong password
-        assert run_sql(database, "SELECT count(*) FROM logins") == [(0,)]
+        assert run_sql(database, "SELECT count(*) FROM quartlogin_logins") == [(0,)]
 
 
 @pytest.mark.requirement("6.3.3")
@@ -181,7 +181,7 @@ async def test_a_changed_password_is_told_once_when_it_is_kept(site: Site, datab
 
     async def listener(user: User, address: str) -> None:
         told.append((user.username, address))
-        kept.extend(run_sql(database, "SELECT kind FROM events WHERE kind = 'password_changed'"))
+        kept.extend(run_sql(database, "SELECT kind FROM quartlogin_events WHERE kind = 'password_changed'"))
 
     async with site(password_changed=listener) as app:
         visitor = Visitor(app.test_client())

@@ -34,14 +34,22 @@ def run(tmp_path: Path, database: str) -> Run:
 
 def names(database: str) -> list[str]:
     is_there = database.startswith("postgresql://") or Path(database).exists()
-    return [name for (name,) in run_sql(database, "SELECT username FROM users ORDER BY username")] if is_there else []
+    return (
+        [name for (name,) in run_sql(database, "SELECT username FROM quartlogin_users ORDER BY username")]
+        if is_there
+        else []
+    )
 
 
 def test_hashed_passwords_are_taken_as_they_are(run: Run, database: str) -> None:
     done = run(f'{HASHED}Ada,"{HASH}"\nGrace,"{HASH}"\n')
 
     assert (done.exit_code, done.stdout) == (0, "Imported 2 accounts, skipped 0 lines.\n")
-    assert run_sql(database, "SELECT username, username_key, password_hash FROM users ORDER BY username") == [
+    assert run_sql(
+        database,
+        "SELECT username, username_key, password_hash FROM quartlogin_users"
+        " JOIN quartlogin_passwords ON user_id = id ORDER BY username",
+    ) == [
         ("Ada", "ada", HASH),
         ("Grace", "grace", HASH),
     ]
@@ -50,7 +58,7 @@ def test_hashed_passwords_are_taken_as_they_are(run: Run, database: str) -> None
 def test_clear_passwords_are_hashed(run: Run, database: str) -> None:
     done = run(f"{CLEAR}Ada,{PASSWORD}\n")
 
-    [(stored,)] = run_sql(database, "SELECT password_hash FROM users")
+    [(stored,)] = run_sql(database, "SELECT password_hash FROM quartlogin_passwords")
     assert done.exit_code == 0
     assert stored.startswith("$argon2id$")
     assert PASSWORD not in stored + done.output

@@ -22,7 +22,8 @@ from quartlogin.accounts.store import Store, store_at
 ADA = User("a" * 22, "Ada")
 IDLE = 600
 #: What the loader asks, in words of the test's own.
-COUNTING = """SELECT l.ref FROM logins l, users u WHERE l.user_id = u.id AND u.is_active AND u.epoch = l.epoch
+COUNTING = """SELECT l.public_id FROM quartlogin_logins l, quartlogin_accounts u WHERE l.user_id = u.user_id
+    AND u.disabled_at IS NULL AND u.security_stamp = l.security_stamp
     AND l.expires_at > {now} AND (l.kind <> 'session' OR l.seen_at > {now} - 600)"""
 
 
@@ -39,13 +40,16 @@ class Story:
     # --- what is looked at after each step
 
     def public_ids(self) -> list[str]:
-        return [public_id for (public_id,) in run_sql(self.database, "SELECT ref FROM logins ORDER BY ref")]
+        return [
+            public_id
+            for (public_id,) in run_sql(self.database, "SELECT public_id FROM quartlogin_logins ORDER BY public_id")
+        ]
 
     def look(self) -> None:
         counting = {public_id for (public_id,) in run_sql(self.database, COUNTING.format(now=int(self.now[0])))}
         assert not counting & self.dead, self.told
         self.dead |= {*self.public_ids()} - counting
-        [(security_stamp,)] = run_sql(self.database, "SELECT epoch FROM users")
+        [(security_stamp,)] = run_sql(self.database, "SELECT security_stamp FROM quartlogin_accounts")
         self.epochs.append(security_stamp)
 
     # --- what it is done with
@@ -58,7 +62,7 @@ class Story:
 
     def a_login(self) -> tuple[str, str]:
         """The hash and the secrets of one that there is, or was."""
-        rows = run_sql(self.database, "SELECT id_hash, secrets, ref FROM logins ORDER BY ref")
+        rows = run_sql(self.database, "SELECT id_hash, secrets, public_id FROM quartlogin_logins ORDER BY public_id")
         alive = [row for row in rows if row[2] not in self.dead]
         return self.random.choice([*rows, *alive, *alive, *alive, ("gone", "")])[:2]
 
@@ -95,7 +99,8 @@ class Story:
         new = self.a_new_one()
         run_sql(
             self.database,
-            "INSERT INTO logins (id_hash, ref, user_id, kind, epoch, secrets, made_at, seen_at, expires_at, address,"
+            "INSERT INTO quartlogin_logins"
+            " (id_hash, public_id, user_id, kind, security_stamp, secrets, made_at, seen_at, expires_at, address,"
             f" browser) VALUES ('{new.id_hash}', '{new.public_id}', '{ADA.id}', '{new.kind}', {self.epochs[-1] - 1},"
             f" 'a+1', {new.made_at}, {new.made_at}, {new.expires_at}, '', '')",
         )
@@ -115,9 +120,7 @@ class Story:
             await lock_for(transaction, ADA.id, ActingLogin(old, ADA.id, IDLE))
             if change:
                 await self.store.logins.revoke_others(transaction, ADA.id, old, self.at())
-                begun = await self.store.users.change_password(
-                    transaction, ADA.id, security_stamp, "hash", int(self.now[0])
-                )
+                begun = await self.store.passwords.change(transaction, ADA.id, security_stamp, "hash", int(self.now[0]))
                 if begun is None:
                     raise Conflict
                 await self.store.logins.carry_over(transaction, ADA.id, security_stamp, begun)
@@ -130,11 +133,11 @@ class Story:
         await self.renew(change=True)
 
     async def set_password(self) -> None:
-        await self.store.users.set_password(ADA.id, "hash", self.event())
+        await self.store.passwords.set(ADA.id, "hash", self.event())
 
     async def disable_or_enable(self) -> None:
-        [(is_active,)] = run_sql(self.database, "SELECT is_active FROM users")
-        await self.store.users.set_active(ADA.id, self.event(), active=not is_active)
+        [(is_active,)] = run_sql(self.database, "SELECT disabled_at IS NULL FROM quartlogin_accounts")
+        await self.store.accounts.set_enabled(ADA.id, self.event(), enabled=not is_active)
 
     async def end_others(self) -> None:
         by = ActingLogin(self.a_login()[0], ADA.id, IDLE)
@@ -148,7 +151,7 @@ class Story:
         seldom: list[Callable[[], Awaitable[None]]] = [self.renew, self.replace_secrets, self.wait, self.wait, self.end]
         all_steps = [*often * 4, *seldom * 2, self.set_password, self.disable_or_enable, self.end_others]
         for _ in range(steps):
-            [(is_active,)] = run_sql(self.database, "SELECT is_active FROM users")
+            [(is_active,)] = run_sql(self.database, "SELECT disabled_at IS NULL FROM quartlogin_accounts")
             step = self.random.choice(all_steps if is_active else [self.begin, self.disable_or_enable])
             self.told.append(step.__name__)
             try:
@@ -186,10 +189,10 @@ async def test_a_login_that_did_not_count_once_never_counts_again(
 
 
 REASONS = {
-    "another epoch": "UPDATE users SET epoch = epoch + 1",
-    "disabled": "UPDATE users SET is_active = FALSE",
-    "expired": "UPDATE logins SET expires_at = {now}",
-    "idle": "UPDATE logins SET seen_at = {now} - 600",
+    "another security stamp": "UPDATE quartlogin_accounts SET security_stamp = security_stamp + 1",
+    "disabled": "UPDATE quartlogin_accounts SET disabled_at = 1",
+    "expired": "UPDATE quartlogin_logins SET expires_at = {now}",
+    "idle": "UPDATE quartlogin_logins SET seen_at = {now} - 600",
 }
 
 
@@ -217,9 +220,7 @@ STATEMENTS: dict[str, Callable[[Store, NewLogin, Moment], Awaitable[object]]] = 
     ),
     "find": lambda store, login, at: store.logins.find(login.id_hash, ADA.id, *at),
     "find by a remember cookie": lambda store, login, at: store.logins.find_remembered(login.id_hash, at),
-    "find its password": lambda store, login, _: store.users.find_credentials_of(
-        ActingLogin(login.id_hash, ADA.id, IDLE)
-    ),
+    "find its password": lambda store, login, _: store.passwords.find_of(ADA, ActingLogin(login.id_hash, ADA.id, IDLE)),
     "list": lambda store, _, at: store.logins.list_of(ADA.id, at),
 }
 
@@ -231,12 +232,12 @@ async def test_no_statement_finds_prolongs_or_acts_for_a_login_that_does_not_cou
 ) -> None:
     at = Moment.present(IDLE)
     run_sql(database, REASONS[reason].format(now=at.now))
-    before = run_sql(database, "SELECT * FROM logins")
+    before = run_sql(database, "SELECT * FROM quartlogin_logins")
 
     done = {name: await statement(store, login, at) for name, statement in STATEMENTS.items()}
 
     assert {name: result for name, result in done.items() if result} == {}
-    assert run_sql(database, "SELECT * FROM logins") == before
+    assert run_sql(database, "SELECT * FROM quartlogin_logins") == before
     with pytest.raises(LoginRefused):
         await in_transaction(
             store, lambda transaction: lock_for(transaction, ADA.id, ActingLogin(login.id_hash, ADA.id, IDLE))
@@ -251,16 +252,16 @@ async def test_each_of_these_statements_does_something_for_a_login_that_counts(
     order = [name for name in STATEMENTS if name != "renew"]
 
     done = {name: await STATEMENTS[name](store, login, at) for name in order}
-    [seen_at] = [row[0] for row in run_sql(database, "SELECT seen_at FROM logins")]
+    [seen_at] = [row[0] for row in run_sql(database, "SELECT seen_at FROM quartlogin_logins")]
     done["renew"] = await STATEMENTS["renew"](store, login, at)
 
     assert [name for name, result in done.items() if not result] == ["visit"]  # which returns nothing
     assert seen_at == at.now + 99
-    assert run_sql(database, "SELECT id_hash, secrets FROM logins") == [("new", "a+1")]
+    assert run_sql(database, "SELECT id_hash, secrets FROM quartlogin_logins") == [("new", "a+1")]
 
 
 @both_databases
-@pytest.mark.parametrize("reason", ["another epoch", "disabled"])
+@pytest.mark.parametrize("reason", ["another security stamp", "disabled"])
 async def test_an_account_that_has_changed_meanwhile_takes_neither_a_login_nor_a_password(
     store: Store, database: str, login: NewLogin, reason: str
 ) -> None:
@@ -270,21 +271,21 @@ async def test_an_account_that_has_changed_meanwhile_takes_neither_a_login_nor_a
     with pytest.raises(Conflict):
         await in_transaction(store, lambda transaction: store.logins.insert(transaction, new))
     changed = await in_transaction(
-        store, lambda transaction: store.users.change_password(transaction, ADA.id, 0, "new hash", 1)
+        store, lambda transaction: store.passwords.change(transaction, ADA.id, 0, "new hash", 1)
     )
 
     assert changed is None
-    assert run_sql(database, "SELECT password_hash FROM users") == [("hash",)]
+    assert run_sql(database, "SELECT password_hash FROM quartlogin_passwords") == [("hash",)]
 
 
 @both_databases
 async def test_an_account_is_deleted_only_with_the_password_that_was_checked(
     store: Store, database: str, login: NewLogin
 ) -> None:
-    run_sql(database, REASONS["another epoch"])
+    run_sql(database, REASONS["another security stamp"])
 
     assert await store.users.delete(ADA.id, 0) is None
-    assert run_sql(database, "SELECT id FROM users") == [(ADA.id,)]
+    assert run_sql(database, "SELECT id FROM quartlogin_users") == [(ADA.id,)]
 
 
 @both_databases
@@ -299,8 +300,8 @@ async def test_a_login_is_renewed_only_for_its_own_user(store: Store, login: New
 
 @both_databases
 async def test_only_logins_of_the_epoch_before_are_carried_over(store: Store, database: str, login: NewLogin) -> None:
-    run_sql(database, "UPDATE logins SET epoch = 3")
+    run_sql(database, "UPDATE quartlogin_logins SET security_stamp = 3")
 
     await in_transaction(store, lambda transaction: store.logins.carry_over(transaction, ADA.id, 4, 5))
 
-    assert run_sql(database, "SELECT epoch FROM logins") == [(3,)]
+    assert run_sql(database, "SELECT security_stamp FROM quartlogin_logins") == [(3,)]

@@ -73,8 +73,8 @@ async def test_who_would_wait_for_too_long_is_told_to_come_back(app: Quart, slow
     assert "Too many people are signing in" in sent_away[0].text
     assert max(slow.at_once) == 1
     # Those who were sent away are not counted as failures.
-    assert run_sql(database, "SELECT count(*) FROM attempts WHERE name LIKE 'name:%'") == [(PLACES,)]
-    assert run_sql(database, "SELECT count(*) FROM events") == [(PLACES,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_attempt_counters WHERE name LIKE 'name:%'") == [(PLACES,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_events") == [(PLACES,)]
 
 
 @pytest.mark.slow
@@ -130,13 +130,13 @@ async def test_an_attempt_that_finds_no_place_is_not_counted_and_costs_no_wait(
         now[0] += 60
         await guess(app)
     now[0] += 60
-    before = run_sql(database, "SELECT * FROM attempts ORDER BY name")
+    before = run_sql(database, "SELECT * FROM quartlogin_attempt_counters ORDER BY name")
 
     passwords._taken = 10_000
     assert (await guess(app)).status == 503
     passwords._taken = 0
 
-    assert run_sql(database, "SELECT * FROM attempts ORDER BY name") == before
+    assert run_sql(database, "SELECT * FROM quartlogin_attempt_counters ORDER BY name") == before
     assert (await guess(app, password=PASSWORD)).status == 302
 
 
@@ -150,7 +150,7 @@ async def test_a_registration_that_finds_no_place_is_not_counted_and_tells_of_no
     answers = [(await new_visitor().register(name)).status for name in ("Alice", "Bob")]
 
     assert answers == [503, 503]
-    assert run_sql(database, "SELECT * FROM attempts") == []
+    assert run_sql(database, "SELECT * FROM quartlogin_attempt_counters") == []
 
 
 @pytest.mark.requirement("V18")

@@ -15,8 +15,8 @@ from quartlogin.accounts.audit.events import Events
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.features.logins.table import Logins
 from quartlogin.accounts.features.passwords.hashing import PasswordHashing
+from quartlogin.accounts.features.passwords.table import PasswordTable
 from quartlogin.accounts.pages.messages import WRONG_PASSWORD
-from quartlogin.accounts.users import Users
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ async def test_of_two_changes_at_once_one_wins_and_the_other_is_signed_out(
 @pytest.mark.parametrize(
     ("table", "step"),
     [
-        (Users, "change_password"),
+        (PasswordTable, "change"),
         (Logins, "revoke_others"),
         (Logins, "carry_over"),
         (Events, "insert"),
@@ -186,14 +186,14 @@ async def test_a_hash_that_another_request_renews_meanwhile_is_no_change_of_the_
     alice: Visitor, raised: Quart, new_visitor: Callable[[], Visitor], monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     fields, leads_to = FORMS[path]
-    find, phone = Users.find_credentials_of, new_visitor()
+    find, phone = PasswordTable.find_of, new_visitor()
 
-    async def find_and_be_overtaken(users: Users, by: Any) -> Any:
-        found = await find(users, by)
+    async def find_and_be_overtaken(passwords: PasswordTable, user: Any, by: Any) -> Any:
+        found = await find(passwords, user, by)
         assert (await phone.sign_in("Alice")).status == 302  # which renews the hash
         return found
 
-    monkeypatch.setattr(Users, "find_credentials_of", find_and_be_overtaken)
+    monkeypatch.setattr(PasswordTable, "find_of", find_and_be_overtaken)
 
     assert (await alice.fill_in(path, **fields)).location == leads_to
 

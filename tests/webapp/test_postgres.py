@@ -43,7 +43,7 @@ async def test_a_page_of_somebody_signed_in_is_one_round_trip(app: Quart, visito
 
     assert len(connections) == 1
     assert len(sent) == 1
-    assert sent[0].startswith("SELECT l.id_hash, l.user_id, u.username, u.epoch, ")
+    assert sent[0].startswith("SELECT l.id_hash, l.user_id, u.username, ")
 
 
 @pytest.mark.requirement("13.1.2", "13.1.3", "13.2.6")
@@ -107,7 +107,7 @@ async def test_a_server_that_takes_no_changes_is_unavailable_and_its_connections
     await opened.write("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
 
     with pytest.raises(StoreUnavailable, match="read-only"):
-        await opened.write("DELETE FROM events")
+        await opened.write("DELETE FROM quartlogin_events")
 
     after = await opened.read("SELECT pg_backend_pid()")
     assert tuple(before[0]) != tuple(after[0])

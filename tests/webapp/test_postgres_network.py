@@ -18,7 +18,7 @@ from quartlogin.accounts.database.errors import Conflict, NamesTaken, StoreUnava
 from quartlogin.accounts.database.interface import Transaction
 from quartlogin.accounts.database.models import NewUser, User
 from quartlogin.accounts.database.postgres import PostgresDatabase
-from quartlogin.accounts.users import Users
+from quartlogin.accounts.own_users import OwnUsers
 from quartlogin.webapp import create_app
 from servers import Postgres, postgres, postgres_binaries, standby_of
 
@@ -162,7 +162,7 @@ async def test_a_conflict_is_not_tried_again(opened: PostgresDatabase) -> None:
     async def work(transaction: Transaction) -> None:
         nonlocal tries
         tries += 1
-        await transaction.run("INSERT INTO events VALUES ('x', 'x', 'nobody', 0, '', '', NULL)")
+        await transaction.run("INSERT INTO quartlogin_events VALUES ('x', 'x', 'nobody', 0, '', '', NULL)")
 
     with pytest.raises(Conflict):
         await opened.transaction(work)
@@ -172,11 +172,11 @@ async def test_a_conflict_is_not_tried_again(opened: PostgresDatabase) -> None:
 
 @on_postgresql
 async def test_a_name_that_is_registered_during_an_import_is_taken(opened: PostgresDatabase, database: str) -> None:
-    users, newcomer = Users(opened), NewUser(User("a" * 22, "Ada"), "ada", "hash")
+    users, newcomer = OwnUsers(opened), NewUser(User("a" * 22, "Ada"), "ada", "hash")
     stranger = await asyncpg.connect(database)
     registering = stranger.transaction()
     await registering.start()
-    await stranger.execute("INSERT INTO users VALUES ('stranger', 'Ada', 'ada', 'hash', TRUE, 0, 0)")
+    await stranger.execute("INSERT INTO quartlogin_users VALUES ('stranger', 'Ada', 'ada', 0)")
 
     importing = asyncio.create_task(users.add_many(lambda: [newcomer], 0, lambda _: None, skip_taken=False))
     await asyncio.sleep(0.2)
@@ -186,7 +186,7 @@ async def test_a_name_that_is_registered_during_an_import_is_taken(opened: Postg
     with pytest.raises(NamesTaken) as refused:
         await importing
     assert refused.value.keys == ["ada"]
-    assert run_sql(database, "SELECT id FROM users") == [("stranger",)]
+    assert run_sql(database, "SELECT id FROM quartlogin_users") == [("stranger",)]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

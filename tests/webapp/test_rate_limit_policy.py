@@ -143,7 +143,7 @@ async def test_growing_delays_are_told_to_known_and_unknown_names_alike(
     assert "Try again in 1 second, at <time" in seen["Alice"][5][2]
     for name in ("Nobody", "Bob"):
         assert [answer[:2] for answer in seen[name]] == [answer[:2] for answer in seen["Alice"]]
-    kept = run_sql(database, "SELECT name FROM attempts WHERE name LIKE 'name:%'")
+    kept = run_sql(database, "SELECT name FROM quartlogin_attempt_counters WHERE name LIKE 'name:%'")
     assert kept
     assert not any("obody" in name for (name,) in kept)  # what was typed may be a password
 
@@ -154,7 +154,7 @@ async def test_a_throttled_attempt_is_not_looked_at_and_logged(
     app: Quart, alice: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, database: str
 ) -> None:
     await guesses(app, 5)
-    events = run_sql(database, "SELECT count(*) FROM events")
+    events = run_sql(database, "SELECT count(*) FROM quartlogin_events")
     monkeypatch.setattr(get_accounts(app).passwords.hashing, "_check", lambda *_: pytest.fail("it was looked at"))
     caplog.set_level(logging.INFO, "quartlogin.audit")
 
@@ -164,7 +164,7 @@ async def test_a_throttled_attempt_is_not_looked_at_and_logged(
     assert page.status == 429
     assert (told["event"], told["address"]) == ("rate_limited", "192.0.2.1")
     assert "user" not in told
-    assert run_sql(database, "SELECT count(*) FROM events") == events
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_events") == events
 
 
 @pytest.mark.requirement("15.4.2")
@@ -406,7 +406,7 @@ async def test_old_attempts_are_forgotten_but_never_those_of_users(
     assert await store.attempts.remove_before(int(now[0]), int(now[0]), 100) == 0
     assert await store.attempts.remove_before(int(now[0]) + 1, int(now[0]), 100) == 1
     assert await store.attempts.remove_before(int(now[0]) + 1, int(now[0]) + 1, 100) == 1
-    assert run_sql(database, "SELECT name FROM attempts") == [(f"user:{alice}",)]
+    assert run_sql(database, "SELECT name FROM quartlogin_attempt_counters") == [(f"user:{alice}",)]
 
 
 async def test_a_deleted_account_leaves_no_tally_and_no_cookie(visitor: Visitor, database: str, app: Quart) -> None:
@@ -416,7 +416,7 @@ async def test_a_deleted_account_leaves_no_tally_and_no_cookie(visitor: Visitor,
     await visitor.fill_in("/account/delete", password=PASSWORD)
     await visitor.get("/")
 
-    assert run_sql(database, "SELECT name FROM attempts WHERE name LIKE 'user:%'") == []
+    assert run_sql(database, "SELECT name FROM quartlogin_attempt_counters WHERE name LIKE 'user:%'") == []
     assert visitor.cookies == {}
 
 

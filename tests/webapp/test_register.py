@@ -15,7 +15,10 @@ pytestmark = both_databases
 
 
 def rows(database: str) -> list[tuple[str, ...]]:
-    return run_sql(database, "SELECT username, username_key, password_hash FROM users")
+    return run_sql(
+        database,
+        "SELECT username, username_key, password_hash FROM quartlogin_users JOIN quartlogin_passwords ON user_id = id",
+    )
 
 
 async def test_registering_signs_in_and_leads_home(visitor: Visitor) -> None:

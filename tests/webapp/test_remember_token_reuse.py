@@ -69,7 +69,7 @@ class Site:
 
     def events(self, kind: str) -> int:
         with closing(sqlite3.connect(self.database)) as connection:
-            [(count,)] = connection.execute("SELECT count(*) FROM events WHERE kind = ?", [kind]).fetchall()
+            [(count,)] = connection.execute("SELECT count(*) FROM quartlogin_events WHERE kind = ?", [kind]).fetchall()
         return int(count)
 
 

@@ -204,11 +204,11 @@ async def test_more_sign_ins_than_an_account_may_have_end_the_one_that_was_not_u
         assert [await visitor.is_signed_in() for visitor in visitors] == [True, False, True, True]
         assert "Sign-in ended, because there were too many" in (await visitors[3].get("/account")).text
     assert made.status == 200
-    assert run_sql(database, "SELECT kind, count(*) FROM logins GROUP BY kind ORDER BY kind") == [
+    assert run_sql(database, "SELECT kind, count(*) FROM quartlogin_logins GROUP BY kind ORDER BY kind") == [
         ("bearer", 1),
         ("session", 3),
     ]
-    assert run_sql(database, "SELECT count(*) FROM events WHERE kind = 'login_evicted'") == [(1,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_events WHERE kind = 'login_evicted'") == [(1,)]
 
 
 async def test_this_sign_in_is_listed_first(desk: Visitor, phone: Visitor) -> None:

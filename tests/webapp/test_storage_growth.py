@@ -68,7 +68,7 @@ async def test_a_login_that_comes_back_again_and_again_is_written_down_once_a_mi
         now[0] += pause
         for _ in range(10):
             await come_back(visitor)
-        counts.append(run_sql(database, "SELECT count(*) FROM events WHERE kind = 'login_resumed'")[0][0])
+        counts.append(run_sql(database, "SELECT count(*) FROM quartlogin_events WHERE kind = 'login_resumed'")[0][0])
 
     assert counts == [1, 1, 2, 2, 3]
     assert told("login_resumed") == 3
@@ -84,15 +84,15 @@ async def test_what_is_kept_of_a_remember_cookie_does_not_grow_with_its_use(
     sizes = []
     for _ in range(60):
         await come_back(visitor)
-        sizes.append(run_sql(database, "SELECT max(length(secrets)) FROM logins")[0][0])
+        sizes.append(run_sql(database, "SELECT max(length(secrets)) FROM quartlogin_logins")[0][0])
     now[0] += 31
     await come_back(visitor)
-    after = run_sql(database, "SELECT max(length(secrets)) FROM logins")[0][0]
+    after = run_sql(database, "SELECT max(length(secrets)) FROM quartlogin_logins")[0][0]
 
     assert len(set(sizes[20:])) == 1  # it grows up to a point, and no further
     assert max(sizes) < 32 * 80
     assert after < 3 * 80  # and its secret changes again
-    assert run_sql(database, "SELECT count(*) FROM events WHERE kind = 'token_reuse_detected'") == [(0,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_events WHERE kind = 'token_reuse_detected'") == [(0,)]
 
 
 # --- events
@@ -116,7 +116,7 @@ async def test_of_each_kind_of_event_an_account_keeps_the_last_hundred(app: Quar
     assert await limit.clean() == 150
     assert await limit.clean() == 0
 
-    kept = run_sql(database, "SELECT kind, count(*), min(id) FROM events GROUP BY kind ORDER BY kind")
+    kept = run_sql(database, "SELECT kind, count(*), min(id) FROM quartlogin_events GROUP BY kind ORDER BY kind")
     assert kept == [
         ("password_changed", 3, "password_changed 00000000"),  # what is rare is not crowded out by what is not
         ("registered", 2, kept[1][2]),
@@ -135,7 +135,7 @@ async def test_a_flood_of_events_is_cut_while_it_lasts(
     for _ in range(300):
         made = await visitor.post("/account/tokens", {"csrf_token": token, "name": "one of many"})
         await visitor.post(re.search(r"/account/tokens/\w+/revoke", made.text)[0], {"csrf_token": token})  # type: ignore[index]
-        most = max(most, run_sql(database, "SELECT count(*) FROM events")[0][0])
+        most = max(most, run_sql(database, "SELECT count(*) FROM quartlogin_events")[0][0])
 
     assert most <= 2 * MAX_EVENTS + 2 * 150 + 10
 
@@ -147,7 +147,7 @@ async def test_each_round_of_housekeeping_cuts_the_events(app: Quart, database: 
 
     await Cleanup(store, timedelta(days=36500), limit).clean()
 
-    assert run_sql(database, "SELECT count(*) FROM events WHERE kind = 'token_created'") == [(MAX_EVENTS,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_events WHERE kind = 'token_created'") == [(MAX_EVENTS,)]
 
 
 # --- what is asked of an account with very many events
@@ -163,7 +163,7 @@ def fill(database: str, user_id: str, count: int) -> None:
     )
     run_sql(
         database,
-        "INSERT INTO events (id, kind, user_id, happened_at, address, browser) SELECT"
+        "INSERT INTO quartlogin_events (id, kind, user_id, happened_at, address, browser) SELECT"
         f" substr('0000000000000000' || n, length('' || n) + 1) || '{user_id}', 'sign_in_failed', '{user_id}',"
         f" 2000000000 + n, '', '' FROM ({numbers}) AS all_of_them",
     )
@@ -250,7 +250,7 @@ async def test_sqlite_reads_events_by_an_index_and_sorts_none_for_the_last_ones(
     assert [line for line in plan if re.search(r"\bevents\b", line) and "USING" not in line] == []
     assert [line for line in plan if line.startswith("SCAN events") and "INDEX" not in line] == []
     if question == "the last of an account":
-        assert plan == ["SEARCH events USING INDEX events_of_user (user_id=?)"]
+        assert plan == ["SEARCH quartlogin_events USING INDEX quartlogin_events_user (user_id=?)"]
 
 
 @pytest.mark.slow
@@ -327,7 +327,7 @@ async def test_the_counters_of_logins_that_have_ended_are_removed(
 
     assert await get_accounts(app).store.attempts.remove_of_ended_logins(100) == 5
 
-    assert run_sql(database, "SELECT count(*) FROM attempts WHERE name LIKE 'login:%'") == [(1,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_attempt_counters WHERE name LIKE 'login:%'") == [(1,)]
 
 
 async def test_counters_of_device_cookies_are_forgotten_after_days_but_not_what_they_add_up_to(
@@ -342,7 +342,7 @@ async def test_counters_of_device_cookies_are_forgotten_after_days_but_not_what_
 
     await store.attempts.remove_before(int(now[0]) + week, int(now[0]) + week - year, 100)
 
-    names = [name for (name,) in run_sql(database, "SELECT name FROM attempts ORDER BY name")]
+    names = [name for (name,) in run_sql(database, "SELECT name FROM quartlogin_attempt_counters ORDER BY name")]
     assert names == [f"holders:{alice.id}", f"user:{alice.id}"]
 
 

@@ -76,7 +76,7 @@ async def public_ids(store: Store, user: User = ALICE) -> set[str]:
 
 @pytest.mark.usefixtures("people")
 async def test_a_user_is_found_by_name_and_by_a_login(store: Store) -> None:
-    by_name, by_id = await store.users.find_credentials("alice"), await store.users.find_credentials_of(BY_ALICE)
+    by_name, by_id = await store.users.find_credentials("alice"), await store.passwords.find_of(ALICE, BY_ALICE)
 
     assert by_name == by_id
     assert by_name is not None
@@ -91,9 +91,9 @@ async def test_a_user_is_found_by_name_and_by_a_login(store: Store) -> None:
 @pytest.mark.usefixtures("people")
 async def test_nobody_is_found_under_another_name_or_by_another_login(store: Store) -> None:
     assert await store.users.find_credentials("Alice") is None
-    assert await store.users.find_credentials_of(replace(BY_ALICE, user_id=BOB.id)) is None
+    assert await store.passwords.find_of(ALICE, replace(BY_ALICE, user_id=BOB.id)) is None
     await store.logins.end(LOGIN.id_hash, event())
-    assert await store.users.find_credentials_of(BY_ALICE) is None
+    assert await store.passwords.find_of(ALICE, BY_ALICE) is None
 
 
 async def test_of_many_that_want_one_name_one_gets_it(store: Store, database: str) -> None:
@@ -104,14 +104,14 @@ async def test_of_many_that_want_one_name_one_gets_it(store: Store, database: st
     results = await asyncio.gather(*(register(number) for number in range(20)), return_exceptions=True)
 
     assert [type(result) for result in results].count(UsernameTaken) == 19
-    assert run_sql(database, "SELECT count(*) FROM users") == [(1,)]
-    assert run_sql(database, "SELECT count(*) FROM events") == [(1,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_users") == [(1,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_events") == [(1,)]
 
 
 @pytest.mark.usefixtures("people")
 async def test_a_renewed_hash_does_not_overwrite_a_changed_password(store: Store) -> None:
-    await store.users.replace_password_hash(ALICE.id, "hash of another", "renewed")
-    await store.users.replace_password_hash(BOB.id, "hash of bob", "renewed")
+    await store.passwords.replace_hash(ALICE.id, "hash of another", "renewed")
+    await store.passwords.replace_hash(BOB.id, "hash of bob", "renewed")
 
     alice, bob = await store.users.find_credentials("alice"), await store.users.find_credentials("bob")
     assert alice is not None
@@ -121,25 +121,25 @@ async def test_a_renewed_hash_does_not_overwrite_a_changed_password(store: Store
 
 @pytest.mark.usefixtures("people")
 async def test_another_password_ends_every_login_of_its_user_only(store: Store) -> None:
-    assert await store.users.set_password(ALICE.id, "another hash", event(kind="password_set"))
+    assert await store.passwords.set(ALICE.id, "another hash", event(kind="password_set"))
 
     assert (await public_ids(store), await public_ids(store, BOB)) == (set(), {"ref4"})
     assert not await is_found(store, TOKEN)
-    assert not await store.users.set_password("C" * 22, "another hash", event(2))
+    assert not await store.passwords.set("C" * 22, "another hash", event(2))
 
 
 @pytest.mark.usefixtures("people")
 async def test_disabling_ends_every_login_and_enabling_revives_none(store: Store) -> None:
-    await store.users.set_active(ALICE.id, event(1), active=False)
+    await store.accounts.set_enabled(ALICE.id, event(1), enabled=False)
     begun_meanwhile = replace(LOGIN, id_hash="5" * 64, public_id="ref5")
     with pytest.raises(Conflict):
         await begin(store, begun_meanwhile)  # by a process that checked the password before
-    await store.users.set_active(ALICE.id, event(2), active=True)
+    await store.accounts.set_enabled(ALICE.id, event(2), enabled=True)
     with pytest.raises(Conflict):
         await begin(store, begun_meanwhile)
 
     assert [await is_found(store, login) for login in (LOGIN, OTHER_LOGIN, TOKEN, begun_meanwhile)] == [False] * 4
-    assert not await store.users.set_active("C" * 22, event(3), active=True)
+    assert not await store.accounts.set_enabled("C" * 22, event(3), enabled=True)
 
 
 @pytest.mark.usefixtures("people")
@@ -149,7 +149,7 @@ async def test_a_deleted_user_leaves_nothing(store: Store, database: str) -> Non
 
     assert sorted(deleted or []) == [LOGIN.id_hash, OTHER_LOGIN.id_hash, TOKEN.id_hash]
     assert await store.users.delete(ALICE.id, 0) is None
-    for table in ("logins", "events"):
+    for table in ("quartlogin_logins", "quartlogin_events"):
         assert run_sql(database, f"SELECT DISTINCT user_id FROM {table}") == [(BOB.id,)]
 
 
@@ -170,12 +170,8 @@ async def test_a_login_is_found_with_its_user(store: Store) -> None:
     found = await store.logins.find(LOGIN.id_hash, ALICE.id, NOW, NOW - 100)
 
     assert found is not None
-    assert (found.user, found.user.username, found.user.security_stamp, found.user.login_public_id) == (
-        ALICE,
-        "Alice",
-        0,
-        "ref1",
-    )
+    assert (found.user, found.user.username) == (ALICE, "Alice")
+    assert (found.login.security_stamp, found.login.public_id) == (0, "ref1")
     assert (found.seen_at, found.secrets) == (NOW, "aa+1")
 
 
@@ -278,8 +274,8 @@ async def test_a_copied_login_ends_and_its_user_is_told_once(store: Store) -> No
     assert await store.logins.revoke_reused(LOGIN.id_hash, event(kind="token_reuse_detected"))
 
     assert not await store.logins.revoke_reused(LOGIN.id_hash, event(2, kind="token_reuse_detected"))
-    assert [await store.users.take_token_reuse_at(ALICE.id) for _ in range(2)] == [NOW, None]
-    assert await store.users.take_token_reuse_at(BOB.id) is None
+    assert [await store.accounts.take_token_reuse_at(ALICE.id) for _ in range(2)] == [NOW, None]
+    assert await store.accounts.take_token_reuse_at(BOB.id) is None
 
 
 @pytest.mark.usefixtures("people")
@@ -288,7 +284,7 @@ async def test_when_a_login_was_seen_moves_on_but_not_more_often_than_asked(stor
     await store.logins.touch(noted, 60, AT)
     await store.logins.touch([seen(OTHER_LOGIN, NOW + 50)], 60, AT)
 
-    kept = dict(run_sql(database, "SELECT ref, seen_at FROM logins WHERE kind = 'session'"))
+    kept = dict(run_sql(database, "SELECT public_id, seen_at FROM quartlogin_logins WHERE kind = 'session'"))
     assert (kept["ref1"], kept["ref2"]) == (NOW, NOW + 60)
 
 
@@ -302,7 +298,7 @@ async def test_logins_are_listed_by_when_they_were_seen(store: Store) -> None:
 @pytest.mark.usefixtures("people")
 async def test_on_behalf_of_a_login_that_has_ended_nothing_is_changed(store: Store, database: str) -> None:
     await store.logins.end(LOGIN.id_hash, event())
-    before = run_sql(database, "SELECT id_hash FROM logins ORDER BY ref")
+    before = run_sql(database, "SELECT id_hash FROM quartlogin_logins ORDER BY public_id")
 
     for done in (
         store.logins.end_by_public_id(ALICE.id, "ref2", "session", event(2), BY_ALICE),
@@ -313,8 +309,8 @@ async def test_on_behalf_of_a_login_that_has_ended_nothing_is_changed(store: Sto
         with pytest.raises(LoginEnded):
             await done
 
-    assert run_sql(database, "SELECT id_hash FROM logins ORDER BY ref") == before
-    assert run_sql(database, "SELECT id FROM events WHERE id IN ('event 2', 'event 3', 'event 4')") == []
+    assert run_sql(database, "SELECT id_hash FROM quartlogin_logins ORDER BY public_id") == before
+    assert run_sql(database, "SELECT id FROM quartlogin_events WHERE id IN ('event 2', 'event 3', 'event 4')") == []
 
 
 @pytest.mark.usefixtures("people")
@@ -330,12 +326,12 @@ async def test_expired_logins_are_removed_in_batches(store: Store, database: str
     removed = [await store.logins.remove_expired(NOW + 1000, 3) for _ in range(3)]
 
     assert removed == [3, 1, 0]
-    assert run_sql(database, "SELECT count(*) FROM logins") == [(0,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_logins") == [(0,)]
 
 
 @pytest.mark.usefixtures("people")
 async def test_whose_a_ref_is(store: Store) -> None:
-    assert await store.logins.user_of_public_id("ref4", "session") == (BOB.id, "Bob")
+    assert await store.logins.user_of_public_id("ref4", "session") == BOB.id
     assert await store.logins.user_of_public_id("ref4", "bearer") is None
 
 
@@ -384,7 +380,7 @@ async def test_many_users_are_added_at_once_or_not_at_all(store: Store, database
 
     with pytest.raises(NamesTaken) as refused:
         await store.users.add_many(lambda: [*people, replace(NEW_ALICE, user=BOB)], NOW, told.append, skip_taken=False)
-    after_refusal = run_sql(database, "SELECT count(*) FROM users")
+    after_refusal = run_sql(database, "SELECT count(*) FROM quartlogin_users")
     told.clear()
     left_out = await store.users.add_many(
         lambda: [*people, replace(NEW_ALICE, user=BOB)], NOW, told.append, skip_taken=True
@@ -393,7 +389,7 @@ async def test_many_users_are_added_at_once_or_not_at_all(store: Store, database
     assert refused.value.keys == left_out == ["alice"]
     assert after_refusal == [(1,)]
     assert told == [1000, 1000, 501]
-    assert run_sql(database, "SELECT count(*) FROM users") == [(2501,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_users") == [(2501,)]
 
 
 async def test_a_transaction_that_fails_leaves_nothing(store: Store, database: str) -> None:
@@ -404,7 +400,7 @@ async def test_a_transaction_that_fails_leaves_nothing(store: Store, database: s
     with pytest.raises(RuntimeError, match="not this one"):
         await store.database.transaction(work)
 
-    assert run_sql(database, "SELECT count(*) FROM users") == [(0,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_users") == [(0,)]
     await store.users.add(NEW_ALICE, event())
 
 
@@ -423,7 +419,7 @@ async def test_a_transaction_is_finished_though_its_caller_has_gone(store: Store
         await caller
 
     async with asyncio.timeout(60):
-        while run_sql(database, "SELECT count(*) FROM users") != [(2,)]:
+        while run_sql(database, "SELECT count(*) FROM quartlogin_users") != [(2,)]:
             await asyncio.sleep(0.01)
 
 
@@ -463,7 +459,7 @@ async def test_many_that_open_a_new_database_together_create_it_once(database: s
 
 
 async def test_a_table_that_is_gone_makes_the_store_unavailable(store: Store, database: str) -> None:
-    run_sql(database, "DROP TABLE events")
+    run_sql(database, "DROP TABLE quartlogin_events")
 
     with pytest.raises(StoreUnavailable):
         await store.events.list_of(ALICE.id, 1)

@@ -157,7 +157,7 @@ async def test_a_page_of_somebody_signed_in_costs_one_statement_and_one_trip(
 
     assert len(trips) == 1
     assert len(statements) == 1
-    assert statements[0].startswith("SELECT l.id_hash, l.user_id, u.username, u.epoch, ")
+    assert statements[0].startswith("SELECT l.id_hash, l.user_id, u.username, ")
 
 
 @pytest.mark.parametrize("path", ["/", "/login", "/healthz", "/nowhere"])

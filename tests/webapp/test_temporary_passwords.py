@@ -322,7 +322,7 @@ async def test_a_password_that_the_operator_sets_for_good_needs_no_change(
 @both_databases
 async def test_no_password_is_ever_too_old(app: Quart, visitor: Visitor, database: str) -> None:
     await add_user(app, "Alice")
-    run_sql(database, "UPDATE users SET password_changed_at = password_changed_at - 315360000")
+    run_sql(database, "UPDATE quartlogin_passwords SET changed_at = changed_at - 315360000")
 
     page = await visitor.sign_in("Alice")
 
@@ -342,7 +342,7 @@ async def test_an_open_page_is_told_nothing_more_once_a_change_is_required(
     await visitor.register("Alice")
     parts = get_accounts(app)
     cookie = f"quartlogin={visitor.cookies['quartlogin']}"
-    [(user_id,)] = run_sql(database, "SELECT id FROM users")
+    [(user_id,)] = run_sql(database, "SELECT id FROM quartlogin_users")
 
     async with open_socket(app, "/account/live", Cookie=cookie) as socket:
         await socket.accepted()

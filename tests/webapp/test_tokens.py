@@ -47,7 +47,7 @@ async def test_a_token_is_shown_once_and_kept_nowhere_in_clear(alice: Visitor, a
     assert (await who(app, token))[0] == 200
     assert token not in listed.text
     assert "backup &lt;b&gt;" in listed.text
-    assert token not in str(run_sql(database, "SELECT * FROM logins"))
+    assert token not in str(run_sql(database, "SELECT * FROM quartlogin_logins"))
 
 
 async def test_when_a_token_was_used_is_shown(alice: Visitor, app: Quart) -> None:
@@ -124,7 +124,7 @@ async def test_bad_fields_are_told_and_no_token_is_made(alice: Visitor, database
 
     assert page.status == 400
     assert 'class="error"' in page.text
-    assert run_sql(database, "SELECT count(*) FROM logins WHERE kind = 'bearer'") == [(0,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_logins WHERE kind = 'bearer'") == [(0,)]
 
 
 @pytest.mark.requirement("V11", "V21")
@@ -181,7 +181,7 @@ async def test_at_most_fifty_tokens_are_made_also_at_once(alice: Visitor, databa
 
     assert sorted(page.status for page in pages) == [200] * 3 + [400] * 3
     assert all("You have 50 tokens" in page.text for page in pages if page.status == 400)
-    assert run_sql(database, "SELECT count(*) FROM logins WHERE kind = 'bearer'") == [(50,)]
+    assert run_sql(database, "SELECT count(*) FROM quartlogin_logins WHERE kind = 'bearer'") == [(50,)]
 
 
 @both_databases
@@ -191,7 +191,7 @@ async def test_what_happened_to_a_token_is_told_by_its_name(alice: Visitor, data
     revoked = re.search(r"/account/tokens/(\w+)/revoke", page.text)[1]  # type: ignore[index]
     await alice.post(f"/account/tokens/{revoked}/revoke", {"csrf_token": page.token})
 
-    events = run_sql(database, "SELECT kind, subject FROM events WHERE kind LIKE 'token%' ORDER BY id")
+    events = run_sql(database, "SELECT kind, subject FROM quartlogin_events WHERE kind LIKE 'token%' ORDER BY id")
     shown = (await alice.get("/account")).text
     assert events == [("token_created", "<b>backup"), ("token_revoked", "<b>backup")]
     assert "API token revoked: &lt;b&gt;backup</strong>" in shown

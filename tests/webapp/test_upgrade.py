@@ -9,7 +9,7 @@ import pytest
 from databases import both_databases, run_sql
 from quartlogin.accounts.audit.log import KINDS
 from quartlogin.accounts.database.errors import DatabaseRefused
-from quartlogin.accounts.database.schema import SCHEMA_VERSION
+from quartlogin.accounts.database.schema import SCHEMA_VERSION, UPGRADES, statements
 from quartlogin.accounts.store import store_at
 
 pytestmark = both_databases
@@ -48,6 +48,19 @@ def make_version_1(database: str) -> None:
         run_sql(database, statement)
 
 
+def make_version(version: int, database: str) -> None:
+    make_version_1(database)
+    for step in range(2, version + 1):
+        for statement in statements(UPGRADES[step]):
+            run_sql(database, statement)
+    run_sql(database, f"UPDATE quartlogin_schema SET version = {version}")
+
+
+def drop_everything(database: str) -> None:
+    for table in ("logins", "events", "passwords", "accounts", "users", "registrations", "attempt_counters", "schema"):
+        run_sql(database, f"DROP TABLE quartlogin_{table}")
+
+
 async def test_an_older_database_is_upgraded_and_keeps_its_users(database: str) -> None:
     make_version_1(database)
     store = store_at(database)
@@ -57,7 +70,7 @@ async def test_an_older_database_is_upgraded_and_keeps_its_users(database: str) 
     found = await store.users.find_credentials("alice")
     await store.database.close()
     assert found is not None
-    assert (found.user.security_stamp, found.is_active) == (0, True)
+    assert (found.account.security_stamp, found.is_active, found.password_hash) == (0, True, "hash")
     assert run_sql(database, "SELECT version FROM quartlogin_schema") == [(SCHEMA_VERSION,)]
 
 
@@ -66,8 +79,7 @@ async def test_an_upgraded_database_is_built_as_a_new_one(database: str) -> None
     await store.database.open()
     await store.database.close()
     new = columns(database)
-    for table in ("attempts", "events", "logins", "users", "quartlogin_schema"):
-        run_sql(database, f"DROP TABLE {table}")
+    drop_everything(database)
     make_version_1(database)
 
     await store.database.open()
@@ -77,18 +89,16 @@ async def test_an_upgraded_database_is_built_as_a_new_one(database: str) -> None
 
 
 async def test_events_of_version_5_get_the_names_that_they_have_now(database: str) -> None:
+    make_version(5, database)
     store = store_at(database)
-    await store.database.open()
-    await store.database.close()
     former = ("signed_in", "came_back", "login_copied", "login_crowded_out", "everyone_signed_out")
     for number, kind in enumerate(former):
         run_sql(database, f"INSERT INTO events VALUES ('{number}', '{kind}', NULL, 5, '', '', NULL)")
-    run_sql(database, "UPDATE quartlogin_schema SET version = 5")
 
     await store.database.open()
     await store.database.close()
 
-    kinds = [kind for (kind,) in run_sql(database, "SELECT kind FROM events ORDER BY id")]
+    kinds = [kind for (kind,) in run_sql(database, "SELECT kind FROM quartlogin_events ORDER BY id")]
     assert kinds == ["signed_in", "login_resumed", "token_reuse_detected", "login_evicted", "all_logins_revoked"]
     assert {*kinds} <= KINDS.keys()
 

@@ -100,7 +100,7 @@ async def test_many_loads_are_few_statements(store: Store, monkeypatch: pytest.M
 async def test_a_login_that_is_ended_while_others_are_loaded_counts_no_more(store: Store, database: str) -> None:
     loads = [asyncio.ensure_future(find(store, number)) for number in range(0, PEOPLE, 2)]
     await asyncio.sleep(0)
-    run_sql(database, f"DELETE FROM logins WHERE id_hash = '{login(0).id_hash}'")
+    run_sql(database, f"DELETE FROM quartlogin_logins WHERE id_hash = '{login(0).id_hash}'")
 
     late = await find(store, 0)
 
@@ -121,10 +121,10 @@ async def test_a_load_that_is_cancelled_takes_no_other_with_it(store: Store) -> 
 
 
 async def test_a_database_that_does_not_answer_is_told_to_each(store: Store, database: str) -> None:
-    run_sql(database, "ALTER TABLE logins RENAME TO moved")
+    run_sql(database, "ALTER TABLE quartlogin_logins RENAME TO moved")
 
     found = await asyncio.gather(*(find(store, number) for number in range(10)), return_exceptions=True)
 
     assert [type(one) for one in found] == [StoreUnavailable] * 10
-    run_sql(database, "ALTER TABLE moved RENAME TO logins")
+    run_sql(database, "ALTER TABLE moved RENAME TO quartlogin_logins")
     assert (await find(store, 0)) is not None

@@ -9,9 +9,10 @@ from ..database.locking import lock_for
 from ..database.models import ActingLogin, Event
 
 _INSERT = (
-    "INSERT INTO events (id, kind, user_id, happened_at, address, browser, subject) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+    "INSERT INTO quartlogin_events (id, kind, user_id, happened_at, address, browser, subject)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7)"
 )
-_DELETE = "DELETE FROM events WHERE id = $1"
+_DELETE = "DELETE FROM quartlogin_events WHERE id = $1"
 
 #: About how many users one statement can query.
 MAX_USERS: Final = 50
@@ -20,7 +21,7 @@ MAX_EVENTS: Final = 100
 
 #: Each part reads only as many index rows as it returns: a window function would read all events since then.
 _SINCE: Final = " UNION ALL ".join(
-    "SELECT * FROM (SELECT id, kind, user_id, happened_at, address, browser, subject FROM events"  # noqa: S608 -- numbers only
+    "SELECT * FROM (SELECT id, kind, user_id, happened_at, address, browser, subject FROM quartlogin_events"  # noqa: S608 -- numbers only
     f" WHERE user_id = ${number + 3} AND happened_at >= $1 ORDER BY happened_at DESC, id DESC LIMIT $2) AS part"
     for number in range(MAX_USERS)
 )
@@ -61,7 +62,7 @@ class Events:
     async def list_of(self, user_id: str, at_most: int) -> list[Event]:
         """List the most recent events of a user."""
         rows = await self.database.read(
-            "SELECT id, kind, user_id, happened_at, address, browser, subject FROM events"
+            "SELECT id, kind, user_id, happened_at, address, browser, subject FROM quartlogin_events"
             " WHERE user_id = $1 ORDER BY happened_at DESC, id DESC LIMIT $2",
             *(user_id, at_most),
         )
@@ -74,10 +75,12 @@ class Events:
             The count, and when the last successful sign-in was: seconds since 1970, `None` if there was none.
         """
         rows = await self.database.read(
-            "SELECT (SELECT count(*) FROM (SELECT 1 FROM events WHERE user_id = $1 AND kind = 'sign_in_failed'"
-            " AND id > coalesce((SELECT max(id) FROM events WHERE user_id = $1 AND kind = 'signed_in'), '')"
+            "SELECT (SELECT count(*) FROM (SELECT 1 FROM quartlogin_events WHERE user_id = $1"
+            " AND kind = 'sign_in_failed'"
+            " AND id > coalesce((SELECT max(id) FROM quartlogin_events WHERE user_id = $1 AND kind = 'signed_in'), '')"
             " ORDER BY id DESC LIMIT $2) AS failed),"
-            " (SELECT happened_at FROM events WHERE user_id = $1 AND kind = 'signed_in' ORDER BY id DESC LIMIT 1)",
+            " (SELECT happened_at FROM quartlogin_events WHERE user_id = $1 AND kind = 'signed_in'"
+            " ORDER BY id DESC LIMIT 1)",
             *(user_id, MAX_EVENTS),
         )
         return int(rows[0][0]), rows[0][1]
@@ -97,7 +100,7 @@ class Events:
     async def remove_excess(self, user_id: str, kind: str, at_most: int) -> int:
         """Remove some of a user's events of one kind, older than the newest `MAX_EVENTS`; return how many."""
         rows = await self.database.read(
-            "SELECT id FROM events WHERE user_id = $1 AND kind = $2 ORDER BY id DESC LIMIT $3 OFFSET $4",
+            "SELECT id FROM quartlogin_events WHERE user_id = $1 AND kind = $2 ORDER BY id DESC LIMIT $3 OFFSET $4",
             *(user_id, kind, at_most, MAX_EVENTS),
         )
         if rows:
@@ -108,8 +111,8 @@ class Events:
     async def remove_before(self, happened_at: int, at_most: int) -> int:
         """Remove some older events; return how many."""
         rows = await self.database.write(
-            "DELETE FROM events WHERE id IN"
-            " (SELECT id FROM events WHERE happened_at < $1 ORDER BY happened_at LIMIT $2) RETURNING id",
+            "DELETE FROM quartlogin_events WHERE id IN"
+            " (SELECT id FROM quartlogin_events WHERE happened_at < $1 ORDER BY happened_at LIMIT $2) RETURNING id",
             *(happened_at, at_most),
         )
         return len(rows)

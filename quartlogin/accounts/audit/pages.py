@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from quart import Blueprint, abort, websocket
 
-from quartlogin import current_user, login_required
+from quartlogin import login_required
 
-from ..context import current_accounts
-from ..database.models import Event
+from ..context import current_accounts, current_login
+from ..database.models import AccountLogin, Event
 from ..pages.filters import describe_event
 from ..pages.user_agents import describe
 
@@ -24,12 +24,14 @@ def add_pages(blueprint: Blueprint) -> None:
 @login_required
 async def updates() -> None:
     """Send a JSON message for each event of the user's account until this login ends."""
-    user, account_updates = await current_user, current_accounts().account_updates
-    if not account_updates.has_room(user.id):
+    login, account_updates = await current_login(), current_accounts().account_updates
+    if login is None:
+        abort(401)
+    if not account_updates.has_room(login.user_id):
         abort(429)
     receiving = asyncio.ensure_future(websocket.receive())  # the page is not expected to send anything
-    with account_updates.listen(user.id) as events:
-        sending = asyncio.ensure_future(_send_updates(user, events))
+    with account_updates.listen(login.user_id) as events:
+        sending = asyncio.ensure_future(_send_updates(login, events))
         try:
             await asyncio.wait({receiving, sending}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
@@ -42,13 +44,13 @@ async def updates() -> None:
             await asyncio.gather(receiving, sending, return_exceptions=True)
 
 
-async def _send_updates(user: Any, events: Any) -> None:
+async def _send_updates(login: AccountLogin, events: Any) -> None:
     async for event in events:
-        found = await current_accounts().user_loader.find(user.id)
-        if found is None or found.must_change_password:
+        found = await current_accounts().user_loader.find_login(login.user_id)
+        if found is None or found.login.must_change_password:
             await websocket.close(_POLICY_VIOLATION, "The login has ended.")
             return
-        await websocket.send_json(_message(event, user.login_public_id))
+        await websocket.send_json(_message(event, login.public_id))
 
 
 def _message(event: Event, this_login: str) -> dict[str, Any]:

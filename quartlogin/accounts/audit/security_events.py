@@ -7,8 +7,9 @@ from typing import Any, Final, cast
 from quart import Quart, after_this_request, current_app, has_request_context, has_websocket_context, request, websocket
 from quart.signals import got_request_exception, got_websocket_exception
 
-from quartlogin import credentials_refused, current_user, session_protected, user_needs_refresh, user_unauthorized
+from quartlogin import credentials_refused, session_protected, user_needs_refresh, user_unauthorized
 
+from ..context import current_login
 from ..database.errors import StoreUnavailable
 from .log import AuditLog, client_info, route
 
@@ -94,9 +95,9 @@ class SessionAnomalies:
 
     async def _log(self, response: Any) -> Any:
         with suppress(StoreUnavailable):
-            user = await current_user
-            if user.is_authenticated and self._is_new(user.login_public_id):
-                self._audit_log.emit(self._audit_log.event("login_context_changed", user.id, user.login_public_id))
+            login = await current_login()
+            if login is not None and self._is_new(login.public_id):
+                self._audit_log.emit(self._audit_log.event("login_context_changed", login.user_id, login.public_id))
         return response
 
     def _is_new(self, public_id: str) -> bool:

@@ -56,6 +56,11 @@ class CommandContext:
             raise click.ClickException(f"There is no account named {name!r}.")
         return found
 
+    async def name_of(self, user_id: str) -> str:
+        """Return the name of a user, for messages; the id if the user is gone."""
+        user = await self.store.users.by_id(user_id)
+        return user_id if user is None else user.username
+
 
 class AccountsSource(Protocol):
     """The source of the accounts that commands manage: the `obj` of the click context.

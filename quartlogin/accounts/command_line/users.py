@@ -127,7 +127,7 @@ def set_password(name: str, password_stdin: bool, temporary: bool, database: str
         found = await context.find(name)
         event = context.audit_log.event("password_set", found.user.id)
         password_hash = await context.hashing.hash(chosen.password)
-        if await context.store.users.set_password(found.user.id, password_hash, event, chosen.temporary_until):
+        if await context.store.passwords.set(found.user.id, password_hash, event, chosen.temporary_until):
             context.audit_log.emit(event)
 
     run_with_context(database, work)
@@ -150,7 +150,7 @@ def require_change(name: str, database: str | None) -> None:
     async def work(context: CommandContext) -> None:
         found = await context.find(name)
         event = context.audit_log.event("password_change_required", found.user.id)
-        if await context.store.users.require_change(found.user.id, event):
+        if await context.store.accounts.require_change(found.user.id, event):
             context.audit_log.emit(event)
 
     run_with_context(database, work)
@@ -189,7 +189,7 @@ def _set_active(name: str, database: str | None, *, active: bool) -> None:
     async def work(context: CommandContext) -> None:
         found = await context.find(name)
         event = context.audit_log.event("user_enabled" if active else "user_disabled", found.user.id)
-        if await context.store.users.set_active(found.user.id, event, active=active):
+        if await context.store.accounts.set_enabled(found.user.id, event, enabled=active):
             context.audit_log.emit(event)
 
     run_with_context(database, work)

@@ -19,30 +19,31 @@ from .errors import LoginEnded
 from .interface import Transaction
 from .models import ActingLogin, Moment, Seen
 
-_LOCK: Final = "UPDATE users SET epoch = epoch WHERE id = $1 RETURNING id"
+_LOCK: Final = "UPDATE quartlogin_accounts SET security_stamp = security_stamp WHERE user_id = $1 RETURNING user_id"
 _LOCK_OWNER: Final = (
-    "UPDATE users SET epoch = epoch WHERE id = (SELECT user_id FROM logins WHERE id_hash = $1) RETURNING id"
+    "UPDATE quartlogin_accounts SET security_stamp = security_stamp"
+    " WHERE user_id = (SELECT user_id FROM quartlogin_logins WHERE id_hash = $1) RETURNING user_id"
 )
 
 _LOCK_SOME: Final = (
-    "UPDATE users SET epoch = epoch WHERE id IN"
-    " (SELECT user_id FROM logins WHERE user_id >= $1 AND user_id <= $2) RETURNING id"
+    "UPDATE quartlogin_accounts SET security_stamp = security_stamp WHERE user_id IN"
+    " (SELECT user_id FROM quartlogin_logins WHERE user_id >= $1 AND user_id <= $2) RETURNING user_id"
 )
 _IS_STILL_ACTIVE: Final = select_active("l.id_hash = $1 AND l.user_id = $2", "$3", "$4")
 
 
 async def lock_for(transaction: Transaction, user_id: str, by: ActingLogin | None) -> None:
-    """Lock a user's row, and check that the login on whose behalf it is changed is still active.
+    """Lock an account's row, and check that the login on whose behalf it is changed is still active.
 
     Args:
         transaction: The transaction, in which nothing was done before.
-        user_id: The user to be changed.
+        user_id: The user whose account is to be changed.
         by: The login that requests the change; `None` for the operator.
 
     Raises:
         LoginEnded: It is not active, or is another user's.
     """
-    await lock_user(transaction, user_id)
+    await lock_account(transaction, user_id)
     if by is None:
         return
     at = Moment.present(by.idle)  # only now: waiting for the lock may have taken time
@@ -50,18 +51,18 @@ async def lock_for(transaction: Transaction, user_id: str, by: ActingLogin | Non
         raise LoginEnded("The login that requests this has ended.")
 
 
-async def lock_user(transaction: Transaction, user_id: str) -> bool:
-    """Lock a user's row until the transaction ends; return False if there is no such user."""
+async def lock_account(transaction: Transaction, user_id: str) -> bool:
+    """Lock an account's row until the transaction ends; return False if there is no such account."""
     return bool(await transaction.run(_LOCK, user_id))
 
 
-async def lock_users(transaction: Transaction, first: str, last: str) -> None:
-    """Lock the row of every user with a login whose user id lies between these two."""
+async def lock_accounts(transaction: Transaction, first: str, last: str) -> None:
+    """Lock the row of every account with a login whose user id lies between these two."""
     await transaction.run(_LOCK_SOME, first, last)
 
 
 async def lock_owner(transaction: Transaction, id_hash: str) -> bool:
-    """Lock the row of a login's user, by the hash of the login's id; return False if there is no such login."""
+    """Lock the row of a login's account, by the hash of the login's id; return False if there is no such login."""
     return bool(await transaction.run(_LOCK_OWNER, id_hash))
 
 

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from quartlogin import UserMixin
 
@@ -49,10 +49,16 @@ class User(UserMixin):
     id: str
     #: As entered at registration.
     username: str
+
+
+@dataclass(frozen=True)
+class Account:
+    """What is kept about a user besides passwords and logins."""
+
+    user_id: str
     #: A login is active only while its own security stamp equals this one.
     security_stamp: int = 0
-    #: The public id of the login that this request belongs to.
-    login_public_id: str = ""
+    is_enabled: bool = True
     #: Whether the user must change the password first.
     must_change_password: bool = False
 
@@ -72,13 +78,19 @@ class NewUser:
 
 @dataclass(frozen=True)
 class Credentials:
-    """A user with the password hash that a sign-in is checked against."""
+    """A user with the account, and the password hash that a sign-in is checked against."""
 
-    user: User
-    password_hash: str = field(repr=False)
-    is_active: bool
+    user: Any
+    account: Account
+    #: `None` if the account has no password.
+    password_hash: str | None = field(repr=False)
     #: When the password expires: seconds since 1970. `None`: never.
     password_expires_at: int | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """Tell whether the user may sign in, according to the app and to the account."""
+        return self.account.is_enabled and bool(self.user.is_active)
 
     def has_expired(self, now: int) -> bool:
         """Tell whether the password has expired at a time in seconds since 1970."""
@@ -99,10 +111,22 @@ class UserRow:
     logins: int
 
 
+class AccountLogin(NamedTuple):
+    """The login of a request, as the pages see it."""
+
+    user_id: str
+    #: Its name on pages and on the command line; it grants nothing.
+    public_id: str
+    security_stamp: int
+    #: Whether the user must change the password first.
+    must_change_password: bool
+
+
 class ActiveLogin(NamedTuple):
     """An active login, and its user."""
 
-    user: User
+    user: Any
+    login: AccountLogin
     seen_at: int
     #: The state of its remember-me token, as `remember_rotation` writes it; empty if the login is not remembered.
     secrets: str
@@ -116,7 +140,8 @@ class NewLogin:
     public_id: str
     user_id: str
     kind: Kind
-    security_stamp: int
+    #: Read together with the credentials; `None`: whatever it is now.
+    security_stamp: int | None
     name: str | None
     secrets: str
     made_at: int

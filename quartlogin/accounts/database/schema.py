@@ -9,10 +9,12 @@ from .errors import DatabaseRefused
 from .interface import Transaction
 
 #: The version of `schema.sql`, and of this code.
-SCHEMA_VERSION: Final = 6
+SCHEMA_VERSION: Final = 7
 
 #: The table that marks a database as ours.
 _OURS: Final = "quartlogin_schema"
+#: The first letters of the names of our tables.
+_PREFIX: Final = "quartlogin_"
 
 #: The upgrade from each version to the next; together they create what `schema.sql` creates in an empty database.
 UPGRADES: Final = {
@@ -76,32 +78,82 @@ END WHERE kind IN ('came_back', 'login_copied', 'login_crowded_out', 'everyone_s
 """,
 }
 
+#: The upgrade to version 7, which created every table anew: the table of users became three, all names got a prefix.
+_CREATED_ANEW: Final = 7
+#: Fills the new tables from the old ones, and drops those.
+_MOVE: Final = """
+INSERT INTO quartlogin_users (id, username, username_key, created_at)
+    SELECT id, username, username_key, created_at FROM users;
+INSERT INTO quartlogin_accounts
+    (user_id, security_stamp, created_at, disabled_at, must_change_password, token_reuse_at)
+    SELECT id, epoch, created_at, CASE WHEN is_active THEN NULL ELSE password_changed_at END, must_change_password,
+        copied_at FROM users;
+INSERT INTO quartlogin_passwords (user_id, password_hash, changed_at, expires_at)
+    SELECT id, password_hash, password_changed_at, password_expires_at FROM users;
+INSERT INTO quartlogin_logins (id_hash, public_id, user_id, kind, security_stamp, name, secrets, made_at, resumed_at,
+        seen_at, expires_at, address, browser)
+    SELECT id_hash, ref, user_id, kind, epoch, name, secrets, made_at, resumed_at, seen_at, expires_at, address, browser
+        FROM logins;
+INSERT INTO quartlogin_events (id, kind, user_id, happened_at, address, browser, subject)
+    SELECT id, kind, user_id, happened_at, address, browser, subject FROM events;
+INSERT INTO quartlogin_attempt_counters (name, number, times, last_at)
+    SELECT name, number, times, last_at FROM attempts;
+DROP TABLE logins;
+DROP TABLE events;
+DROP TABLE attempts;
+DROP TABLE users;
+"""
 
-async def prepare(transaction: Transaction, tables: set[str], label: str) -> None:
+
+async def prepare(transaction: Transaction, tables: set[str], label: str, *, shared: bool = False) -> None:
     """Bring the tables to this code's version, in a transaction that runs alone.
 
     Args:
         transaction: The caller rolls it back if this raises.
         tables: The names of the database's tables.
         label: The database's name for messages.
+        shared: Whether the database may contain the tables of an app.
 
     Raises:
         DatabaseRefused: The tables are another program's, or of a newer version.
     """
-    if not tables:
-        await _run(transaction, find_resource("schema.sql").read_text(encoding="utf-8"))
-        return
     if _OURS not in tables:
-        raise DatabaseRefused(f"The database {label} belongs to another program. Use a new one.")
+        _check_room(tables, label, shared=shared)
+        await _run(transaction, _schema())
+        return
     [(version,)] = await transaction.run(f"SELECT max(version) FROM {_OURS}")  # noqa: S608 -- a constant
     if version is None or not 1 <= version <= SCHEMA_VERSION:
         raise DatabaseRefused(
             f"The database {label} has tables of version {version}, and this release of quartlogin uses version "
             f"{SCHEMA_VERSION}. Use the release that created it."
         )
-    for step in range(version + 1, SCHEMA_VERSION + 1):
+    for step in range(version + 1, _CREATED_ANEW):
         await _run(transaction, UPGRADES[step])
+    if version < _CREATED_ANEW:
+        await _move(transaction)
     await transaction.run("UPDATE quartlogin_schema SET version = $1 WHERE version < $1", SCHEMA_VERSION)
+
+
+def _check_room(tables: set[str], label: str, *, shared: bool) -> None:
+    """Refuse a database that is another program's, or in which another program uses our names."""
+    if tables and not shared:
+        raise DatabaseRefused(f"The database {label} belongs to another program. Use a new one.")
+    if clashes := sorted(table for table in tables if table.lower().startswith(_PREFIX)):
+        raise DatabaseRefused(
+            f"The database {label} has a table {clashes[0]!r}, but not {_OURS!r}. Names that begin with {_PREFIX!r} "
+            "are for the tables of the accounts: rename it, or use another database."
+        )
+
+
+async def _move(transaction: Transaction) -> None:
+    """Create the tables anew, and move the rows there."""
+    await transaction.run("DROP TABLE quartlogin_schema")
+    await _run(transaction, _schema())
+    await _run(transaction, _MOVE)
+
+
+def _schema() -> str:
+    return find_resource("schema.sql").read_text(encoding="utf-8")
 
 
 async def _run(transaction: Transaction, script: str) -> None:

@@ -5,9 +5,10 @@ from typing import Any, Final
 from quart import Blueprint, render_template
 from quart.typing import ResponseReturnValue
 
-from quartlogin import current_user, login_required
+from quartlogin import login_required
 
-from ..context import current_accounts
+from ..context import current_accounts, current_login
+from ..database.errors import LoginEnded
 from ..features.api_tokens.forms import TokenForm
 from ..security.headers import FETCH_HEADERS
 
@@ -32,15 +33,18 @@ async def show_account(token_form: TokenForm, **context: Any) -> ResponseReturnV
         token_form: The form for a new API token.
         context: Further variables of the template.
     """
-    user, accounts = await current_user, current_accounts()
-    logins = await accounts.logins.list_of(user.id)
+    login, accounts = await current_login(), current_accounts()
+    if login is None:
+        raise LoginEnded("This request is not signed in.")
+    logins = await accounts.logins.list_of(login.user_id)
     sign_ins = [login for login in logins if login.kind == "session"]
     page = await render_template(
         "account.html",
         form=token_form,
-        sign_ins=sorted(sign_ins, key=lambda login: login.public_id != user.login_public_id),  # this one first
+        this_login=login.public_id,
+        sign_ins=sorted(sign_ins, key=lambda row: row.public_id != login.public_id),  # this one first
         tokens=[login for login in logins if login.kind == "bearer"],
-        events=await accounts.store.events.list_of(user.id, _MAX_EVENTS),
+        events=await accounts.store.events.list_of(login.user_id, _MAX_EVENTS),
         **context,
     )
     return page, 400 if token_form.errors else 200, FETCH_HEADERS

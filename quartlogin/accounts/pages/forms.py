@@ -59,9 +59,9 @@ class CSRFForm(Form):  # type: ignore[misc]  # WTForms ships no types
         self[field].errors = [*self[field].errors, sentence]
 
 
-async def render_form(template: str, form: CSRFForm) -> ResponseReturnValue:
+async def render_form(template: str, form: CSRFForm, **context: Any) -> ResponseReturnValue:
     """Render a page with a form: status 400 if a field is invalid. Its script adds buttons that show passwords."""
-    return await render_template(template, form=form), 400 if form.errors else 200, SCRIPT_HEADERS
+    return await render_template(template, form=form, **context), 400 if form.errors else 200, SCRIPT_HEADERS
 
 
 async def _posted_fields() -> "MultiDict[str, str]":

@@ -51,7 +51,8 @@ class AttemptCounters:
             at_most: How many.
         """
         rows = await self.database.write(
-            "DELETE FROM attempts WHERE name IN (SELECT name FROM attempts WHERE last_at < $1"
+            "DELETE FROM quartlogin_attempt_counters WHERE name IN (SELECT name"
+            " FROM quartlogin_attempt_counters WHERE last_at < $1"
             " AND (last_at < $2 OR name NOT LIKE 'name:%') AND name NOT LIKE 'user:%' AND name NOT LIKE 'holders:%'"
             " ORDER BY last_at LIMIT $3) RETURNING name",
             *(short_lived, others, at_most),
@@ -61,8 +62,11 @@ class AttemptCounters:
     async def remove_of_ended_logins(self, at_most: int) -> int:
         """Remove some counters of logins that no longer exist; return how many."""
         rows = await self.database.write(
-            "DELETE FROM attempts WHERE name IN (SELECT name FROM attempts WHERE name LIKE 'login:%' AND NOT EXISTS"
-            " (SELECT 1 FROM logins WHERE logins.ref = substr(attempts.name, 7)) LIMIT $1) RETURNING name",
+            "DELETE FROM quartlogin_attempt_counters WHERE name IN (SELECT name"
+            " FROM quartlogin_attempt_counters WHERE name LIKE 'login:%' AND NOT EXISTS"
+            " (SELECT 1 FROM quartlogin_logins"
+            " WHERE quartlogin_logins.public_id = substr(quartlogin_attempt_counters.name, 7))"
+            " LIMIT $1) RETURNING name",
             at_most,
         )
         return len(rows)
@@ -81,8 +85,8 @@ def counter_of_holders(user_id: str) -> str:
 async def _lock(transaction: Transaction, name: str) -> AttemptCounter:
     """Read a counter and lock it until the transaction ends."""
     [(number, times)] = await transaction.run(
-        "INSERT INTO attempts (name, number, times, last_at) VALUES ($1, 0, '', 0)"
-        " ON CONFLICT (name) DO UPDATE SET number = attempts.number RETURNING number, times",
+        "INSERT INTO quartlogin_attempt_counters (name, number, times, last_at) VALUES ($1, 0, '', 0)"
+        " ON CONFLICT (name) DO UPDATE SET number = quartlogin_attempt_counters.number RETURNING number, times",
         name,
     )
     return AttemptCounter(number, tuple(int(time) for time in times.split()))
@@ -93,10 +97,10 @@ async def _write(transaction: Transaction, name: str, counter: AttemptCounter) -
         await _forget(transaction, name)
         return
     await transaction.run(
-        "UPDATE attempts SET number = $2, times = $3, last_at = $4 WHERE name = $1",
+        "UPDATE quartlogin_attempt_counters SET number = $2, times = $3, last_at = $4 WHERE name = $1",
         *(name, counter.number, " ".join(map(str, counter.times)), max(counter.times, default=0)),
     )
 
 
 async def _forget(transaction: Transaction, name: str) -> None:
-    await transaction.run("DELETE FROM attempts WHERE name = $1", name)
+    await transaction.run("DELETE FROM quartlogin_attempt_counters WHERE name = $1", name)

@@ -17,6 +17,7 @@ from ...command_line.context import (
 from ...command_line.output import moment, print_rows
 from ...context import get_accounts
 from ..logins.service import MAX_TOKENS, TooManyTokens
+from ..logins.transactions import signing_in
 from .forms import MAX_TOKEN_DAYS, MAX_TOKEN_NAME
 
 
@@ -53,7 +54,8 @@ def create(name: str, label: str, days: int, database: str | None) -> None:
         await accounts.store.database.open()
         try:
             async with app.app_context():
-                return await create_bearer_token(found.user, duration=timedelta(days=days), name=label)
+                with signing_in(found.account):
+                    return await create_bearer_token(found.user, duration=timedelta(days=days), name=label)
         except LoginRefused:
             raise click.ClickException(f"The account {name!r} has just been changed. Try again.") from None
         except TooManyTokens:
@@ -110,8 +112,8 @@ def revoke(public_id: str, database: str | None) -> None:
 
     async def work(context: CommandContext) -> None:
         owner = await context.store.logins.user_of_public_id(public_id, "bearer")
-        if owner is None or await context.logins.revoke(owner[0], public_id, "bearer") is None:
+        if owner is None or await context.logins.revoke(owner, public_id, "bearer") is None:
             raise click.ClickException(f"There is no token {public_id!r}, or it has already been revoked.")
-        click.echo(f"The token {public_id} of {owner[1]!r} is revoked.")
+        click.echo(f"The token {public_id} of {await context.name_of(owner)!r} is revoked.")
 
     run_with_context(database, work)

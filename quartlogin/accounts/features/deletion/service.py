@@ -28,10 +28,11 @@ class DeletionService:
         credentials = await self.passwords.verify_current_password(user, password, "account_deletion_failed")
         if credentials is None:
             return False
-        by = self.passwords.acting_login(user)
-        ended = await self.store.users.delete(user.id, credentials.user.security_stamp, by)
+        account = credentials.account
+        by = self.passwords.acting_login(await self.passwords.current_login())
+        ended = await self.store.users.delete(account.user_id, account.security_stamp, by)
         if ended is None:
             raise LoginEnded("Another request has changed the password.")
-        self.audit_log.emit(self.audit_log.event("account_deleted", user.id))
+        self.audit_log.emit(self.audit_log.event("account_deleted", account.user_id))
         self.logins.close_sockets(ended)
         return True

@@ -6,7 +6,7 @@ from typing import Final
 
 from ...database.active_logins import is_active_sql
 from ...database.interface import Database, Row
-from ...database.models import ActiveLogin, User
+from ...database.models import AccountLogin, ActiveLogin, User
 
 MAX_QUESTIONS: Final = 64
 #: The numbers of logins for which there are statements: few, so that each is prepared once.
@@ -15,8 +15,9 @@ _SIZES: Final = (1, 4, 16, 32, MAX_QUESTIONS)
 _SIZE_FOR: Final = [next(size for size in _SIZES if size >= number) for number in range(MAX_QUESTIONS + 1)]
 _FIND: Final = {
     size: (
-        "SELECT l.id_hash, l.user_id, u.username, u.epoch, u.must_change_password, l.ref, l.seen_at, l.secrets"  # noqa: S608 -- numbers only
-        " FROM logins l JOIN users u ON u.id = l.user_id"
+        "SELECT l.id_hash, l.user_id, u.username, l.public_id, a.security_stamp, a.must_change_password,"  # noqa: S608 -- numbers only
+        " l.seen_at, l.secrets FROM quartlogin_logins l JOIN quartlogin_accounts a ON a.user_id = l.user_id"
+        " JOIN quartlogin_users u ON u.id = l.user_id"
         f" WHERE l.id_hash IN ({', '.join(f'${number + 3}' for number in range(size))})"
         f" AND {is_active_sql('$1', '$2')}"
     )
@@ -60,5 +61,6 @@ async def find_all(database: Database, questions: Sequence[Question]) -> dict[Qu
 
 
 def _found(row: Row) -> ActiveLogin:
-    _, user_id, username, security_stamp, must_change, public_id, seen_at, secrets = row
-    return ActiveLogin(User(user_id, username, security_stamp, public_id, bool(must_change)), seen_at, secrets)
+    _, user_id, username, public_id, security_stamp, must_change, seen_at, secrets = row
+    login = AccountLogin(user_id, public_id, security_stamp, bool(must_change))
+    return ActiveLogin(User(user_id, username), login, seen_at, secrets)

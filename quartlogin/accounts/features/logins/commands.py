@@ -75,8 +75,8 @@ def revoke(public_id: str | None, name: str | None, everyone: bool, yes: bool, d
             found = await context.find(name)
             return f"Ended {await context.logins.revoke_others(found.user.id)} sign-ins."
         owner = await context.store.logins.user_of_public_id(public_id or "", "session")
-        if owner is None or await context.logins.revoke(owner[0], public_id or "") is None:
+        if owner is None or await context.logins.revoke(owner, public_id or "") is None:
             raise click.ClickException(f"There is no sign-in {public_id!r}, or it has already ended.")
-        return f"The sign-in {public_id} of {owner[1]!r} has ended."
+        return f"The sign-in {public_id} of {await context.name_of(owner)!r} has ended."
 
     click.echo(run_with_context(database, work))

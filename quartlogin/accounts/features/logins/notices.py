@@ -7,7 +7,7 @@ from quart import flash
 
 from ...audit.events import MAX_EVENTS
 from ...context import current_accounts
-from ...database.models import User
+from ...database.models import Account
 from ...pages.filters import time_as_text
 
 #: From this number on, failed sign-ins are more than the owner's typing errors (ASVS 5.0, 6.3.5).
@@ -28,19 +28,19 @@ class Activity:
     last_sign_in: int | None
 
 
-async def activity_since_last_sign_in(user: User) -> Activity:
+async def activity_since_last_sign_in(account: Account) -> Activity:
     """Return the account's activity since its last sign-in; call it before the next one is stored."""
-    return Activity(*await current_accounts().store.events.failures_since_last_sign_in(user.id))
+    return Activity(*await current_accounts().store.events.failures_since_last_sign_in(account.user_id))
 
 
-async def show_notices(user: User, activity: Activity) -> None:
+async def show_notices(account: Account, activity: Activity) -> None:
     """Flash the notices of a user who has just signed in."""
     accounts = current_accounts()
-    if await accounts.store.users.take_token_reuse_at(user.id) is not None:
+    if await accounts.store.accounts.take_token_reuse_at(account.user_id) is not None:
         await flash(_REUSE_NOTICE)
     if activity.failures < _MANY_FAILURES:
         return
-    event = accounts.audit_log.event("signed_in_after_failures", user.id)
+    event = accounts.audit_log.event("signed_in_after_failures", account.user_id)
     await accounts.audit_log.record(event, failures=str(activity.failures))
     count = f"{activity.failures}{' or more' if activity.failures == MAX_EVENTS else ''}"
     last = activity.last_sign_in

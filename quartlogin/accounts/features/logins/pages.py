@@ -7,7 +7,7 @@ from quart.typing import ResponseReturnValue
 
 from quartlogin import current_user, logout_user
 
-from ...context import current_accounts
+from ...context import current_accounts, current_login
 from ...pages.recent_login import recent_login_required
 from ...pages.redirects import landing_page
 from ...security.headers import CLEAR_SITE_DATA
@@ -37,7 +37,8 @@ async def logout() -> ResponseReturnValue:
 async def revoke_login(public_id: str) -> ResponseReturnValue:
     """End one of the user's logins."""
     await RevocationForm.read()
-    if public_id == current_user.login_public_id:
+    login = await current_login()
+    if login is not None and public_id == login.public_id:
         return await _sign_out()
     if await current_accounts().logins.revoke(current_user.id, public_id) is None:
         current_accounts().audit_log.warn("object_access_denied", current_user.id)

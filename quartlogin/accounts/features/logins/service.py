@@ -13,13 +13,14 @@ from quart import has_request_context, has_websocket_context
 from quartlogin import Login, LoginManager, LoginRefused, hash_of_secret, login_id
 
 from ...audit.log import AuditLog, client_info
+from ...context import loaded_login
 from ...database.errors import Conflict, LoginEnded
 from ...database.interface import Transaction
 from ...database.locking import lock_for
-from ...database.models import ActingLogin, Event, Kind, LoginRow, Moment, NewLogin, RememberedLogin, User
+from ...database.models import Account, ActingLogin, Event, Kind, LoginRow, Moment, NewLogin, RememberedLogin, User
 from ...store import Store
 from .remember_rotation import RememberTokens
-from .transactions import JoinedWork, joined_work
+from .transactions import JoinedWork, account_signing_in, joined_work
 
 _PUBLIC_ID_BYTES: Final = 8
 _PUBLIC_ID: Final = re.compile(r"[0-9a-f]{16}")  # as created below; nothing else is queried
@@ -96,13 +97,11 @@ class LoginStore:
 
     async def login_began(self, login: Login) -> None:
         """Store a new login, together with the work that belongs to its transaction."""
-        if not isinstance(login.user, User):
-            raise LoginRefused("Only users whose password was checked can be signed in.")
-        now, user = int(time.time()), login.user
-        new = self._row(login, user, now)
+        now, user_id, account = int(time.time()), login.user_id, account_signing_in()
+        new = self._row(login, account, now)
         is_token = login.kind == "bearer"
         # Only for a token: a sign-in comes with a password, whose security stamp is compared.
-        by = self.acting(user.id) if is_token else None
+        by = self.acting(user_id) if is_token else None
         event = self._audit_log.event(
             "token_created" if is_token else "signed_in", login.user_id, login.name if is_token else new.public_id
         )
@@ -112,10 +111,10 @@ class LoginStore:
         async def work(transaction: Transaction) -> None:
             if joined is not None:
                 await joined.work(transaction)  # such as a new account, which no one else can change
-            await lock_for(transaction, user.id, by)
-            if not is_token and user.must_change_password:
-                await self._store.users.use_up_temporary_password(transaction, user.id, now)
-            if is_token and await self._has_max_tokens(transaction, user.id):
+            await lock_for(transaction, user_id, by)
+            if not is_token and account is not None and account.must_change_password:
+                await self._store.passwords.use_up_temporary(transaction, user_id, now)
+            if is_token and await self._has_max_tokens(transaction, user_id):
                 raise TooManyTokens
             await self._store.logins.insert(transaction, new)
             await self._store.events.insert(transaction, event)
@@ -159,12 +158,11 @@ class LoginStore:
 
     async def login_renewed(self, old_id: str, login: Login) -> None:
         """Continue a login under a new id, after the password was entered again."""
-        if not isinstance(login.user, User):
-            raise LoginRefused("Only users whose password was checked can be signed in.")
-        row = self._row(login, login.user, int(time.time()))
+        this = loaded_login()
+        row = self._row(login, None, int(time.time()))
         by = ActingLogin(digest(old_id), login.user_id, self._idle)
         joined = joined_work()
-        event = self._audit_log.event("reauthenticated", login.user_id, login.user.login_public_id)
+        event = self._audit_log.event("reauthenticated", login.user_id, None if this is None else this.public_id)
 
         async def work(transaction: Transaction) -> None:
             await lock_for(transaction, login.user_id, by)
@@ -245,7 +243,7 @@ class LoginStore:
             self._audit_log.emit(event)
             self._sockets.close(login)
 
-    def _row(self, login: Login, user: User, now: int) -> NewLogin:
+    def _row(self, login: Login, account: Account | None, now: int) -> NewLogin:
         address, browser = client_info()
         if login.kind == "bearer" and login.expires_at is not None:
             expires_at = login.expires_at
@@ -256,7 +254,7 @@ class LoginStore:
             public_id=token_hex(_PUBLIC_ID_BYTES),
             user_id=login.user_id,
             kind=login.kind,
-            security_stamp=user.security_stamp,
+            security_stamp=None if account is None else account.security_stamp,
             name=login.name,
             secrets=RememberTokens.first(None if login.secret is None else hash_of_secret(login.secret), now).write(),
             made_at=now,

@@ -11,7 +11,7 @@ from ...audit.events import Events
 from ...database.active_logins import is_active_sql, select_active
 from ...database.errors import Conflict
 from ...database.interface import Database, Transaction
-from ...database.locking import lock_for, lock_owner, lock_users, of_different_users
+from ...database.locking import lock_accounts, lock_for, lock_owner, of_different_users
 from ...database.models import (
     NEVER,
     ActingLogin,
@@ -28,42 +28,46 @@ from .active_login import MAX_QUESTIONS, Question, find_all
 
 #: One statement, so that a login can only begin with the security stamp that was read with its credentials.
 _INSERT: Final = (
-    "INSERT INTO logins (id_hash, ref, user_id, kind, epoch, name, secrets,"
+    "INSERT INTO quartlogin_logins (id_hash, public_id, user_id, kind, security_stamp, name, secrets,"
     " made_at, seen_at, expires_at, address, browser)"
-    " SELECT $1, $2, u.id, $4, u.epoch, $6, $7, CAST($8 AS BIGINT), CAST($9 AS BIGINT), CAST($10 AS BIGINT), $11, $12"
-    " FROM users u WHERE u.id = $3 AND u.epoch = $5 AND u.is_active RETURNING ref"
+    " SELECT $1, $2, a.user_id, $4, a.security_stamp, $6, $7,"
+    " CAST($8 AS BIGINT), CAST($9 AS BIGINT), CAST($10 AS BIGINT), $11, $12 FROM quartlogin_accounts a"
+    " WHERE a.user_id = $3 AND a.security_stamp = coalesce(CAST($5 AS BIGINT), a.security_stamp)"
+    " AND a.disabled_at IS NULL AND a.deleting_at IS NULL RETURNING public_id"
 )
 _COUNT: Final = select_active("l.user_id = $1 AND l.kind = $2", "$3", "$4")
 _RENEW: Final = (
-    "UPDATE logins SET id_hash = $2, secrets = $3, seen_at = $4, expires_at = $5"  # noqa: S608 -- a constant
-    f" WHERE id_hash IN ({select_active('l.id_hash = $1 AND l.user_id = $6', '$7', '$8')}) RETURNING ref"
+    "UPDATE quartlogin_logins SET id_hash = $2, secrets = $3, seen_at = $4, expires_at = $5"  # noqa: S608 -- a constant
+    f" WHERE id_hash IN ({select_active('l.id_hash = $1 AND l.user_id = $6', '$7', '$8')}) RETURNING public_id"
 )
 _END_OTHERS: Final = (
-    "DELETE FROM logins WHERE user_id = $1 AND (kind = 'session' AND id_hash <> $2"  # noqa: S608 -- a constant
+    "DELETE FROM quartlogin_logins WHERE user_id = $1 AND (kind = 'session' AND id_hash <> $2"  # noqa: S608 -- a constant
     f" OR id_hash NOT IN ({select_active('l.user_id = $1', '$3', '$4')})) RETURNING id_hash"
 )
 _EVICT_OLDEST: Final = (
-    "DELETE FROM logins WHERE id_hash IN"
-    " (SELECT id_hash FROM logins WHERE user_id = $1 AND kind = 'session' AND id_hash <> $2"
-    " ORDER BY seen_at DESC, made_at DESC, ref LIMIT 1000000 OFFSET $3)"
-    " RETURNING id_hash, ref, kind, name, made_at, seen_at, expires_at, address, browser"
+    "DELETE FROM quartlogin_logins WHERE id_hash IN"
+    " (SELECT id_hash FROM quartlogin_logins WHERE user_id = $1 AND kind = 'session' AND id_hash <> $2"
+    " ORDER BY seen_at DESC, made_at DESC, public_id LIMIT 1000000 OFFSET $3)"
+    " RETURNING id_hash, public_id, kind, name, made_at, seen_at, expires_at, address, browser"
 )
 _ACTIVE_SESSIONS: Final = select_active("l.user_id = $1 AND l.kind = 'session'", "$2", "$3")
 _REMEMBERED: Final = (
-    "SELECT l.ref, l.user_id, l.secrets, l.resumed_at FROM logins l JOIN users u ON u.id = l.user_id"  # noqa: S608 -- a constant
+    "SELECT l.public_id, l.user_id, l.secrets, l.resumed_at FROM quartlogin_logins l"  # noqa: S608 -- a constant
+    " JOIN quartlogin_accounts a ON a.user_id = l.user_id"
     f" WHERE l.id_hash = $1 AND {is_active_sql('$2', '$3')}"
 )
 _REPLACE_SECRETS: Final = (
-    "UPDATE logins SET secrets = $3, resumed_at = coalesce($6, resumed_at) WHERE secrets = $2"  # noqa: S608 -- a constant
-    f" AND id_hash IN ({select_active('l.id_hash = $1', '$4', '$5')}) RETURNING ref"
+    "UPDATE quartlogin_logins SET secrets = $3, resumed_at = coalesce($6, resumed_at) WHERE secrets = $2"  # noqa: S608 -- a constant
+    f" AND id_hash IN ({select_active('l.id_hash = $1', '$4', '$5')}) RETURNING public_id"
 )
 _LIST: Final = (
-    "SELECT l.id_hash, l.ref, l.kind, l.name, l.made_at, l.seen_at, l.expires_at, l.address, l.browser"  # noqa: S608 -- a constant
-    f" FROM logins l JOIN users u ON u.id = l.user_id WHERE l.user_id = $1 AND {is_active_sql('$2', '$3')}"
-    " ORDER BY l.seen_at DESC, l.made_at DESC, l.ref"
+    "SELECT l.id_hash, l.public_id, l.kind, l.name, l.made_at, l.seen_at, l.expires_at, l.address, l.browser"  # noqa: S608 -- a constant
+    f" FROM quartlogin_logins l JOIN quartlogin_accounts a ON a.user_id = l.user_id"
+    f" WHERE l.user_id = $1 AND {is_active_sql('$2', '$3')}"
+    " ORDER BY l.seen_at DESC, l.made_at DESC, l.public_id"
 )
 _TOUCH: Final = (
-    "UPDATE logins SET seen_at = $2 WHERE seen_at <= $3"  # noqa: S608 -- a constant
+    "UPDATE quartlogin_logins SET seen_at = $2 WHERE seen_at <= $3"  # noqa: S608 -- a constant
     f" AND id_hash IN ({select_active('l.id_hash = $1', '$4', '$5')})"
 )
 #: Users whose logins are ended in one transaction when all logins are.
@@ -154,7 +158,10 @@ class Logins:
     async def carry_over(transaction: Transaction, user_id: str, old_stamp: int, new_stamp: int) -> None:
         """Move a user's logins to a new security stamp: those of the old one, and no earlier ones."""
         await transaction.run(
-            "UPDATE logins SET epoch = $3 WHERE user_id = $1 AND epoch = $2", user_id, old_stamp, new_stamp
+            "UPDATE quartlogin_logins SET security_stamp = $3 WHERE user_id = $1 AND security_stamp = $2",
+            user_id,
+            old_stamp,
+            new_stamp,
         )
 
     @staticmethod
@@ -182,7 +189,9 @@ class Logins:
 
         async def work(transaction: Transaction) -> Event | None:
             await lock_owner(transaction, id_hash)
-            rows = await transaction.run("DELETE FROM logins WHERE id_hash = $1 RETURNING user_id, ref", id_hash)
+            rows = await transaction.run(
+                "DELETE FROM quartlogin_logins WHERE id_hash = $1 RETURNING user_id, public_id", id_hash
+            )
             if not rows:
                 return None
             user_id, public_id = rows[0]
@@ -197,9 +206,13 @@ class Logins:
 
         async def work(transaction: Transaction) -> bool:
             await lock_owner(transaction, id_hash)
-            rows = await transaction.run("DELETE FROM logins WHERE id_hash = $1 RETURNING id_hash", id_hash)
+            rows = await transaction.run("DELETE FROM quartlogin_logins WHERE id_hash = $1 RETURNING id_hash", id_hash)
             if rows:
-                await transaction.run("UPDATE users SET copied_at = $2 WHERE id = $1", event.user_id, event.happened_at)
+                await transaction.run(
+                    "UPDATE quartlogin_accounts SET token_reuse_at = $2 WHERE user_id = $1",
+                    event.user_id,
+                    event.happened_at,
+                )
                 await Events.insert(transaction, event)
             return bool(rows)
 
@@ -227,8 +240,8 @@ class Logins:
         async def work(transaction: Transaction) -> LoginRow | None:
             await lock_for(transaction, user_id, by)
             rows = await transaction.run(
-                "DELETE FROM logins WHERE user_id = $1 AND ref = $2 AND kind = $3"
-                " RETURNING id_hash, ref, kind, name, made_at, seen_at, expires_at, address, browser",
+                "DELETE FROM quartlogin_logins WHERE user_id = $1 AND public_id = $2 AND kind = $3"
+                " RETURNING id_hash, public_id, kind, name, made_at, seen_at, expires_at, address, browser",
                 *(user_id, public_id, kind),
             )
             if not rows:
@@ -261,7 +274,8 @@ class Logins:
             await lock_for(transaction, user_id, by)
             active = {row[0] for row in await transaction.run(_ACTIVE_SESSIONS, user_id, *at)}
             rows = await transaction.run(
-                "DELETE FROM logins WHERE user_id = $1 AND kind = 'session' AND id_hash <> $2 RETURNING id_hash",
+                "DELETE FROM quartlogin_logins WHERE user_id = $1 AND kind = 'session'"
+                " AND id_hash <> $2 RETURNING id_hash",
                 *(user_id, "" if by is None else by.id_hash),
             )
             ended = {row[0]: row[0] in active for row in rows}
@@ -280,20 +294,21 @@ class Logins:
         count, last = 0, ""
         while True:
             rows = await self.database.read(
-                "SELECT DISTINCT user_id FROM logins WHERE user_id > $1 ORDER BY user_id LIMIT $2", last, _MANY_USERS
+                "SELECT DISTINCT user_id FROM quartlogin_logins WHERE user_id > $1 ORDER BY user_id LIMIT $2",
+                last,
+                _MANY_USERS,
             )
             if not rows:
                 return count
             first, last = rows[0][0], rows[-1][0]
             count += await self.database.transaction(partial(_end_of_users, first, last))
 
-    async def user_of_public_id(self, public_id: str, kind: Kind) -> tuple[str, str] | None:
-        """Return the id and the username of the user whose login has this public id."""
+    async def user_of_public_id(self, public_id: str, kind: Kind) -> str | None:
+        """Return the id of the user whose login has this public id."""
         rows = await self.database.read(
-            "SELECT u.id, u.username FROM logins l JOIN users u ON u.id = l.user_id WHERE l.ref = $1 AND l.kind = $2",
-            *(public_id, kind),
+            "SELECT user_id FROM quartlogin_logins WHERE public_id = $1 AND kind = $2", public_id, kind
         )
-        return (rows[0][0], rows[0][1]) if rows else None
+        return rows[0][0] if rows else None
 
     async def find_remembered(self, id_hash: str, at: Moment) -> RememberedLogin | None:
         """Find a login that a remember cookie names; `None` if it is not active."""
@@ -348,8 +363,9 @@ class Logins:
     async def remove_expired(self, now: int, at_most: int) -> int:
         """Remove some expired logins, and return their number."""
         rows = await self.database.write(
-            "DELETE FROM logins WHERE ref IN"
-            " (SELECT ref FROM logins WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2) RETURNING ref",
+            "DELETE FROM quartlogin_logins WHERE public_id IN"
+            " (SELECT public_id FROM quartlogin_logins WHERE expires_at <= $1 ORDER BY expires_at"
+            " LIMIT $2) RETURNING public_id",
             *(now, at_most),
         )
         return len(rows)
@@ -357,7 +373,9 @@ class Logins:
 
 async def _end_of_users(first: str, last: str, transaction: Transaction) -> int:
     """End every login of the users whose ids lie between these two."""
-    await lock_users(transaction, first, last)
+    await lock_accounts(transaction, first, last)
     return len(
-        await transaction.run("DELETE FROM logins WHERE user_id >= $1 AND user_id <= $2 RETURNING ref", first, last)
+        await transaction.run(
+            "DELETE FROM quartlogin_logins WHERE user_id >= $1 AND user_id <= $2 RETURNING public_id", first, last
+        )
     )

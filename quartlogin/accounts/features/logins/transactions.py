@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...database.interface import Transaction
-from ...database.models import Event
+from ...database.models import Account, Event
 
 Work = Callable[[Transaction], Awaitable[None]]
 
@@ -24,6 +24,8 @@ class JoinedWork:
     event: Event
 
 
+#: The account of the login that begins now, as it was when its credentials were read.
+_account: Final[ContextVar[Account | None]] = ContextVar("quartlogin_account_signing_in", default=None)
 _joined: Final[ContextVar[JoinedWork | None]] = ContextVar("quartlogin_joined_work", default=None)
 
 
@@ -41,6 +43,21 @@ def in_login_transaction(work: Work, event: Event) -> Iterator[None]:
         yield
     finally:
         _joined.reset(token)
+
+
+@contextmanager
+def signing_in(account: Account) -> Iterator[None]:
+    """Let `login_user` begin a login only if the account is still as it was when the credentials were read."""
+    token = _account.set(account)
+    try:
+        yield
+    finally:
+        _account.reset(token)
+
+
+def account_signing_in() -> Account | None:
+    """Return the account whose login begins now; `None` if the app signs a user in by itself."""
+    return _account.get()
 
 
 def joined_work() -> JoinedWork | None:

@@ -3,13 +3,14 @@
 import re
 import time
 from datetime import timedelta
-from typing import Final
+from typing import Final, cast
 
 from quart import has_request_context, request
 
 from quartlogin import login_id, login_secret_hash
 
-from ...database.models import Moment, User
+from ...context import keep_login
+from ...database.models import ActiveLogin, Moment, User
 from ...store import Store
 from .last_seen import LastSeen, is_due
 from .remember_rotation import RememberTokens
@@ -41,6 +42,12 @@ class UserLoader:
         Args:
             user_id: From a cookie or a token. An id that registration cannot have created is not queried.
         """
+        found = await self.find_login(user_id)
+        keep_login(None if found is None else found.login)
+        return None if found is None else cast(User, found.user)
+
+    async def find_login(self, user_id: str) -> ActiveLogin | None:
+        """Find this request's login and its user; `None` if it is not active."""
         login = login_id()
         if login is None or not _USER_ID.fullmatch(user_id):
             return None
@@ -52,7 +59,7 @@ class UserLoader:
             return None
         if is_due(found.seen_at, now) and _is_visit():
             self.last_seen.note(id_hash, user_id, found.seen_at, now)
-        return found.user
+        return found
 
     async def _has_valid_secret(self, id_hash: str, stored: str, now: int) -> bool:
         """Tell whether the remember-me secret of this session is valid, if it has one."""

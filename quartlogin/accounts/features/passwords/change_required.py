@@ -7,7 +7,9 @@ from typing import Any, Final
 from quart import Response, abort, current_app, redirect, request, url_for
 from quart.typing import ResponseReturnValue
 
-from quartlogin import current_user, prefers_json, uses_cookies
+from quartlogin import prefers_json, uses_cookies
+
+from ...context import current_login
 
 #: Endpoints of the accounts that stay open.
 EXEMPT: Final[frozenset[str | None]] = frozenset(
@@ -43,8 +45,8 @@ async def refuse_websocket() -> None:
 
 async def must_change_password() -> bool:
     """Tell whether this request's user is signed in and must change the password."""
-    user = await current_user
-    return bool(user.is_authenticated and user.must_change_password)
+    login = await current_login()
+    return login is not None and login.must_change_password
 
 
 def _problem() -> Response:

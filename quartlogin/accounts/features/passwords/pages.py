@@ -7,12 +7,13 @@ from quart.typing import ResponseReturnValue
 
 from quartlogin import confirm_login, current_user, login_required, login_user, uses_cookies
 
-from ...context import current_accounts
+from ...context import current_accounts, current_login
 from ...pages.forms import render_form
 from ...pages.messages import BREACHED_PASSWORD, WRONG_PASSWORD
 from ...pages.recent_login import recent_login_required
 from ...pages.redirects import next_page
 from ..logins import notices
+from ..logins.transactions import signing_in
 from .forms import LoginForm, PasswordForm, ReauthenticationForm
 from .service import BreachedPassword, SamePassword
 
@@ -36,12 +37,14 @@ async def login() -> ResponseReturnValue:
         return redirect(next_page(form.next.data))
     if form.is_complete():
         passwords = current_accounts().passwords
-        user = await passwords.authenticate(form.username.data or "", form.password.data or "")
-        if user is not None:
-            activity = await notices.activity_since_last_sign_in(user)
-            if await login_user(user, remember=form.remember.data):
-                passwords.set_device_cookie(user)
-                await notices.show_notices(user, activity)
+        found = await passwords.authenticate(form.username.data or "", form.password.data or "")
+        if found is not None:
+            activity = await notices.activity_since_last_sign_in(found.account)
+            with signing_in(found.account):
+                is_signed_in = await login_user(found.user, remember=form.remember.data)
+            if is_signed_in:
+                passwords.set_device_cookie(found.account)
+                await notices.show_notices(found.account, activity)
                 return redirect(next_page(form.next.data))
         form.refuse("password", FAILED)
     return await render_form("login.html", form)
@@ -85,7 +88,8 @@ async def change_password() -> ResponseReturnValue:
                 await flash("Your password has been changed, and you have been signed out everywhere else.")
                 return redirect(url_for("accounts.account"))
             form.refuse("current_password", WRONG_PASSWORD)
-    return await render_form("password.html", form)
+    login = await current_login()
+    return await render_form("password.html", form, is_required=login is not None and login.must_change_password)
 
 
 async def well_known_change_password() -> ResponseReturnValue:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from math import inf
 from typing import Final
 
-from ...users import Users
 from .hash_parameters import HashParameters, read_parameters
+from .table import PasswordTable
 
 #: More parameter sets than any site has; of more, the rarest are left out, so that a draw stays quick.
 _MAX_SETS: Final = 32
@@ -60,11 +60,13 @@ class ParametersInUse:
         return int.from_bytes(hmac.digest(self._key, text, "sha256")[:_CHANCE_BYTES]) / (1 << 8 * _CHANCE_BYTES)
 
 
-async def count_sets(users: Users, batch: int, pause: float = 0, at_most: float = inf) -> Counter[HashParameters]:
+async def count_sets(
+    passwords: PasswordTable, batch: int, pause: float = 0, at_most: float = inf
+) -> Counter[HashParameters]:
     """Count the users of each parameter set, without hashes that are never computed.
 
     Args:
-        users: The users of the database.
+        passwords: The passwords of the database.
         batch: How many of them to read at a time.
         pause: Seconds between two batches, so that others can read.
         at_most: How many to count; their random ids make it a fair sample.
@@ -72,7 +74,7 @@ async def count_sets(users: Users, batch: int, pause: float = 0, at_most: float 
     counts: Counter[HashParameters] = Counter()
     seen, last = 0, ""
     while seen < at_most:
-        beginnings, last_of_batch = await users.list_hash_prefixes(last, batch)
+        beginnings, last_of_batch = await passwords.list_hash_prefixes(last, batch)
         if last_of_batch is None:
             break
         seen, last = seen + len(beginnings), last_of_batch

@@ -11,9 +11,10 @@ from typing import Final
 from quartlogin import confirm_login
 
 from ...audit.log import AuditLog, client_info
+from ...context import current_login
 from ...database.errors import LoginEnded
 from ...database.interface import Transaction
-from ...database.models import ActingLogin, Credentials, User
+from ...database.models import Account, AccountLogin, ActingLogin, Credentials, User
 from ...hooks import Hooks, SecondStepFailed
 from ...security.attempt_counters import counter_of_user
 from ...security.device_cookies import DeviceCookies
@@ -52,8 +53,8 @@ class PasswordService:
     #: Hashes the username for the audit log: it may be a password that was entered in the wrong field.
     log_key: bytes
 
-    async def authenticate(self, username: str, password: str) -> User | None:
-        """Return the user with this username and password; `None` if they are wrong, for whatever reason.
+    async def authenticate(self, username: str, password: str) -> Credentials | None:
+        """Return the credentials of this username and password; `None` if they are wrong, for whatever reason.
 
         Unknown and disabled users cost as much as a wrong password: the same queries, one hash with parameters that are
         in use, and one event. A sign-in that the second step refuses counts as a failure too, so that it cannot be
@@ -68,12 +69,13 @@ class PasswordService:
         credentials = await self.store.users.find_credentials(key or "")
         name = username if key is None else key  # all spellings share a counter and a cost, as in an account
         name_hash = self._hash_of_name(name)
-        user = None if credentials is None else credentials.user
+        user_id = None if credentials is None else credentials.account.user_id
         device = self.device_cookies.find(
-            "" if user is None else counter_of_user(user.id), 0 if user is None else user.security_stamp
+            "" if user_id is None else counter_of_user(user_id),
+            0 if credentials is None else credentials.account.security_stamp,
         )
         address, _ = client_info()
-        attempt = await self.rate_limits.count_sign_in(None if user is None else user.id, name_hash, device, address)
+        attempt = await self.rate_limits.count_sign_in(user_id, name_hash, device, address)
         async with self.reserved_slot(attempt):
             if credentials is None:
                 await self.hashing.check(None, password, cost_key=name)
@@ -88,15 +90,15 @@ class PasswordService:
                 raise
             if is_let_in:
                 await self.rate_limits.succeeded(attempt)
-                return credentials.user
+                return credentials
             reason = "second step"
-        event = self.audit_log.event("sign_in_failed", None if credentials is None else credentials.user.id)
+        event = self.audit_log.event("sign_in_failed", user_id)
         await self.audit_log.record(event, name_hash=name_hash, reason=reason)
         return None
 
-    def set_device_cookie(self, user: User) -> None:
+    def set_device_cookie(self, account: Account) -> None:
         """Remember that this browser has signed in to the account with its current password."""
-        self.device_cookies.set(counter_of_user(user.id), user.security_stamp)
+        self.device_cookies.set(counter_of_user(account.user_id), account.security_stamp)
 
     async def verify_current_password(self, user: User, password: str, failure: str) -> Credentials | None:
         """Return the credentials of a signed-in user if the password is correct.
@@ -110,17 +112,18 @@ class PasswordService:
             LoginEnded: This request's login has ended.
             TooManyAttempts: Too many attempts failed before this one; the password was not checked.
         """
-        by = self.acting_login(user)
-        credentials = await self.store.users.find_credentials_of(by)  # first: a login that has ended learns nothing
+        login = await self.current_login()
+        by = self.acting_login(login)
+        credentials = await self.store.passwords.find_of(user, by)  # first: a login that has ended learns nothing
         if credentials is None:
             raise LoginEnded("This login has ended.")
-        attempt = await self.rate_limits.count_reauthentication(user.id, user.login_public_id)
+        attempt = await self.rate_limits.count_reauthentication(login.user_id, login.public_id)
         async with self.reserved_slot(attempt):
             is_correct = await self._is_correct(credentials, password)
         if is_correct:
             await self.rate_limits.succeeded(attempt)
             return credentials
-        await self.audit_log.record(self.audit_log.event(failure, user.id), by)
+        await self.audit_log.record(self.audit_log.event(failure, login.user_id), by)
         return None
 
     async def change_password(self, user: User, current: str, new: str) -> bool:
@@ -137,27 +140,29 @@ class PasswordService:
         credentials = await self.verify_current_password(user, current, "password_change_failed")
         if credentials is None:
             return False
-        if user.must_change_password and is_same(current, new):
+        login, account = await self.current_login(), credentials.account
+        if login.must_change_password and is_same(current, new):
             raise SamePassword
         new_hash = await self.hash_new_password(new)
-        event = self.audit_log.event("password_changed", user.id)
+        user_id = account.user_id
+        event = self.audit_log.event("password_changed", user_id)
         ended: list[str] = []
-        new_stamp = user.security_stamp
+        new_stamp = account.security_stamp
 
         async def change(transaction: Transaction) -> None:
             nonlocal new_stamp
-            old, this = credentials.user.security_stamp, self.acting_login(user).id_hash
-            ended[:] = await self.store.logins.revoke_others(transaction, user.id, this, self.logins.present())
-            stamp = await self.store.users.change_password(transaction, user.id, old, new_hash, event.happened_at)
+            old, this = account.security_stamp, self.acting_login(login).id_hash
+            ended[:] = await self.store.logins.revoke_others(transaction, user_id, this, self.logins.present())
+            stamp = await self.store.passwords.change(transaction, user_id, old, new_hash, event.happened_at)
             if stamp is None:
                 raise LoginEnded("Another request has changed the password.")
             new_stamp = stamp
-            await self.store.logins.carry_over(transaction, user.id, old, stamp)
+            await self.store.logins.carry_over(transaction, user_id, old, stamp)
             await self.store.events.insert(transaction, event)
 
         with in_login_transaction(change, event):
             await confirm_login()
-        self.set_device_cookie(replace(user, security_stamp=new_stamp))
+        self.set_device_cookie(replace(account, security_stamp=new_stamp))
         self.logins.close_sockets(ended)
         await self.hooks.tell_password_changed(user, event.address)
         return True
@@ -174,13 +179,24 @@ class PasswordService:
         with self.hashing.reserve_slot():
             return await self.hashing.hash(password)
 
-    def acting_login(self, user: User) -> ActingLogin:
-        """Return this request's login, which must still be active when its change is written.
+    async def current_login(self) -> AccountLogin:
+        """Return this request's login.
 
         Raises:
             LoginEnded: There is none.
         """
-        by = self.logins.acting(user.id)
+        login = await current_login()
+        if login is None:
+            raise LoginEnded("This request is not signed in.")
+        return login
+
+    def acting_login(self, login: AccountLogin) -> ActingLogin:
+        """Return this request's login as one that must still be active when its change is written.
+
+        Raises:
+            LoginEnded: There is none.
+        """
+        by = self.logins.acting(login.user_id)
         if by is None:
             raise LoginEnded("There is no login outside of a request.")
         return by
@@ -215,14 +231,13 @@ class PasswordService:
         result = await self.hashing.check(
             credentials.password_hash,
             password,
-            cost_key=credentials.user.id,
+            cost_key=credentials.account.user_id,
             renew=credentials.is_active and not credentials.has_expired(int(time.time())),
         )
         if result.new_hash is not None:
-            await self.store.users.replace_password_hash(
-                credentials.user.id, credentials.password_hash, result.new_hash
-            )
-            _log.info("Rehashed the password of user %s with the current parameters.", credentials.user.id)
+            user_id = credentials.account.user_id
+            await self.store.passwords.replace_hash(user_id, credentials.password_hash or "", result.new_hash)
+            _log.info("Rehashed the password of user %s with the current parameters.", user_id)
         return result.is_right
 
     def _hash_of_name(self, username: str) -> str:

@@ -7,6 +7,7 @@ from quartlogin import current_user, login_user
 
 from ...context import current_accounts
 from ...database.errors import UsernameTaken
+from ...database.models import Account
 from ...pages.forms import render_form
 from ...pages.messages import BREACHED_PASSWORD
 from ...pages.redirects import landing_page
@@ -33,7 +34,7 @@ async def register() -> ResponseReturnValue:
         try:
             new = await accounts.registration.validate_registration(form.username.data or "", form.password.data or "")
             await accounts.registration.register(new, login_user)
-            accounts.passwords.set_device_cookie(new.user)
+            accounts.passwords.set_device_cookie(Account(new.user.id))
         except UsernameTaken:
             form.refuse("username", "This username is taken. Choose a different one.")
         except BreachedPassword:
