@@ -23,9 +23,11 @@ from quartlogin.accounts.store import Store, store_at
 from quartlogin.webapp import create_app
 from servers import Postgres, postgres, postgres_binaries
 
-# No test depends on the machine's speed, so no example has to be done in time.
-hypothesis.settings.register_profile("patient", deadline=None)
-hypothesis.settings.load_profile("patient")
+# No test depends on the machine's speed or on chance: no example has a deadline, and the examples of a test are the
+# same in every run. `--hypothesis-profile=search` looks for new ones.
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("search", deadline=None)
+hypothesis.settings.load_profile("repeatable")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
