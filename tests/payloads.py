@@ -25,7 +25,7 @@ WORDS = [
     b"\xed\xa0\x80",  # a lone surrogate
     "\u202e\u0301\ufeff".encode(),
     b"' OR '1'='1' --",
-    b'x"); DROP TABLE users; --',
+    b'x"); DROP TABLE quartlogin_users; --',
     b"{{7*7}}{{1787*1789}}{% raw %}${7*7}",
     b"<img src=x onerror=alert(1)>\"'",
     b'ok\r\nSet-Cookie: a=b\r\n\n{"event": "signed_in"}\x1b[2J',

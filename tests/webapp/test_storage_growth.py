@@ -262,7 +262,7 @@ async def test_postgresql_reads_few_rows_of_an_account_with_very_many_events(
     alice, bob = await add_user(app, "Alice"), await add_user(app, "Bob")
     fill(database, alice.id, MANY)
     fill(database, bob.id, MANY)
-    run_sql(database, "VACUUM ANALYZE events")
+    run_sql(database, "VACUUM ANALYZE quartlogin_events")
     await QUESTIONS[question](get_accounts(app).store.events, alice.id, MANY)
     statement, values = asked.statements[0]
 

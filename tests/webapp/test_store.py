@@ -423,7 +423,9 @@ async def test_a_transaction_is_finished_though_its_caller_has_gone(store: Store
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("text", ["\0", "'; DROP TABLE users; --", "\ud800", "x" * 1_000_000, "😀", "$1", "%s"])
+@pytest.mark.parametrize(
+    "text", ["\0", "'; DROP TABLE quartlogin_users; --", "\ud800", "x" * 1_000_000, "😀", "$1", "%s"]
+)
 async def test_no_text_is_too_odd(store: Store, text: str) -> None:
     """It is found, or not; or the driver says that it cannot be asked for. The application asks for none of them."""
     try:
