@@ -6,8 +6,14 @@ from .audit.security_events import RouteLoggingQuart, session_refused
 from .context import current_accounts, get_accounts
 from .database.errors import DatabaseRefused, StoreUnavailable
 from .database.models import User
+from .feature import Feature
+from .features.api_tokens.feature import ApiTokens
+from .features.deletion.feature import Deletion
+from .features.logins.feature import Logins
 from .features.passwords.change_required import must_change_password
+from .features.passwords.feature import Passwords
 from .features.passwords.hashing import MAX_PASSWORD_LENGTH
+from .features.registration.feature import Registration
 from .hooks import Hooks
 from .options import AccountsOptions
 from .paths import STATIC, find_resource
@@ -24,9 +30,15 @@ __all__ = [
     "STATIC",
     "Accounts",
     "AccountsOptions",
+    "ApiTokens",
     "BodySizeLimitMiddleware",
     "DatabaseRefused",
+    "Deletion",
+    "Feature",
     "Hooks",
+    "Logins",
+    "Passwords",
+    "Registration",
     "RouteLoggingQuart",
     "SecurityHeadersMiddleware",
     "StoreUnavailable",

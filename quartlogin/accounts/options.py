@@ -1,16 +1,47 @@
 """The options of an app's accounts."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from datetime import timedelta
+from difflib import get_close_matches
+from typing import Any, Final, Self
+
+from quartlogin import ConfigurationError
+
+from .feature import Feature, check_duration
+
+#: The options that belong to no feature.
+OWN_OPTIONS: Final = (
+    "site_name",
+    "home",
+    "after_login",
+    "after_logout",
+    "after_registration",
+    "event_retention",
+    "https_only",
+    "device_cookie_name",
+    "cookie_path",
+)
+_MAX_SITE_NAME: Final = 64
+_RETENTION: Final = (timedelta(days=1), timedelta(days=3650))
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccountsOptions:
-    """The options of `Accounts`; the stand-alone application creates them from its settings."""
+    """The options of `Accounts`: its own, and those of its features."""
 
     site_name: str = "Quartlogin"
-    #: Whether visitors can create an account.
-    registration: bool = True
+    #: The endpoint, or the path, of the site's home page.
+    home: str | None = None
+    #: The pages to go to when no page was requested; `None`: the home page, or without one the account page and, after
+    #: signing out, the login page.
+    after_login: str | None = None
+    after_logout: str | None = None
+    after_registration: str | None = None
+    #: Whether the pages of these features exist.
+    registration: bool = False
+    api_tokens: bool = False
+    deletion: bool = False
     #: Code points.
     password_min_length: int = 15
     #: Extra words that a password may not consist of. The site name and the username are always included.
@@ -25,10 +56,31 @@ class AccountsOptions:
     event_retention: timedelta = timedelta(days=90)
     #: Whether the app is reached over https only, so that cookies are `Secure` whatever a request says.
     https_only: bool = False
-    #: The endpoint to go to when no page was requested.
-    landing_endpoint: str = "home"
     device_cookie_name: str = "quartlogin_browser"
     cookie_path: str = "/"
+
+    @classmethod
+    def of(cls, features: Iterable[Feature], **options: Any) -> Self:
+        """Collect the options of some features with others.
+
+        Raises:
+            ConfigurationError: One is unknown, or has a value that cannot be.
+        """
+        for feature in features:
+            options |= feature.options()
+        names = [one.name for one in fields(cls)]
+        if unknown := [name for name in options if name not in names]:
+            near = get_close_matches(unknown[0], names, 1)
+            raise ConfigurationError(
+                f"Accounts has no option {unknown[0]!r:.80}."
+                + (f" Did you mean {near[0]!r}?" if near else f" Its options: {', '.join(OWN_OPTIONS)}.")
+            )
+        return cls(**options)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.site_name, str) or not 1 <= len(self.site_name) <= _MAX_SITE_NAME:
+            raise ConfigurationError(f"Accounts(site_name=...): use a text of 1 to {_MAX_SITE_NAME} characters.")
+        check_duration("Accounts", "event_retention", self.event_retention, _RETENTION)
 
     @property
     def context_words(self) -> tuple[str, ...]:

@@ -1,19 +1,24 @@
 """The users table of an app that has none: usernames, and nothing else."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from secrets import token_urlsafe
 from typing import Final
 
 from .audit.events import Events
 from .bulk_insert import bulk_insert
 from .database.active_logins import is_active_sql
-from .database.errors import Conflict, UsernameTaken
+from .database.errors import Conflict, NameTaken
 from .database.interface import Database, Row, Transaction
 from .database.locking import lock_for
 from .database.models import ActingLogin, Credentials, Event, NewUser, User, UserRow
 from .features.passwords.table import CREDENTIALS, PasswordTable, credentials_of
 from .security.attempt_counters import AttemptCounters
 from .table import AccountTable
+
+_ID_BYTES: Final = 16  # 128 bits, which makes 22 characters
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 
 #: The columns of a `User`, of a row `u`.
 _USER: Final = "u.id, u.username"
@@ -52,7 +57,7 @@ class OwnUsers:
         """Add a user with an account, and store the event: all, or nothing.
 
         Raises:
-            UsernameTaken: A user has this normalized username.
+            NameTaken: A user has this normalized username.
         """
 
         async def work(transaction: Transaction) -> None:
@@ -66,7 +71,7 @@ class OwnUsers:
         """Add a user with an account within a larger transaction.
 
         Raises:
-            UsernameTaken: A user has this normalized username.
+            NameTaken: A user has this normalized username.
         """
         user, until = new.user, new.temporary_until
         try:
@@ -77,7 +82,7 @@ class OwnUsers:
             await AccountTable.insert(transaction, user.id, now, must_change_password=until is not None)
             await PasswordTable.insert(transaction, user.id, new.password_hash, now, until)
         except Conflict as error:
-            raise UsernameTaken from error
+            raise NameTaken from error
 
     async def delete(self, user_id: str, security_stamp: int, by: ActingLogin | None = None) -> list[str] | None:
         """Delete a user with everything that belongs to it.
@@ -136,6 +141,16 @@ class OwnUsers:
             NamesTaken: Some names are taken, and `skip_taken` is false; nothing was added.
         """
         return await bulk_insert(self.database, new_users, now, on_progress, skip_taken=skip_taken)
+
+
+def new_user_id() -> str:
+    """Create a random user id."""
+    return token_urlsafe(_ID_BYTES)
+
+
+def is_user_id(text: str) -> bool:
+    """Tell whether `new_user_id` can have created this."""
+    return _ID.fullmatch(text) is not None
 
 
 def _listed(row: Row) -> UserRow:

@@ -12,8 +12,14 @@ from quartlogin.accounts import (
     STATIC,
     Accounts,
     AccountsOptions,
+    ApiTokens,
     BodySizeLimitMiddleware,
+    Deletion,
+    Feature,
     Hooks,
+    Logins,
+    Passwords,
+    Registration,
     RouteLoggingQuart,
     SecurityHeadersMiddleware,
     find_resource,
@@ -67,7 +73,14 @@ def create_app(hooks: Hooks | None = None, **settings: Any) -> Quart:
     )
     app.url_map.merge_slashes = False  # it would redirect to whatever host the request names
     app.session_interface = PrefixedSessionInterface(on_refused=session_refused)
-    accounts = Accounts(app, chosen.database, options_of(chosen), hooks)
+    accounts = Accounts(
+        app,
+        database=chosen.database,
+        features=features_of(chosen),
+        shares_database=False,
+        hooks=hooks,
+        **site_options_of(chosen),
+    )
     accounts.password_change_exempt |= pages.PASSWORD_CHANGE_EXEMPT
     app.register_blueprint(pages.blueprint)
     app.template_context_processors.pop(pages.blueprint.name, None)  # as `Accounts` does with its own
@@ -88,24 +101,38 @@ class PrefixedSessionInterface(SignedSessionInterface):
         return name if has_host_prefix or not self.get_cookie_secure(app) else _SECURE_PREFIX + name
 
 
+def features_of(settings: Settings) -> list[Feature]:
+    """Return the accounts' features for the application's settings."""
+    passwords = Passwords(
+        min_length=settings.password_min_length,
+        denylist=settings.password_denylist,
+        rate_limit_per_account=settings.login_rate_limit_per_account,
+        rate_limit_per_address=settings.login_rate_limit_per_address,
+    )
+    logins = Logins(
+        idle_timeout=timedelta(minutes=settings.login_idle_timeout),
+        lifetime=timedelta(minutes=settings.login_lifetime),
+        max_per_user=settings.max_logins_per_user,
+    )
+    registration: list[Feature] = [Registration()] if settings.registration else []
+    return [passwords, logins, *registration, ApiTokens(), Deletion()]
+
+
+def site_options_of(settings: Settings) -> dict[str, Any]:
+    """Return the accounts' other options for the application's settings."""
+    return {
+        "site_name": settings.site_name,
+        "home": "webapp.home",
+        "event_retention": timedelta(days=settings.event_retention),
+        "https_only": settings.trusted_proxies > 0,
+        "device_cookie_name": settings.device_cookie_name,
+        "cookie_path": settings.cookie_path,
+    }
+
+
 def options_of(settings: Settings) -> AccountsOptions:
     """Return the accounts' options for the application's settings."""
-    return AccountsOptions(
-        site_name=settings.site_name,
-        registration=settings.registration,
-        password_min_length=settings.password_min_length,
-        password_denylist=settings.password_denylist,
-        login_idle_timeout=timedelta(minutes=settings.login_idle_timeout),
-        login_lifetime=timedelta(minutes=settings.login_lifetime),
-        max_logins_per_user=settings.max_logins_per_user,
-        login_rate_limit_per_account=settings.login_rate_limit_per_account,
-        login_rate_limit_per_address=settings.login_rate_limit_per_address,
-        event_retention=timedelta(days=settings.event_retention),
-        https_only=settings.trusted_proxies > 0,
-        landing_endpoint="webapp.home",
-        device_cookie_name=settings.device_cookie_name,
-        cookie_path=settings.cookie_path,
-    )
+    return AccountsOptions.of(features_of(settings), **site_options_of(settings))
 
 
 def _add_middleware(app: Quart, settings: Settings) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from databases import both_databases_always, run_sql
-from quartlogin.accounts.database.errors import Conflict, LoginEnded, NamesTaken, StoreUnavailable, UsernameTaken
+from quartlogin.accounts.database.errors import Conflict, LoginEnded, NamesTaken, NameTaken, StoreUnavailable
 from quartlogin.accounts.database.interface import Transaction
 from quartlogin.accounts.database.models import NEVER, ActingLogin, Event, Moment, NewLogin, NewUser, Seen, User
 from quartlogin.accounts.store import Store, store_at
@@ -103,7 +103,7 @@ async def test_of_many_that_want_one_name_one_gets_it(store: Store, database: st
 
     results = await asyncio.gather(*(register(number) for number in range(20)), return_exceptions=True)
 
-    assert [type(result) for result in results].count(UsernameTaken) == 19
+    assert [type(result) for result in results].count(NameTaken) == 19
     assert run_sql(database, "SELECT count(*) FROM quartlogin_users") == [(1,)]
     assert run_sql(database, "SELECT count(*) FROM quartlogin_events") == [(1,)]
 

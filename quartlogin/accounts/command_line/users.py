@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import click
 
-from ..database.errors import UsernameTaken
+from ..database.errors import NameTaken
 from ..database.models import NewUser, User
 from ..features.passwords.policy import validate_password
 from ..features.passwords.temporary import LIFETIME, temporary_password
-from ..features.registration.service import new_user_id
 from ..options import AccountsOptions
+from ..own_users import new_user_id
 from ..usernames import RULE, display_name, normalize_username
 from .context import (
     CommandContext,
@@ -67,7 +67,7 @@ def create(name: str, password_stdin: bool, temporary: bool, database: str | Non
 
     try:
         run_with_context(database, work)
-    except UsernameTaken:
+    except NameTaken:
         raise click.ClickException(f"There is already an account named {name!r}.") from None
     chosen.tell(f"The account {name!r} is ready.")
 

@@ -31,5 +31,5 @@ class NamesTaken(Exception):  # noqa: N818 -- as below
         self.keys = keys
 
 
-class UsernameTaken(Exception):  # noqa: N818 -- the visitor's next step, not a fault
+class NameTaken(Exception):  # noqa: N818 -- the visitor's next step, not a fault
     """A user has this username, or one that differs only in case, width or composition."""

@@ -40,8 +40,12 @@ class Database(Protocol):
         """The number of reads that run concurrently, at least; more of one kind are better batched."""
         ...
 
-    async def open(self) -> None:
+    async def open(self, *, create_tables: bool = True, is_shared: bool = False) -> None:
         """Connect, and upgrade the tables to this version of the code.
+
+        Args:
+            create_tables: Whether to create or upgrade the tables; otherwise they must be there.
+            is_shared: Whether the database may contain the tables of an app.
 
         Raises:
             DatabaseRefused: The database cannot be used.

@@ -50,7 +50,7 @@ class PostgresDatabase:
     def reads_at_once(self) -> int:
         return _READS_AT_ONCE
 
-    async def open(self) -> None:
+    async def open(self, *, create_tables: bool = True, is_shared: bool = False) -> None:
         try:
             import asyncpg  # noqa: PLC0415 -- an extra, which only PostgreSQL needs
 
@@ -69,7 +69,7 @@ class PostgresDatabase:
                 command_timeout=_TIMEOUT,
                 reset=_skip_reset,
             )
-            await self._prepare()
+            await self._prepare(create_tables=create_tables, is_shared=is_shared)
         except expected as error:
             await self.close()
             reason = _reason(_driver_error(error)) if _parts(self._address) else _UNREADABLE
@@ -116,14 +116,20 @@ class PostgresDatabase:
                 await pool.expire_connections()
             raise
 
-    async def _prepare(self) -> None:
+    async def _prepare(self, *, create_tables: bool, is_shared: bool) -> None:
         async with self._connection() as connection, connection.transaction():
             await connection.execute(f"SET LOCAL statement_timeout = {int(_UPGRADE_TIMEOUT * 1000)}")
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCHEMA_LOCK, timeout=_UPGRADE_TIMEOUT)
             rows = await connection.fetch(
                 "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = current_schema()"
             )
-            await prepare(_Transaction(connection, _UPGRADE_TIMEOUT), {row[0] for row in rows}, self.label)
+            await prepare(
+                _Transaction(connection, _UPGRADE_TIMEOUT),
+                {row[0] for row in rows},
+                self.label,
+                create_tables=create_tables,
+                is_shared=is_shared,
+            )
 
 
 class _UnusableConnection(StoreUnavailable):

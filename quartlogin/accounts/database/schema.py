@@ -13,6 +13,7 @@ SCHEMA_VERSION: Final = 7
 
 #: The table that marks a database as ours.
 _OURS: Final = "quartlogin_schema"
+_HOW_TO_CREATE: Final = "Create or upgrade them with `quartlogin accounts init-db`, or without `create_tables=False`."
 #: The first letters of the names of our tables.
 _PREFIX: Final = "quartlogin_"
 
@@ -105,20 +106,31 @@ DROP TABLE users;
 """
 
 
-async def prepare(transaction: Transaction, tables: set[str], label: str, *, shared: bool = False) -> None:
+async def prepare(
+    transaction: Transaction,
+    tables: set[str],
+    label: str,
+    *,
+    create_tables: bool = True,
+    is_shared: bool = False,
+) -> None:
     """Bring the tables to this code's version, in a transaction that runs alone.
 
     Args:
         transaction: The caller rolls it back if this raises.
         tables: The names of the database's tables.
         label: The database's name for messages.
-        shared: Whether the database may contain the tables of an app.
+        create_tables: Whether to create or upgrade the tables; otherwise they must be there.
+        is_shared: Whether the database may contain the tables of an app.
 
     Raises:
-        DatabaseRefused: The tables are another program's, or of a newer version.
+        DatabaseRefused: The tables are another program's or of a newer version; or missing or of an older version, and
+            not to be created.
     """
     if _OURS not in tables:
-        _check_room(tables, label, shared=shared)
+        _check_room(tables, label, is_shared=is_shared)
+        if not create_tables:
+            raise DatabaseRefused(f"The database {label} has no tables of quartlogin. {_HOW_TO_CREATE}")
         await _run(transaction, _schema())
         return
     [(version,)] = await transaction.run(f"SELECT max(version) FROM {_OURS}")  # noqa: S608 -- a constant
@@ -127,6 +139,8 @@ async def prepare(transaction: Transaction, tables: set[str], label: str, *, sha
             f"The database {label} has tables of version {version}, and this release of quartlogin uses version "
             f"{SCHEMA_VERSION}. Use the release that created it."
         )
+    if version < SCHEMA_VERSION and not create_tables:
+        raise DatabaseRefused(f"The database {label} has tables of version {version}. {_HOW_TO_CREATE}")
     for step in range(version + 1, _CREATED_ANEW):
         await _run(transaction, UPGRADES[step])
     if version < _CREATED_ANEW:
@@ -134,9 +148,9 @@ async def prepare(transaction: Transaction, tables: set[str], label: str, *, sha
     await transaction.run("UPDATE quartlogin_schema SET version = $1 WHERE version < $1", SCHEMA_VERSION)
 
 
-def _check_room(tables: set[str], label: str, *, shared: bool) -> None:
+def _check_room(tables: set[str], label: str, *, is_shared: bool) -> None:
     """Refuse a database that is another program's, or in which another program uses our names."""
-    if tables and not shared:
+    if tables and not is_shared:
         raise DatabaseRefused(f"The database {label} belongs to another program. Use a new one.")
     if clashes := sorted(table for table in tables if table.lower().startswith(_PREFIX)):
         raise DatabaseRefused(

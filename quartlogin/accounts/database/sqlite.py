@@ -60,11 +60,11 @@ class SQLiteDatabase:
     def reads_at_once(self) -> int:
         return 1  # the read connection has one thread
 
-    async def open(self) -> None:
+    async def open(self, *, create_tables: bool = True, is_shared: bool = False) -> None:
         try:
             _check_file(self._path)
             self._writer = await aiosqlite.connect(self._path, isolation_level=None)
-            await self._prepare(self._writer)
+            await self._prepare(self._writer, create_tables=create_tables, is_shared=is_shared)
             self._reader = await aiosqlite.connect(self._path, isolation_level=None)
             await _configure(self._reader)
         except (sqlite3.Error, OSError, StoreUnavailable) as error:
@@ -101,16 +101,17 @@ class SQLiteDatabase:
             async with self._turn:
                 return await _in_transaction(_opened(self._writer), work)
 
-    async def _prepare(self, connection: aiosqlite.Connection) -> None:
+    async def _prepare(self, connection: aiosqlite.Connection, *, create_tables: bool, is_shared: bool) -> None:
         """Upgrade the tables to this version; leave another program's database as it is, including `journal_mode`."""
         tables = await _table_names(connection)
-        if tables and "quartlogin_schema" not in tables:
+        if tables and "quartlogin_schema" not in tables and not is_shared:
             raise DatabaseRefused(f"The database {self._path} belongs to another program. Use the path of a new file.")
         _check_mode(self._path)
         await _configure(connection)
 
         async def work(transaction: Transaction) -> None:
-            await prepare(transaction, await _table_names(connection), self._path)
+            tables = await _table_names(connection)
+            await prepare(transaction, tables, self._path, create_tables=create_tables, is_shared=is_shared)
 
         await _in_transaction(connection, work)
 

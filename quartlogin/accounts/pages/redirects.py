@@ -1,19 +1,62 @@
 """Redirect targets after signing in or reauthenticating."""
 
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from quart import current_app, request, url_for
+from quart import Quart, current_app, request, url_for
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import WebsocketMismatch
 
-from quartlogin import safe_next
+from quartlogin import ConfigurationError, safe_next
 
 from ..context import current_accounts
+from ..options import AccountsOptions
+
+_ACCOUNT: Final = "accounts.account"
+_LOGIN: Final = "accounts.login"
 
 
-def landing_page() -> str:
-    """Return the URL of the page to go to when no page was requested."""
-    return url_for(current_accounts().options.landing_endpoint)
+def home_page() -> str:
+    """Return the URL of the site's home page; the account page if there is none."""
+    return _url_of(current_accounts().options.home or _ACCOUNT)
+
+
+def page_after_login() -> str:
+    """Return the URL of the page to go to after signing in when no page was requested."""
+    options = current_accounts().options
+    return _url_of(options.after_login or options.home or _ACCOUNT)
+
+
+def page_after_registration() -> str:
+    """Return the URL of the page to go to after creating an account."""
+    options = current_accounts().options
+    return _url_of(options.after_registration or options.after_login or options.home or _ACCOUNT)
+
+
+def page_after_logout() -> str:
+    """Return the URL of the page to go to after signing out."""
+    options = current_accounts().options
+    return _url_of(options.after_logout or options.home or _LOGIN)
+
+
+def check_landing_pages(app: Quart, options: AccountsOptions) -> None:
+    """Check that each landing page is a path or an endpoint of the app.
+
+    Raises:
+        ConfigurationError: One is neither.
+    """
+    endpoints = {rule.endpoint for rule in app.url_map.iter_rules()}
+    for name in ("home", "after_login", "after_logout", "after_registration"):
+        page = getattr(options, name)
+        if page is not None and not page.startswith("/") and page not in endpoints:
+            raise ConfigurationError(
+                f"Accounts({name}={page!r:.80}): the app has no such endpoint. Use one of its endpoints, or a path "
+                "that begins with a slash."
+            )
+
+
+def _url_of(page: str) -> str:
+    return request.root_path + page if page.startswith("/") else url_for(page)
 
 
 def next_page(requested: str | None, default: str | None = None) -> str:
@@ -27,8 +70,8 @@ def next_page(requested: str | None, default: str | None = None) -> str:
     if url is None:
         if requested:
             current_accounts().audit_log.warn("open_redirect_blocked")
-        return landing_page() if default is None else url_for(default)
-    return url if _accepts_get(url) else url_for("accounts.account")
+        return page_after_login() if default is None else url_for(default)
+    return url if _accepts_get(url) else url_for(_ACCOUNT)
 
 
 def _accepts_get(url: str) -> bool:

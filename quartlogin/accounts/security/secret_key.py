@@ -15,6 +15,7 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _HOW_TO_MAKE_ONE: Final = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
 NO_KEY: Final = f"There is no SECRET_KEY. Set QUARTLOGIN_SECRET_KEY; {_HOW_TO_MAKE_ONE}"
+APP_WITHOUT_KEY: Final = f'The app has no secret key. Set app.config["SECRET_KEY"]; {_HOW_TO_MAKE_ONE}'
 
 
 def derive_key(secret_key: str, purpose: bytes) -> bytes:

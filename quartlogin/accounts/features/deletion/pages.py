@@ -12,7 +12,7 @@ from ...database.errors import StoreUnavailable
 from ...pages.forms import render_form
 from ...pages.messages import WRONG_PASSWORD
 from ...pages.recent_login import recent_login_required
-from ...pages.redirects import landing_page
+from ...pages.redirects import page_after_logout
 from ...security.headers import CLEAR_SITE_DATA
 from .forms import DeletionForm
 
@@ -32,6 +32,6 @@ async def delete() -> ResponseReturnValue:
                 await logout_user()
             accounts.device_cookies.delete()
             await flash("Your account has been deleted.")
-            return redirect(landing_page()), CLEAR_SITE_DATA
+            return redirect(page_after_logout()), CLEAR_SITE_DATA
         form.refuse("password", WRONG_PASSWORD)
     return await render_form("delete.html", form)

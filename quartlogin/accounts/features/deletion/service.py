@@ -1,11 +1,11 @@
 """Account deletion."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from ...audit.log import AuditLog
 from ...database.errors import LoginEnded
-from ...database.models import User
-from ...store import Store
+from ...directory import Directory
 from ..logins.service import LoginStore
 from ..passwords.service import PasswordService
 
@@ -14,15 +14,16 @@ from ..passwords.service import PasswordService
 class DeletionService:
     """Deletes accounts with everything that belongs to them."""
 
-    store: Store
+    directory: Directory
     passwords: PasswordService
     logins: LoginStore
     audit_log: AuditLog
 
-    async def delete(self, user: User, password: str) -> bool:
+    async def delete(self, user: Any, password: str) -> bool:
         """Delete a signed-in user's account with everything that belongs to it; False if the password is wrong.
 
         Raises:
+            DeleteRefused: The app refuses; nothing was deleted.
             LoginEnded: This request's login has ended, as with the account; nothing was changed.
         """
         credentials = await self.passwords.verify_current_password(user, password, "account_deletion_failed")
@@ -30,7 +31,7 @@ class DeletionService:
             return False
         account = credentials.account
         by = self.passwords.acting_login(await self.passwords.current_login())
-        ended = await self.store.users.delete(account.user_id, account.security_stamp, by)
+        ended = await self.directory.delete(credentials, by)
         if ended is None:
             raise LoginEnded("Another request has changed the password.")
         self.audit_log.emit(self.audit_log.event("account_deleted", account.user_id))

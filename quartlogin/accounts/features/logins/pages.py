@@ -9,7 +9,7 @@ from quartlogin import current_user, logout_user
 
 from ...context import current_accounts, current_login
 from ...pages.recent_login import recent_login_required
-from ...pages.redirects import landing_page
+from ...pages.redirects import page_after_logout
 from ...security.headers import CLEAR_SITE_DATA
 from .forms import LogoutForm, RevocationForm
 
@@ -26,7 +26,7 @@ def add_pages(blueprint: Blueprint) -> None:
 async def logout() -> ResponseReturnValue:
     """Ask, and sign out when the form is submitted: a link on another site must not do it."""
     if not (await current_user).is_authenticated:
-        return redirect(landing_page())
+        return redirect(page_after_logout())
     form = await LogoutForm.read()
     if form.is_complete():
         return await _sign_out()
@@ -59,4 +59,4 @@ async def revoke_other_logins() -> ResponseReturnValue:
 async def _sign_out() -> ResponseReturnValue:
     await logout_user()
     await flash("You are signed out.")
-    return redirect(landing_page()), CLEAR_SITE_DATA
+    return redirect(page_after_logout()), CLEAR_SITE_DATA

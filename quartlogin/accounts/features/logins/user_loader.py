@@ -1,16 +1,16 @@
 """The user loader: finds the user of this request's login, if it is active."""
 
-import re
 import time
 from datetime import timedelta
-from typing import Final, cast
+from typing import Any, Final
 
 from quart import has_request_context, request
 
 from quartlogin import login_id, login_secret_hash
 
 from ...context import keep_login
-from ...database.models import ActiveLogin, Moment, User
+from ...database.models import ActiveLogin, Moment
+from ...directory import Directory
 from ...store import Store
 from .last_seen import LastSeen, is_due
 from .remember_rotation import RememberTokens
@@ -19,40 +19,40 @@ from .service import digest
 #: The header of background requests of a page's script, which the user did not cause.
 BACKGROUND_HEADER: Final = "Quartlogin-Background"
 
-_USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")  # as registration creates them; nothing else is queried
-
 
 class UserLoader:
     """Finds the user of a request, and notes that the login was seen.
 
     Args:
         store: The database.
+        directory: The users.
         idle: How long an unused sign-in stays active.
     """
 
-    def __init__(self, store: Store, idle: timedelta) -> None:
+    def __init__(self, store: Store, directory: Directory, idle: timedelta) -> None:
         self._store = store
+        self._directory = directory
         self._idle = int(idle.total_seconds())
         #: Writes the last-seen times.
         self.last_seen = LastSeen(store, self._idle)
 
-    async def find(self, user_id: str) -> User | None:
+    async def find(self, user_id: str) -> Any:
         """Find the user of this request's login, in one statement; `None` if the login is not active.
 
         Args:
-            user_id: From a cookie or a token. An id that registration cannot have created is not queried.
+            user_id: From a cookie or a token. An id that no user can have is not queried.
         """
         found = await self.find_login(user_id)
         keep_login(None if found is None else found.login)
-        return None if found is None else cast(User, found.user)
+        return None if found is None else found.user
 
     async def find_login(self, user_id: str) -> ActiveLogin | None:
         """Find this request's login and its user; `None` if it is not active."""
         login = login_id()
-        if login is None or not _USER_ID.fullmatch(user_id):
+        if login is None or not self._directory.is_possible_id(user_id):
             return None
         now, id_hash = int(time.time()), digest(login)
-        found = await self._store.logins.find(id_hash, user_id, now, now - self._idle)
+        found = await self._directory.find_login(id_hash, user_id, now, now - self._idle)
         if found is None:
             return None
         if found.secrets and not await self._has_valid_secret(id_hash, found.secrets, now):

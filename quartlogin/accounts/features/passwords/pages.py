@@ -27,7 +27,6 @@ def add_pages(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/login", view_func=login, methods=["GET", "POST"])
     blueprint.add_url_rule("/reauthenticate", view_func=reauthenticate, methods=["GET", "POST"])
     blueprint.add_url_rule("/account/password", view_func=change_password, methods=["GET", "POST"])
-    blueprint.add_url_rule("/.well-known/change-password", view_func=well_known_change_password)
 
 
 async def login() -> ResponseReturnValue:

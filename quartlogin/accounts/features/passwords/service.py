@@ -15,12 +15,12 @@ from ...context import current_login
 from ...database.errors import LoginEnded
 from ...database.interface import Transaction
 from ...database.models import Account, AccountLogin, ActingLogin, Credentials, User
+from ...directory import Directory
 from ...hooks import Hooks, SecondStepFailed
 from ...security.attempt_counters import counter_of_user
 from ...security.device_cookies import DeviceCookies
 from ...security.rate_limits import Attempt, RateLimits
 from ...store import Store
-from ...usernames import normalize_username
 from ..logins.service import LoginStore
 from ..logins.transactions import in_login_transaction
 from .hashing import Overloaded, PasswordHashing
@@ -44,6 +44,7 @@ class PasswordService:
     """Checks passwords against the stored hashes, within the rate limits, and changes them."""
 
     store: Store
+    directory: Directory
     hashing: PasswordHashing
     logins: LoginStore
     audit_log: AuditLog
@@ -65,8 +66,8 @@ class PasswordService:
             Overloaded: Too many passwords are being checked; this one was not, and is not counted.
             SecondStepFailed: The password is correct; whether that suffices is unknown, and nothing is counted.
         """
-        key = normalize_username(username)
-        credentials = await self.store.users.find_credentials(key or "")
+        key = self.directory.normalize(username)
+        credentials = await self.directory.find_credentials(key or "")
         name = username if key is None else key  # all spellings share a counter and a cost, as in an account
         name_hash = self._hash_of_name(name)
         user_id = None if credentials is None else credentials.account.user_id

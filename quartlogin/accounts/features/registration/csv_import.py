@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...database.models import NewUser, User
+from ...own_users import new_user_id
 from ...usernames import display_name, normalize_username
 from ..passwords.hash_parameters import LIMITS, read_parameters
 from ..passwords.policy import validate_password
-from .service import new_user_id
 
 _COLUMNS: Final = ({"username", "password"}, {"username", "password_hash"})
 _UTF8_MARK: Final = b"\xef\xbb\xbf"

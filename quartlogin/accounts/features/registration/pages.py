@@ -1,16 +1,16 @@
 """The registration page."""
 
-from quart import Blueprint, abort, flash, redirect, request
+from quart import Blueprint, flash, redirect, request
 from quart.typing import ResponseReturnValue
 
 from quartlogin import current_user, login_user
 
 from ...context import current_accounts
-from ...database.errors import UsernameTaken
+from ...database.errors import NameTaken
 from ...database.models import Account
 from ...pages.forms import render_form
 from ...pages.messages import BREACHED_PASSWORD
-from ...pages.redirects import landing_page
+from ...pages.redirects import page_after_login, page_after_registration
 from ..passwords.service import BreachedPassword
 from .forms import RegistrationForm
 
@@ -23,23 +23,22 @@ def add_pages(blueprint: Blueprint) -> None:
 async def register() -> ResponseReturnValue:
     """Create an account and sign in to it."""
     accounts = current_accounts()
-    if not accounts.options.registration:
-        abort(404)
     form = await RegistrationForm.read(
         password_min_length=accounts.options.password_min_length, password_denylist=accounts.options.context_words
     )
     if request.method != "POST" and (await current_user).is_authenticated:
-        return redirect(landing_page())
+        return redirect(page_after_login())
     if form.is_complete():
         try:
-            new = await accounts.registration.validate_registration(form.username.data or "", form.password.data or "")
-            await accounts.registration.register(new, login_user)
-            accounts.passwords.set_device_cookie(Account(new.user.id))
-        except UsernameTaken:
+            user_id = await accounts.registration.register(
+                form.username.data or "", form.password.data or "", {}, login_user
+            )
+            accounts.passwords.set_device_cookie(Account(user_id))
+        except NameTaken:
             form.refuse("username", "This username is taken. Choose a different one.")
         except BreachedPassword:
             form.refuse("password", BREACHED_PASSWORD)
         else:
             await flash("Your account is ready.")
-            return redirect(landing_page())
+            return redirect(page_after_registration())
     return await render_form("register.html", form)

@@ -1,21 +1,17 @@
 """Registration: creating an account and signing in to it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from secrets import token_urlsafe
-from typing import Final
+from typing import Any
 
 from ...audit.log import AuditLog, client_info
-from ...database.errors import UsernameTaken
+from ...database.errors import NameTaken
 from ...database.interface import Transaction
-from ...database.models import NewUser, User
+from ...directory import Directory
 from ...security.rate_limits import RateLimits
 from ...store import Store
-from ...usernames import display_name, normalize_username
 from ..logins.transactions import in_login_transaction
 from ..passwords.service import PasswordService
-
-_USER_ID_BYTES: Final = 16  # 128 bits, which makes 22 characters
 
 
 @dataclass
@@ -23,50 +19,48 @@ class RegistrationService:
     """Creates accounts, within the rate limits."""
 
     store: Store
+    directory: Directory
     passwords: PasswordService
     audit_log: AuditLog
     rate_limits: RateLimits
 
-    async def validate_registration(self, username: str, password: str) -> NewUser:
-        """Create the account that `register` adds. The form has validated the username and the password.
+    async def register(
+        self, name: str, password: str, fields: Mapping[str, Any], sign_in: Callable[[Any], Awaitable[object]]
+    ) -> str:
+        """Create a user with an account, and sign in to it.
+
+        Args:
+            name: As entered; the form has validated it.
+            password: As entered; the form has validated it.
+            fields: The values of the app's own fields.
+            sign_in: Called with the user.
+
+        Returns:
+            The user's id.
 
         Raises:
             TooManyAttempts: Too many registrations were attempted from this address.
-            UsernameTaken: An account has this username, or one with the same normalized form.
+            NameTaken: A user has this name, or one with the same normalized form.
             BreachedPassword: The password appears in a data breach.
-            ValueError: The username is not valid.
+            FieldError: The app refuses a value.
+            ValueError: The name is not valid.
         """
-        key = normalize_username(username)
+        key = self.directory.normalize(name)
         if key is None:
             raise ValueError("This is not a valid username.")
         attempt = await self.rate_limits.count_registration(client_info()[0])
         async with self.passwords.reserved_slot(attempt):
             pass  # from here on the attempt stays counted: the response reveals whether the name is taken
-        if await self.store.users.find_credentials(key) is not None:
-            raise UsernameTaken  # before the hash, which is the costly part
-        user = User(id=new_user_id(), username=display_name(username))
-        return NewUser(user, key, await self.passwords.hash_new_password(password))
-
-    async def register(self, new: NewUser, sign_in: Callable[[User], Awaitable[object]]) -> None:
-        """Add an account and sign in to it: both, or neither.
-
-        Args:
-            new: From `validate_registration`.
-            sign_in: Called with the user.
-
-        Raises:
-            UsernameTaken: Another request has taken the username.
-        """
-        event = self.audit_log.event("registered", new.user.id)
+        if await self.directory.is_taken(key):
+            raise NameTaken  # before the hash, which is the costly part
+        password_hash = await self.passwords.hash_new_password(password)
+        new = await self.directory.create(name, key, password_hash, fields)
+        event = self.audit_log.event("registered", new.user_id)
 
         async def add(transaction: Transaction) -> None:
-            await self.store.users.insert(transaction, new, event.happened_at)
+            await new.add(transaction, event.happened_at)
             await self.store.events.insert(transaction, event)
 
         with in_login_transaction(add, event):
             await sign_in(new.user)
-
-
-def new_user_id() -> str:
-    """Create a random user id."""
-    return token_urlsafe(_USER_ID_BYTES)
+        return new.user_id

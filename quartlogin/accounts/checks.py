@@ -1,0 +1,60 @@
+"""Checks of what an app gives to its accounts: each error is one sentence, before anything is served."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from quart import Quart
+
+from quartlogin import ConfigurationError
+
+from .feature import Feature
+from .features.logins.feature import Logins
+from .features.passwords.feature import Passwords
+
+#: The name of the blueprint; its endpoints are `accounts.login` and so on.
+BLUEPRINT: Final = "accounts"
+
+_PREFIX: Final = re.compile(r"(/[\w.~-]+)+", re.ASCII)
+
+
+def check_place(database: str, prefix: str) -> None:
+    """Refuse a database that is neither a file nor a server's, and a prefix that cannot stand before a page's path."""
+    if not isinstance(database, str) or not database or database.startswith((":", "file:")):
+        raise ConfigurationError(
+            f"Accounts(database={database!r:.80}): use the path of a file, or an address such as "
+            "postgresql://host/name."
+        )
+    if prefix and not _PREFIX.fullmatch(prefix):
+        raise ConfigurationError(
+            f"Accounts(prefix={prefix!r:.80}): use a path such as /me, without a slash at its end."
+        )
+
+
+def check_addresses(app: Quart) -> None:
+    """Refuse a route of the app at the address of a page of the accounts: one of the two could not be reached.
+
+    Raises:
+        ConfigurationError: There is one.
+    """
+    ours: dict[tuple[str, str | None], str] = {}
+    others: dict[tuple[str, str | None], str] = {}
+    for rule in app.url_map.iter_rules():
+        (ours if rule.endpoint.startswith(f"{BLUEPRINT}.") else others)[rule.rule, rule.host] = rule.endpoint
+    for address in ours.keys() & others.keys():
+        raise ConfigurationError(
+            f"The app has a route of its own, {others[address]!r}, at {address[0]}, where the accounts have a page: "
+            "change its path, or give Accounts a `prefix`."
+        )
+
+
+def check_features(features: Sequence[Feature]) -> None:
+    """Refuse a feature given twice, and accounts without those that every page needs."""
+    names = [feature.name for feature in features]
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise ConfigurationError(f"The feature {name!r} is given twice: give each feature once.")
+    for needed in (Passwords, Logins):
+        if needed.name not in names:
+            raise ConfigurationError(f"The accounts need the feature {needed.__name__}(): add it to `features`.")

@@ -1,0 +1,143 @@
+"""The directory: where the accounts find, create and delete users, whosever table they are in."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from .database.interface import Transaction
+from .database.models import ActingLogin, ActiveLogin, Credentials, NewUser, User
+from .own_users import is_user_id, new_user_id
+from .store import Store
+from .usernames import display_name, normalize_username, validate_username
+
+
+class NewAccount(NamedTuple):
+    """A user whose account is added in the transaction of the first login."""
+
+    user: Any
+    user_id: str
+    #: Adds the account, in a transaction that does nothing before, at a time in seconds since 1970.
+    add: Callable[[Transaction, int], Awaitable[None]]
+
+
+class Directory(Protocol):
+    """The users of an app, with what the accounts keep about them.
+
+    Every coroutine raises `StoreUnavailable` when the database of the accounts does not respond.
+    """
+
+    def normalize(self, typed: str) -> str | None:
+        """Return the form in which names are compared; `None` if this is not a valid name."""
+        ...
+
+    def validate(self, typed: str) -> str | None:
+        """Return why this is not a valid name, in one sentence; `None` if it is."""
+        ...
+
+    def name_of(self, user: Any) -> str:
+        """Return the name that pages show."""
+        ...
+
+    async def by_id(self, user_id: str) -> Any | None:
+        """Find a user by id."""
+        ...
+
+    def is_possible_id(self, user_id: str) -> bool:
+        """Tell whether a user can have this id; any other is not queried."""
+        ...
+
+    def find_login(self, id_hash: str, user_id: str, now: int, idle_since: int) -> Awaitable[ActiveLogin | None]:
+        """Find an active login and its user; the arguments are those of `Logins.find`."""
+        ...
+
+    async def find_credentials(self, name_key: str) -> Credentials | None:
+        """Find the credentials of a normalized name, even if the account is disabled."""
+        ...
+
+    async def is_taken(self, name_key: str) -> bool:
+        """Tell whether a user has this normalized name."""
+        ...
+
+    async def create(self, name: str, name_key: str, password_hash: str, fields: Mapping[str, Any]) -> NewAccount:
+        """Create a user who has no account yet.
+
+        Args:
+            name: As entered.
+            name_key: The normalized name.
+            password_hash: argon2's PHC string.
+            fields: The values of the app's own fields.
+
+        Raises:
+            NameTaken: A user has this name.
+            FieldError: The app refuses a value.
+        """
+        ...
+
+    async def delete(self, credentials: Credentials, by: ActingLogin) -> list[str] | None:
+        """Delete a user with everything that belongs to it.
+
+        Args:
+            credentials: Read together with the hash that the password was checked against.
+            by: The login that requests it.
+
+        Returns:
+            The hashes of the ids of the user's logins; `None` if the user is gone, or the password was changed.
+
+        Raises:
+            LoginEnded: The login that requests it is not active.
+            DeleteRefused: The app refuses.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class OwnDirectory:
+    """The users of an app that has no users table: each change of user and account is one transaction."""
+
+    store: Store
+
+    def normalize(self, typed: str) -> str | None:
+        """Return the form in which usernames are compared."""
+        return normalize_username(typed)
+
+    def validate(self, typed: str) -> str | None:
+        """Return why this is not a valid username."""
+        return validate_username(typed)
+
+    def name_of(self, user: User) -> str:
+        """Return the username."""
+        return user.username
+
+    async def by_id(self, user_id: str) -> User | None:
+        """Find a user by id."""
+        return await self.store.users.by_id(user_id)
+
+    def is_possible_id(self, user_id: str) -> bool:
+        """Tell whether `new_user_id` can have created this id."""
+        return is_user_id(user_id)
+
+    def find_login(self, id_hash: str, user_id: str, now: int, idle_since: int) -> Awaitable[ActiveLogin | None]:
+        """Find them in one statement."""
+        return self.store.logins.find(id_hash, user_id, now, idle_since)
+
+    async def find_credentials(self, name_key: str) -> Credentials | None:
+        """Find them in one statement."""
+        return await self.store.users.find_credentials(name_key)
+
+    async def is_taken(self, name_key: str) -> bool:
+        """Tell whether a user has this normalized username."""
+        return await self.store.users.find_credentials(name_key) is not None
+
+    async def create(self, name: str, name_key: str, password_hash: str, _: Mapping[str, Any]) -> NewAccount:
+        """Choose an id; the user is added together with the account."""
+        new = NewUser(User(new_user_id(), display_name(name)), name_key, password_hash)
+
+        async def add(transaction: Transaction, now: int) -> None:
+            await self.store.users.insert(transaction, new, now)
+
+        return NewAccount(new.user, new.user.id, add)
+
+    async def delete(self, credentials: Credentials, by: ActingLogin) -> list[str] | None:
+        """Delete a user in one transaction."""
+        account = credentials.account
+        return await self.store.users.delete(account.user_id, account.security_stamp, by)

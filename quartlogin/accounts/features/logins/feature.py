@@ -1,0 +1,48 @@
+"""`Logins`: logins on record, which users can list and end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, ClassVar, Final
+
+from quart import Blueprint
+
+from ...feature import check_duration, check_range
+from . import pages
+
+_BOUNDS: Final = (timedelta(minutes=5), timedelta(days=30))  # NIST SP 800-63B-4, 2.1.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logins:
+    """Logins on record: listing, ending, signing out.
+
+    Raises:
+        ConfigurationError: An option is out of range.
+    """
+
+    name: ClassVar[str] = "logins"
+
+    #: How long an unused sign-in stays active.
+    idle_timeout: timedelta = timedelta(days=14)
+    #: How long a sign-in stays active at most.
+    lifetime: timedelta = timedelta(days=30)
+    #: Concurrent sign-ins of a user; a new one ends the least recently used.
+    max_per_user: int = 50
+
+    def __post_init__(self) -> None:
+        check_duration("Logins", "idle_timeout", self.idle_timeout, _BOUNDS)
+        check_duration("Logins", "lifetime", self.lifetime, _BOUNDS)
+        check_range("Logins", "max_per_user", self.max_per_user, (1, 1000), "sign-ins")
+
+    def options(self) -> Mapping[str, Any]:
+        """Return the fields of `AccountsOptions` that this feature sets."""
+        return {
+            "login_idle_timeout": self.idle_timeout,
+            "login_lifetime": self.lifetime,
+            "max_logins_per_user": self.max_per_user,
+        }
+
+    def add_pages(self, blueprint: Blueprint) -> None:
+        """Add its pages to the blueprint of the accounts."""
+        pages.add_pages(blueprint)
