@@ -1,4 +1,4 @@
-"""Asking for the user after the view: receivers, teardowns, background tasks, and tests that look back."""
+"""Reading the user after the view: receivers, teardown functions, background tasks, tests."""
 
 import asyncio
 from collections.abc import AsyncIterator

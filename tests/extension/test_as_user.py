@@ -1,4 +1,4 @@
-"""`LoginManager.as_user`: `current_user` in jobs, shells and tests, where nobody has signed in."""
+"""`LoginManager.as_user`: `current_user` in jobs, shells and tests."""
 
 import asyncio
 from typing import Any

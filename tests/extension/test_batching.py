@@ -1,4 +1,4 @@
-"""Lookups of several requests in one: each caller gets the own value, and none older than the question."""
+"""Lookups of several requests in one: each caller gets its own value, and none older than its call."""
 
 import asyncio
 import gc
@@ -560,7 +560,7 @@ STEPS = st.tuples(st.sampled_from(["ask", "ask", "cancel", "end", "fail"]), st.i
 @pytest.mark.parametrize("concurrency", [1, 3])
 @given(steps=st.lists(STEPS, max_size=40))
 @settings(max_examples=200)
-async def test_whatever_comes_in_whatever_order_nobody_gets_a_stale_or_another_callers_value(
+async def test_race_in_any_order_no_caller_gets_a_stale_or_another_callers_value(
     concurrency: int, steps: list[tuple[str, int]]
 ) -> None:
     database = Database(concurrency)

@@ -1,4 +1,4 @@
-"""Bearer tokens: how an API client acts as a user, and how little that has to do with cookies."""
+"""Bearer tokens: how an API client acts as a user, apart from cookies."""
 
 import base64
 import json

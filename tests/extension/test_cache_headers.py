@@ -1,4 +1,4 @@
-"""What a response that depends on the user says to caches, and that no other response does."""
+"""Cache headers of responses that depend on the user (web cache deception), and of no others."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -107,7 +107,7 @@ LOOKING_VIEWS = [
 @pytest.mark.requirement("V7", "V8")
 @pytest.mark.parametrize("visitor", ["1", None], ids=["signed in", "anonymous"])
 @pytest.mark.parametrize("view", LOOKING_VIEWS, ids=lambda view: view.__name__)
-async def test_a_response_that_looked_is_for_one_visitor_only(
+async def test_web_cache_deception_a_response_that_read_the_user_is_private(
     app: Quart, sign_in: SignIn, view: Callable[..., Any], visitor: str | None
 ) -> None:
     app.add_url_rule("/", view_func=view)

@@ -1,4 +1,4 @@
-"""`QuartLoginClient`: a test client that comes signed in."""
+"""`QuartLoginClient`: a test client that is signed in."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`current_user`: the proxy that stands for the user, and refuses to be read too early."""
+"""`current_user`: the proxy for the user, which raises if it is read too early."""
 
 import asyncio
 import copy

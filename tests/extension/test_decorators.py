@@ -1,4 +1,4 @@
-"""`login_required`: who reaches a view, and what the others get."""
+"""`login_required`: who reaches a view, and what other clients get."""
 
 import inspect
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Cookies that another app on the same host has set: its port or path does not keep them apart from ours."""
+"""Cookies of other apps on the same host, which neither port nor path separates from ours."""
 
 from datetime import timedelta
 from http.cookiejar import Cookie

@@ -1,4 +1,4 @@
-"""Bearer tokens that are not ours: an identity provider's, or those that a gateway adds to whatever it passes on."""
+"""Bearer tokens of other issuers: an identity provider's, or those that a gateway adds; CSRF beside them."""
 
 from datetime import timedelta
 from typing import Any
@@ -346,7 +346,9 @@ async def test_a_websocket_of_an_api_client_with_an_unknown_token_is_refused(bro
     assert await hear(browser) == 401
 
 
-async def test_csrf_by_websocket_behind_a_gateway_is_refused(browser: QuartClient, knows_gateway: list[str]) -> None:
+async def test_cross_site_websocket_hijacking_behind_a_gateway_is_rejected(
+    browser: QuartClient, knows_gateway: list[str]
+) -> None:
     assert await hear(browser, Origin="https://evil.example") == 403
 
 
@@ -373,13 +375,13 @@ async def test_an_unguarded_websocket_of_another_site_is_nobodys_behind_a_gatewa
     ],
     ids=["cookies", "gateway's page", "other site's script", "other site's fetch", "API client"],
 )
-async def test_a_form_needs_csrf_protection_wherever_cookies_count(
+async def test_csrf_protection_is_needed_wherever_cookies_count(
     browser: QuartClient, headers: dict[str, str], needs_it: bool
 ) -> None:
     assert (await seen(browser, **headers))["uses_cookies"] is needs_it
 
 
-async def test_no_form_needs_csrf_protection_beside_our_own_token(app: Quart, browser: QuartClient) -> None:
+async def test_csrf_protection_is_not_needed_beside_our_own_token(app: Quart, browser: QuartClient) -> None:
     assert (await seen(browser, **await our_token(app), **PAGE))["uses_cookies"] is False
 
 

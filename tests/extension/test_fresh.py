@@ -1,6 +1,6 @@
-"""Fresh logins: `fresh_login_required`, what a user gets whose login is not fresh, and `confirm_login`.
+"""Fresh logins: `fresh_login_required`, the responses to a stale login, and `confirm_login`.
 
-Here stand also the settings that a redirect obeys, be it to the refresh page or to the login page.
+This module also tests the settings of redirects, to the refresh page and to the login page.
 """
 
 import inspect

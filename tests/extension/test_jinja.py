@@ -1,4 +1,4 @@
-"""How templates see `current_user`: loaded when a template first names it, and never somebody else's."""
+"""`current_user` in templates: loaded when a template first names it, and never another visitor's."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A session that is read when somebody first looks at it: whatever the look is, it finds what is there."""
+"""A session that is read on first access, whatever the access is."""
 
 import asyncio
 import json

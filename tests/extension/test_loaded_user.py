@@ -1,4 +1,4 @@
-"""`loaded_user()`, which log filters may call anywhere, and `reload_user()`, which asks the loader again."""
+"""`loaded_user()`, which log filters may call anywhere, and `reload_user()`, which calls the loader again."""
 
 import logging
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""`login_exempt`: what it marks, each in the way that it can be marked, and what it refuses to mark."""
+"""`login_exempt`: every way to mark a view, and what cannot be marked."""
 
 import functools
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""`LoginManager`: how it is set up, and what it says when it is not."""
+"""`LoginManager`: setup, and the errors of a missing or wrong setup."""
 
 from collections.abc import Callable
 

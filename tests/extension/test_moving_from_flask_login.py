@@ -1,6 +1,6 @@
-"""Moving an app from Flask-Login: whoever is signed in stays signed in.
+"""Moving an app from Flask-Login: existing sessions stay valid.
 
-A real Flask app with the real Flask-Login signs somebody in; then the browser's cookies go to a Quart app.
+A real Flask app with the real Flask-Login signs a user in; then the browser's cookies go to a Quart app.
 """
 
 import time

@@ -1,6 +1,6 @@
-"""The page to come back to after signing in: how long it may be, on which hosts, and which one a guard offers.
+"""Open redirects through `next`: its length, the trusted hosts, and the page that a guard offers.
 
-Where a target leads is judged as a browser does, by a parser of the WHATWG URL standard.
+A parser of the WHATWG URL standard decides where a target leads, as browsers do.
 """
 
 import logging
@@ -392,20 +392,18 @@ OF_DOMAIN = {"SESSION_COOKIE_DOMAIN": ".site.example"}
     ],
 )
 @pytest.mark.parametrize("domain", ["site.example", ".site.example"])
-async def test_a_host_that_the_session_cookie_is_sent_to_is_trusted(
-    trusting: Trusting, target: str, domain: str
-) -> None:
+async def test_a_host_that_receives_the_session_cookie_is_trusted(trusting: Trusting, target: str, domain: str) -> None:
     assert await trusting(target, SESSION_COOKIE_DOMAIN=domain) == target
 
 
 @pytest.mark.parametrize(
     "target", mostly_slow([*FOREIGN_HOSTS, *NEXTS], quick=40), ids=lambda target: ascii(target)[:40]
 )
-async def test_open_redirects_by_tricks_with_subdomains_are_refused(trusting: Trusting, target: str) -> None:
+async def test_open_redirect_tricks_with_subdomains_are_rejected(trusting: Trusting, target: str) -> None:
     assert await trusting(target, **OF_DOMAIN) is None
 
 
-def test_the_table_of_tricks_is_long_and_leads_elsewhere() -> None:
+def test_open_redirect_tricks_are_many_and_lead_elsewhere() -> None:
     elsewhere = [target for target in FOREIGN_HOSTS if not is_of_site(target)]
 
     assert len(FOREIGN_HOSTS) >= 75
@@ -431,7 +429,7 @@ HOST_PIECES = [
 @pytest.mark.slow
 @given(st.lists(st.sampled_from(HOST_PIECES), max_size=9).map("".join))
 @settings(max_examples=2000)
-async def test_whatever_is_trusted_leads_to_a_host_of_the_site_in_a_browser(target: str) -> None:
+async def test_open_redirect_whatever_is_trusted_leads_to_a_host_of_the_site_in_a_browser(target: str) -> None:
     app = Quart("site")
     app.config.update(OF_DOMAIN)
 
@@ -442,7 +440,7 @@ async def test_whatever_is_trusted_leads_to_a_host_of_the_site_in_a_browser(targ
 
 @pytest.mark.parametrize("host", ["shop.site.example", "site.example", "elsewhere.example"])
 @pytest.mark.parametrize("scheme", SCHEMES)
-async def test_the_host_that_a_request_names_is_no_reason_to_trust_it(
+async def test_host_header_of_the_request_is_not_trusted_for_redirects(
     trusting: Trusting, host: str, scheme: str
 ) -> None:
     assert await trusting(f"{scheme}://{host}/", scheme=scheme, host=host) is None
@@ -457,7 +455,7 @@ async def test_the_host_that_a_request_names_is_no_reason_to_trust_it(
         ("https://shop.site.example/", "http", {}, True),
     ],
 )
-async def test_nobody_is_led_from_https_to_http(
+async def test_open_redirect_from_https_to_http_is_rejected(
     trusting: Trusting, target: str, scheme: str, config: dict[str, Any], is_safe: bool
 ) -> None:
     assert (await trusting(target, scheme, **OF_DOMAIN, **config) is not None) is is_safe

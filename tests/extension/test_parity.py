@@ -1,4 +1,4 @@
-"""The package beside the real Flask-Login: names, signatures, defaults, cookies, and what a login does."""
+"""Parity with the real Flask-Login: names, signatures, defaults, cookies, and the effects of a login."""
 
 import inspect
 import runpy

@@ -1,4 +1,4 @@
-"""`LoginManager.records`: what an app that keeps its logins is told, and what it may decide."""
+"""`LoginManager.records`: what an app that records its logins receives and decides; replay of old cookies."""
 
 import json
 import time
@@ -795,7 +795,7 @@ STEPS = st.lists(
 @example([Story.login_remembered, Story.restart, Story.confirm])
 @example([Story.login_remembered, Story.confirm, Story.restart, Story.look])
 @settings(max_examples=60)
-async def test_after_a_logout_no_two_old_cookies_sign_in(steps: list[Step]) -> None:
+async def test_replay_of_old_cookies_after_a_logout_signs_nobody_in(steps: list[Step]) -> None:
     story = Story()
 
     for step in steps:
@@ -812,7 +812,7 @@ async def test_after_a_logout_no_two_old_cookies_sign_in(steps: list[Step]) -> N
 @example([Story.login_remembered, Story.restart])
 @example([Story.login_remembered, Story.restart, Story.look])
 @settings(max_examples=60)
-async def test_after_a_new_login_no_two_old_cookies_sign_in_anybody_else(steps: list[Step]) -> None:
+async def test_replay_of_old_cookies_after_a_new_login_signs_nobody_in(steps: list[Step]) -> None:
     story = Story()
 
     for step in steps:
@@ -823,7 +823,7 @@ async def test_after_a_new_login_no_two_old_cookies_sign_in_anybody_else(steps: 
     assert len(story.register.live) == 1
 
 
-async def test_a_copy_of_the_cookies_is_worth_something_until_then() -> None:
+async def test_replay_of_a_copy_of_the_cookies_works_until_then() -> None:
     story = Story()
 
     await story.login_remembered()
@@ -831,7 +831,7 @@ async def test_a_copy_of_the_cookies_is_worth_something_until_then() -> None:
     assert await story.names_of_all_old_cookies() == {None, "Ada"}
 
 
-async def test_a_login_that_has_ended_cannot_be_confirmed_back_to_life(
+async def test_replay_an_ended_login_cannot_be_revived_by_confirming_it(
     site: Quart, told: Told, loads: list[str]
 ) -> None:
     browser, _ = await sign_in_ada(site)

@@ -1,4 +1,4 @@
-"""The remember cookie: who gets one, what it says, for how long it counts, and what happens to a bad one."""
+"""The remember cookie: who gets one, its contents, its expiry, and cookie theft, tampering and replay."""
 
 import hmac
 import json
@@ -120,7 +120,7 @@ async def test_a_remembered_login_survives_the_browser(site: Quart) -> None:
     assert page["login_id"] == login
 
 
-async def test_the_cookie_is_for_this_site_and_out_of_reach_of_scripts(site: Quart) -> None:
+async def test_cookie_theft_the_remember_cookie_is_httponly_and_samesite(site: Quart) -> None:
     _, cookie = await sign_in_ada(site)
 
     assert attributes(cookie) == {"domain": "", "path": "/", "secure": "", "httponly": True, "samesite": "Lax"}
@@ -440,7 +440,7 @@ async def test_a_second_remembered_login_takes_the_place_of_the_first(site: Quar
 # --- restoring ------------------------------------------------------------------------------------------------
 
 
-async def test_a_restored_login_is_not_fresh(site: Quart) -> None:
+async def test_cookie_theft_a_restored_login_is_not_fresh(site: Quart) -> None:
     browser, _ = await sign_in_ada(site)
     restart(browser)
 
@@ -583,7 +583,7 @@ async def test_a_page_that_does_not_look_at_the_user_touches_no_cookie(site: Qua
 
 @pytest.mark.requirement("9.2.1")
 @pytest.mark.parametrize(("after", "remembers"), [(timedelta(days=364), "Ada"), (timedelta(days=365), None)], ids=str)
-async def test_the_cookie_expires_on_the_server(
+async def test_replay_of_an_expired_remember_cookie_fails_on_the_server(
     site: Quart, clock: Clock, after: timedelta, remembers: str | None
 ) -> None:
     _, cookie = await sign_in_ada(site)
@@ -974,7 +974,7 @@ async def test_a_cookie_without_a_time_of_signing_is_anonymous(site: Quart) -> N
 
 
 @pytest.mark.requirement("7.2.1")
-async def test_a_cookie_that_was_changed_anywhere_is_anonymous(site: Quart) -> None:
+async def test_a_tampered_remember_cookie_is_anonymous(site: Quart) -> None:
     good = forge(GOOD)
     changed = [good[:at] + chr(ord(good[at]) ^ 1) + good[at + 1 :] for at in range(0, len(good) - 1, 7)]
 

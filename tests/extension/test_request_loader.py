@@ -1,4 +1,4 @@
-"""`request_loader`: users who are known by anything else in a request, after the session and the remember cookie."""
+"""`request_loader`: users found by the request itself, after the session and the remember cookie."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""How a request comes to know its user: at most once, whoever asks."""
+"""How a request finds its user: at most once, whoever asks; races of a login and a load."""
 
 import asyncio
 import threading
@@ -806,7 +806,7 @@ async def test_a_loader_may_send_a_request_whose_view_asks(
 # --- logins and logouts during a load -------------------------------------------------------------------------
 
 
-async def test_a_login_during_a_running_load_wins(app: Quart, sign_in: SignIn, gate: Gate) -> None:
+async def test_race_a_login_during_a_running_load_wins(app: Quart, sign_in: SignIn, gate: Gate) -> None:
     @app.get("/")
     async def home() -> str:
         asker = asyncio.create_task(ask())
@@ -821,7 +821,7 @@ async def test_a_login_during_a_running_load_wins(app: Quart, sign_in: SignIn, g
     assert await response.get_data(as_text=True) == "Grace Grace Grace 2"
 
 
-async def test_a_login_during_a_load_that_fails_wins(
+async def test_race_a_login_during_a_load_that_fails_wins(
     visit: Visit, login_manager: LoginManager[User], gate: Gate
 ) -> None:
     @login_manager.user_loader
@@ -839,7 +839,7 @@ async def test_a_login_during_a_load_that_fails_wins(
         assert await current_user is GRACE
 
 
-async def test_logout_waits_for_the_running_load_and_wins(visit: Visit, gate: Gate) -> None:
+async def test_race_a_logout_waits_for_the_running_load_and_wins(visit: Visit, gate: Gate) -> None:
     async with visit("1"), asyncio.timeout(LONG_ENOUGH):
         asker = asyncio.create_task(ask())
         await gate.entered.wait()

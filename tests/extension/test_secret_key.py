@@ -1,4 +1,4 @@
-"""Weak and published secret keys: what the extension says of them, and when."""
+"""Weak and published secret keys: which warnings the extension logs, and when."""
 
 import logging
 from pathlib import Path

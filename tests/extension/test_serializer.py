@@ -1,4 +1,4 @@
-"""Signers that are made once: what itsdangerous signs and verifies, and nothing else."""
+"""Cached signers: they sign and verify what itsdangerous does, and nothing else."""
 
 import hashlib
 from string import ascii_letters, digits

@@ -1,4 +1,4 @@
-"""Session interfaces that keep sessions on the server, and a browser's id for them in the cookie."""
+"""Session interfaces that keep sessions on the server; session fixation of their ids."""
 
 import json
 from datetime import timedelta

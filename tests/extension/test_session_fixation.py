@@ -1,4 +1,4 @@
-"""Session fixation: what a login and a logout keep in the session, and views that clear the session themselves."""
+"""Session fixation: what a login and a logout keep in the session, and views that clear the session."""
 
 from typing import Any
 
@@ -119,7 +119,7 @@ async def held(browser: QuartClient) -> dict[str, Any]:
 
 @pytest.mark.parametrize("logout", ["/logout", "/logout-then-clear", "/clear-then-logout"])
 @pytest.mark.parametrize("login", ["/login/1", "/remember/1", "/remember-then-clear", "/clean-after-login"])
-async def test_a_logout_and_a_cleared_session_in_either_order_leave_nobody_signed_in(
+async def test_a_logout_and_a_cleared_session_in_either_order_sign_out(
     browser: QuartClient, login: str, logout: str
 ) -> None:
     await post(browser, login)
@@ -234,7 +234,9 @@ async def test_what_an_anonymous_visitors_session_held_stays_when_the_login_is_r
 
 @pytest.mark.requirement("7.2.4", "V29")
 @pytest.mark.parametrize("between", [[], ["/logout"], ["/logout", "/put/own/thing"], ["/logout", "/logout"]])
-async def test_what_another_users_session_held_is_dropped_at_a_login(browser: QuartClient, between: list[str]) -> None:
+async def test_session_fixation_another_users_session_data_is_dropped_at_a_login(
+    browser: QuartClient, between: list[str]
+) -> None:
     await post(browser, "/login/1", "/put/diary/secret", *between)
 
     await post(browser, "/login/2")

@@ -1,4 +1,4 @@
-"""`SignedSessionInterface`: a session cookie that is either whole, fresh and ours, or an empty session."""
+"""`SignedSessionInterface`: the session of an intact, unexpired cookie of ours, or an empty one (tampering, replay)."""
 
 import hashlib
 import json

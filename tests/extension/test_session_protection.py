@@ -1,4 +1,4 @@
-"""Session protection: what happens to a session that comes from another browser than it was begun in."""
+"""Session hijacking: session protection when a session comes from another browser."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -108,7 +108,7 @@ async def test_the_session_keeps_flask_logins_hash_of_address_and_user_agent(sit
     assert page["session"]["_id"] == sha512(b"192.0.2.1|Firefox").hexdigest()
 
 
-async def test_no_forwarded_address_is_believed(site: Quart, protected: list[Any]) -> None:
+async def test_spoofed_forwarded_addresses_are_ignored(site: Quart, protected: list[Any]) -> None:
     """Whoever has stolen the cookie would just send the address that it belongs to (flask-login#700)."""
     site.config["SESSION_PROTECTION"] = "strong"
     client = site.test_client()
@@ -170,7 +170,7 @@ async def test_a_browser_without_a_user_agent_is_recognized(
 
 
 @CHANGES
-async def test_basic_keeps_the_login_but_not_its_freshness(
+async def test_session_hijacking_in_basic_mode_keeps_the_login_but_not_its_freshness(
     browser: QuartClient, protected: list[Any], change: dict[str, Any]
 ) -> None:
     before = await see(browser)
@@ -189,7 +189,9 @@ async def test_basic_does_not_give_freshness_back_to_the_right_browser(browser: 
     assert (await see(browser))["fresh"] is False
 
 
-async def test_basic_turns_another_browser_away_from_where_the_password_is_needed(browser: QuartClient) -> None:
+async def test_session_hijacking_in_basic_mode_does_not_reach_views_that_need_a_fresh_login(
+    browser: QuartClient,
+) -> None:
     same = await browser.get("/fresh")
     other = await browser.get("/fresh", headers=OTHER_BROWSER)
 
@@ -204,7 +206,7 @@ async def test_basic_writes_the_session_once(browser: QuartClient) -> None:
     assert set_by(second).keys() == set()
 
 
-async def test_basic_announces_each_request_of_another_browser(
+async def test_session_hijacking_in_basic_mode_is_signalled_at_each_request(
     site: Quart, browser: QuartClient, protected: list[Any]
 ) -> None:
     await see(browser, headers=OTHER_BROWSER)
@@ -236,7 +238,7 @@ async def test_a_session_without_a_proper_mark_of_its_browser_is_not_fresh(
 
 
 @CHANGES
-async def test_strong_signs_out(
+async def test_session_hijacking_in_strong_mode_signs_out(
     site: Quart, browser: QuartClient, protected: list[Any], change: dict[str, Any]
 ) -> None:
     site.config["SESSION_PROTECTION"] = "strong"
@@ -258,7 +260,7 @@ async def test_strong_takes_only_the_login_out_of_the_session(site: Quart, brows
     assert page["session"]["cart"] == ["book"]
 
 
-async def test_strong_does_not_fall_back_to_the_remember_cookie(site: Quart) -> None:
+async def test_session_hijacking_in_strong_mode_does_not_fall_back_to_the_remember_cookie(site: Quart) -> None:
     site.config.update(SESSION_PROTECTION="strong", TESTING_LOGIN={"remember"})
     client = site.test_client()
     await client.post("/login")

@@ -1,4 +1,4 @@
-"""`login_user` and `logout_user`: what they write into the session, and what they drop."""
+"""`login_user` and `logout_user`: what they write into the session and remove (session fixation)."""
 
 import re
 from typing import Any
@@ -107,7 +107,7 @@ async def test_the_method_that_gives_the_id_can_have_another_name(
 
 
 @pytest.mark.requirement("7.2.4", "V29")
-async def test_what_the_session_held_before_is_dropped(app: Quart, sign_in: SignIn) -> None:
+async def test_session_fixation_the_previous_session_is_dropped_at_login(app: Quart, sign_in: SignIn) -> None:
     """Somebody else may have planted it (session fixation)."""
 
     @app.get("/")
@@ -225,7 +225,7 @@ async def test_login_ids_are_never_the_same(visit: Visit) -> None:
     assert len(ids) == 500
 
 
-async def test_signing_in_again_gives_a_new_login_id(app: Quart, sign_in: SignIn) -> None:
+async def test_session_fixation_signing_in_again_gives_a_new_login_id(app: Quart, sign_in: SignIn) -> None:
     @app.get("/")
     async def home() -> dict[str, Any]:
         before = login_id()

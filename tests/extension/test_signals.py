@@ -1,4 +1,4 @@
-"""What quartlogin announces while it works, and to which kinds of receivers."""
+"""Signals: when they are sent, and to which kinds of receivers."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Helpers of the app's that templates call, and that read `current_user`: the user is loaded before they are called."""
+"""Helpers called by templates that read `current_user`: the user is loaded before the call."""
 
 import functools
 import types

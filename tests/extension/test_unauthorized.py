@@ -1,4 +1,4 @@
-"""What each kind of client is answered that may not see a page."""
+"""Responses to unauthenticated requests, for each kind of client."""
 
 import json
 from collections.abc import Callable

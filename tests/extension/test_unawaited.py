@@ -1,4 +1,4 @@
-"""A forgotten `await login_user(...)`: the request fails, whatever runs the tests, and in production too."""
+"""A forgotten `await login_user(...)`: the request fails, in tests and in production."""
 
 import asyncio
 import functools

@@ -1,4 +1,4 @@
-"""What a user object is: the mixins, the protocol and `is_signed_in`."""
+"""User objects: the mixins, the protocol and `is_signed_in`."""
 
 from typing import Any
 

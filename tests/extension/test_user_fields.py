@@ -1,4 +1,4 @@
-"""Users whose `is_active` and the like are fields: of a dataclass, of a table's class, or set in `__init__`."""
+"""Users whose `is_active` and similar names are fields of a dataclass or a table, or set in `__init__`."""
 
 from dataclasses import dataclass, field, fields
 from typing import Any

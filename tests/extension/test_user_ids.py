@@ -1,4 +1,4 @@
-"""What a user's id may be: text or a whole number; everything else is refused when somebody signs in."""
+"""User ids: text or a whole number; login refuses everything else."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`users_loader`: one lookup for the users of all requests that wait, and no request gets another one's user."""
+"""`users_loader`: one lookup for the users of all waiting requests, and no request gets another's user."""
 
 import asyncio
 from datetime import timedelta

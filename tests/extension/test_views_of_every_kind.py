@@ -1,4 +1,4 @@
-"""`login_required` over everything that Quart takes for a view."""
+"""`login_required` on every kind of view that Quart accepts."""
 
 import asyncio
 import inspect

@@ -1,6 +1,6 @@
-"""Websockets: who may open one, whom it knows, and when it is closed.
+"""Websockets: cross-site websocket hijacking, their user, and closing when their login ends.
 
-Sockets here are driven at the level of ASGI, where every version of Quart sees the same server.
+The tests speak ASGI, so that every version of Quart sees the same server.
 """
 
 import asyncio
@@ -455,7 +455,7 @@ async def test_a_page_of_this_site_gets_in(
 @pytest.mark.requirement("V25")
 @pytest.mark.requirement("4.4.2")
 @pytest.mark.parametrize(("scheme", "host", "origin"), FOREIGN_ORIGINS)
-async def test_a_page_of_another_site_is_refused_with_403(
+async def test_cross_site_websocket_hijacking_is_rejected_with_403(
     app: Quart, open_socket: Open, browser: QuartClient, scheme: str, host: str, origin: str
 ) -> None:
     async with open_socket(app, browser, scheme=scheme, Host=host, Origin=origin) as socket:
@@ -491,7 +491,7 @@ async def test_an_app_may_name_more_origins(
     assert answer["type"] == status
 
 
-async def test_a_foreign_page_is_refused_without_asking_who_the_visitor_is(
+async def test_cross_site_websocket_hijacking_is_rejected_before_the_user_is_loaded(
     app: Quart, open_socket: Open, browser: QuartClient, loads: list[str]
 ) -> None:
     loads.clear()
@@ -504,7 +504,7 @@ async def test_a_foreign_page_is_refused_without_asking_who_the_visitor_is(
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://["])
 @pytest.mark.parametrize("cookies", ["session", "remember_token"])
-async def test_a_foreign_page_at_an_unguarded_handler_acts_for_nobody(
+async def test_cross_site_websocket_hijacking_at_an_unguarded_handler_is_anonymous(
     app: Quart, open_socket: Open, browser: QuartClient, origin: str, cookies: str
 ) -> None:
     other = {"session": "remember_token", "remember_token": "session"}[cookies]
@@ -516,7 +516,7 @@ async def test_a_foreign_page_at_an_unguarded_handler_acts_for_nobody(
     assert heard.split()[0] == "nobody"
 
 
-async def test_a_foreign_page_at_an_unguarded_handler_learns_nothing_about_the_login(
+async def test_cross_site_websocket_hijacking_at_an_unguarded_handler_learns_nothing_about_the_login(
     app: Quart, open_socket: Open, browser: QuartClient
 ) -> None:
     async with open_socket(app, browser, path="/open", Origin="https://evil.example") as socket:
@@ -891,7 +891,7 @@ async def test_a_socket_that_has_not_been_accepted_yet_is_refused_when_its_login
     assert first["type"] == "websocket.close"
 
 
-async def test_a_login_that_ends_while_the_socket_looks_it_up_does_not_stay_open(
+async def test_race_a_websocket_whose_login_ends_while_it_is_looked_up_closes(
     app: Quart, open_socket: Open, browser: QuartClient, login_manager: LoginManager[User]
 ) -> None:
     login_manager.websocket_recheck = AT_ONCE
@@ -1259,7 +1259,7 @@ async def test_a_bad_bearer_token_is_refused_also_beside_good_cookies(
     assert status == 401
 
 
-async def test_a_socket_whose_login_ends_while_it_is_being_opened_is_closed(
+async def test_race_a_websocket_whose_login_ends_while_it_is_opened_closes(
     app: Quart, open_socket: Open, browser: QuartClient, login_manager: LoginManager[User]
 ) -> None:
     """Its user was looked up before the logout, and the answer came after it."""

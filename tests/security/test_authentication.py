@@ -1,4 +1,4 @@
-"""ASVS 5.0.0, V6: what an attacker of passwords and sign-ins meets, and what the documentation says of it."""
+"""Authentication and its documentation (ASVS 5.0.0, V6): passwords, lockout, username enumeration."""
 
 import ast
 import re
@@ -54,7 +54,7 @@ def numbers(text: str) -> list[int]:
 
 
 @pytest.mark.requirement("6.1.1")
-def test_the_limits_in_the_docs_are_those_of_the_code() -> None:
+def test_rate_limits_in_the_docs_match_the_code() -> None:
     text, rule = section("Rate limiting"), DelayPolicy(Settings().login_rate_limit_per_account)
     rows = dict(re.findall(r"^\| ([^|]+?) \| (.*) \|$", text, re.MULTILINE))
     [account] = [row for name, row in rows.items() if name.startswith("failures in a row of an account")]
@@ -79,7 +79,9 @@ def test_the_limits_in_the_docs_are_those_of_the_code() -> None:
 
 @pytest.mark.requirement("6.1.1", "6.3.1")
 @both_databases
-async def test_a_stranger_who_tries_fifty_passwords_locks_nobody_out(app: Quart, alice: str, now: list[float]) -> None:
+async def test_account_lockout_fifty_guesses_do_not_lock_the_owner_out(
+    app: Quart, alice: str, now: list[float]
+) -> None:
     desk = Visitor(app.test_client())
     await desk.sign_in("Alice")
 
@@ -95,7 +97,7 @@ async def test_a_stranger_who_tries_fifty_passwords_locks_nobody_out(app: Quart,
 
 
 @pytest.mark.requirement("6.1.2", "6.2.11")
-async def test_the_words_that_are_barred_are_the_documented_ones(database: str) -> None:
+async def test_password_denylist_in_the_docs_matches_the_code(database: str) -> None:
     settings = {"SITE_NAME": "Wonderland", "PASSWORD_DENYLIST": ["Cheshire", "Jabberwock"]}
     app = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY, **settings))
 
@@ -116,7 +118,7 @@ async def test_the_words_that_are_barred_are_the_documented_ones(database: str) 
 
 @pytest.mark.requirement("6.1.2")
 @pytest.mark.parametrize("username", ["Ａlice Smith", "Zoe\u0308 Smith", "ſmith alice"])
-async def test_a_name_bars_its_letters_however_they_are_typed(visitor: Visitor, username: str) -> None:
+async def test_password_denylist_covers_the_username_in_every_spelling(visitor: Visitor, username: str) -> None:
     words = normalize("NFKC", username)
 
     page = await visitor.register(username, f"{words}{words}")
@@ -125,7 +127,7 @@ async def test_a_name_bars_its_letters_however_they_are_typed(visitor: Visitor, 
 
 
 @pytest.mark.requirement("6.1.3", "6.3.6")
-def test_the_ways_to_sign_in_are_the_documented_ones() -> None:
+def test_authentication_methods_in_the_docs_match_the_code() -> None:
     """Whoever adds a way has to call one of these names, and finds this test."""
     ways = re.findall(r"^\| (\w[\w ]*) \|", section("Authentication methods"), re.MULTILINE)
 
@@ -148,7 +150,7 @@ def users_of(*names: str) -> set[str]:
 
 
 @pytest.mark.requirement("6.3.3", "6.4.3")
-def test_what_is_missing_is_said() -> None:
+def test_missing_authentication_methods_are_documented() -> None:
     text = section("Authentication methods")
 
     assert "There is no second factor" in text
@@ -157,7 +159,7 @@ def test_what_is_missing_is_said() -> None:
 
 
 @pytest.mark.requirement("6.2.12", "6.3.3", "6.3.7")
-def test_the_hooks_in_the_docs_are_those_of_the_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_hooks_in_the_docs_match_the_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     text = section("Hooks")
     [source] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     monkeypatch.chdir(tmp_path)
@@ -176,7 +178,7 @@ def test_the_hooks_in_the_docs_are_those_of_the_code(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.requirement("6.2.1", "N1", "N3")
 @pytest.mark.parametrize("letter", ["x", "7", " ", "é", "字", "😀", "\u200d", "ǆ"], ids=ascii)
-async def test_fifteen_characters_are_enough_and_fourteen_are_not(new_visitor: NewVisitor, letter: str) -> None:
+async def test_password_length_minimum_is_fifteen_characters(new_visitor: NewVisitor, letter: str) -> None:
     """Each code point is one character, whatever it takes in bytes; the first keep it from being one letter's."""
     short = await new_visitor().register("Alice", "q7" + letter * 12)
     enough = await new_visitor().register("Alice", "q7" + letter * 13)
@@ -213,7 +215,7 @@ async def test_fifteen_characters_are_enough_and_fourteen_are_not(new_visitor: N
     ),
     ids=repr,
 )
-async def test_nothing_is_changed_without_the_current_password(
+async def test_password_change_requires_the_current_password(
     visitor: Visitor, new_visitor: NewVisitor, fields: dict[str, str]
 ) -> None:
     await visitor.register("Alice")
@@ -227,7 +229,7 @@ async def test_nothing_is_changed_without_the_current_password(
 
 @pytest.mark.requirement("6.2.3")
 @pytest.mark.parametrize("new", ["", " " * 14, "short"])
-async def test_nothing_is_changed_without_a_new_password(visitor: Visitor, new_visitor: NewVisitor, new: str) -> None:
+async def test_password_change_requires_a_new_password(visitor: Visitor, new_visitor: NewVisitor, new: str) -> None:
     await visitor.register("Alice")
 
     assert (await change_password(visitor, new=new)).status == 400
@@ -242,7 +244,7 @@ LONG_ENOUGH = [
 
 
 @pytest.mark.requirement("6.2.4", "N7")
-async def test_common_passwords_are_refused_at_registering_and_changing(
+async def test_common_passwords_are_rejected_at_registration_and_password_change(
     app: Quart, visitor: Visitor, new_visitor: NewVisitor
 ) -> None:
     await visitor.register("Alice")
@@ -260,12 +262,12 @@ async def test_common_passwords_are_refused_at_registering_and_changing(
 
 @pytest.mark.requirement("N7")
 @pytest.mark.parametrize("password", ["passwordqzjwkfmxutrbpelcdnaoi", "manchesterunited qzjw", "aliceqzjwkfmxutrbpe"])
-async def test_the_whole_password_is_compared_with_what_is_barred(visitor: Visitor, password: str) -> None:
+async def test_password_denylist_is_compared_with_the_whole_password(visitor: Visitor, password: str) -> None:
     assert (await visitor.register("Alice", password)).status == 302
 
 
 @pytest.mark.requirement("N8")
-async def test_who_is_refused_a_password_is_told_why(new_visitor: NewVisitor) -> None:
+async def test_a_rejected_password_gets_a_reason(new_visitor: NewVisitor) -> None:
     pages = [
         await new_visitor().register("Alice", password)
         for password in ("short", "manchesterunited", "alicealicealicealice", "x" * 1025)
@@ -286,7 +288,7 @@ def password_inputs(page: Page) -> list[str]:
 
 @pytest.mark.requirement("6.2.6", "6.2.7", "N11")
 @pytest.mark.parametrize("path", FORMS)
-async def test_password_fields_hide_what_is_typed_and_suit_password_managers(
+async def test_password_fields_are_masked_and_allow_password_managers(
     visitor: Visitor, new_visitor: NewVisitor, path: str
 ) -> None:
     await visitor.register("Alice")
@@ -308,7 +310,7 @@ async def test_password_fields_hide_what_is_typed_and_suit_password_managers(
 
 
 @pytest.mark.requirement("6.2.7")
-async def test_each_field_says_which_password_it_wants(visitor: Visitor, new_visitor: NewVisitor) -> None:
+async def test_password_fields_have_the_right_autocomplete_attribute(visitor: Visitor, new_visitor: NewVisitor) -> None:
     await visitor.register("Alice")
     pages = [await new_visitor().get("/login"), await new_visitor().get("/register"), await visitor.get(FORMS[3])]
 
@@ -358,7 +360,9 @@ DISTINCT = [
 
 @pytest.mark.requirement("6.2.8", "N4")
 @pytest.mark.parametrize(("chosen", "typed"), mostly_slow(DISTINCT), ids=range(len(DISTINCT)))
-async def test_only_the_very_password_signs_in(new_visitor: NewVisitor, chosen: str, typed: str) -> None:
+async def test_passwords_are_verified_without_truncation_or_case_folding(
+    new_visitor: NewVisitor, chosen: str, typed: str
+) -> None:
     registered = await new_visitor().register("Mallory", chosen)
 
     wrong, right = await new_visitor().sign_in("Mallory", typed), await new_visitor().sign_in("Mallory", chosen)
@@ -381,7 +385,9 @@ async def test_only_the_very_password_signs_in(new_visitor: NewVisitor, chosen: 
     ],
     ids=range(8),
 )
-async def test_sixty_four_characters_of_any_kind_are_a_password(new_visitor: NewVisitor, password: str) -> None:
+async def test_passwords_of_sixty_four_characters_of_any_kind_are_allowed(
+    new_visitor: NewVisitor, password: str
+) -> None:
     registered = await new_visitor().register("Alice", password)
 
     assert len(password) >= 64
@@ -392,7 +398,7 @@ async def test_sixty_four_characters_of_any_kind_are_a_password(new_visitor: New
 
 @pytest.mark.requirement("6.2.11")
 @pytest.mark.parametrize("password", ["mallory-quartlogin", "QUARTLOGINmallory!!", "malloryMALLORY12345"])
-async def test_a_password_of_the_name_and_the_site_is_refused_everywhere(
+async def test_context_specific_passwords_are_rejected_everywhere(
     visitor: Visitor, new_visitor: NewVisitor, password: str
 ) -> None:
     registering = await visitor.register("Mallory", password)
@@ -408,7 +414,7 @@ async def test_a_password_of_the_name_and_the_site_is_refused_everywhere(
 
 @pytest.mark.slow
 @pytest.mark.requirement("6.3.1", "C15")
-async def test_a_dictionary_with_the_right_password_in_it_finds_nothing(app: Quart, alice: str) -> None:
+async def test_brute_force_with_a_dictionary_that_contains_the_password_fails(app: Quart, alice: str) -> None:
     """What a guesser does who does not wait, from several addresses, with the needle behind the sixth place."""
     for needle in (6, 20, 40):
         words = [f"guess number {number}" for number in range(60)]
@@ -424,7 +430,7 @@ async def test_a_dictionary_with_the_right_password_in_it_finds_nothing(app: Qua
 
 
 @pytest.mark.requirement("6.3.2")
-async def test_a_new_site_has_nobody_in_it(app: Quart, database: str) -> None:
+async def test_default_accounts_do_not_exist(app: Quart, database: str) -> None:
     assert run_sql(database, "SELECT count(*) FROM quartlogin_users") == [(0,)]
     for name in ("admin", "root", "administrator", "test", "guest", "user", "quartlogin"):
         for password in (name, "", "password", "changeme", f"{name}{name}{name}"):
@@ -434,7 +440,9 @@ async def test_a_new_site_has_nobody_in_it(app: Quart, database: str) -> None:
 
 @pytest.mark.requirement("6.3.4")
 @both_databases
-async def test_a_disabled_user_gets_in_by_none_of_the_ways(app: Quart, visitor: Visitor, database: str) -> None:
+async def test_a_disabled_user_cannot_sign_in_by_any_authentication_method(
+    app: Quart, visitor: Visitor, database: str
+) -> None:
     await add_user(app, "Alice")
     await visitor.fill_in("/login", username="Alice", password=PASSWORD, remember="y")
     page = await visitor.get("/account")
@@ -457,7 +465,7 @@ async def test_a_disabled_user_gets_in_by_none_of_the_ways(app: Quart, visitor: 
 @pytest.mark.requirement("6.3.5")
 @both_databases
 @pytest.mark.parametrize("failures", [4, 5, 7])
-async def test_whoever_signs_in_after_many_failures_is_told(
+async def test_failed_attempts_are_reported_at_the_next_sign_in(
     app: Quart, alice: str, now: list[float], database: str, failures: int
 ) -> None:
     owner = Visitor(app.test_client())
@@ -482,7 +490,7 @@ async def test_whoever_signs_in_after_many_failures_is_told(
 
 
 @pytest.mark.requirement("6.3.5")
-async def test_the_first_sign_in_is_told_of_failures_too(
+async def test_failed_attempts_are_reported_at_the_first_sign_in(
     app: Quart, database: str, alice: str, visitor: Visitor
 ) -> None:
     for _ in range(5):
@@ -496,7 +504,9 @@ async def test_the_first_sign_in_is_told_of_failures_too(
 
 @pytest.mark.requirement("6.3.8", "C1")
 @both_databases
-async def test_whatever_is_wrong_the_answer_is_the_same(app: Quart, alice: str, database: str) -> None:
+async def test_username_enumeration_every_failed_sign_in_gets_the_same_response(
+    app: Quart, alice: str, database: str
+) -> None:
     for name in ("Bob", "Carol", "Dave"):
         await add_user(app, name)
     await set_active(app, "bob", active=False)
@@ -519,7 +529,7 @@ async def test_whatever_is_wrong_the_answer_is_the_same(app: Quart, alice: str, 
 
 
 @pytest.mark.requirement("6.3.8", "C1")
-async def test_whatever_is_wrong_the_database_is_asked_the_same_and_one_password_is_checked(
+async def test_username_enumeration_every_failed_sign_in_runs_the_same_queries_and_one_hash(
     app: Quart, alice: str, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("Bob", "Dave"):
@@ -554,7 +564,9 @@ async def test_whatever_is_wrong_the_database_is_asked_the_same_and_one_password
 
 
 @pytest.mark.requirement("6.3.8", "C1")
-async def test_throttled_names_get_the_same_answer_whoever_they_are(app: Quart, alice: str, now: list[float]) -> None:
+async def test_username_enumeration_rate_limited_names_get_the_same_response(
+    app: Quart, alice: str, now: list[float]
+) -> None:
     await add_user(app, "Bob")
     await set_active(app, "bob", active=False)
     pages = {}
@@ -568,7 +580,7 @@ async def test_throttled_names_get_the_same_answer_whoever_they_are(app: Quart, 
 
 @pytest.mark.requirement("6.3.8")
 @pytest.mark.parametrize("spelling", ["ALICE", "alice", " Alice ", "Ａlice", "aLICE"])
-async def test_a_name_in_another_spelling_does_not_tell_by_its_delay_whether_it_is_an_accounts(
+async def test_username_enumeration_delays_are_the_same_for_other_spellings_of_a_name(
     app: Quart, alice: str, spelling: str
 ) -> None:
     other = spelling.translate(str.maketrans("AaＡ", "EeＥ"))
@@ -591,7 +603,7 @@ def comparable(page: Page, name: str) -> str:
 
 
 @pytest.mark.requirement("6.4.2", "N9")
-def test_there_is_no_hint_and_no_secret_question() -> None:
+def test_password_hints_and_secret_questions_do_not_exist() -> None:
     schema = (PACKAGE.parents[1] / "schema.sql").read_text(encoding="utf-8")
     fields = {name for form in CSRFForm.__subclasses__() for name in vars(form)}
 

@@ -1,4 +1,4 @@
-"""The configuration of docs/deploying.md, run: a real nginx with TLS, the real application behind it."""
+"""The nginx configuration of docs/deploying.md: TLS, HSTS, Host header, spoofed addresses, request smuggling."""
 
 import json
 import os
@@ -102,7 +102,7 @@ def cookies_of(client: httpx.Client) -> bytes:
 
 @pytest.mark.requirement("12.1.1", "12.2.1")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1], ids=str)
-def test_old_tls_is_refused(proxy: Proxy, version: ssl.TLSVersion) -> None:
+def test_tls_versions_before_1_2_are_rejected(proxy: Proxy, version: ssl.TLSVersion) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         with pytest.raises((ssl.SSLError, ConnectionError)) as refusal:
@@ -113,9 +113,7 @@ def test_old_tls_is_refused(proxy: Proxy, version: ssl.TLSVersion) -> None:
 
 @pytest.mark.requirement("12.1.1", "12.2.1")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=str)
-def test_todays_tls_is_spoken_with_forward_secrecy_and_authenticated_encryption(
-    proxy: Proxy, version: ssl.TLSVersion
-) -> None:
+def test_tls_uses_forward_secrecy_and_authenticated_encryption(proxy: Proxy, version: ssl.TLSVersion) -> None:
     with open_tls(proxy, minimum_version=version, maximum_version=version) as connection:
         cipher = connection.cipher()
 
@@ -127,7 +125,7 @@ def test_todays_tls_is_spoken_with_forward_secrecy_and_authenticated_encryption(
 @pytest.mark.parametrize(
     "ciphers", ["AES128-SHA", "ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "AES128-GCM-SHA256"]
 )
-def test_weak_ciphers_are_refused(proxy: Proxy, ciphers: str) -> None:
+def test_tls_weak_ciphers_are_rejected(proxy: Proxy, ciphers: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -138,7 +136,7 @@ def test_weak_ciphers_are_refused(proxy: Proxy, ciphers: str) -> None:
 
 
 @pytest.mark.requirement("4.1.2")
-def test_only_pages_are_redirected_to_https(proxy: Proxy) -> None:
+def test_https_redirects_apply_to_pages_only(proxy: Proxy) -> None:
     with new_client(proxy, plain=True) as client:
         page = client.get("/login?next=/account")
         api = client.get("/api/me", headers={"Authorization": "Bearer x"})
@@ -161,7 +159,7 @@ def test_only_pages_are_redirected_to_https(proxy: Proxy) -> None:
         (b"POST /login HTTP/1.1\r\n%sContent-Length: 99999999\r\n\r\n", 413),
     ],
 )
-def test_every_answer_says_once_to_stay_with_https(proxy: Proxy, request_: bytes, status: int) -> None:
+def test_hsts_is_sent_once_on_every_response(proxy: Proxy, request_: bytes, status: int) -> None:
     heard = conversation(open_tls(proxy), request_ % HEAD)
 
     assert statuses(heard) == [status]
@@ -172,14 +170,14 @@ def test_every_answer_says_once_to_stay_with_https(proxy: Proxy, request_: bytes
 @pytest.mark.parametrize(
     "request_", [b"GET /login HTTP/1.1\r\n%s\r\n", b"GET /%%ff HTTP/1.1\r\n%s\r\n", b"NONSENSE\r\n%s\r\n"]
 )
-def test_no_answer_tells_a_version(proxy: Proxy, request_: bytes) -> None:
+def test_version_disclosure_no_response_names_a_version(proxy: Proxy, request_: bytes) -> None:
     heard = conversation(open_tls(proxy), request_ % HEAD)
 
     assert statuses(heard) or b"<html>" in heard
     assert re.findall(rb"nginx/[\d.]+|hypercorn|Quart/|Python/", heard) == []
 
 
-def test_another_name_is_nobodys(proxy: Proxy) -> None:
+def test_host_header_of_an_unknown_site_is_rejected(proxy: Proxy) -> None:
     with pytest.raises(httpx.HTTPError), new_client(proxy, plain=True) as client:
         client.get("/login", headers={"Host": "evil.example"})
 
@@ -200,7 +198,7 @@ def test_another_name_is_nobodys(proxy: Proxy) -> None:
     ],
     ids=str,
 )
-def test_what_a_client_says_of_its_address_reaches_nothing(
+def test_spoofed_forwarded_headers_of_a_client_are_ignored(
     proxy: Proxy, client: httpx.Client, headers: dict[str, str]
 ) -> None:
     name = f"Person {os.urandom(4).hex()}"
@@ -215,7 +213,7 @@ def test_what_a_client_says_of_its_address_reaches_nothing(
 
 
 @pytest.mark.requirement("4.1.3", "15.3.4")
-def test_a_made_up_address_is_no_way_around_the_throttle(proxy: Proxy, client: httpx.Client) -> None:
+def test_spoofed_addresses_do_not_bypass_the_rate_limit(proxy: Proxy, client: httpx.Client) -> None:
     tried = [
         fill_in(client, "/login", {"X-Forwarded-For": f"6.6.6.{number}"}, username=f"nobody{number}", password="x" * 15)
         for number in range(12)
@@ -230,7 +228,7 @@ def test_a_made_up_address_is_no_way_around_the_throttle(proxy: Proxy, client: h
 @pytest.mark.requirement("4.2.1")
 @pytest.mark.parametrize("path", [b"/", b"/account/live", b"/login"])
 @pytest.mark.parametrize("upgrade", [b"h2c", b"H2C", b"websocket, h2c", b"h2c, websocket", b"\th2c"])
-def test_an_upgrade_to_http2_opens_no_tunnel(proxy: Proxy, path: bytes, upgrade: bytes) -> None:
+def test_request_smuggling_an_h2c_upgrade_opens_no_tunnel(proxy: Proxy, path: bytes, upgrade: bytes) -> None:
     settings = b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
     request = b"GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: %s\r\n%s\r\n" % (path, HOST.encode(), upgrade, settings)
 
@@ -245,7 +243,7 @@ def test_an_upgrade_to_http2_opens_no_tunnel(proxy: Proxy, path: bytes, upgrade:
     ("origin", "status"),
     [(b"own", 101), (b"https://evil.example", 403), (b"http://login.example.org", 403), (b"null", 403)],
 )
-def test_a_websocket_goes_through_for_our_own_pages_only(
+def test_cross_site_websocket_hijacking_only_same_origin_handshakes_pass(
     proxy: Proxy, client: httpx.Client, origin: bytes, status: int
 ) -> None:
     fill_in(client, "/register", username=f"Person {os.urandom(4).hex()}", password=PASSWORD)
@@ -262,7 +260,7 @@ def test_a_websocket_goes_through_for_our_own_pages_only(
 
 
 @pytest.mark.requirement("4.4.1")
-def test_a_websocket_in_clear_is_sent_to_https(proxy: Proxy) -> None:
+def test_a_websocket_without_tls_is_redirected_to_https(proxy: Proxy) -> None:
     plain = socket.create_connection(("127.0.0.1", proxy.plain_port), timeout=60)
 
     heard = conversation(plain, b"GET /account/live HTTP/1.1\r\n" + HEAD + WEBSOCKET + b"\r\n")
@@ -299,7 +297,7 @@ AMBIGUOUS = [
 
 @pytest.mark.requirement("4.2.1")
 @pytest.mark.parametrize("unit", ["s", "&a=b", "%2F", "%25", "%C3%A9", "/"])
-def test_the_longest_next_gets_through_to_the_login_page(client: httpx.Client, unit: str) -> None:
+def test_the_longest_next_reaches_the_login_page(client: httpx.Client, unit: str) -> None:
     """nginx answers 502 where the head of an answer has more than 4096 characters."""
     asked = "/account?" + (unit * 2048)[: 2034 // len(unit) * len(unit)]
 
@@ -310,7 +308,7 @@ def test_the_longest_next_gets_through_to_the_login_page(client: httpx.Client, u
     assert (sent.status_code, login_page.status_code) == (302, 200)
 
 
-def test_an_ordinary_request_of_openid_connect_comes_back_through_nginx(client: httpx.Client) -> None:
+def test_an_openid_connect_authorization_request_returns_through_nginx(client: httpx.Client) -> None:
     asked = "/account?redirect_uri=https%3A%2F%2Fclient.example%2Fback&scope=openid+profile&state=" + "s" * 1900
     sent = client.get(asked)
 
@@ -319,7 +317,7 @@ def test_an_ordinary_request_of_openid_connect_comes_back_through_nginx(client: 
 
 @pytest.mark.parametrize("is_direct", [False, True], ids=["through nginx", "direct"])
 @pytest.mark.parametrize("rest", AMBIGUOUS, ids=range(len(AMBIGUOUS)))
-def test_a_request_that_ends_in_two_places_gets_one_answer_and_the_connection_is_closed(
+def test_request_smuggling_an_ambiguous_body_length_gets_one_response_and_closes_the_connection(
     proxy: Proxy, rest: bytes, is_direct: bool
 ) -> None:
     head = b"POST /login HTTP/1.1\r\nHost: login.example.org\r\n"

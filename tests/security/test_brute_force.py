@@ -1,4 +1,4 @@
-"""OWASP's cheat sheets on authentication, password storage and credential stuffing: what guessing comes to."""
+"""Brute force, password spraying and credential stuffing, by OWASP's cheat sheets."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ WRONG = "not the right password"
 
 @pytest.mark.requirement("C2")
 @both_databases
-async def test_failures_from_many_addresses_add_up_on_the_account_and_the_delays_double(
+async def test_brute_force_from_many_addresses_adds_up_per_account_and_delays_double(
     app: Quart, alice: str, now: list[float], database: str
 ) -> None:
     waits = []
@@ -48,7 +48,7 @@ async def test_failures_from_many_addresses_add_up_on_the_account_and_the_delays
         ("/account/delete", "password"),
     ],
 )
-async def test_a_password_that_is_too_long_is_never_hashed(
+async def test_denial_of_service_an_overlong_password_is_never_hashed(
     app: Quart, visitor: Visitor, monkeypatch: pytest.MonkeyPatch, path: str, field: str
 ) -> None:
     await visitor.register("Alice")
@@ -69,7 +69,7 @@ async def test_a_password_that_is_too_long_is_never_hashed(
 
 @pytest.mark.requirement("C11")
 @pytest.mark.alone
-async def test_a_hash_takes_a_few_times_as_long_as_the_smallest_that_owasp_allows() -> None:
+async def test_the_hash_costs_several_times_the_minimum_of_owasp() -> None:
     """0.15 of 0.02 seconds, on the machine that measured it: below a second also where the smallest takes 0.06."""
     passwords, smallest = PasswordHashing(), PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
     stored, small = await passwords.hash(PASSWORD), smallest.hash(PASSWORD)
@@ -94,7 +94,7 @@ async def seconds_for(work: Callable[[], Awaitable[None]]) -> float:
 
 @pytest.mark.slow
 @pytest.mark.requirement("C15")
-async def test_one_password_for_a_hundred_names_is_stopped_and_can_be_counted(
+async def test_password_spraying_over_a_hundred_names_is_stopped_and_logged(
     app: Quart, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "quartlogin.audit")
@@ -110,9 +110,7 @@ async def test_one_password_for_a_hundred_names_is_stopped_and_can_be_counted(
 
 
 @pytest.mark.requirement("C15")
-async def test_everybody_sees_where_they_are_signed_in_and_when_each_was_used_last(
-    visitor: Visitor, app: Quart
-) -> None:
+async def test_users_see_their_logins_with_the_last_use_of_each(visitor: Visitor, app: Quart) -> None:
     await visitor.register("Alice")
     await Visitor(app.test_client()).sign_in("Alice")
     await guess(app, "Alice", WRONG, "192.0.2.9")

@@ -1,4 +1,4 @@
-"""Which cryptography there is, with which keys, and that there is no other (ASVS V11)."""
+"""Cryptography (ASVS V11): which algorithms and keys there are, and that there are no others."""
 
 import ast
 import base64
@@ -73,7 +73,7 @@ def test_cryptography_comes_from_five_known_libraries_and_nothing_is_encrypted()
 
 
 @pytest.mark.requirement("11.4.1")
-def test_no_outdated_hash_function_is_named() -> None:
+def test_outdated_hash_functions_are_not_used() -> None:
     named = [
         (name, text)
         for name, tree in TREES.items()
@@ -85,13 +85,13 @@ def test_no_outdated_hash_function_is_named() -> None:
 
 
 @pytest.mark.requirement("11.5.1", "11.5.2")
-def test_nothing_random_comes_from_anywhere_but_the_system() -> None:
+def test_random_values_come_from_the_system_generator() -> None:
     assert [name for name, tree in TREES.items() if imported_by(tree) & {"random", "uuid", "numpy"}] == []
     assert [name for name, tree in TREES.items() if {"urandom", "getrandbits", "uuid4"} & set(texts_of(tree))] == []
 
 
 @pytest.mark.requirement("11.5.1", "11.5.2")
-async def test_what_nobody_may_guess_has_128_bits_at_least(app: Quart, visitor: Visitor, database: str) -> None:
+async def test_secrets_have_at_least_128_bits_of_entropy(app: Quart, visitor: Visitor, database: str) -> None:
     await visitor.get("/login")
     before = session_of(app, visitor)
     await visitor.fill_in("/register", username="Alice", password=PASSWORD)
@@ -137,7 +137,7 @@ def test_secrets_are_compared_in_constant_time() -> None:
 
 
 @pytest.mark.requirement("11.4.2", "11.2.2")
-async def test_a_stored_password_is_argon2id_with_todays_parameters(database: str) -> None:
+async def test_stored_passwords_are_argon2id_with_the_current_parameters(database: str) -> None:
     app = create_app(DATABASE=database, SECRET_KEY=KEY)
     async with app.test_app():
         await Visitor(app.test_client()).register("Alice")
@@ -152,7 +152,7 @@ async def test_a_stored_password_is_argon2id_with_todays_parameters(database: st
 
 
 @pytest.mark.requirement("11.4.3", "11.4.1")
-async def test_every_signature_has_256_bits(app: Quart, visitor: Visitor) -> None:
+async def test_signatures_have_256_bits(app: Quart, visitor: Visitor) -> None:
     page = await visitor.get("/register")
     await visitor.register("Alice")
     await visitor.sign_out()
@@ -167,7 +167,7 @@ async def test_every_signature_has_256_bits(app: Quart, visitor: Visitor) -> Non
 
 @pytest.mark.requirement("11.2.3")
 @pytest.mark.parametrize("key", ["x" * 31, "ab" * 40, "a" * 1000, "changeme" * 8, "0123456789" * 3])
-def test_a_key_that_could_be_guessed_is_none(key: str) -> None:
+def test_guessable_keys_are_rejected(key: str) -> None:
     assert secret_key_weakness(key) is not None
 
 
@@ -175,7 +175,7 @@ def test_a_key_that_could_be_guessed_is_none(key: str) -> None:
 
 
 @pytest.mark.requirement("11.1.1", "11.1.2")
-async def test_the_inventory_of_keys_names_each_purpose_with_its_algorithm(app: Quart) -> None:
+async def test_the_key_inventory_names_each_purpose_and_algorithm(app: Quart) -> None:
     interface: Any = app.session_interface
     session = interface.get_signing_serializer(app)
     async with app.app_context():
@@ -199,7 +199,7 @@ async def test_the_inventory_of_keys_names_each_purpose_with_its_algorithm(app: 
 
 
 @pytest.mark.requirement("11.1.2")
-def test_no_purpose_is_missing_in_the_inventory() -> None:
+def test_the_key_inventory_is_complete() -> None:
     purposes = {
         (node.value.decode() if isinstance(node.value, bytes) else node.value)
         for tree in TREES.values()
@@ -256,7 +256,7 @@ async def what_counts(app: Quart, cookies: dict[str, str], form_token: str, api_
 
 
 @pytest.mark.requirement("11.2.2", "13.3.4")
-async def test_a_key_is_replaced_without_anybody_noticing_and_a_dropped_one_counts_no_more(database: str) -> None:
+async def test_key_rotation_keeps_logins_and_a_removed_key_is_invalid(database: str) -> None:
     async with application(database, OLD) as app:
         signed = await everything_signed(app)
     async with application(database, KEY, OLD) as app:
@@ -272,7 +272,7 @@ async def test_a_key_is_replaced_without_anybody_noticing_and_a_dropped_one_coun
 
 
 @pytest.mark.requirement("13.3.1", "13.2.3")
-def test_no_module_has_a_key_in_it() -> None:
+def test_hard_coded_keys_do_not_exist_in_modules() -> None:
     harmless = {"abcdefghjkmnpqrstuvwxyz23456789"}  # the letters of temporary passwords
     published = {"192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf", "5f352379324c22463451387a0aec5d2f"}
 
@@ -287,7 +287,7 @@ def test_no_module_has_a_key_in_it() -> None:
 
 
 @pytest.mark.requirement("13.3.1", "13.2.3")
-def test_no_file_of_the_package_is_a_key_a_certificate_or_a_database() -> None:
+def test_the_package_contains_no_key_certificate_or_database() -> None:
     folders = [ROOT / "quartlogin", ROOT / "templates", ROOT / "examples", ROOT / "docs"]
 
     files = [
@@ -301,7 +301,7 @@ def test_no_file_of_the_package_is_a_key_a_certificate_or_a_database() -> None:
 
 
 @pytest.mark.requirement("13.2.3")
-def test_no_example_has_a_key_written_in_it() -> None:
+def test_hard_coded_keys_do_not_exist_in_examples() -> None:
     setting = re.compile(r"(?:secret_key|SECRET_KEY)\"?\]?\s*[=:]\s*\"([^\"]+)\"")
 
     keys = [key for path in (ROOT / "examples").rglob("*.py") for key in setting.findall(path.read_text("utf-8"))]
@@ -310,7 +310,7 @@ def test_no_example_has_a_key_written_in_it() -> None:
 
 
 @pytest.mark.requirement("1.3.2", "1.5.2", "1.3.7")
-def test_nothing_is_run_that_came_as_data() -> None:
+def test_data_is_never_executed() -> None:
     called = {
         node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
         for tree in TREES.values()

@@ -1,4 +1,4 @@
-"""Forms that another site's page sends, or makes somebody send: every form, every kind of forgery."""
+"""CSRF, login CSRF and session fixation, tried on every form."""
 
 import re
 from collections.abc import Callable
@@ -51,7 +51,7 @@ async def path_of(form: str, visitor: Visitor) -> str:
     return form.format(**found)
 
 
-def test_every_form_is_here(app: Quart) -> None:
+def test_csrf_tests_cover_every_form(app: Quart) -> None:
     rules = {rule.rule for rule in app.url_map.iter_rules() if "POST" in (rule.methods or ())}
 
     assert {re.sub(r"<\w+>", "*", rule) for rule in rules} == {re.sub(r"{\w+}", "*", form) for form in FORMS}
@@ -59,7 +59,7 @@ def test_every_form_is_here(app: Quart) -> None:
 
 @pytest.mark.requirement("3.5.1", "C12")
 @pytest.mark.parametrize("form", mostly_slow(FORMS, quick=5))
-async def test_no_form_takes_a_token_that_is_not_this_sessions(
+async def test_csrf_tokens_of_another_session_are_rejected(
     alice: Visitor, new_visitor: NewVisitor, database: str, form: str
 ) -> None:
     path, own = await path_of(form, alice), (await alice.get("/")).token
@@ -82,7 +82,7 @@ async def test_no_form_takes_a_token_that_is_not_this_sessions(
 
 @pytest.mark.requirement("3.5.1", "C12")
 @pytest.mark.parametrize("form", mostly_slow(FORMS, quick=5))
-async def test_no_form_takes_its_token_from_anywhere_but_its_body(alice: Visitor, database: str, form: str) -> None:
+async def test_csrf_tokens_count_only_in_the_body(alice: Visitor, database: str, form: str) -> None:
     path, own = await path_of(form, alice), (await alice.get("/")).token
     stored, cookies = everything_stored(database), header_of({**alice.cookies, "csrf_token": own})
 
@@ -114,7 +114,7 @@ async def test_no_form_takes_its_token_from_anywhere_but_its_body(alice: Visitor
     ),
     ids=str,
 )
-async def test_no_form_is_taken_from_another_site_though_its_token_is_right(
+async def test_csrf_a_cross_site_post_with_a_valid_token_is_rejected(
     alice: Visitor, database: str, form: str, headers: dict[str, str]
 ) -> None:
     path, own = await path_of(form, alice), (await alice.get("/")).token
@@ -133,7 +133,7 @@ async def test_no_form_is_taken_from_another_site_though_its_token_is_right(
 @pytest.mark.parametrize(
     "content_type", mostly_slow(["text/plain", "application/json", "multipart/form-data; boundary=b", ""], quick=1)
 )
-async def test_no_form_is_taken_in_another_type_of_body(
+async def test_csrf_other_content_types_are_rejected(
     alice: Visitor, database: str, form: str, content_type: str
 ) -> None:
     path, own = await path_of(form, alice), (await alice.get("/")).token
@@ -149,9 +149,7 @@ async def test_no_form_is_taken_in_another_type_of_body(
 @pytest.mark.requirement("3.5.3")
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("method", mostly_slow(["GET", "HEAD", "OPTIONS"], quick=1))
-async def test_looking_at_an_address_changes_nothing_whatever_its_query_says(
-    alice: Visitor, database: str, form: str, method: str
-) -> None:
+async def test_csrf_get_requests_change_nothing(alice: Visitor, database: str, form: str, method: str) -> None:
     path, own = await path_of(form, alice), (await alice.get("/")).token
     stored, cookies = everything_stored(database), alice.cookies
 
@@ -165,7 +163,9 @@ async def test_looking_at_an_address_changes_nothing_whatever_its_query_says(
 
 
 @pytest.mark.requirement("3.5.1", "C12", "V3")
-async def test_nobody_can_be_signed_in_as_the_attacker(app: Quart, visitor: Visitor, new_visitor: NewVisitor) -> None:
+async def test_login_csrf_cannot_sign_a_victim_in_as_the_attacker(
+    app: Quart, visitor: Visitor, new_visitor: NewVisitor
+) -> None:
     """Login CSRF: the attacker's own token and name, sent by the victim's browser, which has no session or another."""
     await add_user(app, "Mallory")
     token = (await new_visitor().get("/login")).token
@@ -180,7 +180,9 @@ async def test_nobody_can_be_signed_in_as_the_attacker(app: Quart, visitor: Visi
 
 
 @pytest.mark.requirement("C12")
-async def test_the_session_of_the_login_form_is_dropped_at_the_sign_in(app: Quart, visitor: Visitor) -> None:
+async def test_session_fixation_the_session_of_the_login_form_is_dropped_at_sign_in(
+    app: Quart, visitor: Visitor
+) -> None:
     await add_user(app, "Alice")
     token = (await visitor.get("/login")).token
     before = visitor.cookies["quartlogin"]
@@ -198,7 +200,7 @@ async def test_the_session_of_the_login_form_is_dropped_at_the_sign_in(app: Quar
 
 
 @pytest.mark.requirement("C13")
-async def test_where_no_header_says_where_a_form_comes_from_its_token_decides(alice: Visitor) -> None:
+async def test_csrf_without_origin_headers_the_token_decides(alice: Visitor) -> None:
     own = (await alice.get("/")).token
 
     wrong = await alice.post("/logout", {"csrf_token": "0" * 64})
@@ -208,7 +210,7 @@ async def test_where_no_header_says_where_a_form_comes_from_its_token_decides(al
 
 
 @pytest.mark.requirement("C12")
-async def test_no_token_is_in_an_address_or_a_cookie(alice: Visitor) -> None:
+async def test_csrf_tokens_are_in_no_url_and_no_cookie(alice: Visitor) -> None:
     pages: list[Page] = [await alice.get(path) for path in ("/", "/account", "/account/password", "/account/delete")]
     token = pages[0].token
 
@@ -221,7 +223,7 @@ async def test_no_token_is_in_an_address_or_a_cookie(alice: Visitor) -> None:
 
 @pytest.mark.requirement("3.5.1", "C12")
 @pytest.mark.parametrize("form", [*FORMS, "/", "/account", "/nowhere", "/static/style.css", "/account/live"])
-async def test_a_form_from_another_site_cannot_put_a_new_session_in_the_place_of_ours(app: Quart, form: str) -> None:
+async def test_csrf_a_cross_site_post_cannot_replace_the_session(app: Quart, form: str) -> None:
     """Browsers send no Lax cookie with it, so it looks like a new visitor's; but they would keep one of the answer."""
     client = app.test_client(use_cookies=False)
     path = re.sub(r"{\w+}", "0" * 16, form)

@@ -1,4 +1,4 @@
-"""What comes in is read strictly, once, and goes out as text (ASVS V1 and V2)."""
+"""Injection, XSS, mass assignment, parameter pollution, ReDoS: encoding and validation (ASVS V1 and V2)."""
 
 import ast
 import asyncio
@@ -88,7 +88,7 @@ HTML = [
 @pytest.mark.requirement("1.2.1", "1.2.2", "1.3.7", "1.3.2")
 @pytest.mark.parametrize("text", mostly_slow([*TEMPLATES, *HTML], quick=3), ids=range(len(TEMPLATES) + len(HTML)))
 @pytest.mark.parametrize("where", ["username", "next", "token name", "address"])
-async def test_whatever_is_sent_back_is_text(visitor: Visitor, where: str, text: str) -> None:
+async def test_xss_reflected_input_is_escaped(visitor: Visitor, where: str, text: str) -> None:
     await visitor.register("Alice")
     token = (await visitor.get("/account")).token
     sends = {
@@ -121,7 +121,7 @@ async def test_whatever_is_sent_back_is_text(visitor: Visitor, where: str, text:
         "/\x85x",
     ],
 )
-async def test_no_header_can_be_written_by_a_page_to_come_back_to(app: Quart, visitor: Visitor, target: str) -> None:
+async def test_header_injection_through_next_is_impossible(app: Quart, visitor: Visitor, target: str) -> None:
     await add_user(app, "Alice")
 
     answer = await visitor.fill_in("/login", username="Alice", password=PASSWORD, next=target)
@@ -135,7 +135,7 @@ async def test_no_header_can_be_written_by_a_page_to_come_back_to(app: Quart, vi
 @pytest.mark.parametrize(
     "target", ["javascript:alert(1)", "data:text/html,x", "vbscript:x", "JaVaScRiPt:x", " javascript:x", "blob:x"]
 )
-async def test_no_scheme_but_our_own_is_led_to(app: Quart, visitor: Visitor, target: str) -> None:
+async def test_open_redirect_to_another_scheme_is_rejected(app: Quart, visitor: Visitor, target: str) -> None:
     await add_user(app, "Alice")
 
     answer = await visitor.fill_in("/login", username="Alice", password=PASSWORD, next=target)
@@ -144,7 +144,7 @@ async def test_no_scheme_but_our_own_is_led_to(app: Quart, visitor: Visitor, tar
 
 
 @pytest.mark.requirement("1.2.2")
-async def test_the_address_of_a_guarded_page_is_encoded_into_the_login_pages(visitor: Visitor) -> None:
+async def test_the_requested_url_is_encoded_into_the_login_url(visitor: Visitor) -> None:
     answer = await visitor.get("/account?a=1&next=//evil&b=%26%23")
 
     assert answer.location == "/login?next=%2Faccount%3Fa%3D1%26next%3D%2F%2Fevil%26b%3D%2526%2523"
@@ -152,7 +152,7 @@ async def test_the_address_of_a_guarded_page_is_encoded_into_the_login_pages(vis
 
 @pytest.mark.requirement("1.1.1")
 @pytest.mark.parametrize("target", ["/%252F%252Fevil.example", "/%2F%2Fevil.example", "/%255cevil.example"])
-async def test_an_address_is_decoded_once(app: Quart, visitor: Visitor, target: str) -> None:
+async def test_double_encoding_urls_are_decoded_once(app: Quart, visitor: Visitor, target: str) -> None:
     await add_user(app, "Alice")
 
     answer = await visitor.fill_in("/login", username="Alice", password=PASSWORD, next=target)
@@ -162,9 +162,7 @@ async def test_an_address_is_decoded_once(app: Quart, visitor: Visitor, target: 
 
 @pytest.mark.requirement("1.2.3", "4.1.1")
 @pytest.mark.parametrize("part", ['"', "\\", "</script>", "\u2028", "é\U0001f600", "\x01", "{}[],:"])
-async def test_a_problem_document_is_json_whatever_stood_in_the_address(
-    app: Quart, visitor: Visitor, part: str
-) -> None:
+async def test_problem_documents_are_valid_json_for_any_path(app: Quart, visitor: Visitor, part: str) -> None:
     public_id = part.replace("/", "")
 
     answer = await visitor.request(
@@ -181,7 +179,7 @@ async def test_a_problem_document_is_json_whatever_stood_in_the_address(
 
 @pytest.mark.requirement("1.2.4")
 @both_databases
-async def test_no_name_nor_ref_is_read_as_sql(
+async def test_sql_injection_through_names_and_references_is_impossible(
     app: Quart, visitor: Visitor, new_visitor: NewVisitor, database: str
 ) -> None:
     await visitor.register("Alice")
@@ -213,7 +211,7 @@ async def test_no_name_nor_ref_is_read_as_sql(
 
 @pytest.mark.requirement("1.2.4")
 @pytest.mark.parametrize("path", STORE, ids=lambda path: path.name)
-def test_every_statement_is_made_of_constants(path: Path) -> None:
+def test_sql_injection_statements_are_constants(path: Path) -> None:
     """Texts that are put together hold names of constants (in capitals), numbers, and nothing else.
 
     `database/active_logins.py` puts its arguments into conditions; whoever calls it gives texts that are written out.
@@ -241,7 +239,7 @@ def test_every_statement_is_made_of_constants(path: Path) -> None:
 @pytest.mark.parametrize(
     "path", [path for path in STORE if path.parent.name != "quartlogin"], ids=lambda path: path.name
 )
-def test_no_statement_is_formatted_or_added_to(path: Path) -> None:
+def test_sql_injection_statements_are_never_formatted_or_concatenated(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
 
     added = [
@@ -325,18 +323,18 @@ def growth(pattern: re.Pattern[str], piece: str, end: str) -> float:
 @pytest.mark.alone
 @pytest.mark.requirement("1.3.12")
 @pytest.mark.parametrize("name", PATTERNS)
-def test_no_regular_expression_takes_more_than_linear_time_for_anything(name: str) -> None:
+def test_redos_regular_expressions_take_linear_time(name: str) -> None:
     steepest = max(growth(PATTERNS[name], piece, end) for piece, end in HOSTILE)
 
     assert steepest < 8
 
 
 @pytest.mark.alone
-def test_the_measure_of_regular_expressions_would_notice_one_that_takes_quadratic_time() -> None:
+def test_redos_check_detects_a_quadratic_regular_expression() -> None:
     assert growth(re.compile(r"[0-9a-f]+!"), "0f", "\n") > 8
 
 
-def test_a_list_of_remember_tokens_is_read_word_by_word() -> None:
+def test_redos_the_list_of_remember_tokens_is_parsed_word_by_word() -> None:
     """Every place of a text without an entry is a first character at most once, not 64 times."""
     entry = PATTERNS["quartlogin.accounts.features.logins.remember_rotation._ENTRY"]
 
@@ -344,7 +342,7 @@ def test_a_list_of_remember_tokens_is_read_word_by_word() -> None:
 
 
 @pytest.mark.requirement("1.3.12")
-def test_no_regular_expression_is_hidden_in_a_function() -> None:
+def test_redos_check_sees_every_regular_expression() -> None:
     uses = re.compile(r"re\.(search|match|fullmatch|split|findall|finditer|subn?)")
 
     hidden = [
@@ -369,7 +367,7 @@ def test_no_regular_expression_is_hidden_in_a_function() -> None:
         quick=4,
     ),
 )
-async def test_a_number_of_days_is_one_in_range_or_refused(visitor: Visitor, database: str, days: str) -> None:
+async def test_input_validation_days_out_of_range_are_rejected(visitor: Visitor, database: str, days: str) -> None:
     await visitor.register("Alice")
     token = (await visitor.get("/account")).token
 
@@ -385,7 +383,7 @@ async def test_a_number_of_days_is_one_in_range_or_refused(visitor: Visitor, dat
 @pytest.mark.parametrize(
     "public_id", ["99999999999999999999", "-1", "0", "1e9", "9" * 200, "%00", "%ff", "0" * 16, "F" * 16]
 )
-async def test_a_ref_that_names_nothing_is_not_found(visitor: Visitor, public_id: str) -> None:
+async def test_input_validation_an_unknown_reference_is_not_found(visitor: Visitor, public_id: str) -> None:
     await visitor.register("Alice")
     token = (await visitor.get("/account")).token
 
@@ -409,7 +407,7 @@ async def test_a_ref_that_names_nothing_is_not_found(visitor: Visitor, public_id
         "csrf_token=x&username=alice&password={p}",
     ],
 )
-async def test_a_field_that_stands_twice_is_refused(app: Quart, visitor: Visitor, body: str) -> None:
+async def test_parameter_pollution_duplicate_fields_are_rejected(app: Quart, visitor: Visitor, body: str) -> None:
     await add_user(app, "Alice")
     token = (await visitor.get("/login")).token
     data = f"csrf_token={token}&" + body.format(p=PASSWORD.replace(" ", "+"))
@@ -424,7 +422,7 @@ async def test_a_field_that_stands_twice_is_refused(app: Quart, visitor: Visitor
 
 @pytest.mark.requirement("15.3.7")
 @pytest.mark.parametrize("place", ["query", "username[]", "username.0", "header", "cookie"])
-async def test_a_field_counts_in_the_forms_body_alone(app: Quart, visitor: Visitor, place: str) -> None:
+async def test_parameter_pollution_fields_count_only_in_the_body(app: Quart, visitor: Visitor, place: str) -> None:
     await add_user(app, "Alice")
     token = (await visitor.get("/login")).token
     options: dict[str, Any] = {
@@ -441,7 +439,7 @@ async def test_a_field_counts_in_the_forms_body_alone(app: Quart, visitor: Visit
 
 
 @pytest.mark.requirement("15.3.3")
-async def test_no_field_reaches_a_column_that_it_was_not_made_for(
+async def test_mass_assignment_extra_fields_reach_no_column(
     visitor: Visitor, new_visitor: NewVisitor, database: str
 ) -> None:
     await new_visitor().register("Alice")
@@ -473,7 +471,7 @@ async def test_no_field_reaches_a_column_that_it_was_not_made_for(
 
 
 @pytest.mark.requirement("15.3.1")
-async def test_an_answer_in_json_has_the_fields_that_are_meant(visitor: Visitor, database: str) -> None:
+async def test_excessive_data_exposure_json_has_only_the_intended_fields(visitor: Visitor, database: str) -> None:
     await visitor.register("Alice")
     [(user_id,)] = run_sql(database, "SELECT id FROM quartlogin_users")
 
@@ -483,7 +481,7 @@ async def test_an_answer_in_json_has_the_fields_that_are_meant(visitor: Visitor,
 
 
 @pytest.mark.requirement("2.1.1", "2.1.3")
-def test_the_table_of_fields_says_what_the_code_asks_for() -> None:
+def test_input_validation_table_in_the_docs_matches_the_code() -> None:
     in_page = dict(re.findall(r"^\| `([a-z_]+)` \| ([^|]+) \|", FIELDS, re.MULTILINE))
     default = application_settings.Settings().password_min_length
 
@@ -504,7 +502,7 @@ def test_the_table_of_fields_says_what_the_code_asks_for() -> None:
 
 
 @pytest.mark.requirement("2.2.3")
-async def test_a_password_that_goes_with_its_name_is_refused(visitor: Visitor, database: str) -> None:
+async def test_a_password_that_matches_the_username_is_rejected(visitor: Visitor, database: str) -> None:
     made_of_the_name = await visitor.register("Bartholomew", "bartholomewbartholomew")
     made_for_another = await visitor.register("Somebody", "bartholomewbartholomew")
     changed = await visitor.fill_in(
@@ -517,7 +515,9 @@ async def test_a_password_that_goes_with_its_name_is_refused(visitor: Visitor, d
 
 @pytest.mark.requirement("2.3.3")
 @both_databases
-async def test_an_account_without_its_sign_in_is_not_made(app: Quart, visitor: Visitor, database: str) -> None:
+async def test_registration_creates_no_account_when_its_login_fails(
+    app: Quart, visitor: Visitor, database: str
+) -> None:
     page = await visitor.get("/register")
     fields = {"csrf_token": page.token, "username": "Alice", "password": PASSWORD}
 
@@ -535,7 +535,7 @@ async def test_an_account_without_its_sign_in_is_not_made(app: Quart, visitor: V
 
 @pytest.mark.requirement("2.3.3")
 @both_databases
-async def test_a_sign_in_that_cannot_be_kept_is_none(app: Quart, visitor: Visitor, database: str) -> None:
+async def test_a_login_that_cannot_be_stored_does_not_sign_in(app: Quart, visitor: Visitor, database: str) -> None:
     await add_user(app, "Alice")
     page = await visitor.get("/login")
     fields = {"csrf_token": page.token, "username": "Alice", "password": PASSWORD, "remember": "y"}
@@ -551,7 +551,7 @@ async def test_a_sign_in_that_cannot_be_kept_is_none(app: Quart, visitor: Visito
 
 @pytest.mark.requirement("2.3.4", "15.4.2")
 @both_databases
-async def test_of_many_changes_of_one_password_at_once_one_is_made(app: Quart, visitor: Visitor) -> None:
+async def test_race_of_concurrent_password_changes_one_succeeds(app: Quart, visitor: Visitor) -> None:
     await visitor.register("Alice")
     page = await visitor.get("/account/password")
     new = [f"another staple, another horse {number}" for number in range(5)]

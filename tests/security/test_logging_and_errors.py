@@ -1,4 +1,4 @@
-"""What the operator is told of attempts and faults, and what a visitor is not (ASVS V16)."""
+"""Security logging and error handling (ASVS V16): what is logged, log injection, information disclosure."""
 
 import asyncio
 import json
@@ -69,7 +69,7 @@ def cookie_header(visitor: Visitor) -> str:
         ("POST /login", {"Sec-Fetch-Site": "cross-site"}, "cross_site_request_rejected"),
     ],
 )
-async def test_each_refusal_is_one_line_of_the_log_and_no_row(
+async def test_each_rejection_is_logged_once_and_stored_nowhere(
     app: Quart, logged: Logged, database: str, request_: str, headers: dict[str, str], event: str
 ) -> None:
     method, path = request_.split()
@@ -86,7 +86,7 @@ async def test_each_refusal_is_one_line_of_the_log_and_no_row(
 
 @pytest.mark.requirement("16.3.2", "8.2.2")
 @pytest.mark.parametrize("path", ["/account/logins/{}/revoke", "/account/tokens/{}/revoke"])
-async def test_trying_to_end_what_is_anothers_is_told_once_with_who_it_was(
+async def test_idor_access_to_another_users_login_is_logged_once_with_the_user(
     app: Quart, visitor: Visitor, new_visitor: NewVisitor, database: str, logged: Logged, path: str
 ) -> None:
     mallory = new_visitor()
@@ -114,7 +114,7 @@ async def test_trying_to_end_what_is_anothers_is_told_once_with_who_it_was(
 
 @pytest.mark.requirement("16.3.3")
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil", "javascript:alert(1)"])
-async def test_an_unsafe_page_to_come_back_to_is_told_once_and_not_repeated(
+async def test_open_redirect_attempts_are_logged_once_without_the_url(
     app: Quart, visitor: Visitor, logged: Logged, target: str
 ) -> None:
     await add_user(app, "Alice")
@@ -126,7 +126,9 @@ async def test_an_unsafe_page_to_come_back_to_is_told_once_and_not_repeated(
 
 
 @pytest.mark.requirement("16.3.3", "4.4.2")
-async def test_a_websocket_of_another_sites_page_is_told_once(app: Quart, visitor: Visitor, logged: Logged) -> None:
+async def test_cross_site_websocket_hijacking_attempts_are_logged_once(
+    app: Quart, visitor: Visitor, logged: Logged
+) -> None:
     await visitor.register("Alice")
     before = len(logged())
 
@@ -145,9 +147,7 @@ async def test_a_websocket_of_another_sites_page_is_told_once(app: Quart, visito
     "headers",
     [{"Host": "evil.example"}, {"Host": ".."}, {"Host": "a", "Content-Length": "0", "Transfer-Encoding": "chunked"}],
 )
-async def test_a_request_that_the_application_is_not_shown_is_told_once(
-    database: str, logged: Logged, headers: dict[str, str]
-) -> None:
+async def test_malformed_requests_are_logged_once(database: str, logged: Logged, headers: dict[str, str]) -> None:
     app = create_app(DATABASE=database, SECRET_KEY=KEY, ALLOWED_HOSTS=["a"], TRUSTED_PROXIES=1)
     more = {"X-Forwarded-For": "192.0.2.7", "User-Agent": "x\x0b" + "y" * 999}
 
@@ -165,7 +165,7 @@ async def test_a_request_that_the_application_is_not_shown_is_told_once(
 
 
 @pytest.mark.requirement("16.3.3")
-async def test_a_made_up_cookie_of_a_known_browser_is_told_once(app: Quart, visitor: Visitor, logged: Logged) -> None:
+async def test_forged_device_cookies_are_logged_once(app: Quart, visitor: Visitor, logged: Logged) -> None:
     await add_user(app, "Alice")
     visitor.client.set_cookie("localhost", "quartlogin_browser", "made.up.cookie")
 
@@ -175,9 +175,7 @@ async def test_a_made_up_cookie_of_a_known_browser_is_told_once(app: Quart, visi
 
 
 @pytest.mark.requirement("16.3.1")
-async def test_a_token_that_was_revoked_is_told_as_refused(
-    app: Quart, visitor: Visitor, database: str, logged: Logged
-) -> None:
+async def test_revoked_tokens_are_logged_as_denied(app: Quart, visitor: Visitor, database: str, logged: Logged) -> None:
     await visitor.register("Alice")
     page = await visitor.get("/account")
     made = await visitor.post("/account/tokens", {"csrf_token": page.token, "name": "backup"})
@@ -195,7 +193,7 @@ async def test_a_token_that_was_revoked_is_told_as_refused(
 
 
 @pytest.mark.requirement("16.3.1")
-async def test_an_honest_visitor_leaves_no_line_about_refusals(visitor: Visitor, logged: Logged) -> None:
+async def test_ordinary_visits_log_no_rejection(visitor: Visitor, logged: Logged) -> None:
     await visitor.get("/login")
     await visitor.register("Alice")
     await visitor.get("/account")
@@ -213,7 +211,7 @@ async def test_an_honest_visitor_leaves_no_line_about_refusals(visitor: Visitor,
 
 @pytest.mark.requirement("16.4.1")
 @pytest.mark.parametrize("field", ["username", "password", "next", "csrf_token", "User-Agent", "X-Forwarded-For"])
-async def test_nobody_writes_lines_of_their_own(visitor: Visitor, caplog: pytest.LogCaptureFixture, field: str) -> None:
+async def test_log_injection_input_adds_no_line(visitor: Visitor, caplog: pytest.LogCaptureFixture, field: str) -> None:
     caplog.set_level(logging.INFO)
     token = (await visitor.get("/login")).token
 
@@ -233,7 +231,7 @@ async def test_nobody_writes_lines_of_their_own(visitor: Visitor, caplog: pytest
 
 
 @pytest.mark.requirement("16.4.1", "16.5.4", "16.3.4")
-async def test_a_fault_is_logged_once_and_an_address_adds_no_line_to_it(
+async def test_log_injection_an_error_is_logged_once_and_its_url_adds_no_line(
     app: Quart, visitor: Visitor, caplog: pytest.LogCaptureFixture, logged: Logged
 ) -> None:
     app.testing = False
@@ -253,7 +251,7 @@ async def test_a_fault_is_logged_once_and_an_address_adds_no_line_to_it(
 
 
 @pytest.mark.requirement("16.2.5")
-async def test_refusals_and_faults_repeat_no_secret(
+async def test_logs_of_rejections_and_errors_contain_no_secret(
     app: Quart, visitor: Visitor, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "quartlogin")
@@ -276,7 +274,7 @@ async def test_refusals_and_faults_repeat_no_secret(
 
 
 @pytest.mark.requirement("16.2.4", "16.2.2")
-async def test_every_line_of_the_served_log_is_json_with_a_time_in_utc(
+async def test_log_lines_are_json_with_a_time_in_utc(
     visitor: Visitor, new_visitor: NewVisitor, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "quartlogin.audit")
@@ -299,14 +297,14 @@ async def test_every_line_of_the_served_log_is_json_with_a_time_in_utc(
 
 @pytest.mark.requirement("16.1.1")
 @pytest.mark.parametrize("kind", sorted(KINDS | LOGGED_ONLY))
-def test_every_event_of_the_table_is_told_somewhere(kind: str) -> None:
+def test_events_of_the_documented_table_are_all_emitted(kind: str) -> None:
     told = "".join(path.read_text("utf-8").rpartition("\n_ID_BYTES")[2] for path in SOURCES)
 
     assert f'"{kind}"' in told or kind in {"remember_refused", "bearer_refused"}  # those are put together
 
 
 @pytest.mark.requirement("16.1.1")
-def test_an_event_is_kept_or_in_the_log_only() -> None:
+def test_events_are_either_stored_or_only_logged() -> None:
     assert not KINDS.keys() & LOGGED_ONLY.keys()
 
 
@@ -315,7 +313,7 @@ def test_an_event_is_kept_or_in_the_log_only() -> None:
 
 @pytest.mark.requirement("16.3.4", "16.5.2")
 @both_databases
-async def test_a_database_that_is_down_is_told_and_counts_as_no_failure(
+async def test_database_outages_are_logged_and_count_as_no_failed_attempt(
     app: Quart, visitor: Visitor, new_visitor: NewVisitor, database: str, logged: Logged
 ) -> None:
     await visitor.register("Alice")
@@ -339,7 +337,7 @@ async def test_a_database_that_is_down_is_told_and_counts_as_no_failure(
 
 @pytest.mark.requirement("16.5.1", "16.5.3", "16.5.4")
 @pytest.mark.parametrize("error", [KeyError("SELECT secret"), RuntimeError("x" * 10_000), OSError(5, "/etc/passwd")])
-async def test_a_loader_that_fails_shows_a_page_without_a_word_of_it_and_signs_nobody_out(
+async def test_information_disclosure_a_failing_loader_shows_no_details_and_keeps_the_login(
     app: Quart, visitor: Visitor, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     app.testing = False
@@ -368,7 +366,7 @@ async def test_a_loader_that_fails_shows_a_page_without_a_word_of_it_and_signs_n
 
 
 @pytest.mark.requirement("16.5.4")
-async def test_a_websocket_whose_loader_fails_is_refused_and_told_once(
+async def test_a_websocket_whose_loader_fails_is_rejected_and_logged_once(
     app: Quart, visitor: Visitor, logged: Logged
 ) -> None:
     app.testing = False
@@ -387,7 +385,9 @@ async def test_a_websocket_whose_loader_fails_is_refused_and_told_once(
 
 
 @pytest.mark.requirement("16.5.4")
-async def test_a_fault_before_every_view_is_a_page_and_told_once(app: Quart, visitor: Visitor, logged: Logged) -> None:
+async def test_an_error_before_the_view_gets_an_error_page_and_is_logged_once(
+    app: Quart, visitor: Visitor, logged: Logged
+) -> None:
     app.testing = False
 
     async def failing() -> None:
@@ -403,7 +403,7 @@ async def test_a_fault_before_every_view_is_a_page_and_told_once(app: Quart, vis
 
 
 @pytest.mark.requirement("16.5.4")
-async def test_what_works_beside_the_requests_survives_a_fault(app: Quart, caplog: pytest.LogCaptureFixture) -> None:
+async def test_background_tasks_survive_an_error(app: Quart, caplog: pytest.LogCaptureFixture) -> None:
     store = mock.Mock()
     store.logins.touch.side_effect = KeyError("anything")
     store.events.list_since.side_effect = KeyError("anything")

@@ -1,4 +1,4 @@
-"""NIST SP 800-63B-4: what it adds to ASVS, for passwords and for the sessions that they begin."""
+"""NIST SP 800-63B-4: what it adds to ASVS for passwords and sessions."""
 
 import re
 from collections.abc import AsyncIterator, Callable
@@ -42,7 +42,7 @@ async def is_signed_in(app: Quart, cookies: dict[str, str]) -> bool:
 
 
 @pytest.mark.requirement("N1")
-def test_the_shortest_password_is_that_of_a_password_alone_and_never_below_that_of_one_of_two_factors() -> None:
+def test_password_length_minimum_is_that_of_a_single_factor_and_never_below_eight() -> None:
     bounds = re.search(r"(\d+) to \d+", Settings.__dataclass_fields__["password_min_length"].metadata["unit"])
 
     assert Settings().password_min_length == 15
@@ -63,22 +63,20 @@ def test_the_shortest_password_is_that_of_a_password_alone_and_never_below_that_
     ],
     ids=range(6),
 )
-async def test_how_a_letter_is_composed_makes_no_other_password(
-    new_visitor: NewVisitor, chosen: str, typed: str
-) -> None:
+async def test_passwords_are_normalized_before_hashing(new_visitor: NewVisitor, chosen: str, typed: str) -> None:
     assert (await new_visitor().register("Mallory", chosen)).status == 302
     assert (await new_visitor().sign_in("Mallory", typed)).status == 302
 
 
 @pytest.mark.requirement("N6")
-async def test_the_length_is_counted_after_normalisation(new_visitor: NewVisitor) -> None:
+async def test_password_length_is_counted_after_normalization(new_visitor: NewVisitor) -> None:
     page = await new_visitor().register("Alice", "n\u0303" * 14)
 
     assert page.errors_beside("password") == "Use at least 15 characters (you entered 14)."
 
 
 @pytest.mark.requirement("N12")
-async def test_each_hash_has_a_salt_of_its_own_and_says_what_it_cost() -> None:
+async def test_each_hash_has_its_own_salt_and_records_its_cost() -> None:
     passwords = PasswordHashing()
     one, other = await passwords.hash(PASSWORD), await passwords.hash(PASSWORD)
     passwords.close()
@@ -90,7 +88,7 @@ async def test_each_hash_has_a_salt_of_its_own_and_says_what_it_cost() -> None:
 
 
 @pytest.mark.requirement("N14")
-async def test_after_a_success_the_delays_begin_anew(app: Quart, now: list[float]) -> None:
+async def test_rate_limit_delays_restart_after_a_success(app: Quart, now: list[float]) -> None:
     await add_user(app, "Alice")
     rule = DelayPolicy(Settings().login_rate_limit_per_account)
     for _ in range(6):
@@ -105,7 +103,7 @@ async def test_after_a_success_the_delays_begin_anew(app: Quart, now: list[float
 
 
 @pytest.mark.requirement("N15")
-async def test_each_sign_in_has_a_secret_of_its_own_of_192_bits(app: Quart, new_visitor: NewVisitor) -> None:
+async def test_each_login_has_a_session_secret_of_192_bits(app: Quart, new_visitor: NewVisitor) -> None:
     await add_user(app, "Alice")
     serializer = app.session_interface.get_signing_serializer(app)
     made = set()
@@ -119,7 +117,7 @@ async def test_each_sign_in_has_a_secret_of_its_own_of_192_bits(app: Quart, new_
 
 
 @pytest.mark.requirement("N16")
-async def test_a_secret_that_was_kept_is_worth_nothing_once_the_sign_in_has_ended(
+async def test_replay_of_a_session_cookie_after_its_login_ended_fails(
     app: Quart, visitor: Visitor, now: list[float], database: str
 ) -> None:
     await add_user(app, "Alice")
@@ -135,7 +133,7 @@ async def test_a_secret_that_was_kept_is_worth_nothing_once_the_sign_in_has_ende
 
 
 @pytest.mark.requirement("N17")
-async def test_nobody_is_remembered_unasked_and_what_is_remembered_is_not_fresh(
+async def test_remember_me_is_opt_in_and_a_restored_login_is_not_fresh(
     visitor: Visitor, new_visitor: NewVisitor
 ) -> None:
     await visitor.register("Alice")
@@ -155,7 +153,7 @@ async def test_nobody_is_remembered_unasked_and_what_is_remembered_is_not_fresh(
 
 @pytest.mark.requirement("N18")
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_behind_a_proxy_no_cookie_ever_goes_without_tls(database: str, scheme: str) -> None:
+async def test_cookies_behind_a_proxy_are_always_secure(database: str, scheme: str) -> None:
     async with serving(database, TRUSTED_PROXIES=1) as app:
         visitor = Visitor(app.test_client())
         page = await visitor.get("/register", headers={"X-Forwarded-Proto": scheme})
@@ -166,7 +164,7 @@ async def test_behind_a_proxy_no_cookie_ever_goes_without_tls(database: str, sch
 
 
 @pytest.mark.requirement("N19")
-async def test_what_is_posted_carries_the_token_of_its_own_session(visitor: Visitor, new_visitor: NewVisitor) -> None:
+async def test_csrf_every_form_carries_the_token_of_its_session(visitor: Visitor, new_visitor: NewVisitor) -> None:
     phone = new_visitor()
     await visitor.register("Alice")
     await phone.sign_in("Alice")
@@ -178,7 +176,7 @@ async def test_what_is_posted_carries_the_token_of_its_own_session(visitor: Visi
 
 
 @pytest.mark.requirement("N20")
-async def test_cookies_are_as_narrow_as_they_can_be_and_say_nothing_of_the_person(database: str) -> None:
+async def test_cookies_are_scoped_narrowly_and_contain_no_personal_data(database: str) -> None:
     async with serving(database, TRUSTED_PROXIES=1) as app:
         https = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"}
         client = app.test_client(use_cookies=False)
@@ -213,7 +211,7 @@ PRESETS = re.findall(r"`LOGIN_IDLE_TIMEOUT=(\d+)` and `LOGIN_LIFETIME=(\d+)`", P
 
 
 @pytest.mark.requirement("N21")
-def test_the_presets_are_within_what_nist_allows() -> None:
+def test_default_timeouts_are_within_the_limits_of_nist() -> None:
     defaults = Settings()
 
     assert defaults.login_lifetime <= 30 * 24 * 60
@@ -222,7 +220,7 @@ def test_the_presets_are_within_what_nist_allows() -> None:
 
 @pytest.mark.requirement("N21", "N22")
 @pytest.mark.parametrize(("idle", "lifetime"), PRESETS)
-async def test_a_sign_in_ends_at_both_limits_and_typing_the_password_lets_them_begin_anew(
+async def test_session_timeouts_end_a_login_and_restart_at_reauthentication(
     database: str, now: list[float], idle: str, lifetime: str
 ) -> None:
     idle_time, whole_time = int(idle) * MINUTE, int(lifetime) * MINUTE

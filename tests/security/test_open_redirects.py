@@ -1,4 +1,4 @@
-"""Where `next` leads, as a browser resolves it: judged by a parser of the WHATWG URL standard, not by Python's."""
+"""Open redirects through `next`, judged by a parser of the WHATWG URL standard, as browsers resolve it."""
 
 from collections.abc import AsyncIterator
 from urllib.parse import quote
@@ -46,7 +46,7 @@ async def alice(database: str) -> AsyncIterator[Visitor]:
         yield visitor
 
 
-def test_the_table_is_long_enough_and_the_judge_can_tell() -> None:
+def test_open_redirect_payloads_are_many_and_the_url_parser_detects_them() -> None:
     lead_elsewhere = [target for target in ALL if origin_of(target) != ORIGIN]
 
     assert len(ALL) >= 100
@@ -57,7 +57,7 @@ def test_the_table_is_long_enough_and_the_judge_can_tell() -> None:
 
 @pytest.mark.requirement("3.7.2", "C16", "V1")
 @pytest.mark.parametrize("target", mostly_slow(ALL), ids=lambda target: ascii(target)[:40])
-async def test_next_leads_nowhere_else_from_the_address_the_form_or_a_confirmation(alice: Visitor, target: str) -> None:
+async def test_open_redirect_through_next_in_query_form_or_confirmation_is_blocked(alice: Visitor, target: str) -> None:
     token = (await alice.get("/")).token
     again = {"csrf_token": token, "username": "Alice", "password": PASSWORD, "next": target}
 
@@ -76,7 +76,7 @@ async def test_next_leads_nowhere_else_from_the_address_the_form_or_a_confirmati
 @pytest.mark.parametrize(
     "target", mostly_slow([one for one in ALL if len(one) < 100]), ids=lambda target: ascii(target)[:40]
 )
-async def test_an_address_that_looks_like_another_sites_is_redirected_nowhere_else(app: Quart, target: str) -> None:
+async def test_open_redirect_through_the_request_path_is_blocked(app: Quart, target: str) -> None:
     host = ((b"host", b"localhost"), (b"content-length", b"0"))
     paths = [quote(one, safe="/:@[]\\").encode() for one in (target, f"/account/../{target}", f"/account{target}")]
 
@@ -115,6 +115,6 @@ PIECES += ["\0", " ", "\x7f", "\xa0", "\u2028", "\ufeff", "／", "。", "\u200b"
 @pytest.mark.requirement("3.7.2", "C16", "V1", "V2")
 @given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join) | st.text(st.characters(codec="utf-8")))
 @settings(max_examples=2000)
-def test_whatever_the_public_helper_lets_through_stays_on_this_site(target: str) -> None:
+def test_open_redirect_whatever_safe_next_accepts_stays_on_this_site(target: str) -> None:
     for one in (target, "/" + target):
         assert origin_of(safe_next(one) or "/") == ORIGIN

@@ -1,4 +1,4 @@
-"""What a form may cost (V9), and which addresses count as one (V14, V15)."""
+"""Rate limits by network address, spoofed addresses, and the cost of a form (ASVS V9, V14, V15)."""
 
 import tracemalloc
 
@@ -34,7 +34,7 @@ def parts(count: int) -> bytes:
     ids=["long field", "many fields", "many parts", "carriage returns", "half boundaries", "deep JSON", "40 megabytes"],
 )
 @pytest.mark.parametrize("path", ["/login", "/register"])
-async def test_a_form_that_eats_memory_costs_next_to_nothing(
+async def test_denial_of_service_costly_forms_use_little_memory(
     visitor: Visitor, path: str, body: bytes, content_type: str
 ) -> None:
     await visitor.get("/login")
@@ -50,7 +50,7 @@ async def test_a_form_that_eats_memory_costs_next_to_nothing(
 
 
 @pytest.mark.requirement("V15")
-async def test_two_thousand_addresses_of_one_network_share_a_tally(app: Quart) -> None:
+async def test_rate_limit_two_thousand_addresses_of_one_network_share_a_counter(app: Quart) -> None:
     refusals = [await is_refused(app, f"2001:db8::{number % 7:x}:{number:x}", number) for number in range(2_000)]
 
     assert refusals == [False] * 50 + [True] * 1_950
@@ -67,9 +67,7 @@ async def is_refused(app: Quart, address: str, number: int) -> bool:
 
 @pytest.mark.requirement("V14")
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-Ip", "Forwarded", "Client-Ip", "True-Client-Ip"])
-async def test_a_made_up_address_does_not_appear_in_the_list_of_sign_ins(
-    app: Quart, visitor: Visitor, header: str
-) -> None:
+async def test_spoofed_addresses_do_not_appear_in_the_list_of_logins(app: Quart, visitor: Visitor, header: str) -> None:
     await add_user(app, "Alice")
     token = (await visitor.get("/login")).token
     fields = {"csrf_token": token, "username": "Alice", "password": PASSWORD}

@@ -1,4 +1,4 @@
-"""What a client can make `quartlogin serve` keep, and for how long: spoken to in bytes (ASVS V13, V15, V4)."""
+"""Slowloris and other attacks on the resources of `quartlogin serve`, sent as raw bytes (ASVS V4, V13, V15)."""
 
 import re
 import socket
@@ -63,7 +63,7 @@ def is_open(connection: socket.socket) -> bool:
 
 
 @pytest.mark.requirement("13.1.2", "13.1.3", "13.2.6")
-def test_the_table_of_limits_is_that_of_the_code() -> None:
+def test_resource_limits_in_the_docs_match_the_code() -> None:
     config = serving.config_for(["127.0.0.1:5000"], 1)
 
     assert {
@@ -94,7 +94,7 @@ def test_the_table_of_limits_is_that_of_the_code() -> None:
     [b"", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ", b"POST /login HTTP/1.1\r\nHost: a\r\n"],
     ids=["nothing", "a line", "half a header", "no end"],
 )
-def test_a_head_that_does_not_arrive_is_waited_for_and_then_given_up(server: Server, begun: bytes) -> None:
+def test_slowloris_an_unfinished_head_times_out(server: Server, begun: bytes) -> None:
     opened = time.monotonic()
     connection = connect(server)
     connection.sendall(begun)
@@ -105,7 +105,7 @@ def test_a_head_that_does_not_arrive_is_waited_for_and_then_given_up(server: Ser
 
 
 @pytest.mark.requirement("13.1.3", "15.2.2")
-def test_a_byte_now_and_then_does_not_hold_a_connection_for_longer(server: Server) -> None:
+def test_slowloris_single_bytes_do_not_extend_the_timeout(server: Server) -> None:
     connection = connect(server)
     begun = time.monotonic()
     connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
@@ -126,7 +126,7 @@ def test_a_byte_now_and_then_does_not_hold_a_connection_for_longer(server: Serve
 
 
 @pytest.mark.requirement("13.1.3", "15.2.2")
-def test_a_body_that_comes_byte_by_byte_is_waited_for_four_seconds(server: Server) -> None:
+def test_slow_body_times_out_after_four_seconds(server: Server) -> None:
     connection = connect(server)
     begun = time.monotonic()
     connection.sendall(
@@ -148,7 +148,7 @@ def test_a_body_that_comes_byte_by_byte_is_waited_for_four_seconds(server: Serve
 
 
 @pytest.mark.requirement("13.1.3", "15.2.2")
-def test_two_hundred_slow_clients_keep_nobody_waiting(server: Server) -> None:
+def test_slowloris_two_hundred_slow_clients_delay_no_other(server: Server) -> None:
     slow = [connect(server) for _ in range(200)]
     for connection in slow:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
@@ -177,7 +177,7 @@ def test_two_hundred_slow_clients_keep_nobody_waiting(server: Server) -> None:
     ],
     ids=["address", "header", "headers", "cookies", "method"],
 )
-def test_a_head_that_is_too_large_is_refused_and_the_connection_closed(server: Server, head: bytes) -> None:
+def test_an_oversized_head_is_rejected_and_the_connection_closed(server: Server, head: bytes) -> None:
     connection = connect(server)
     with suppress(ConnectionError):
         connection.sendall(head)
@@ -209,7 +209,7 @@ def test_a_head_that_is_too_large_is_refused_and_the_connection_closed(server: S
     ],
     ids=range(15),
 )
-def test_what_is_no_request_is_refused(server: Server, head: bytes) -> None:
+def test_malformed_requests_are_rejected(server: Server, head: bytes) -> None:
     heard = conversation(connect(server), head)
 
     assert [status for status in statuses(heard) if not 400 <= status < 500 and status != 505] == []
@@ -218,7 +218,7 @@ def test_what_is_no_request_is_refused(server: Server, head: bytes) -> None:
 
 @pytest.mark.requirement("4.2.1")
 @pytest.mark.parametrize("is_upgraded", [False, True], ids=["by prior knowledge", "by upgrade"])
-def test_http2_in_clear_is_answered_505_only(server: Server, is_upgraded: bool) -> None:
+def test_http2_without_tls_gets_only_505(server: Server, is_upgraded: bool) -> None:
     client = H2Connection(H2Configuration(header_encoding="utf-8"))
     connection = connect(server)
     if is_upgraded:
@@ -249,7 +249,7 @@ def test_http2_in_clear_is_answered_505_only(server: Server, is_upgraded: bool) 
 
 
 @pytest.mark.requirement("13.4.4")
-def test_trace_is_refused_and_repeats_no_cookie(server: Server) -> None:
+def test_cross_site_tracing_trace_is_rejected_and_echoes_no_cookie(server: Server) -> None:
     request = b"TRACE / HTTP/1.1\r\nHost: localhost\r\nCookie: quartlogin=a-secret\r\nConnection: close\r\n\r\n"
 
     heard = conversation(connect(server), request)
@@ -283,7 +283,7 @@ def test_trace_is_refused_and_repeats_no_cookie(server: Server) -> None:
         *("/../quartlogin.sqlite3", "//etc/passwd", "/static/\\..\\__init__.py", "/?debug=1&__debugger__=yes&cmd=x.js"),
     ],
 )
-def test_nothing_is_served_that_is_no_page(server: Server, path: str) -> None:
+def test_debug_pages_and_stray_files_are_not_served(server: Server, path: str) -> None:
     request = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % path.encode()
 
     heard = conversation(connect(server), request)
@@ -295,7 +295,7 @@ def test_nothing_is_served_that_is_no_page(server: Server, path: str) -> None:
 
 @pytest.mark.requirement("13.4.6")
 @pytest.mark.parametrize("path", [b"/login", b"/nothing", b"/static/style.css", b"/%ff", b"/healthz"])
-def test_no_answer_names_what_it_is_made_with(server: Server, path: bytes) -> None:
+def test_version_disclosure_no_response_names_its_software(server: Server, path: bytes) -> None:
     heard = conversation(connect(server), b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path)
     head = heard.partition(b"\r\n\r\n")[0].lower()
 
@@ -314,7 +314,7 @@ def is_open_at(server: Server, port: int) -> bool:
 
 @pytest.mark.requirement("13.1.3", "15.2.2")
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Only Linux gives such a client up.")
-def test_a_client_that_reads_no_answers_is_given_up(server: Server) -> None:
+def test_slow_read_a_client_that_reads_no_response_is_disconnected(server: Server) -> None:
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     connection.connect(("127.0.0.1", server.port))

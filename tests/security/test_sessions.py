@@ -1,4 +1,4 @@
-"""Sessions as docs/security.md describes them: how they begin, how long they last, and what ends them (ASVS V7)."""
+"""Session management (ASVS V7): session fixation, session hijacking, timeouts, revocation."""
 
 import json
 import logging
@@ -43,7 +43,7 @@ def session_in(app: Quart, visitor: Visitor) -> dict[str, Any]:
 
 
 @pytest.mark.requirement("7.1.1")
-def test_the_page_names_the_limits_of_time_that_are_the_default() -> None:
+def test_session_timeouts_in_the_docs_match_the_defaults() -> None:
     defaults = Settings()
 
     idle = re.search(r"`LOGIN_IDLE_TIMEOUT` \((\d+) days\)", PAGE)
@@ -56,7 +56,7 @@ def test_the_page_names_the_limits_of_time_that_are_the_default() -> None:
 
 
 @pytest.mark.requirement("7.1.1")
-def test_the_page_says_where_the_times_depart_from_the_standard_and_how_to_have_its_own() -> None:
+def test_session_timeouts_that_differ_from_asvs_are_documented() -> None:
     section = PAGE.partition("### Departures from NIST SP 800-63B-4")[2].partition("\n## ")[0]
 
     assert "The idle timeout is 14 days" in section
@@ -67,7 +67,7 @@ def test_the_page_says_where_the_times_depart_from_the_standard_and_how_to_have_
 
 
 @pytest.mark.requirement("7.1.2")
-def test_the_page_says_how_many_sign_ins_there_may_be_and_what_happens_then() -> None:
+def test_concurrent_login_limit_is_documented() -> None:
     section = PAGE.partition("### Concurrent logins")[2].partition("\n##")[0]
 
     assert re.search(r"`MAX_LOGINS_PER_USER` sign-ins at once \((\d+)\)", section)[1] == str(
@@ -82,7 +82,7 @@ def test_the_page_says_how_many_sign_ins_there_may_be_and_what_happens_then() ->
 
 
 @pytest.mark.requirement("7.2.2")
-async def test_no_two_sign_ins_and_no_two_tokens_are_the_same(app: Quart, new_visitor: NewVisitor) -> None:
+async def test_login_ids_and_tokens_are_unique(app: Quart, new_visitor: NewVisitor) -> None:
     await add_user(app, "Alice")
     first, second = new_visitor(), new_visitor()
     await first.sign_in()
@@ -102,7 +102,7 @@ async def test_no_two_sign_ins_and_no_two_tokens_are_the_same(app: Quart, new_vi
 
 
 @pytest.mark.requirement("7.2.3")
-def test_ten_thousand_ids_are_all_different_and_long() -> None:
+def test_login_ids_are_long_and_ten_thousand_of_them_differ() -> None:
     ids = [new_id() for _ in range(10_000)]
 
     assert len(set(ids)) == 10_000
@@ -111,12 +111,12 @@ def test_ten_thousand_ids_are_all_different_and_long() -> None:
 
 @pytest.mark.requirement("7.2.3")
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
-def test_nothing_is_made_by_a_generator_that_can_be_guessed(source: Path) -> None:
+def test_login_ids_do_not_come_from_a_predictable_generator(source: Path) -> None:
     assert not re.search(r"\b(import random|from random|uuid|getrandbits|mt19937)\b", source.read_text("utf-8"))
 
 
 @pytest.mark.requirement("7.2.4", "C6", "V29")
-async def test_a_session_that_somebody_planted_is_replaced_at_the_sign_in_and_stays_nobodys(
+async def test_session_fixation_a_planted_session_is_replaced_at_sign_in(
     app: Quart, visitor: Visitor, new_visitor: NewVisitor
 ) -> None:
     await add_user(app, "Alice")
@@ -135,7 +135,7 @@ async def test_a_session_that_somebody_planted_is_replaced_at_the_sign_in_and_st
 
 
 @pytest.mark.requirement("7.2.4", "V29")
-async def test_the_sign_in_that_an_attacker_planted_ends_when_somebody_else_signs_in_over_it(
+async def test_session_fixation_a_planted_login_ends_when_the_victim_signs_in(
     app: Quart, visitor: Visitor, new_visitor: NewVisitor
 ) -> None:
     await add_user(app, "Alice")
@@ -152,7 +152,7 @@ async def test_the_sign_in_that_an_attacker_planted_ends_when_somebody_else_sign
 
 
 @pytest.mark.requirement("7.2.4", "C6")
-async def test_signing_in_typing_the_password_again_and_changing_it_each_give_a_new_id_and_end_the_old(
+async def test_session_fixation_sign_in_reauthentication_and_password_change_renew_the_login_id(
     app: Quart, visitor: Visitor
 ) -> None:
     await visitor.register("Alice")
@@ -176,7 +176,7 @@ async def test_signing_in_typing_the_password_again_and_changing_it_each_give_a_
 
 
 @pytest.mark.requirement("C5")
-async def test_a_session_in_the_address_or_in_the_body_is_nobodys(app: Quart, visitor: Visitor) -> None:
+async def test_session_ids_in_a_url_or_a_body_are_ignored(app: Quart, visitor: Visitor) -> None:
     await visitor.register("Alice")
     genuine = visitor.cookies["quartlogin"]
     client = app.test_client(use_cookies=False)
@@ -190,7 +190,7 @@ async def test_a_session_in_the_address_or_in_the_body_is_nobodys(app: Quart, vi
 
 
 @pytest.mark.requirement("C4", "C5")
-async def test_cookies_say_nothing_but_random_ids_and_times(app: Quart, visitor: Visitor) -> None:
+async def test_cookies_contain_only_random_ids_and_times(app: Quart, visitor: Visitor) -> None:
     await visitor.register("Alice")
     await visitor.get("/")
 
@@ -209,7 +209,7 @@ async def test_cookies_say_nothing_but_random_ids_and_times(app: Quart, visitor:
 
 @pytest.mark.slow
 @pytest.mark.requirement("7.4.1")
-def test_of_two_processes_one_signs_somebody_out_and_both_know(tmp_path: Path) -> None:
+def test_logout_in_one_process_is_effective_in_all(tmp_path: Path) -> None:
     port = free_port()
     command = [str(SCRIPTS / "quartlogin"), "serve", "--workers", "2", "--port", str(port)]
 
@@ -236,9 +236,7 @@ def test_of_two_processes_one_signs_somebody_out_and_both_know(tmp_path: Path) -
 
 @pytest.mark.requirement("7.4.2")
 @both_databases
-async def test_a_new_user_with_the_id_of_a_deleted_one_inherits_no_sign_in(
-    app: Quart, visitor: Visitor, database: str
-) -> None:
+async def test_a_new_user_with_a_reused_id_inherits_no_login(app: Quart, visitor: Visitor, database: str) -> None:
     await visitor.register("Alice")
     await visitor.sign_out()
     await visitor.fill_in("/login", username="Alice", password=PASSWORD, remember="y")
@@ -263,7 +261,7 @@ def session_user_id(app: Quart, jar: dict[str, str]) -> str:
 
 @pytest.mark.requirement("7.4.1", "7.4.2", "V11")
 @both_databases
-async def test_disabling_a_user_ends_sessions_remember_cookies_tokens_and_websockets(
+async def test_disabling_a_user_revokes_sessions_remember_cookies_tokens_and_websockets(
     app: Quart, visitor: Visitor, new_visitor: NewVisitor, database: str
 ) -> None:
     get_accounts(app).login_manager.websocket_recheck = timedelta(seconds=0.05)
@@ -293,7 +291,7 @@ def run_command(database: str, *arguments: str) -> None:
 @pytest.mark.requirement("7.4.5")
 @both_databases
 @pytest.mark.parametrize("choice", [["--user", "alice"], ["--everyone", "--yes"]], ids=lambda choice: choice[0])
-async def test_the_operator_ends_all_sign_ins_of_one_or_of_everybody_also_where_a_page_is_open(
+async def test_the_operator_revokes_the_logins_of_one_user_or_all_with_their_websockets(
     app: Quart, visitor: Visitor, new_visitor: NewVisitor, database: str, choice: list[str]
 ) -> None:
     get_accounts(app).login_manager.websocket_recheck = timedelta(seconds=0.05)
@@ -312,9 +310,7 @@ async def test_the_operator_ends_all_sign_ins_of_one_or_of_everybody_also_where_
 
 
 @pytest.mark.requirement("7.4.5")
-async def test_ending_everybodys_sign_ins_ends_tokens_too_and_is_written_down(
-    app: Quart, visitor: Visitor, database: str
-) -> None:
+async def test_revoking_all_logins_revokes_tokens_and_is_logged(app: Quart, visitor: Visitor, database: str) -> None:
     await visitor.register("Alice")
     bearer = await make_token(visitor)
 
@@ -329,7 +325,7 @@ async def test_ending_everybodys_sign_ins_ends_tokens_too_and_is_written_down(
 
 
 @pytest.mark.requirement("C7")
-async def test_signing_out_deletes_each_cookie_with_the_attributes_that_it_was_set_with(app: Quart) -> None:
+async def test_logout_deletes_each_cookie_with_its_attributes(app: Quart) -> None:
     visitor = SecureVisitor(app.test_client())
     await add_user(app, "Alice")
     signed_in = await visitor.fill_in("/login", username="Alice", password=PASSWORD, remember="y")
@@ -354,7 +350,7 @@ def attributes_by_name(lines: list[str]) -> dict[str, set[str]]:
 
 
 @pytest.mark.requirement("C8", "V7")
-async def test_every_answer_that_sets_a_cookie_is_stored_nowhere(app: Quart) -> None:
+async def test_responses_that_set_a_cookie_are_not_cached(app: Quart) -> None:
     visitor = SecureVisitor(app.test_client())
 
     await live_a_whole_life(visitor)
@@ -366,7 +362,7 @@ async def test_every_answer_that_sets_a_cookie_is_stored_nowhere(app: Quart) -> 
 
 
 @pytest.mark.requirement("C9")
-async def test_the_log_tells_a_sign_ins_whole_life_under_one_name_that_opens_nothing(
+async def test_the_audit_log_follows_a_login_by_a_reference_that_is_no_credential(
     app: Quart, visitor: Visitor, caplog: pytest.LogCaptureFixture
 ) -> None:
     await add_user(app, "Alice")
@@ -387,7 +383,7 @@ async def test_the_log_tells_a_sign_ins_whole_life_under_one_name_that_opens_not
 
 
 @pytest.mark.requirement("C10", "7.5.1")
-async def test_a_sign_in_that_moves_to_another_browser_goes_on_is_told_once_and_asks_for_the_password(
+async def test_session_hijacking_a_login_in_another_browser_is_logged_once_and_needs_the_password(
     visitor: Visitor, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "quartlogin.audit")
@@ -407,7 +403,7 @@ async def test_a_sign_in_that_moves_to_another_browser_goes_on_is_told_once_and_
 
 
 @pytest.mark.requirement("C10")
-async def test_a_forged_session_that_moves_is_told_of_nobody(
+async def test_session_hijacking_a_forged_session_is_not_logged(
     app: Quart, visitor: Visitor, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "quartlogin.audit")
@@ -425,7 +421,7 @@ async def test_a_forged_session_that_moves_is_told_of_nobody(
 
 @pytest.mark.requirement("7.5.3")
 @pytest.mark.parametrize("password", ["", "not the right password", PASSWORD.upper()])
-async def test_an_account_is_deleted_by_its_password_only(visitor: Visitor, database: str, password: str) -> None:
+async def test_account_deletion_requires_the_password(visitor: Visitor, database: str, password: str) -> None:
     await visitor.register("Alice")
 
     refused = await visitor.fill_in("/account/delete", password=password)
@@ -436,7 +432,7 @@ async def test_an_account_is_deleted_by_its_password_only(visitor: Visitor, data
 
 
 @pytest.mark.requirement("V16")
-async def test_a_token_is_made_for_whoever_asks_whatever_the_form_says(
+async def test_mass_assignment_a_token_is_always_created_for_the_current_user(
     app: Quart, visitor: Visitor, new_visitor: NewVisitor
 ) -> None:
     bob = await add_user(app, "Bob")
@@ -452,7 +448,7 @@ async def test_a_token_is_made_for_whoever_asks_whatever_the_form_says(
 
 
 @pytest.mark.requirement("V16")
-async def test_a_session_that_was_restored_makes_no_token_before_the_password_is_typed(
+async def test_cookie_theft_a_restored_login_creates_no_token_without_the_password(
     visitor: Visitor, database: str, app: Quart
 ) -> None:
     await add_user(app, "Alice")

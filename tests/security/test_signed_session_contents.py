@@ -1,7 +1,7 @@
-"""A session that is rightly signed may hold contents of any type and any text: never a 500.
+"""A validly signed session may hold contents of any type and any text: never a 500.
 
-Whoever has the key, an older version of the app, or another part of it that writes to the same session, may have put it
-there.
+They may come from an older version of the app, from another part of it that writes to the same session, or from
+anyone who has the key.
 """
 
 import math
@@ -143,7 +143,7 @@ async def test_no_page_breaks_on_a_signed_session_whatever_one_of_its_keys_holds
 @pytest.mark.slow
 @pytest.mark.requirement("16.5.3", "V22")
 @pytest.mark.parametrize("key", ["_user_id", "_login_id", "_secret_hash", "_fresh", "_fresh_at", "_csrf", "_flashes"])
-async def test_the_forced_change_of_a_password_does_not_break_either(
+async def test_no_page_for_a_required_password_change_breaks_on_a_signed_session(
     app: Quart, real: dict[str, Any], database: str, key: str
 ) -> None:
     run_sql(database, "UPDATE quartlogin_accounts SET must_change_password = TRUE")
@@ -323,7 +323,7 @@ async def test_no_view_breaks_on_a_signed_token_whatever_it_holds(demo: Quart, r
     assert broken == {}
 
 
-async def test_sound_contents_go_on_to_count(demo: Quart) -> None:
+async def test_valid_session_contents_are_accepted(demo: Quart) -> None:
     """What all the others are held against."""
     headers = demo_cookie(demo, {"_user_id": "ada", "_login_id": "a", "_fresh": True, "_flashes": [("message", "hi")]})
     client = demo.test_client(use_cookies=False)

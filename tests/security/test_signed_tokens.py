@@ -1,6 +1,6 @@
-"""Everything that is signed: session, remember cookie, API token, the known browser's cookie, the form's token.
+"""Forgery, replay and decompression bombs of all that is signed: cookies, API tokens, CSRF tokens.
 
-Each counts only under its own key, in its own place, at its own site, and costs nothing before its signature is
+Each is valid only under its own key, for its own purpose, at its own site, and costs nothing before its signature is
 verified (ASVS V9).
 """
 
@@ -103,7 +103,7 @@ async def is_browser_known(app: Quart, cookie: str, user_id: str) -> bool:
 
 
 @pytest.mark.requirement("V6", "9.1.3")
-async def test_everything_new_is_signed_with_the_present_key_alone(tmp_path: Path) -> None:
+async def test_new_signatures_use_only_the_current_key(tmp_path: Path) -> None:
     database = tmp_path / "people.sqlite3"
     async with site(database, KEY, (OLD,)) as rotated:
         signed = await sign_everything(rotated)
@@ -114,7 +114,7 @@ async def test_everything_new_is_signed_with_the_present_key_alone(tmp_path: Pat
 
 
 @pytest.mark.requirement("V6")
-async def test_what_an_old_key_has_signed_counts_as_long_as_that_is_kept(tmp_path: Path) -> None:
+async def test_signatures_of_a_fallback_key_are_accepted_while_it_is_kept(tmp_path: Path) -> None:
     database = tmp_path / "people.sqlite3"
     async with site(database, OLD) as before:
         signed = await sign_everything(before)
@@ -132,7 +132,7 @@ async def test_what_an_old_key_has_signed_counts_as_long_as_that_is_kept(tmp_pat
 
 
 @pytest.mark.requirement("9.2.2", "V31")
-async def test_nothing_that_is_signed_counts_in_anothers_place(app: Quart) -> None:
+async def test_token_confusion_a_signed_value_is_invalid_for_any_other_purpose(app: Quart) -> None:
     signed = await sign_everything(app)
 
     taken = {
@@ -162,7 +162,7 @@ async def test_nothing_that_is_signed_counts_in_anothers_place(app: Quart) -> No
 
 
 @pytest.mark.requirement("9.2.3", "9.2.4")
-async def test_what_one_site_has_signed_is_nobodys_at_another_with_the_same_key(tmp_path: Path) -> None:
+async def test_replay_of_a_signed_value_at_another_site_with_the_same_key_fails(tmp_path: Path) -> None:
     async with site(tmp_path / "one.sqlite3") as one, site(tmp_path / "other.sqlite3") as other:
         signed = await sign_everything(one)
         visitor = Visitor(other.test_client())
@@ -178,7 +178,7 @@ async def test_what_one_site_has_signed_is_nobodys_at_another_with_the_same_key(
 
 
 @pytest.mark.requirement("9.2.3", "9.2.4")
-async def test_apps_of_other_names_have_other_signatures_under_the_same_key() -> None:
+async def test_replay_apps_with_other_names_have_other_signatures_under_the_same_key() -> None:
     apps = [Quart("one"), Quart("other")]
     for app in apps:
         app.secret_key = KEY
@@ -244,7 +244,9 @@ RIGHT_ONES = [
 
 
 @pytest.mark.requirement("9.1.2", "9.2.2")
-async def test_another_algorithm_derivation_or_salt_is_nobodys(app: Quart, visitor: Visitor) -> None:
+async def test_algorithm_confusion_another_algorithm_derivation_or_salt_is_rejected(
+    app: Quart, visitor: Visitor
+) -> None:
     await visitor.register("Alice")
     contents = app.session_interface.get_signing_serializer(app).loads(visitor.cookies[SESSION])
 
@@ -275,7 +277,9 @@ async def test_another_algorithm_derivation_or_salt_is_nobodys(app: Quart, visit
     ],
     ids=["none", "None", "HS256", "kid", "jku", "jwk", "x5u"],
 )
-async def test_a_token_that_names_its_own_algorithm_or_key_is_refused(app: Quart, visitor: Visitor, token: str) -> None:
+async def test_algorithm_confusion_a_token_that_names_its_algorithm_or_key_is_rejected(
+    app: Quart, visitor: Visitor, token: str
+) -> None:
     await visitor.register("Alice")
 
     answer = await app.test_client(use_cookies=False).get("/api/me", headers={"Authorization": f"Bearer {token}"})
@@ -328,7 +332,7 @@ def cheaply(monkeypatch: pytest.MonkeyPatch, megabytes: float) -> Iterator[list[
 @pytest.mark.slow
 @pytest.mark.requirement("9.1.1")
 @pytest.mark.parametrize("length", [None, 4000], ids=["whole", "cut"])
-async def test_a_bomb_that_nobody_has_signed_is_refused_before_it_is_unpacked(
+async def test_decompression_bomb_without_a_signature_is_rejected_before_it_is_inflated(
     app: Quart, monkeypatch: pytest.MonkeyPatch, length: int | None
 ) -> None:
     text = f"{bomb()[:length]}.aaaaaa.{'b' * 43}"
@@ -343,7 +347,7 @@ async def test_a_bomb_that_nobody_has_signed_is_refused_before_it_is_unpacked(
 
 @pytest.mark.slow
 @pytest.mark.requirement("9.1.1")
-async def test_the_signer_itself_looks_at_the_signature_first(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_serializer_verifies_the_signature_first(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
     text = f"{bomb()}.aaaaaa.{'b' * 43}"
 
     with (
@@ -364,7 +368,7 @@ def signed_bomb(serializer: Any) -> str:
 
 
 @pytest.mark.requirement("9.1.1")
-async def test_a_session_that_is_signed_and_unpacks_to_too_much_is_empty(
+async def test_decompression_bomb_in_a_signed_session_is_an_empty_session(
     app: Quart, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = signed_bomb(app.session_interface.get_signing_serializer(app))
@@ -379,7 +383,7 @@ async def test_a_session_that_is_signed_and_unpacks_to_too_much_is_empty(
 
 
 @pytest.mark.requirement("9.1.1")
-async def test_a_flask_cookie_that_is_signed_and_too_long_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_overlong_signed_flask_cookie_is_an_empty_session(monkeypatch: pytest.MonkeyPatch) -> None:
     app = Quart("one")
     app.secret_key = KEY
     app.session_interface = SignedSessionInterface(read_flask_cookie=True)
@@ -398,9 +402,7 @@ async def test_a_flask_cookie_that_is_signed_and_too_long_is_empty(monkeypatch: 
 
 
 @pytest.mark.requirement("9.1.1")
-async def test_tokens_that_are_signed_and_unpack_to_much_are_nobodys_and_bounded(
-    app: Quart, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_decompression_bomb_in_a_signed_token_is_rejected(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
     serializers = [
         QuartAuth(singleton=False).serializer_class(KEY, f"quartlogin {purpose} token of {app.name}")
         for purpose in ("remember", "bearer")
@@ -428,14 +430,14 @@ async def test_tokens_that_are_signed_and_unpack_to_much_are_nobodys_and_bounded
     name=st.sampled_from([SESSION, REMEMBER, BROWSER, "__Host-quartlogin", "anything"]),
 )
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_a_cookie_of_any_bytes_is_nobodys_and_never_an_error(app: Quart, name: str, value: str) -> None:
+async def test_a_cookie_of_any_bytes_is_anonymous_and_never_an_error(app: Quart, name: str, value: str) -> None:
     assert await who_is(app, Cookie=f"{name}={value}") == "nobody"
 
 
 @pytest.mark.requirement("V22")
 @given(value=st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=80))
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_an_authorization_of_any_bytes_is_nobodys_and_never_an_error(app: Quart, value: str) -> None:
+async def test_an_authorization_header_of_any_bytes_is_anonymous_and_never_an_error(app: Quart, value: str) -> None:
     assert await who_is(app, Authorization=value) == "nobody"
     assert await who_is(app, Authorization=f"Bearer {value}") == "nobody"
 
@@ -457,7 +459,7 @@ def like_a_device_cookie(payload: Any) -> str:
 
 
 @pytest.mark.requirement("V22")
-async def test_the_device_cookie_that_these_tests_forge_would_count(app: Quart) -> None:
+async def test_the_device_cookie_that_these_tests_forge_is_accepted_when_valid(app: Quart) -> None:
     account, security_stamp = (
         sha256(text).hexdigest()[:32] for text in (b"browser:user:somebody", b"browser:user:somebody:3")
     )
@@ -485,7 +487,7 @@ async def test_a_device_cookie_that_is_signed_and_odd_inside_is_never_an_error(p
 
 @pytest.mark.requirement("V22")
 @pytest.mark.parametrize("name", [SESSION, REMEMBER])
-async def test_a_broken_cookie_is_another_apps_and_not_deleted(visitor: Visitor, name: str) -> None:
+async def test_a_broken_cookie_of_another_app_is_not_deleted(visitor: Visitor, name: str) -> None:
     page = await visitor.get("/", headers={"Cookie": f"{name}=1|é"})
 
     assert page.headers.getlist("Set-Cookie") == []

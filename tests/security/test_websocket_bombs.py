@@ -1,7 +1,7 @@
-"""Decompression bombs and endless messages on a websocket, sent to real servers: what they cost is size, not luck.
+"""Decompression bombs and endless messages on a websocket, sent to real servers.
 
-With `-s` each attack prints its figures: how much memory the server took at its peak beyond what it had, and for how
-long /healthz was waited for meanwhile.
+With `-s` each attack prints its figures: the server's peak memory above its start, and how long /healthz took
+meanwhile.
 """
 
 import re
@@ -201,7 +201,7 @@ def is_hung_up(wire: socket.socket) -> bool:
 
 
 @pytest.mark.requirement("4.4.1", "13.1.3", "15.2.2")
-def test_compression_is_never_negotiated(target: Target, cookie: bytes) -> None:
+def test_websocket_compression_is_never_negotiated(target: Target, cookie: bytes) -> None:
     with websocket(target, cookie) as (_, head):
         pass
 
@@ -212,7 +212,7 @@ def test_compression_is_never_negotiated(target: Target, cookie: bytes) -> None:
 
 @pytest.mark.requirement("13.1.3", "15.2.2")
 @pytest.mark.parametrize("frames", [whole, in_fragments, endless_fragments, one_endless_frame])
-def test_a_bomb_or_an_endless_message_costs_next_to_no_memory_and_is_hung_up_on(
+def test_decompression_bombs_and_endless_messages_use_little_memory_and_are_disconnected(
     target: Target, cookie: bytes, frames: Callable[[], Iterator[bytes]]
 ) -> None:
     bomb()
@@ -226,7 +226,7 @@ def test_a_bomb_or_an_endless_message_costs_next_to_no_memory_and_is_hung_up_on(
 
 
 @pytest.mark.parametrize("kind", [TEXT, TEXT | FINAL, BINARY, BINARY | FINAL], ids=lambda kind: f"{kind:#x}")
-def test_the_first_data_frame_ends_the_websocket(target: Target, cookie: bytes, kind: int) -> None:
+def test_the_first_data_frame_closes_the_websocket(target: Target, cookie: bytes, kind: int) -> None:
     """Also one that is only the first fragment of a message: the page has nothing to say."""
     with websocket(target, cookie) as (wire, head):
         assert b" 101 " in head
@@ -246,7 +246,7 @@ def answered(wire: socket.socket, said: bytes) -> socket.socket:
     return wire
 
 
-def test_nginx_passes_no_offer_of_compression_on(missing: Callable[[str], None], tmp_path: Path) -> None:
+def test_nginx_removes_the_offer_of_websocket_compression(missing: Callable[[str], None], tmp_path: Path) -> None:
     if nginx_binary() is None:
         missing("nginx")
     heard: list[bytes] = []

@@ -1,4 +1,4 @@
-"""The account page: what it shows of whom, what its buttons say, and leaving for good."""
+"""The account page, and deleting an account."""
 
 import asyncio
 import re
@@ -74,7 +74,7 @@ async def test_the_right_password_deletes_everything_and_signs_out(alice: Visito
         assert run_sql(database, f"SELECT count(*) FROM {table}") == [(0,)]
 
 
-async def test_two_deletions_at_once_are_both_told_that_it_is_done(alice: Visitor, database: str) -> None:
+async def test_race_of_two_account_deletions_both_succeed(alice: Visitor, database: str) -> None:
     page = await alice.get("/account/delete")
     fields = {"csrf_token": page.token, "password": PASSWORD}
 
@@ -101,7 +101,7 @@ async def test_a_deletion_is_told_also_when_the_database_goes_away_right_after_i
 
 @pytest.mark.parametrize("path", ["/reauthenticate", "/account/password", "/account/delete"])
 @pytest.mark.parametrize("password", [PASSWORD, "not the right password"])
-async def test_an_account_that_is_deleted_while_its_password_is_checked_is_no_error(
+async def test_race_of_account_deletion_and_password_check_is_no_error(
     alice: Visitor, app: Quart, database: str, monkeypatch: pytest.MonkeyPatch, path: str, password: str
 ) -> None:
     real = PasswordTable.find_of
@@ -121,7 +121,7 @@ async def test_an_account_that_is_deleted_while_its_password_is_checked_is_no_er
     assert run_sql(database, "SELECT count(*) FROM quartlogin_logins") == [(0,)]
 
 
-async def test_an_account_that_is_deleted_while_somebody_signs_in_is_an_unknown_name(
+async def test_race_of_account_deletion_and_sign_in_is_an_unknown_name(
     alice: Visitor, app: Quart, new_visitor: Callable[[], Visitor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = OwnUsers.find_credentials

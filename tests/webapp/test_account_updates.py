@@ -1,4 +1,4 @@
-"""Open account pages: what they are told, and that leaving one open keeps no sign-in alive."""
+"""Live account updates: what open pages receive, and that they keep no login active."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Which names the service answers to."""
+"""Host header attacks: which host names the service answers to."""
 
 import pytest
 
@@ -30,7 +30,7 @@ ALLOWED = ["example.org", "Login.Example.org", "192.0.2.1", "[2001:db8::1]"]
         ("", 400),
     ],
 )
-async def test_only_the_names_of_the_list_are_answered(database: str, host: str, status: int) -> None:
+async def test_host_header_only_allowed_hosts_are_served(database: str, host: str, status: int) -> None:
     app = create_app(DATABASE=database, SECRET_KEY=KEY, ALLOWED_HOSTS=ALLOWED)
 
     answer = await Visitor(app.test_client()).get("/", headers={"Host": host})
@@ -39,20 +39,20 @@ async def test_only_the_names_of_the_list_are_answered(database: str, host: str,
     assert "evil" not in answer.text
 
 
-async def test_the_host_that_a_proxy_is_said_to_have_seen_is_not_asked(database: str) -> None:
+async def test_host_header_x_forwarded_host_is_ignored(database: str) -> None:
     app = create_app(DATABASE=database, SECRET_KEY=KEY, ALLOWED_HOSTS=ALLOWED, TRUSTED_PROXIES=1)
     headers = {"Host": "evil.example", "X-Forwarded-Host": "example.org", "Forwarded": "host=example.org"}
 
     assert (await Visitor(app.test_client()).get("/", headers=headers)).status == 400
 
 
-async def test_a_websocket_of_another_name_is_refused(database: str) -> None:
+async def test_host_header_of_a_websocket_is_checked(database: str) -> None:
     app = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY, ALLOWED_HOSTS=["example.org"]))
     async with app.test_app(), open_socket(app, "/account/live") as socket:
         assert await socket.code() == 1008
 
 
 @pytest.mark.parametrize("host", ["", "*", "example.org:80", "https://example.org", "exa mple.org", "[::1", ".."])
-def test_what_is_no_name_is_refused_at_the_start(database: str, host: str) -> None:
+def test_an_invalid_allowed_host_stops_the_start(database: str, host: str) -> None:
     with pytest.raises(SettingsError, match="ALLOWED_HOSTS must be a list of names"):
         create_app(DATABASE=database, SECRET_KEY=KEY, ALLOWED_HOSTS=[host])

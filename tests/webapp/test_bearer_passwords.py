@@ -1,4 +1,4 @@
-"""Password oracle: no page looks at a password that comes with a bearer token; the answer is a step-up (RFC 9470)."""
+"""Password oracle: no page verifies a password sent with a bearer token; the response is a step-up (RFC 9470)."""
 
 from collections.abc import Callable
 
@@ -45,7 +45,7 @@ async def test_no_page_checks_a_password_for_a_bearer_token(
     assert run_sql(database, "SELECT count(*) FROM quartlogin_users") == [(1,)]
 
 
-async def test_guesses_at_the_login_page_with_a_bearer_token_are_a_strangers(
+async def test_brute_force_at_the_login_page_with_a_bearer_token_counts_as_a_strangers(
     new_visitor: Callable[[], Visitor], token: str
 ) -> None:
     stranger = new_visitor()
@@ -59,9 +59,7 @@ async def test_guesses_at_the_login_page_with_a_bearer_token_are_a_strangers(
     assert answers == [400] * 5 + [429] * 2
 
 
-async def test_a_token_of_others_beside_the_session_is_no_reason_to_refuse_the_password(
-    visitor: Visitor, token: str
-) -> None:
+async def test_a_foreign_token_beside_the_session_does_not_block_the_password(visitor: Visitor, token: str) -> None:
     page = await visitor.get("/reauthenticate")
     headers = {"Authorization": "Bearer of-a-gateway", "Accept": "text/html"}
 

@@ -1,4 +1,4 @@
-"""The limit for bodies holds while they arrive, whatever the application behind it reads."""
+"""The body size limit holds while a body arrives, whatever the application reads."""
 
 from typing import Any
 

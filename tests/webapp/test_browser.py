@@ -1,4 +1,4 @@
-"""A person at a real browser: registering, signing in, being greeted, signing out."""
+"""A real browser: registration, sign-in, account page, CSRF and clickjacking."""
 
 import re
 import shutil
@@ -314,7 +314,7 @@ def test_everything_can_be_reached_and_seen_with_the_keyboard(browser: Browser, 
 
 
 @pytest.mark.requirement("14.3.1")
-def test_the_back_button_shows_no_private_page_after_signing_out(browser: Browser, server: Server) -> None:
+def test_after_sign_out_the_back_button_of_a_browser_shows_no_private_page(browser: Browser, server: Server) -> None:
     page = open_page(browser, server)
     register(page, "Katherine Johnson")
     page.goto("/account")
@@ -375,7 +375,7 @@ def other_site(server: Server, tmp_path: Path) -> Iterator[int]:
 
 @pytest.mark.requirement("3.4.2", "3.4.6", "3.5.1", "3.5.8", "3.2.1", "V25")
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"], ids=["another port, so with our cookies", "another site"])
-def test_another_sites_page_can_neither_read_nor_embed_nor_change_anything(
+def test_csrf_and_clickjacking_another_site_can_neither_read_nor_frame_nor_post(
     browser: Browser, server: Server, other_site: int, host: str
 ) -> None:
     page = open_page(browser, server)

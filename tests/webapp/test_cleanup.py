@@ -1,4 +1,4 @@
-"""Removing what has expired, in small batches."""
+"""Removing expired rows, in small batches."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The command line, but for a server that runs."""
+"""The command line, apart from a running server."""
 
 import os
 import socket

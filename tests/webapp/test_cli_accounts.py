@@ -1,4 +1,4 @@
-"""The commands that look after accounts, their sign-ins and their tokens."""
+"""The commands that manage accounts, their logins and their tokens."""
 
 import asyncio
 import json
@@ -170,7 +170,7 @@ def test_revoking_wants_one_thing(database: str, arguments: list[str]) -> None:
     assert run(database, "logins", "revoke", *arguments).exit_code == 2
 
 
-async def test_a_browser_cannot_steer_the_terminal(alice: Visitor, database: str) -> None:
+async def test_terminal_injection_control_characters_of_a_user_agent_are_removed(alice: Visitor, database: str) -> None:
     run_sql(database, "UPDATE quartlogin_logins SET address = char(27) || '[2J'")
 
     printed = (await command("logins", "list", "alice", database=database)).stdout

@@ -1,4 +1,4 @@
-"""Which passwords are refused because everybody has them, or because they are obvious here."""
+"""Passwords rejected as common or context-specific."""
 
 from pathlib import Path
 from unicodedata import category, normalize

@@ -1,4 +1,4 @@
-"""What happens to one account at the same moment: each of it is done, one after the other, and nobody is in the way."""
+"""Race conditions of concurrent requests for one account: each completes, and none blocks another."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
@@ -96,9 +96,7 @@ def what_an_operator_does(one: Store, two: Store) -> list[Awaitable[Any]]:
 
 @both_databases
 @pytest.mark.parametrize("order", range(6))
-async def test_nothing_that_is_done_with_an_account_is_in_the_way_of_anything_else(
-    stores: tuple[Store, Store], order: int
-) -> None:
+async def test_race_concurrent_operations_on_one_account_all_complete(stores: tuple[Store, Store], order: int) -> None:
     done = [*everything(*stores), *what_an_operator_does(*stores)]
     Random(order).shuffle(done)
 
@@ -109,7 +107,7 @@ async def test_nothing_that_is_done_with_an_account_is_in_the_way_of_anything_el
 
 @both_databases
 @pytest.mark.parametrize("order", range(6))
-async def test_an_account_that_is_deleted_meanwhile_is_in_nobodys_way_and_leaves_nothing(
+async def test_race_an_account_deleted_meanwhile_blocks_nothing_and_leaves_nothing(
     stores: tuple[Store, Store], database: str, order: int
 ) -> None:
     done = [*everything(*stores), stores[1].users.delete(ADA.id, 0)]

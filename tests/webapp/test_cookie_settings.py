@@ -113,7 +113,7 @@ async def test_an_account_that_is_deleted_leaves_the_device_cookie_of_another_ap
 
 
 @pytest.mark.requirement("7.2.4")
-async def test_a_form_token_from_before_a_sign_in_is_good_neither_after_it_nor_after_the_sign_out(make: Make) -> None:
+async def test_csrf_tokens_from_before_a_sign_in_are_invalid_after_it_and_after_the_sign_out(make: Make) -> None:
     """Session fixation: somebody may have planted the visitor's session, and known its token."""
     visitor = Visitor((await make()).test_client())
     planted = (await visitor.get("/login")).token

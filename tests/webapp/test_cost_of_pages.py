@@ -1,4 +1,4 @@
-"""What each page costs, counted: trips to the database, hops to other threads, signatures, hashes, tasks."""
+"""The cost of each page, counted: round trips, thread hops, signatures, hashes, tasks."""
 
 import asyncio
 from collections import Counter

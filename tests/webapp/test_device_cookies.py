@@ -1,7 +1,7 @@
-"""Device cookies (OWASP): what a browser that signed in before may guess, and what many of them may together.
+"""Device cookies (OWASP): how often a browser that signed in before may guess, and many of them together.
 
-Attacks: brute force past the rate limit with a new device cookie for each counter, and with one from before a change of
-the password.
+Attacks: brute force past the rate limit with a new device cookie for each counter, and with one from before a password
+change.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def with_device(app: Quart, cookie: str) -> Visitor:
 @pytest.mark.slow
 @both_databases
 @pytest.mark.requirement("N13", "C2")
-async def test_guesses_with_many_device_cookies_add_up_on_the_account(app: Quart, alice: str, database: str) -> None:
+async def test_brute_force_with_many_device_cookies_adds_up_per_account(app: Quart, alice: str, database: str) -> None:
     cookies = [await device_cookie(app) for _ in range(30)]
 
     answers = [
@@ -53,7 +53,7 @@ async def test_guesses_with_many_device_cookies_add_up_on_the_account(app: Quart
 
 @both_databases
 @pytest.mark.requirement("N13")
-async def test_a_device_cookie_from_before_a_change_of_the_password_is_worth_nothing(
+async def test_replay_of_a_device_cookie_from_before_a_password_change_fails(
     app: Quart, alice: str, database: str
 ) -> None:
     cookies = [await device_cookie(app) for _ in range(7)]
@@ -88,7 +88,7 @@ async def test_a_device_cookie_ends_when_the_operator_ends_all_logins(app: Quart
     assert (await with_device(app, cookie).sign_in("Alice")).status == 429
 
 
-async def test_the_browser_that_changes_the_password_stays_known(app: Quart, alice: str) -> None:
+async def test_the_browser_that_changes_the_password_keeps_its_device_cookie(app: Quart, alice: str) -> None:
     owner = Visitor(app.test_client())
     await owner.sign_in("Alice")
     await owner.fill_in("/account/password", current_password=PASSWORD, new_password=NEW_PASSWORD)
@@ -121,7 +121,7 @@ async def test_a_device_cookie_keeps_the_other_accounts_of_its_browser_after_a_c
         await browser.sign_out()
 
 
-async def test_a_success_ends_the_failures_of_all_device_cookies(app: Quart, alice: str, database: str) -> None:
+async def test_a_success_resets_the_failures_of_all_device_cookies(app: Quart, alice: str, database: str) -> None:
     first, second = [with_device(app, await device_cookie(app)) for _ in range(2)]
     for _ in range(4):
         await first.sign_in("Alice", WRONG)
@@ -133,7 +133,7 @@ async def test_a_success_ends_the_failures_of_all_device_cookies(app: Quart, ali
 
 
 @pytest.mark.requirement("6.3.8")
-async def test_a_sign_in_with_a_device_cookie_changes_nothing_that_a_stranger_is_told(
+async def test_username_enumeration_a_sign_in_with_a_device_cookie_changes_no_response_to_strangers(
     app: Quart, alice: str, now: list[float]
 ) -> None:
     """Enumeration: a counter that vanishes tells that its account has an owner; see docs/security/attacks.md, 14."""
@@ -150,7 +150,7 @@ async def test_a_sign_in_with_a_device_cookie_changes_nothing_that_a_stranger_is
 
 @pytest.mark.slow
 @pytest.mark.requirement("N13", "6.3.1")
-async def test_wrong_passwords_typed_in_many_logins_add_up_on_the_account_and_a_sign_in_ends_them(
+async def test_brute_force_from_many_logins_adds_up_per_account_and_a_sign_in_resets_it(
     app: Quart, alice: str, new_visitor: Callable[[], Visitor]
 ) -> None:
     logins = [new_visitor() for _ in range(25)]

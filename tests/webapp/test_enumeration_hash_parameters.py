@@ -1,4 +1,4 @@
-"""Enumeration by timing: an unknown name costs what some accounts cost, with the shares that they have."""
+"""Username enumeration by timing: an unknown name costs what accounts cost, with the same distribution."""
 
 from collections import Counter
 from typing import Any
@@ -30,13 +30,13 @@ def draw_all(found: ParametersInUse) -> dict[str, HashParameters]:
 
 
 @pytest.mark.requirement("6.3.8", "C1")
-def test_without_accounts_every_name_costs_what_the_next_account_will() -> None:
+def test_timing_without_accounts_every_name_costs_what_the_next_account_will() -> None:
     assert set(draw_all(ParametersInUse(TODAY, KEY)).values()) == {TODAY}
     assert set(draw_all(in_use({})).values()) == {TODAY}
 
 
 @pytest.mark.requirement("6.3.8", "C1")
-def test_a_name_costs_the_same_each_time_and_in_every_process() -> None:
+def test_timing_a_name_costs_the_same_each_time_in_every_process() -> None:
     counts = {TODAY: 10, FOUR_LANES: 30, OLD: 60}
     backwards = dict(reversed(counts.items()))
 
@@ -44,7 +44,7 @@ def test_a_name_costs_the_same_each_time_and_in_every_process() -> None:
 
 
 @pytest.mark.requirement("6.3.8", "C1")
-def test_who_lacks_the_key_cannot_tell_what_a_name_costs() -> None:
+def test_timing_the_cost_of_a_name_is_unpredictable_without_the_key() -> None:
     one, other = (draw_all(in_use({TODAY: 1, OLD: 1}, key)) for key in (KEY, KEY + b"!"))
 
     same = sum(one[name] == other[name] for name in NAMES)
@@ -61,7 +61,7 @@ def test_who_lacks_the_key_cannot_tell_what_a_name_costs() -> None:
         {TODAY: 98, FOUR_LANES: 1, OLD: 1},
     ],
 )
-def test_unknown_names_have_the_shares_of_the_accounts(counts: dict[HashParameters, int]) -> None:
+def test_timing_unknown_names_have_the_same_distribution_as_accounts(counts: dict[HashParameters, int]) -> None:
     drawn = Counter(draw_all(in_use(counts)).values())
 
     total = sum(counts.values())
@@ -73,7 +73,7 @@ def test_unknown_names_have_the_shares_of_the_accounts(counts: dict[HashParamete
 
 
 @pytest.mark.requirement("6.3.8", "C1")
-def test_while_hashes_are_renewed_an_unknown_name_goes_to_todays_cost_and_never_back() -> None:
+def test_timing_while_hashes_are_rehashed_an_unknown_name_moves_to_the_current_cost_once() -> None:
     last = draw_all(in_use({FOUR_LANES: 600, OLD: 400}))
     for renewed in range(1, 11):
         now = draw_all(in_use({TODAY: 100 * renewed, FOUR_LANES: 600 - 60 * renewed, OLD: 400 - 40 * renewed}))
@@ -86,7 +86,7 @@ def test_while_hashes_are_renewed_an_unknown_name_goes_to_todays_cost_and_never_
     assert set(last.values()) == {TODAY}
 
 
-def test_of_very_many_sets_the_rarest_are_left_out() -> None:
+def test_timing_the_rarest_of_very_many_parameter_sets_are_left_out() -> None:
     counts = {TODAY._replace(passes=passes): 1000 - passes for passes in range(4, 500)}
 
     drawn = set(draw_all(in_use(counts)).values())
@@ -96,7 +96,7 @@ def test_of_very_many_sets_the_rarest_are_left_out() -> None:
 
 
 @both_databases
-async def test_the_sets_are_counted_in_batches_by_primary_key(
+async def test_parameter_sets_are_counted_in_batches_by_primary_key(
     app: Quart, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(25):
@@ -141,7 +141,7 @@ async def test_the_sets_are_counted_in_batches_by_primary_key(
 
 @both_databases
 @pytest.mark.requirement("6.3.8", "C1")
-async def test_before_anybody_is_served_a_sample_is_counted(app: Quart, database: str) -> None:
+async def test_a_sample_is_counted_before_the_first_request(app: Quart, database: str) -> None:
     """A restart tells no more than the process before it: with nothing learned, unknown names would cost today's."""
     for number in range(4):
         await add_user(app, f"user{number}")

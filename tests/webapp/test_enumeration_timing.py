@@ -1,11 +1,10 @@
-"""User enumeration by timing: what a stopwatch tells about names is nothing (SECURITY.md says how to measure it).
+"""Username enumeration by timing: response times reveal nothing (SECURITY.md says how to measure them).
 
-First the exact gates, which no busy machine disturbs: what is verified with which parameters, and what the database is
-asked. Then the stopwatch: attempts for a name, and for two that nobody has, are made in turn, in random order; what
-counts is the median of the differences within a round, with an interval from resampling: pooled times would drift with
-the machine. The two that nobody has tell how much the machine itself makes of no difference. What the processor did is
-measured beside the clock, because others on the machine disturb it less. A measurement that fails is made once more
-with four times the rounds.
+First come exact checks, which no busy machine disturbs: the parameters of each verification, and the statements. Then
+come measurements: attempts for a known name and for two unknown ones take turns in random order. What counts is the
+median of the differences within a round, with an interval from resampling, because pooled times would drift with the
+machine. The two unknown names show the noise of the machine. CPU time is measured beside the clock, because other
+processes disturb it less. A measurement that fails is repeated once with four times the rounds.
 """
 
 import asyncio
@@ -241,7 +240,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 @pytest.mark.requirement("V12")
 @pytest.mark.requirement("6.3.8", "C1")
 @pytest.mark.parametrize("name", NAMES)
-async def test_an_attempt_is_one_verification_and_the_statements_of_an_unknown_name_with_the_same_parameters(
+async def test_username_enumeration_known_and_unknown_names_run_the_same_statements_and_one_verification(
     cheap: Quart, asked: list[Any], name: str
 ) -> None:
     attempt, seen = await attempts_at(cheap), []
@@ -257,7 +256,7 @@ async def test_an_attempt_is_one_verification_and_the_statements_of_an_unknown_n
 
 
 @pytest.mark.requirement("6.3.8", "C1")
-async def test_in_a_mixture_known_names_cost_their_own_set_and_unknown_names_the_shares(
+async def test_username_enumeration_with_mixed_parameters_unknown_names_cost_what_accounts_do(
     cheap: Quart, asked: list[Any]
 ) -> None:
     attempt, costs = await attempts_at(cheap), dict[str, list[HashParameters]]()
@@ -286,13 +285,13 @@ async def test_in_a_mixture_known_names_cost_their_own_set_and_unknown_names_the
 @pytest.mark.requirement("V12")
 @pytest.mark.parametrize("name", ["Known", "Disabled", "Outdated", "Four lanes", "Unreadable"])
 @pytest.mark.requirement("6.3.8", "C1")
-async def test_a_name_takes_as_long_as_one_that_nobody_has(quick: Quart, attempt: Attempt, name: str) -> None:
+async def test_timing_of_a_known_name_is_that_of_an_unknown_one(quick: Quart, attempt: Attempt, name: str) -> None:
     assert await differs(attempt, await with_two_that_nobody_has(quick, name), 300, 0.0005, 0.05) == ""
 
 
 @alone
 @pytest.mark.requirement("6.3.8", "C1")
-async def test_with_the_real_parameters_too(database: str) -> None:
+async def test_timing_of_names_is_the_same_with_the_real_parameters(database: str) -> None:
     async for app in site(database, None):
         names = await with_two_that_nobody_has(app, "Known")
         assert await differs(await attempts_at(app), names, 100, 0.005, 0.05) == ""
@@ -301,7 +300,7 @@ async def test_with_the_real_parameters_too(database: str) -> None:
 @alone
 @pytest.mark.requirement("6.3.8", "C1")
 @pytest.mark.requirement("V12")
-async def test_throttled_names_take_the_same_time(database: str) -> None:
+async def test_timing_of_rate_limited_names_is_the_same(database: str) -> None:
     async for app in site(database, QUICK, per_account=4):
         attempt, names = await attempts_at(app), await with_two_that_nobody_has(app, "Known")
         for name in names * 2:
@@ -312,7 +311,7 @@ async def test_throttled_names_take_the_same_time(database: str) -> None:
 @alone
 @pytest.mark.requirement("6.3.8", "C1")
 @pytest.mark.parametrize("name", ["Known", "Disabled"])
-async def test_with_a_hash_that_costs_nothing_not_even_the_rest_differs(cheap: Quart, name: str) -> None:
+async def test_timing_of_names_is_the_same_apart_from_the_hash(cheap: Quart, name: str) -> None:
     async def attempt(name: str) -> int:
         assert await get_accounts(cheap).passwords.authenticate(name, token_hex(12)) is None
         return 400
@@ -323,7 +322,7 @@ async def test_with_a_hash_that_costs_nothing_not_even_the_rest_differs(cheap: Q
 
 @alone
 @pytest.mark.requirement("6.3.8", "C1")
-async def test_the_first_attempt_after_a_start_tells_no_more(quick: Quart) -> None:
+async def test_timing_of_the_first_attempt_after_a_start_reveals_nothing(quick: Quart) -> None:
     parts, attempt = get_accounts(quick), await attempts_at(quick)
     names = await with_two_that_nobody_has(quick, "Known")
 
@@ -338,7 +337,7 @@ async def test_the_first_attempt_after_a_start_tells_no_more(quick: Quart) -> No
 
 @alone
 @pytest.mark.requirement("6.3.8", "C1")
-async def test_eight_who_ask_at_once_learn_no_more(quick: Quart) -> None:
+async def test_timing_of_eight_concurrent_attempts_reveals_nothing(quick: Quart) -> None:
     clients = [await attempts_at(quick) for _ in range(8)]
 
     async def attempts(name: str) -> int:
@@ -349,7 +348,7 @@ async def test_eight_who_ask_at_once_learn_no_more(quick: Quart) -> None:
 
 
 @alone
-async def test_the_stopwatch_would_notice_a_hash_that_is_missing(
+async def test_timing_check_detects_a_missing_hash(
     quick: Quart, attempt: Attempt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = await with_two_that_nobody_has(quick, "Known")
@@ -359,7 +358,7 @@ async def test_the_stopwatch_would_notice_a_hash_that_is_missing(
 
 
 @alone
-async def test_the_stopwatch_would_notice_another_parameter_set(quick: Quart, attempt: Attempt) -> None:
+async def test_timing_check_detects_another_parameter_set(quick: Quart, attempt: Attempt) -> None:
     """As it was for four lanes, and for whatever costs more than today's."""
     outdated, unknown = (
         await with_two_that_nobody_has(quick, "Outdated"),

@@ -1,4 +1,4 @@
-"""What a visitor sees when something went wrong."""
+"""Error pages."""
 
 import logging
 

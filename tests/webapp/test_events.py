@@ -1,4 +1,4 @@
-"""Events: kept for the user, logged for the operator, told to open pages."""
+"""Events: stored for the user, logged for the operator, sent to open pages."""
 
 import json
 import re
@@ -69,7 +69,7 @@ async def test_each_event_is_told_once_to_the_user_and_to_the_operator_and_no_se
 
 
 @pytest.mark.requirement("16.2.5")
-async def test_a_name_that_nobody_has_is_told_as_a_hash(
+async def test_unknown_usernames_are_logged_as_a_hash(
     visitor: Visitor, logged: Callable[[], list[dict[str, Any]]]
 ) -> None:
     await visitor.sign_in("my password by mistake", "x" * 20)
@@ -81,7 +81,7 @@ async def test_a_name_that_nobody_has_is_told_as_a_hash(
 
 
 @pytest.mark.requirement("16.4.1")
-async def test_a_browser_cannot_write_lines_of_its_own(
+async def test_log_injection_a_user_agent_adds_no_line(
     visitor: Visitor, logged: Callable[[], list[dict[str, Any]]]
 ) -> None:
     page = await visitor.get("/login")
@@ -95,7 +95,7 @@ async def test_a_browser_cannot_write_lines_of_its_own(
 
 @pytest.mark.requirement("3.2.2")
 @pytest.mark.requirement("1.2.1")
-async def test_the_account_page_shows_what_a_browser_calls_itself_as_text(
+async def test_xss_a_user_agent_is_escaped_on_the_account_page(
     visitor: Visitor, new_visitor: Callable[[], Visitor]
 ) -> None:
     await visitor.register("Alice")
@@ -131,7 +131,7 @@ async def test_at_most_twenty_events_are_shown_and_of_nobody_else(
 @pytest.mark.requirement("V25")
 @pytest.mark.requirement("4.4.2", "4.4.3")
 @pytest.mark.parametrize("headers", [{}, {"Origin": "https://evil.example"}])
-async def test_a_page_of_nobody_or_from_elsewhere_is_refused(
+async def test_cross_site_websocket_hijacking_anonymous_and_cross_site_handshakes_are_rejected(
     app: Quart, visitor: Visitor, headers: dict[str, str]
 ) -> None:
     await visitor.register("Alice")

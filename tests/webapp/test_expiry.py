@@ -1,4 +1,4 @@
-"""Sign-ins that end by themselves, and accounts that are deleted."""
+"""Session timeouts, and deleted accounts."""
 
 import time
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""What a stored hash costs, and which cost more than is ever computed."""
+"""The cost of a stored hash, and the costs that are never computed."""
 
 import pytest
 from argon2 import PasswordHasher, extract_parameters

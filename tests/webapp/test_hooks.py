@@ -1,4 +1,4 @@
-"""Code of whoever deploys the application: what it is asked and told, and what becomes of it when it fails."""
+"""Hooks: what the operator's own code receives, and what its failure does."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Importing accounts from a file: all of them, or none."""
+"""Importing accounts from a file: all or none."""
 
 import os
 import re

@@ -1,7 +1,7 @@
-"""Not counting is absorbing: a login that was once seen not to count never counts again, whatever happens later.
+"""Replay of an ended login: it never becomes active again, whatever happens later.
 
-Random stories, in which everything that is done with logins is done with what was read some time before; and rows that
-did not count from the begin, as an older release or a fault may have left them.
+Random sequences in which each operation uses what was read some time before; and rows that were never active, as an
+older release or a fault may have left them.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -174,7 +174,7 @@ async def store(database: str) -> AsyncIterator[Store]:
 @both_databases
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.requirement("7.4.1")
-async def test_a_login_that_did_not_count_once_never_counts_again(
+async def test_replay_a_login_that_has_ended_never_becomes_active_again(
     store: Store, database: str, now: list[float], seed: int
 ) -> None:
     story = Story(store, database, now, Random(seed))
@@ -227,7 +227,7 @@ STATEMENTS: dict[str, Callable[[Store, NewLogin, Moment], Awaitable[object]]] = 
 
 @both_databases
 @pytest.mark.parametrize("reason", REASONS)
-async def test_no_statement_finds_prolongs_or_acts_for_a_login_that_does_not_count(
+async def test_no_statement_finds_extends_or_acts_for_an_ended_login(
     store: Store, database: str, login: NewLogin, reason: str
 ) -> None:
     at = Moment.present(IDLE)
@@ -245,9 +245,7 @@ async def test_no_statement_finds_prolongs_or_acts_for_a_login_that_does_not_cou
 
 
 @both_databases
-async def test_each_of_these_statements_does_something_for_a_login_that_counts(
-    store: Store, database: str, login: NewLogin
-) -> None:
+async def test_each_of_these_statements_works_for_an_active_login(store: Store, database: str, login: NewLogin) -> None:
     at = Moment.present(IDLE)
     order = [name for name in STATEMENTS if name != "renew"]
 
@@ -262,7 +260,7 @@ async def test_each_of_these_statements_does_something_for_a_login_that_counts(
 
 @both_databases
 @pytest.mark.parametrize("reason", ["another security stamp", "disabled"])
-async def test_an_account_that_has_changed_meanwhile_takes_neither_a_login_nor_a_password(
+async def test_race_an_account_that_changed_meanwhile_accepts_neither_login_nor_password(
     store: Store, database: str, login: NewLogin, reason: str
 ) -> None:
     run_sql(database, REASONS[reason])
@@ -279,7 +277,7 @@ async def test_an_account_that_has_changed_meanwhile_takes_neither_a_login_nor_a
 
 
 @both_databases
-async def test_an_account_is_deleted_only_with_the_password_that_was_checked(
+async def test_race_an_account_is_deleted_only_with_the_password_that_was_verified(
     store: Store, database: str, login: NewLogin
 ) -> None:
     run_sql(database, REASONS["another security stamp"])

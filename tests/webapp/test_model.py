@@ -1,9 +1,9 @@
-"""Whatever people and thieves do, and in whatever order: the application says of everybody what the model says.
+"""Cookie theft and replay against a model: in any order of actions, the application agrees with the model.
 
-Each example is one story of some browsers, thieves with copies of their cookies, API tokens, and a clock. After every
-step every session and every token is tried, and every old cookie of each sign-in that has ended.
+Each example is a sequence of steps of several browsers, thieves with copies of their cookies, API tokens, and a clock.
+After each step every session and every token is tried, and every old cookie of each ended login.
 
-MODEL_EXAMPLES and MODEL_STEPS in the environment make the stories more and longer.
+MODEL_EXAMPLES and MODEL_STEPS in the environment set the number of examples and their length.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""More sign-ins than the cores carry: some are told to come back, and nothing else is touched."""
+"""More sign-ins than the cores can hash: some get 503, and other pages are unaffected."""
 
 import asyncio
 import threading
@@ -64,7 +64,9 @@ async def flood(app: Quart, count: int, slow: Slow) -> list[Page]:
 
 
 @pytest.mark.requirement("2.4.1", "13.1.3", "13.2.6", "15.2.2")
-async def test_who_would_wait_for_too_long_is_told_to_come_back(app: Quart, slow: Slow, database: str) -> None:
+async def test_overload_a_sign_in_that_would_wait_too_long_gets_503_and_retry_after(
+    app: Quart, slow: Slow, database: str
+) -> None:
     pages = await flood(app, 40, slow)
 
     sent_away = [page for page in pages if page.status == 503]
@@ -81,7 +83,7 @@ async def test_who_would_wait_for_too_long_is_told_to_come_back(app: Quart, slow
 @both_databases
 @pytest.mark.requirement("2.4.1")
 @pytest.mark.parametrize("limit", ["of the account", "of the address"])
-async def test_a_hundred_and_fifty_refused_attempts_keep_no_honest_sign_in_out(
+async def test_rate_limit_150_rejected_attempts_do_not_block_another_sign_in(
     app: Quart, slow: Slow, limit: str
 ) -> None:
     slow.go_on.set()
@@ -101,7 +103,7 @@ async def test_a_hundred_and_fifty_refused_attempts_keep_no_honest_sign_in_out(
 
 @both_databases
 @pytest.mark.parametrize("path", ["/register", "/reauthenticate", "/account/password", "/account/delete"])
-async def test_refused_forms_with_a_password_take_no_place(
+async def test_rejected_forms_with_a_password_take_no_slot(
     app: Quart, slow: Slow, path: str, new_visitor: Callable[[], Visitor]
 ) -> None:
     slow.go_on.set()
@@ -121,9 +123,7 @@ async def test_refused_forms_with_a_password_take_no_place(
     assert slow.most_taken == 0
 
 
-async def test_an_attempt_that_finds_no_place_is_not_counted_and_costs_no_wait(
-    app: Quart, now: list[float], database: str
-) -> None:
+async def test_rate_limit_an_attempt_without_a_slot_is_not_counted(app: Quart, now: list[float], database: str) -> None:
     await add_user(app, "Alice")
     passwords = get_accounts(app).passwords.hashing
     for _ in range(7):
@@ -140,7 +140,7 @@ async def test_an_attempt_that_finds_no_place_is_not_counted_and_costs_no_wait(
     assert (await guess(app, password=PASSWORD)).status == 302
 
 
-async def test_a_registration_that_finds_no_place_is_not_counted_and_tells_of_no_name(
+async def test_username_enumeration_a_registration_without_a_slot_reveals_no_name(
     app: Quart, new_visitor: Callable[[], Visitor], database: str
 ) -> None:
     await add_user(app, "Alice")

@@ -1,4 +1,4 @@
-"""Changing the password: all other sign-ins end, and this one goes on under a new id."""
+"""Changing the password: all other logins end, and this one continues under a new id."""
 
 import asyncio
 from collections.abc import Callable
@@ -89,7 +89,7 @@ async def test_what_is_wrong_is_told_beside_its_field_and_nothing_changes(
 
 @pytest.mark.requirement("15.4.2")
 @both_databases
-async def test_of_two_changes_at_once_one_wins_and_the_other_is_signed_out(
+async def test_race_of_two_password_changes_one_wins_and_the_other_is_signed_out(
     alice: Visitor, app: Quart, new_visitor: Callable[[], Visitor]
 ) -> None:
     phone = new_visitor()
@@ -174,7 +174,7 @@ FORMS = {
 @both_databases
 @pytest.mark.requirement("N12")
 @pytest.mark.parametrize("path", FORMS)
-async def test_a_password_whose_hash_is_renewed_by_the_check_itself_is_the_right_one(alice: Visitor, path: str) -> None:
+async def test_rehash_during_verification_keeps_the_password_valid(alice: Visitor, path: str) -> None:
     fields, leads_to = FORMS[path]
 
     assert (await alice.fill_in(path, **fields)).location == leads_to
@@ -182,7 +182,7 @@ async def test_a_password_whose_hash_is_renewed_by_the_check_itself_is_the_right
 
 @both_databases
 @pytest.mark.parametrize("path", FORMS)
-async def test_a_hash_that_another_request_renews_meanwhile_is_no_change_of_the_password(
+async def test_rehash_by_another_request_is_no_password_change(
     alice: Visitor, raised: Quart, new_visitor: Callable[[], Visitor], monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     fields, leads_to = FORMS[path]

@@ -1,4 +1,4 @@
-"""Hashing and checking passwords."""
+"""Hashing, verification and rehash of passwords."""
 
 import asyncio
 import os
@@ -188,7 +188,7 @@ async def test_a_hash_takes_as_many_slots_as_it_has_lanes_or_memory_at_most_all(
 
 
 @pytest.mark.requirement("6.3.8", "C1")
-async def test_an_unknown_name_waits_for_as_many_cores_as_an_account_with_its_parameters(
+async def test_timing_an_unknown_name_waits_for_as_many_cores_as_an_account(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[int] = []
@@ -211,7 +211,7 @@ async def test_an_unknown_name_waits_for_as_many_cores_as_an_account_with_its_pa
     passwords.close()
 
 
-async def test_passwords_with_very_many_marks_in_a_row_are_wrong_without_a_look(
+async def test_denial_of_service_passwords_of_many_combining_marks_are_rejected_without_a_hash(
     verifications: list[str],
 ) -> None:
     passwords = PasswordHashing(CHEAP)
@@ -226,7 +226,7 @@ async def test_passwords_with_very_many_marks_in_a_row_are_wrong_without_a_look(
 
 @pytest.mark.requirement("C3")
 @pytest.mark.requirement("V18")
-async def test_a_password_that_is_too_long_is_wrong_without_a_hash(verifications: list[str]) -> None:
+async def test_denial_of_service_an_overlong_password_is_wrong_without_a_hash(verifications: list[str]) -> None:
     passwords = PasswordHashing(CHEAP)
 
     verdict = await passwords.check(None, "x" * 1025)
@@ -239,7 +239,7 @@ async def test_a_password_that_is_too_long_is_wrong_without_a_hash(verifications
 @pytest.mark.requirement("V12")
 @pytest.mark.parametrize("name", ["Alice", "Bob", "Carol", "", "\x00"])
 @pytest.mark.requirement("6.3.8", "C1")
-async def test_a_wrong_an_unknown_and_a_disabled_name_cost_one_verification_each(
+async def test_username_enumeration_wrong_unknown_and_disabled_cost_one_verification_each(
     app: Quart, verifications: list[str], name: str
 ) -> None:
     accounts = get_accounts(app).passwords
@@ -255,7 +255,7 @@ async def test_a_wrong_an_unknown_and_a_disabled_name_cost_one_verification_each
 
 @pytest.mark.requirement("C11", "N12")
 @pytest.mark.requirement("11.2.2")
-async def test_an_outdated_hash_is_renewed_at_the_next_sign_in(app: Quart) -> None:
+async def test_rehash_of_an_outdated_hash_at_the_next_sign_in(app: Quart) -> None:
     parts = get_accounts(app)
     await add_user(app, "Alice")
     hasher = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1)
@@ -279,7 +279,7 @@ async def test_an_outdated_hash_is_renewed_at_the_next_sign_in(app: Quart) -> No
 
 @pytest.mark.requirement("6.3.8", "C1")
 @pytest.mark.parametrize("state", ["accounts SET disabled_at = 1", "passwords SET expires_at = 1"])
-async def test_of_an_account_that_cannot_sign_in_the_right_password_costs_what_a_wrong_one_does(
+async def test_username_enumeration_a_disabled_account_costs_the_same_for_right_and_wrong_passwords(
     app: Quart, database: str, counting: Counting, state: str
 ) -> None:
     """A renewed hash would tell, by the time it takes, that the password was right."""
@@ -297,7 +297,7 @@ async def test_of_an_account_that_cannot_sign_in_the_right_password_costs_what_a
 
 
 @pytest.mark.requirement("11.2.2")
-async def test_a_hash_with_other_lanes_is_verified_as_it_is_and_renewed_at_the_next_sign_in(
+async def test_rehash_of_a_hash_with_other_lanes_at_the_next_sign_in(
     app: Quart, database: str, counting: Counting
 ) -> None:
     await add_user(app, "Alice")
@@ -310,7 +310,7 @@ async def test_a_hash_with_other_lanes_is_verified_as_it_is_and_renewed_at_the_n
     assert counting.parameters == [HashParameters("id", 19, 1, 32, 4), CHEAP_PARAMETERS]
 
 
-async def test_a_renewed_hash_never_overwrites_a_changed_password(app: Quart) -> None:
+async def test_rehash_never_overwrites_a_changed_password(app: Quart) -> None:
     store = get_accounts(app).store
     user = await add_user(app, "Alice")
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL server that does not answer: 503 for a while, and then as before."""
+"""A PostgreSQL server that does not answer: 503 for a while, then recovery."""
 
 import asyncio
 import logging

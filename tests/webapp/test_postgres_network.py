@@ -1,4 +1,4 @@
-"""What lies between the application and its PostgreSQL: lines that go dead, several hosts, others in the way."""
+"""The network between the application and PostgreSQL: dead connections, several hosts, conflicts."""
 
 import asyncio
 import shutil

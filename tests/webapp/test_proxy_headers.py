@@ -1,4 +1,4 @@
-"""Whom the application believes about where a request comes from."""
+"""Spoofed forwarding headers: which headers of a proxy count."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ async def seen_behind(count: int, headers: list[tuple[str, str]], kind: str = "h
 
 @pytest.mark.requirement("V14")
 @pytest.mark.requirement("4.1.3", "15.3.4")
-async def test_without_proxies_nobody_is_believed() -> None:
+async def test_spoofed_forwarded_headers_are_ignored_without_trusted_proxies() -> None:
     seen = await seen_behind(0, [("x-forwarded-for", "1.2.3.4"), ("x-forwarded-proto", "https")])
 
     assert (seen["client"][0], seen["scheme"]) == ("10.0.0.9", "http")
@@ -48,7 +48,7 @@ async def test_without_proxies_nobody_is_believed() -> None:
         (1, "1.2.3.4<script>", "10.0.0.9"),
     ],
 )
-async def test_only_what_the_trusted_proxies_appended_is_believed(count: int, value: str, address: str) -> None:
+async def test_spoofed_addresses_only_entries_of_trusted_proxies_count(count: int, value: str, address: str) -> None:
     seen = await seen_behind(count, [("x-forwarded-for", value)])
 
     assert seen["client"][0] == address
@@ -70,20 +70,20 @@ async def test_several_headers_count_as_one_list() -> None:
         ("websocket", "http", "ws"),
     ],
 )
-async def test_the_scheme_is_believed_if_it_is_one(kind: str, value: str, scheme: str) -> None:
+async def test_the_forwarded_scheme_counts_if_it_is_valid(kind: str, value: str, scheme: str) -> None:
     seen = await seen_behind(1, [("x-forwarded-proto", value)], kind)
 
     assert seen["scheme"] == scheme
 
 
-async def test_the_host_is_never_taken_from_a_proxy() -> None:
+async def test_host_header_is_never_taken_from_a_proxy() -> None:
     seen = await seen_behind(1, [("host", "example.com"), ("x-forwarded-host", "evil.example")])
 
     assert (b"host", b"example.com") in seen["headers"]
 
 
 @pytest.mark.parametrize(("hosts", "version"), [([], "1.1"), (["a", "b"], "1.1"), ([".."], "2")])
-async def test_a_websocket_with_a_malformed_host_is_closed(hosts: list[str], version: str) -> None:
+async def test_host_header_malformed_closes_a_websocket(hosts: list[str], version: str) -> None:
     sent: list[dict[str, Any]] = []
 
     async def send(message: dict[str, Any]) -> None:
@@ -100,7 +100,7 @@ async def test_a_websocket_with_a_malformed_host_is_closed(hosts: list[str], ver
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
-async def test_an_old_client_may_leave_the_host_out() -> None:
+async def test_host_header_may_be_missing_in_http_1_0() -> None:
     served: list[str] = []
 
     async def app(scope: dict[str, Any], receive: object, send: object) -> None:

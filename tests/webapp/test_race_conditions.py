@@ -1,7 +1,7 @@
 """Race conditions between two processes on one PostgreSQL, judged from outside after each of many rounds.
 
-PostgreSQL shows each statement of a transaction what was committed before it began (READ COMMITTED), so what another
-process writes can fall between two statements. SQLite has one writer.
+PostgreSQL shows each statement of a transaction what was committed before it began (READ COMMITTED), so another process
+can write between two statements. SQLite has one writer.
 """
 
 import time
@@ -30,7 +30,7 @@ def password(number: int) -> str:
 
 @pytest.mark.alone
 @pytest.mark.requirement("7.4.3")
-def test_in_300_races_no_sign_in_with_the_old_password_survives_its_change(racers: tuple[Racer, Racer]) -> None:
+def test_race_in_300_rounds_no_login_with_the_old_password_survives_its_change(racers: tuple[Racer, Racer]) -> None:
     stranger, owner = racers
     owner.ask("register", password(0))
     let_in, survived = 0, []
@@ -50,7 +50,7 @@ def test_in_300_races_no_sign_in_with_the_old_password_survives_its_change(racer
 
 
 @pytest.mark.parametrize("ending", ["set_password", "disable_and_enable"])
-def test_in_20_races_no_sign_in_that_was_checked_before_survives_what_the_operator_does(
+def test_race_in_20_rounds_no_login_checked_before_survives_the_operators_command(
     racers: tuple[Racer, Racer], ending: str
 ) -> None:
     stranger, operator = racers
@@ -72,7 +72,7 @@ def test_in_20_races_no_sign_in_that_was_checked_before_survives_what_the_operat
 
 
 @pytest.mark.parametrize("ending", ["set_password", "disable_and_enable", "revoke_all"])
-def test_in_20_races_no_token_outlives_the_login_that_made_it_when_everything_ends(
+def test_race_in_20_rounds_no_token_survives_the_revocation_of_all_logins(
     racers: tuple[Racer, Racer], ending: str
 ) -> None:
     owner, operator = racers
@@ -95,7 +95,7 @@ def test_in_20_races_no_token_outlives_the_login_that_made_it_when_everything_en
     assert survived == []
 
 
-def test_in_20_rounds_no_token_that_died_is_revived_by_the_next_change_of_the_password(
+def test_race_in_20_rounds_no_ended_token_is_revived_by_the_next_password_change(
     racers: tuple[Racer, Racer],
 ) -> None:
     owner, operator = racers

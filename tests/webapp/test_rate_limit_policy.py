@@ -1,4 +1,4 @@
-"""Guessing passwords: how often it may be tried, by whom, and what the owner notices of it."""
+"""Rate limits of password guessing (brute force, credential stuffing, account lockout, device cookies)."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ async def guesses(app: Quart, count: int, **options: Any) -> list[int]:
 
 @given(limit=st.integers(4, 50), gaps=st.lists(st.integers(0, 4000), max_size=150))
 @pytest.mark.requirement("6.3.1")
-def test_whatever_the_pauses_no_more_get_through_than_the_limit_says(limit: int, gaps: list[int]) -> None:
+def test_rate_limit_holds_whatever_the_pauses(limit: int, gaps: list[int]) -> None:
     for count in (DelayPolicy(limit).after_failure_of_account, DelayPolicy(limit).after_failure_of_address):
         counter, now, passed, waits = AttemptCounter(), 1_000_000, list[int](), list[int]()
         for gap in gaps:
@@ -59,7 +59,7 @@ def test_whatever_the_pauses_no_more_get_through_than_the_limit_says(limit: int,
 
 @given(limit=st.integers(4, 50))
 @pytest.mark.requirement("N13")
-def test_who_waits_as_told_gets_through_until_the_hundredth_failure(limit: int) -> None:
+def test_rate_limit_attempts_after_the_delay_are_allowed_up_to_a_hundred_failures(limit: int) -> None:
     rule, counter, now, delays = DelayPolicy(limit), AttemptCounter(), 1_000_000, list[int]()
     for _ in range(MAX_FAILURES):
         try:
@@ -76,7 +76,7 @@ def test_who_waits_as_told_gets_through_until_the_hundredth_failure(limit: int) 
         rule.after_failure_of_account(counter, now + 100 * MAX_DELAY)
 
 
-def test_an_address_that_runs_into_its_limit_again_waits_twice_as_long() -> None:
+def test_rate_limit_delays_of_an_address_double() -> None:
     rule, counter, now, waits = DelayPolicy(10), AttemptCounter(), 1_000_000, list[int]()
     while len(waits) < 9:
         try:
@@ -92,7 +92,7 @@ def test_an_address_that_runs_into_its_limit_again_waits_twice_as_long() -> None
     )
 
 
-def test_an_attempt_that_succeeded_is_taken_back_alone() -> None:
+def test_rate_limit_a_success_refunds_its_own_attempt_only() -> None:
     assert without(AttemptCounter(2, (5, 7, 7, 9)), 7) == AttemptCounter(2, (5, 7, 9))
     assert without(AttemptCounter(2, (5,)), 7) == AttemptCounter(2, (5,))
 
@@ -113,7 +113,7 @@ def test_an_attempt_that_succeeded_is_taken_back_alone() -> None:
         ([""], ""),
     ],
 )
-def test_the_addresses_of_one_subscriber_are_one(addresses: list[str], network: str) -> None:
+def test_rate_limit_the_addresses_of_one_subscriber_count_as_one(addresses: list[str], network: str) -> None:
     assert {network_of(address) for address in addresses} == {network}
 
 
@@ -123,7 +123,7 @@ def test_the_addresses_of_one_subscriber_are_one(addresses: list[str], network: 
 @pytest.mark.requirement("V12")
 @both_databases
 @pytest.mark.requirement("6.3.1", "6.3.8", "C1", "C2")
-async def test_growing_delays_are_told_to_known_and_unknown_names_alike(
+async def test_username_enumeration_delays_of_known_and_unknown_names_are_the_same(
     app: Quart, alice: str, now: list[float], database: str
 ) -> None:
     await add_user(app, "Bob")
@@ -150,7 +150,7 @@ async def test_growing_delays_are_told_to_known_and_unknown_names_alike(
 
 @pytest.mark.requirement("6.3.1", "C15")
 @pytest.mark.requirement("16.3.1")
-async def test_a_throttled_attempt_is_not_looked_at_and_logged(
+async def test_rate_limited_attempts_are_not_verified_but_logged(
     app: Quart, alice: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, database: str
 ) -> None:
     await guesses(app, 5)
@@ -170,7 +170,9 @@ async def test_a_throttled_attempt_is_not_looked_at_and_logged(
 @pytest.mark.requirement("15.4.2")
 @both_databases
 @pytest.mark.requirement("6.3.1", "C2")
-async def test_however_many_come_at_once_no_more_get_through(app: Quart, alice: str, database: str) -> None:
+async def test_race_of_concurrent_attempts_does_not_exceed_the_rate_limit(
+    app: Quart, alice: str, database: str
+) -> None:
     elsewhere = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY))
     async with elsewhere.test_app():
         pages = await asyncio.gather(*(guess(which) for which in [app, elsewhere] * 10))
@@ -179,7 +181,7 @@ async def test_however_many_come_at_once_no_more_get_through(app: Quart, alice: 
 
 
 @pytest.mark.requirement("N14")
-async def test_a_success_ends_the_failures_in_a_row(app: Quart, alice: str) -> None:
+async def test_rate_limit_a_success_resets_consecutive_failures(app: Quart, alice: str) -> None:
     for _ in range(3):
         assert await guesses(app, 4) == [400] * 4
         assert (await guess(app, password=PASSWORD)).status == 302
@@ -187,7 +189,7 @@ async def test_a_success_ends_the_failures_in_a_row(app: Quart, alice: str) -> N
 
 @both_databases
 @pytest.mark.requirement("6.1.1", "6.3.1", "C2")
-async def test_a_stranger_who_hammers_does_not_keep_out_the_owner(app: Quart, alice: str) -> None:
+async def test_account_lockout_brute_force_by_a_stranger_does_not_lock_the_owner_out(app: Quart, alice: str) -> None:
     owner, address = Visitor(app.test_client()), {"client": ("192.0.2.1", 1)}
     await owner.sign_in("Alice")
     await owner.sign_out()
@@ -199,7 +201,7 @@ async def test_a_stranger_who_hammers_does_not_keep_out_the_owner(app: Quart, al
     assert (await owner.post("/login", fields, scope_base=address)).status == 302
 
 
-async def test_a_browser_that_knows_the_account_has_a_limit_too(app: Quart, alice: str) -> None:
+async def test_device_cookie_has_a_rate_limit_too(app: Quart, alice: str) -> None:
     owner = Visitor(app.test_client())
     await owner.sign_in("Alice")
     await owner.sign_out()
@@ -208,7 +210,7 @@ async def test_a_browser_that_knows_the_account_has_a_limit_too(app: Quart, alic
     assert (await guess(app, password=PASSWORD)).status == 302  # others have a tally of their own
 
 
-async def test_a_browser_that_knows_one_account_knows_no_other(app: Quart, alice: str) -> None:
+async def test_device_cookie_is_valid_for_its_account_only(app: Quart, alice: str) -> None:
     await add_user(app, "Mallory")
     mallory = Visitor(app.test_client())
     await mallory.sign_in("Mallory")
@@ -220,7 +222,7 @@ async def test_a_browser_that_knows_one_account_knows_no_other(app: Quart, alice
 
 
 @pytest.mark.parametrize("cookie", ["x", "W10.aaaaaa.bbbb", "é", "x" * 5000, "WyJ4Il0=", "", "\x7f"])
-async def test_a_made_up_cookie_of_a_known_browser_is_none(app: Quart, alice: str, cookie: str) -> None:
+async def test_device_cookie_forged_is_ignored(app: Quart, alice: str, cookie: str) -> None:
     await guesses(app, 5)
     visitor = Visitor(app.test_client())
     page = await visitor.get("/login")
@@ -235,7 +237,7 @@ async def test_a_made_up_cookie_of_a_known_browser_is_none(app: Quart, alice: st
 
 @pytest.mark.requirement("V6")
 @pytest.mark.requirement("11.2.2")
-async def test_a_known_browser_stays_known_when_the_key_is_rotated(app: Quart, alice: str, database: str) -> None:
+async def test_device_cookie_survives_a_key_rotation(app: Quart, alice: str, database: str) -> None:
     owner = Visitor(app.test_client())
     await owner.sign_in("Alice")
     await owner.sign_out()
@@ -257,7 +259,7 @@ async def test_a_known_browser_stays_known_when_the_key_is_rotated(app: Quart, a
 @pytest.mark.requirement("V13")
 @both_databases
 @pytest.mark.requirement("6.3.1", "C2", "C15")
-async def test_an_address_that_tries_many_names_is_stopped_and_a_success_of_its_own_does_not_help(
+async def test_credential_stuffing_from_one_address_is_stopped_despite_a_success_in_between(
     app: Quart, alice: str, now: list[float]
 ) -> None:
     assert [(await guess(app, f"name {number}")).status for number in range(49)] == [400] * 49
@@ -270,7 +272,7 @@ async def test_an_address_that_tries_many_names_is_stopped_and_a_success_of_its_
 
 
 @pytest.mark.requirement("V15")
-async def test_all_addresses_of_one_network_are_one(app: Quart, now: list[float]) -> None:
+async def test_rate_limit_all_addresses_of_one_network_count_as_one(app: Quart, now: list[float]) -> None:
     pages = [await guess(app, f"name {number}", address=f"2001:db8:0:{number:x}::1") for number in range(51)]
 
     assert [page.status for page in pages] == [400] * 50 + [429]
@@ -279,7 +281,7 @@ async def test_all_addresses_of_one_network_are_one(app: Quart, now: list[float]
 
 @pytest.mark.requirement("V14")
 @pytest.mark.requirement("4.1.3", "15.3.4")
-async def test_a_header_does_not_change_the_address(app: Quart) -> None:
+async def test_spoofed_headers_do_not_change_the_address_of_the_rate_limit(app: Quart) -> None:
     visitor = Visitor(app.test_client())
     page = await visitor.get("/login")
     for number in range(51):
@@ -294,7 +296,7 @@ async def test_a_header_does_not_change_the_address(app: Quart) -> None:
 @both_databases
 @pytest.mark.parametrize("way_out", ["operator", "known browser"])
 @pytest.mark.requirement("N13")
-async def test_after_a_hundred_failures_in_a_row_no_password_of_a_strangers_is_looked_at(
+async def test_brute_force_after_a_hundred_consecutive_failures_no_stranger_is_verified(
     app: Quart, alice: str, now: list[float], database: str, way_out: str
 ) -> None:
     owner = Visitor(app.test_client())
@@ -326,7 +328,7 @@ async def test_after_a_hundred_failures_in_a_row_no_password_of_a_strangers_is_l
 
 @pytest.mark.slow
 @pytest.mark.requirement("N13")
-async def test_after_a_hundred_failures_of_a_known_browser_another_password_lets_it_in_again(
+async def test_device_cookie_after_a_hundred_failures_works_again_after_a_password_reset(
     app: Quart, alice: str, now: list[float], database: str
 ) -> None:
     owner = Visitor(app.test_client())
@@ -344,7 +346,7 @@ async def test_after_a_hundred_failures_of_a_known_browser_another_password_lets
     assert (await owner.sign_in("Alice", "another staple, another horse")).status == 302
 
 
-async def test_a_database_that_fails_while_attempts_are_counted_is_a_503_and_no_hash(
+async def test_a_database_failure_while_attempts_are_counted_is_a_503_without_a_hash(
     app: Quart, alice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: Any) -> None:
@@ -368,7 +370,7 @@ async def test_a_database_that_fails_while_attempts_are_counted_is_a_503_and_no_
     ],
 )
 @pytest.mark.requirement("6.3.1")
-async def test_whoever_has_taken_over_a_sign_in_cannot_guess_its_password(
+async def test_session_hijacking_a_stolen_session_cannot_brute_force_the_password(
     app: Quart, visitor: Visitor, path: str, fields: dict[str, str]
 ) -> None:
     await visitor.register("Alice")
@@ -383,7 +385,7 @@ async def test_whoever_has_taken_over_a_sign_in_cannot_guess_its_password(
 @pytest.mark.requirement("2.4.1")
 @both_databases
 @pytest.mark.requirement("6.3.8", "C15")
-async def test_names_cannot_be_tried_out_by_registering(app: Quart, alice: str) -> None:
+async def test_username_enumeration_by_registration_is_rate_limited(app: Quart, alice: str) -> None:
     answers = []
     for number in range(51):
         name = "Alice" if number % 2 else f"newname{number}"
@@ -396,7 +398,7 @@ async def test_names_cannot_be_tried_out_by_registering(app: Quart, alice: str) 
 
 
 @both_databases
-async def test_old_attempts_are_forgotten_but_never_those_of_users(
+async def test_old_attempts_are_removed_but_never_those_of_users(
     app: Quart, alice: str, now: list[float], database: str
 ) -> None:
     await guess(app)
@@ -409,7 +411,9 @@ async def test_old_attempts_are_forgotten_but_never_those_of_users(
     assert run_sql(database, "SELECT name FROM quartlogin_attempt_counters") == [(f"user:{alice}",)]
 
 
-async def test_a_deleted_account_leaves_no_tally_and_no_cookie(visitor: Visitor, database: str, app: Quart) -> None:
+async def test_a_deleted_account_leaves_no_attempt_counter_and_no_device_cookie(
+    visitor: Visitor, database: str, app: Quart
+) -> None:
     await visitor.register("Alice")
     await guess(app)
 
@@ -430,12 +434,12 @@ async def strict(database: str) -> AsyncIterator[Quart]:
 
 
 @pytest.mark.requirement("6.1.1")
-async def test_the_limits_are_settings(strict: Quart, new_visitor: Callable[[], Visitor]) -> None:
+async def test_rate_limits_are_settings(strict: Quart, new_visitor: Callable[[], Visitor]) -> None:
     assert await guesses(strict, 3) == [400, 400, 429]
     assert [(await guess(strict, f"name {number}")).status for number in range(9)] == [400] * 8 + [429]
 
 
-async def test_a_refused_attempt_leads_back_to_its_form_and_keeps_next(visitor: Visitor, alice: str) -> None:
+async def test_the_rate_limit_page_links_back_to_its_form_and_keeps_next(visitor: Visitor, alice: str) -> None:
     form = "/login?next=%2Faccount"
     token = (await visitor.get(form)).token
     fields = {"username": "Alice", "password": WRONG, "csrf_token": token}
@@ -449,7 +453,9 @@ async def test_a_refused_attempt_leads_back_to_its_form_and_keeps_next(visitor: 
 @pytest.mark.parametrize(
     "address", ["/login?next=//evil.example&_external=1&_scheme=javascript", '/login?next="><script>']
 )
-async def test_the_way_back_from_a_refused_attempt_stays_here(visitor: Visitor, alice: str, address: str) -> None:
+async def test_open_redirect_through_the_link_of_the_rate_limit_page_is_blocked(
+    visitor: Visitor, alice: str, address: str
+) -> None:
     token = (await visitor.get("/login")).token
     fields = {"username": "Alice", "password": WRONG, "csrf_token": token}
 

@@ -1,4 +1,4 @@
-"""Making an account, through the page."""
+"""The registration page."""
 
 import asyncio
 from collections.abc import Callable
@@ -164,7 +164,9 @@ async def test_the_same_letters_composed_differently_are_the_same_password(new_v
 
 
 @pytest.mark.requirement("2.3.4")
-async def test_twenty_at_once_make_one_account(new_visitor: Callable[[], Visitor], database: str) -> None:
+async def test_race_of_twenty_registrations_creates_one_account(
+    new_visitor: Callable[[], Visitor], database: str
+) -> None:
     pages = await asyncio.gather(*(new_visitor().register("Alice") for _ in range(20)))
 
     assert sorted(page.status for page in pages) == [302] + [400] * 19
@@ -172,7 +174,7 @@ async def test_twenty_at_once_make_one_account(new_visitor: Callable[[], Visitor
 
 
 @pytest.mark.requirement("15.3.3")
-async def test_fields_that_are_not_asked_for_are_ignored(visitor: Visitor, database: str) -> None:
+async def test_mass_assignment_unknown_fields_are_ignored(visitor: Visitor, database: str) -> None:
     await visitor.fill_in("/register", username="Alice", password=PASSWORD, id="1", is_active="0", username_key="x")
 
     [(_, key, _)] = rows(database)

@@ -1,4 +1,4 @@
-"""What is known of the secrets of a remember cookie."""
+"""Rotation of remember-me tokens."""
 
 import pytest
 

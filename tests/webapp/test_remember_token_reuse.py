@@ -1,4 +1,4 @@
-"""A remember cookie that was copied: one browser is never taken for two, and two never go on as one."""
+"""Cookie theft (pass-the-cookie): a copied remember cookie and its owner never both stay signed in."""
 
 import asyncio
 import json
@@ -122,7 +122,9 @@ async def test_each_use_of_the_cookie_replaces_its_secret(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "counts"), [(0, True), (GRACE, True), (GRACE + 1, False)])
-async def test_a_used_secret_counts_for_thirty_seconds(site: Site, seconds: int, counts: bool) -> None:
+async def test_replay_of_a_used_remember_token_is_accepted_for_thirty_seconds(
+    site: Site, seconds: int, counts: bool
+) -> None:
     jar = await site.sign_in()
     copy = {REMEMBER: jar[REMEMBER]}
     del jar[SESSION]
@@ -133,7 +135,7 @@ async def test_a_used_secret_counts_for_thirty_seconds(site: Site, seconds: int,
     assert (await site.ask(copy))[0] is counts
 
 
-async def test_a_secret_counts_for_thirty_seconds_also_after_two_replacements(site: Site) -> None:
+async def test_replay_of_a_remember_token_is_accepted_for_thirty_seconds_after_two_rotations_too(site: Site) -> None:
     jar = await site.sign_in()
     copy = {REMEMBER: jar[REMEMBER]}
     for _ in range(2):
@@ -144,7 +146,7 @@ async def test_a_secret_counts_for_thirty_seconds_also_after_two_replacements(si
     assert (await site.ask(copy))[0]
 
 
-async def test_a_used_up_secret_ends_the_login_for_both(site: Site) -> None:
+async def test_cookie_theft_reuse_of_a_used_remember_token_ends_the_login_for_both(site: Site) -> None:
     jar = await site.sign_in()
     thief = {REMEMBER: jar.pop(REMEMBER)}
     jar = {REMEMBER: thief[REMEMBER]}
@@ -158,7 +160,7 @@ async def test_a_used_up_secret_ends_the_login_for_both(site: Site) -> None:
     assert site.events("token_reuse_detected") == 1
 
 
-async def test_the_owners_session_ends_when_a_thief_uses_the_cookie(site: Site) -> None:
+async def test_cookie_theft_the_owners_session_ends_when_the_copy_is_used(site: Site) -> None:
     jar = await site.sign_in()
     thief = {REMEMBER: jar[REMEMBER]}
     assert await visit(site, thief)
@@ -170,7 +172,7 @@ async def test_the_owners_session_ends_when_a_thief_uses_the_cookie(site: Site) 
     assert site.events("token_reuse_detected") == 1
 
 
-async def test_a_thief_within_the_grace_cannot_go_on_beside_the_owner(site: Site) -> None:
+async def test_cookie_theft_a_copy_used_within_the_grace_cannot_stay_beside_the_owner(site: Site) -> None:
     jar = await site.sign_in()
     thief = {REMEMBER: jar[REMEMBER]}
     del jar[SESSION]
@@ -189,7 +191,7 @@ async def test_a_thief_within_the_grace_cannot_go_on_beside_the_owner(site: Site
     assert site.events("token_reuse_detected") == 1
 
 
-async def test_the_user_is_told_at_the_next_sign_in_once(site: Site) -> None:
+async def test_cookie_theft_is_reported_once_at_the_next_sign_in(site: Site) -> None:
     jar = await site.sign_in()
     thief = {REMEMBER: jar[REMEMBER]}
     await visit(site, thief)
@@ -210,7 +212,7 @@ async def news_at_sign_in(site: Site) -> str:
     return await (await client.get("/")).get_data(as_text=True)
 
 
-async def test_other_sign_ins_of_the_user_go_on(site: Site) -> None:
+async def test_cookie_theft_other_logins_of_the_user_continue(site: Site) -> None:
     jar, other = await site.sign_in(), await site.sign_in()
     thief = {REMEMBER: jar[REMEMBER]}
     await visit(site, thief)
@@ -320,7 +322,7 @@ def run(story: Coroutine[Any, Any, None]) -> None:
 @pytest.mark.slow
 @settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=BROWSING)
-def test_one_browser_is_never_taken_for_two(steps: list[tuple[Any, ...]]) -> None:
+def test_cookie_theft_one_browser_is_never_taken_for_two(steps: list[tuple[Any, ...]]) -> None:
     async def story() -> None:
         async with a_site() as site:
             browser = Browser(site, await site.sign_in(), since=site.clock.now)
@@ -335,7 +337,7 @@ def test_one_browser_is_never_taken_for_two(steps: list[tuple[Any, ...]]) -> Non
     run(story())
 
 
-async def test_a_request_that_was_on_its_way_while_its_branch_was_closed_is_answered(site: Site) -> None:
+async def test_race_a_request_in_flight_while_its_branch_is_closed_is_answered(site: Site) -> None:
     browser = Browser(site, await site.sign_in(), since=site.clock.now)
     browser.restart()
     browser.send()
@@ -368,7 +370,9 @@ TWO_BROWSERS = st.lists(
 @pytest.mark.slow
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=TWO_BROWSERS, before=st.sampled_from(["at once", "after a restart"]))
-def test_a_thief_and_an_owner_can_never_both_go_on(steps: list[tuple[str, int]], before: str) -> None:
+def test_cookie_theft_a_thief_and_the_owner_never_both_stay_signed_in(
+    steps: list[tuple[str, int]], before: str
+) -> None:
     """Once both have used the cookie, or sessions made with it, only moments are left in which both are signed in."""
 
     async def story() -> None:
@@ -431,7 +435,7 @@ async def looked_up_again() -> None:
                 await looked_up.wait()
 
 
-async def test_a_socket_of_a_copied_cookie_ends_a_grace_after_the_owner_has_used_it(site: Site) -> None:
+async def test_cookie_theft_a_websocket_of_a_copied_cookie_closes_a_grace_after_the_owners_use(site: Site) -> None:
     jar = await site.sign_in()
     del jar[SESSION]
 
@@ -446,7 +450,7 @@ async def test_a_socket_of_a_copied_cookie_ends_a_grace_after_the_owner_has_used
     assert site.events("token_reuse_detected") == 0
 
 
-async def test_a_socket_that_is_told_of_an_event_compares_its_secret_first(site: Site) -> None:
+async def test_cookie_theft_a_websocket_compares_its_remember_token_before_an_event(site: Site) -> None:
     jar = await site.sign_in()
     del jar[SESSION]
 
@@ -477,7 +481,7 @@ async def test_a_socket_whose_cookie_still_counts_stays_open_and_leaves_it_as_it
     assert jar[REMEMBER] != before
 
 
-async def test_a_socket_that_comes_with_a_used_up_secret_ends_the_login_and_the_user_is_told(site: Site) -> None:
+async def test_cookie_theft_a_websocket_with_a_used_remember_token_ends_the_login_and_notifies(site: Site) -> None:
     jar = await site.sign_in()
     thief = {REMEMBER: jar[REMEMBER]}
     del jar[SESSION]

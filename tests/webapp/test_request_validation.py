@@ -1,4 +1,4 @@
-"""What comes in that no honest page would send: tokens, bodies, origins, hosts and cookies."""
+"""CSRF, Host header attacks and malformed requests."""
 
 import re
 import unicodedata
@@ -33,7 +33,7 @@ async def signed_in(visitor: Visitor) -> Visitor:
 @pytest.mark.requirement("3.5.1")
 @pytest.mark.parametrize("path", FORMS)
 @pytest.mark.parametrize("token", mostly_slow([None, "", "0" * 64, "é", "x" * 5000], quick=2))
-async def test_a_form_without_its_token_is_refused_and_changes_nothing(
+async def test_csrf_a_form_without_its_token_is_rejected_and_changes_nothing(
     signed_in: Visitor, path: str, token: str | None
 ) -> None:
     before = dict(signed_in.cookies)
@@ -58,7 +58,7 @@ async def test_a_refused_form_never_sets_a_cookie(new_visitor: NewVisitor, path:
 
 
 @pytest.mark.requirement("3.5.1", "C12")
-async def test_the_token_of_another_session_is_refused(signed_in: Visitor, new_visitor: NewVisitor) -> None:
+async def test_csrf_the_token_of_another_session_is_rejected(signed_in: Visitor, new_visitor: NewVisitor) -> None:
     stranger = new_visitor()
     await stranger.register("Mallory")
 
@@ -68,7 +68,7 @@ async def test_the_token_of_another_session_is_refused(signed_in: Visitor, new_v
 
 
 @pytest.mark.requirement("C12", "V29")
-async def test_the_token_is_renewed_at_sign_in(visitor: Visitor) -> None:
+async def test_csrf_tokens_are_renewed_at_sign_in(visitor: Visitor) -> None:
     before = (await visitor.get("/register")).token
     await visitor.post("/register", {"csrf_token": before, "username": "Alice", "password": PASSWORD})
 
@@ -80,7 +80,7 @@ async def test_the_token_is_renewed_at_sign_in(visitor: Visitor) -> None:
 
 @pytest.mark.requirement("V6")
 @pytest.mark.requirement("11.2.2")
-async def test_a_token_from_before_a_change_of_key_is_accepted(database: str) -> None:
+async def test_csrf_tokens_survive_a_key_rotation(database: str) -> None:
     old = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY="an old key of more than 32 characters"))
     new = with_cheap_hashes(
         create_app(DATABASE=database, SECRET_KEY=KEY, SECRET_KEY_FALLBACKS=["an old key of more than 32 characters"])
@@ -115,7 +115,7 @@ async def test_a_token_from_before_a_change_of_key_is_accepted(database: str) ->
     ids=str,
 )
 @pytest.mark.parametrize("path", FORMS)
-async def test_a_post_from_elsewhere_is_refused_even_with_the_right_token(
+async def test_csrf_a_post_with_a_foreign_origin_is_rejected_despite_its_token(
     signed_in: Visitor, path: str, headers: dict[str, str]
 ) -> None:
     token = (await signed_in.get("/")).token
@@ -139,7 +139,7 @@ async def test_a_post_from_elsewhere_is_refused_even_with_the_right_token(
     ],
     ids=str,
 )
-async def test_our_own_pages_may_post(signed_in: Visitor, headers: dict[str, str]) -> None:
+async def test_csrf_same_origin_posts_are_accepted(signed_in: Visitor, headers: dict[str, str]) -> None:
     token = (await signed_in.get("/")).token
 
     page = await signed_in.post("/logout", {"csrf_token": token}, headers=headers)
@@ -204,7 +204,7 @@ async def test_a_body_that_no_form_sends_is_refused(
     ids=ascii,
 )
 @pytest.mark.parametrize("path", ["/", "/login", "/static/style.css", "/nowhere"])
-async def test_a_malformed_host_is_refused(app: Quart, path: str, host: str) -> None:
+async def test_host_header_malformed_is_rejected(app: Quart, path: str, host: str) -> None:
     visitor = Visitor(app.test_client(use_cookies=False))  # a cookie jar cannot make sense of these
 
     page = await visitor.get(path, headers={"Host": host})
@@ -215,7 +215,7 @@ async def test_a_malformed_host_is_refused(app: Quart, path: str, host: str) -> 
 @pytest.mark.parametrize(
     "host", ["localhost", "localhost:5000", "example.com", "127.0.0.1:80", "[::1]:5000", "a_b-c.d."]
 )
-async def test_a_well_formed_host_is_served(visitor: Visitor, host: str) -> None:
+async def test_host_header_well_formed_is_served(visitor: Visitor, host: str) -> None:
     page = await visitor.get("/", headers={"Host": host})
 
     assert page.status == 200
@@ -344,7 +344,7 @@ async def test_a_date_that_is_one_still_counts(visitor: Visitor) -> None:
 
 @pytest.mark.parametrize("host", ["xn--a", "xn--", "xn--zzzzzz"])
 @pytest.mark.parametrize("path", ["/", "/account"])
-async def test_a_host_that_pretends_to_be_punycode_is_refused(app: Quart, path: str, host: str) -> None:
+async def test_host_header_with_invalid_punycode_is_rejected(app: Quart, path: str, host: str) -> None:
     page = await Visitor(app.test_client(use_cookies=False)).get(path, headers={"Host": host})
 
     assert page.status == 400

@@ -1,4 +1,4 @@
-"""Ending sign-ins from the account page."""
+"""Revoking logins on the account page."""
 
 import re
 import time
@@ -96,7 +96,7 @@ async def test_ending_this_one_is_signing_out(desk: Visitor, app: Quart) -> None
 
 @pytest.mark.requirement("7.5.2")
 @pytest.mark.requirement("8.2.2")
-async def test_somebody_elses_sign_in_is_as_unknown_as_any(
+async def test_idor_another_users_login_is_as_unknown_as_any(
     desk: Visitor, phone: Visitor, new_visitor: Callable[[], Visitor]
 ) -> None:
     mallory = new_visitor()
@@ -127,7 +127,7 @@ async def test_a_hostile_ref_is_unknown(desk: Visitor, phone: Visitor, public_id
 
 @pytest.mark.requirement("3.5.3")
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-async def test_looking_changes_nothing(desk: Visitor, phone: Visitor, method: str) -> None:
+async def test_csrf_get_requests_revoke_nothing(desk: Visitor, phone: Visitor, method: str) -> None:
     for path in (
         f"/account/logins/{await public_id_of(phone)}/revoke",
         "/account/logins/revoke-others",
@@ -138,7 +138,9 @@ async def test_looking_changes_nothing(desk: Visitor, phone: Visitor, method: st
     assert await phone.is_signed_in()
 
 
-async def test_a_form_without_its_token_or_from_elsewhere_changes_nothing(desk: Visitor, phone: Visitor) -> None:
+async def test_csrf_a_form_without_its_token_or_from_another_site_revokes_nothing(
+    desk: Visitor, phone: Visitor
+) -> None:
     path, token = f"/account/logins/{await public_id_of(phone)}/revoke", (await desk.get("/account")).token
     foreign = {"Origin": "https://evil.example"}
 

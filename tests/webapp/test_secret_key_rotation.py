@@ -1,4 +1,4 @@
-"""Replacing the secret key, which signs nobody out."""
+"""Secret key rotation, which keeps logins valid."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What every answer says to the browser."""
+"""Security headers: clickjacking, HSTS, content type sniffing, CSP, caching."""
 
 import re
 from pathlib import Path
@@ -30,7 +30,7 @@ ANSWERS = [
 
 @pytest.mark.requirement("3.4.2", "3.4.3", "3.4.4", "3.4.5", "3.4.6", "3.4.8", "3.5.8", "C17")
 @pytest.mark.parametrize(("method", "path", "status"), ANSWERS)
-async def test_every_answer_closes_what_a_browser_leaves_open(
+async def test_clickjacking_and_content_type_sniffing_are_prevented_on_every_response(
     visitor: Visitor, method: str, path: str, status: int
 ) -> None:
     page = await visitor.request(method, path)
@@ -55,9 +55,7 @@ async def test_every_answer_closes_what_a_browser_leaves_open(
 
 @pytest.mark.requirement("3.4.1")
 @pytest.mark.parametrize(("method", "path", "status"), ANSWERS)
-async def test_over_https_browsers_are_told_to_stay_there(
-    visitor: Visitor, method: str, path: str, status: int
-) -> None:
+async def test_hsts_is_sent_over_https_only(visitor: Visitor, method: str, path: str, status: int) -> None:
     page = await visitor.request(method, path, scheme="https")
 
     assert page.status == status
@@ -65,7 +63,7 @@ async def test_over_https_browsers_are_told_to_stay_there(
 
 
 @pytest.mark.requirement("3.4.4")
-async def test_a_malformed_host_gets_the_headers_too(visitor: Visitor) -> None:
+async def test_security_headers_are_on_the_response_to_a_malformed_host(visitor: Visitor) -> None:
     page = await visitor.get("/", headers={"Host": ".."})
 
     assert page.status == 400
@@ -75,7 +73,7 @@ async def test_a_malformed_host_gets_the_headers_too(visitor: Visitor) -> None:
 @pytest.mark.requirement("V8")
 @pytest.mark.requirement("14.3.2")
 @pytest.mark.parametrize("path", ["/", "/login", "/register", "/account", "/logout"])
-async def test_pages_that_depend_on_the_visitor_are_stored_nowhere(visitor: Visitor, path: str) -> None:
+async def test_pages_that_depend_on_the_visitor_are_not_cached(visitor: Visitor, path: str) -> None:
     page = await visitor.get(path)
 
     assert page.headers["Cache-Control"] == "private, no-store"
@@ -134,7 +132,7 @@ async def test_the_cookie_goes_with_the_attributes_it_came_with(visitor: Visitor
 
 @pytest.mark.requirement("3.2.2", "3.4.3", "3.6.1")
 @pytest.mark.parametrize("template", sorted(find_resource("templates").glob("*.html")), ids=lambda path: path.name)
-def test_templates_hold_nothing_that_the_policy_forbids(template: Path) -> None:
+def test_templates_contain_nothing_that_the_csp_forbids(template: Path) -> None:
     source = template.read_text(encoding="utf-8")
 
     assert not re.search(r"<script>|<style|style=|\son\w+=|javascript:|https?://|\|\s*safe", source)

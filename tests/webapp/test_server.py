@@ -1,4 +1,4 @@
-"""The application under a real hypercorn, asked over HTTP."""
+"""The application under a real Hypercorn, over HTTP."""
 
 import re
 import signal

@@ -1,4 +1,4 @@
-"""The settings: where they come from, and what stops the start."""
+"""Settings: where they come from, and which values stop the start."""
 
 import ast
 import re

@@ -48,7 +48,7 @@ async def test_a_name_may_be_typed_in_any_case_and_width(alice: str, visitor: Vi
         ("{{7*7}}", "{{7*7}}"),
     ],
 )
-async def test_every_wrong_sign_in_gets_the_same_answer(
+async def test_username_enumeration_every_wrong_sign_in_gets_the_same_page(
     alice: str, visitor: Visitor, username: str, password: str
 ) -> None:
     page = await visitor.sign_in(username, password)
@@ -60,7 +60,7 @@ async def test_every_wrong_sign_in_gets_the_same_answer(
 
 @pytest.mark.requirement("6.3.8", "C1")
 @pytest.mark.requirement("V12")
-async def test_a_disabled_user_gets_the_answer_of_a_wrong_password(
+async def test_username_enumeration_a_disabled_user_gets_the_response_of_a_wrong_password(
     app: Quart, alice: str, new_visitor: NewVisitor
 ) -> None:
     await set_active(app, "alice", active=False)
@@ -96,7 +96,7 @@ async def test_the_typed_name_is_kept_and_the_password_never_sent_back(alice: st
 
 @pytest.mark.requirement("3.2.2")
 @pytest.mark.requirement("1.2.1")
-async def test_a_hostile_name_is_shown_as_text(visitor: Visitor) -> None:
+async def test_xss_a_hostile_name_is_escaped(visitor: Visitor) -> None:
     page = await visitor.sign_in('"><script>alert(1)</script>')
 
     assert "<script>" not in page.text
@@ -120,7 +120,7 @@ async def test_signing_in_leads_back_to_the_page_that_was_asked_for(alice: str, 
 @pytest.mark.parametrize(
     "target", ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example", "javascript:alert(1)"]
 )
-async def test_signing_in_never_leads_to_another_site(alice: str, visitor: Visitor, target: str) -> None:
+async def test_open_redirect_sign_in_never_leads_to_another_site(alice: str, visitor: Visitor, target: str) -> None:
     page = await visitor.get("/login", query_string={"next": target})
 
     in_form = await visitor.post(
@@ -133,7 +133,7 @@ async def test_signing_in_never_leads_to_another_site(alice: str, visitor: Visit
 
 
 @pytest.mark.requirement("7.2.2")
-async def test_every_sign_in_gets_a_new_login_id(app: Quart, alice: str, visitor: Visitor) -> None:
+async def test_session_fixation_every_sign_in_gets_a_new_login_id(app: Quart, alice: str, visitor: Visitor) -> None:
     await visitor.sign_in()
     first = visitor.cookies["quartlogin"]
     await visitor.sign_out()
@@ -144,7 +144,7 @@ async def test_every_sign_in_gets_a_new_login_id(app: Quart, alice: str, visitor
 
 
 @pytest.mark.requirement("3.5.3")
-async def test_a_link_does_not_sign_out(alice: str, visitor: Visitor) -> None:
+async def test_csrf_a_link_does_not_sign_out(alice: str, visitor: Visitor) -> None:
     await visitor.sign_in()
 
     page = await visitor.get("/logout")

@@ -1,4 +1,4 @@
-"""`QuartLoginClient`, as it signs in to the application: with a row in its record, whose account is still the same."""
+"""`QuartLoginClient` with the application: its login is on record, and can be revoked."""
 
 import pytest
 from quart import Quart

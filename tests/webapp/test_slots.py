@@ -1,4 +1,4 @@
-"""Work that takes several slots at once: never more than there are, everybody's turn comes, and nothing gets stuck."""
+"""Work that takes several slots at once: never more than there are, in turn, without deadlock."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Unbounded growth by success: what a signed-in or remembered visitor can make the server keep, and what that costs.
+"""Unbounded growth: what a signed-in or remembered visitor can make the server store, and its cost.
 
 Judged by rows, statements and the databases' own plans, not by a clock.
 """

@@ -96,7 +96,7 @@ async def test_nobody_is_found_under_another_name_or_by_another_login(store: Sto
     assert await store.passwords.find_of(ALICE, BY_ALICE) is None
 
 
-async def test_of_many_that_want_one_name_one_gets_it(store: Store, database: str) -> None:
+async def test_race_for_one_name_one_registration_wins(store: Store, database: str) -> None:
     async def register(number: int) -> None:
         new = NewUser(User(f"{number:022}", "Alice"), "alice", "hash")
         await store.users.add(new, replace(event(number), user_id=new.user.id))
@@ -109,7 +109,7 @@ async def test_of_many_that_want_one_name_one_gets_it(store: Store, database: st
 
 
 @pytest.mark.usefixtures("people")
-async def test_a_renewed_hash_does_not_overwrite_a_changed_password(store: Store) -> None:
+async def test_rehash_in_the_database_never_overwrites_a_changed_password(store: Store) -> None:
     await store.passwords.replace_hash(ALICE.id, "hash of another", "renewed")
     await store.passwords.replace_hash(BOB.id, "hash of bob", "renewed")
 
@@ -255,7 +255,7 @@ async def test_a_renewed_login_counts_under_its_new_id_only(store: Store) -> Non
 
 
 @pytest.mark.usefixtures("people")
-async def test_of_many_that_replace_a_secret_one_wins(store: Store) -> None:
+async def test_race_to_rotate_a_remember_token_one_wins(store: Store) -> None:
     won = await asyncio.gather(
         *(
             store.logins.replace_secrets(LOGIN.id_hash, "aa+1", f"b{number}+2", AT, event(number))
@@ -270,7 +270,7 @@ async def test_of_many_that_replace_a_secret_one_wins(store: Store) -> None:
 
 
 @pytest.mark.usefixtures("people")
-async def test_a_copied_login_ends_and_its_user_is_told_once(store: Store) -> None:
+async def test_cookie_theft_a_copied_login_ends_and_its_user_is_notified_once(store: Store) -> None:
     assert await store.logins.revoke_reused(LOGIN.id_hash, event(kind="token_reuse_detected"))
 
     assert not await store.logins.revoke_reused(LOGIN.id_hash, event(2, kind="token_reuse_detected"))
@@ -426,7 +426,7 @@ async def test_a_transaction_is_finished_though_its_caller_has_gone(store: Store
 @pytest.mark.parametrize(
     "text", ["\0", "'; DROP TABLE quartlogin_users; --", "\ud800", "x" * 1_000_000, "😀", "$1", "%s"]
 )
-async def test_no_text_is_too_odd(store: Store, text: str) -> None:
+async def test_sql_injection_text_of_any_kind_is_stored_as_it_is(store: Store, text: str) -> None:
     """It is found, or not; or the driver says that it cannot be asked for. The application asks for none of them."""
     try:
         assert await store.users.find_credentials(text) is None

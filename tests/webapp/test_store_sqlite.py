@@ -1,4 +1,4 @@
-"""The database in a file: which files are refused, how it is opened, and what a page costs in it."""
+"""The SQLite file: which files are rejected, its permissions, and the statements of a page."""
 
 import asyncio
 import os

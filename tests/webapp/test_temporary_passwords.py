@@ -1,4 +1,4 @@
-"""Passwords that the operator hands out: for one sign-in within a day, and to be changed before anything else."""
+"""Temporary passwords: valid for one sign-in within a day, and a change is required first."""
 
 import asyncio
 import json
@@ -124,7 +124,7 @@ async def test_it_signs_in_and_the_first_thing_is_to_change_it(visitor: Visitor,
 
 @pytest.mark.requirement("6.4.1")
 @both_databases
-async def test_it_signs_in_once(
+async def test_replay_of_a_temporary_password_fails(
     alice: Visitor, new_visitor: Callable[[], Visitor], handed_out: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "quartlogin.audit")
@@ -139,7 +139,7 @@ async def test_it_signs_in_once(
 @pytest.mark.slow
 @pytest.mark.requirement("6.4.1")
 @both_databases
-async def test_of_many_that_use_it_at_once_one_gets_in(
+async def test_race_of_many_uses_of_a_temporary_password_one_succeeds(
     app: Quart, new_visitor: Callable[[], Visitor], handed_out: str
 ) -> None:
     pages = await asyncio.gather(*(new_visitor().sign_in("Alice", handed_out) for _ in range(4)))

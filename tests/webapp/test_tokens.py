@@ -1,4 +1,4 @@
-"""API tokens: shown once, kept hashed, revoked one by one."""
+"""API tokens: shown once, stored hashed, revoked one by one."""
 
 import asyncio
 import re
@@ -90,7 +90,7 @@ async def test_a_revoked_token_is_worth_nothing_on_the_next_request(alice: Visit
 
 
 @pytest.mark.requirement("8.2.2")
-async def test_nobody_revokes_the_token_of_somebody_else(
+async def test_idor_another_users_token_cannot_be_revoked(
     alice: Visitor, app: Quart, new_visitor: Callable[[], Visitor]
 ) -> None:
     token, mallory = token_in(await make(alice, name="backup")), new_visitor()
@@ -169,7 +169,7 @@ async def test_a_token_is_never_fresh(alice: Visitor, app: Quart) -> None:
 @pytest.mark.slow
 @pytest.mark.requirement("2.3.4", "15.4.2")
 @both_databases
-async def test_at_most_fifty_tokens_are_made_also_at_once(alice: Visitor, database: str) -> None:
+async def test_race_at_most_fifty_tokens_are_created_concurrently(alice: Visitor, database: str) -> None:
     page = await alice.get("/account")
     fields = {"csrf_token": page.token, "days": "90"}
     for number in range(47):

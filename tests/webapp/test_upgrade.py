@@ -1,4 +1,4 @@
-"""A database of another version: upgraded, or left as it is."""
+"""A database of another version: upgraded, or left unchanged."""
 
 import asyncio
 from pathlib import Path

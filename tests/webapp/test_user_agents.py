@@ -1,4 +1,4 @@
-"""What browsers are called on the account page."""
+"""The names of browsers on the account page."""
 
 import asyncio
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Loads of users that come at the same moment share a statement, and nothing else."""
+"""Loads of users that coincide share a statement, and nothing else."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -69,7 +69,7 @@ async def test_each_of_many_gets_the_own_user_or_none(store: Store) -> None:
     ]
 
 
-async def test_nobody_gets_a_user_by_anothers_login(store: Store) -> None:
+async def test_race_no_request_gets_a_user_by_another_requests_login(store: Store) -> None:
     found = await asyncio.gather(*(find(store, number, of=number + 1) for number in range(PEOPLE - 1)))
 
     assert found == [None] * (PEOPLE - 1)

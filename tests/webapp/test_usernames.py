@@ -1,4 +1,4 @@
-"""When two names are the same, and which are none."""
+"""Normalization of usernames: which are equal, and which are invalid."""
 
 from typing import Any
 from unicodedata import category, normalize

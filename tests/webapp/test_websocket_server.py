@@ -1,4 +1,4 @@
-"""Websockets under a real hypercorn: refused before they are accepted, closed when their login ends."""
+"""Websockets under a real Hypercorn: cross-site websocket hijacking, and closing when their login ends."""
 
 import socket
 from collections.abc import Iterator
@@ -239,7 +239,7 @@ def test_an_anonymous_visitor_is_refused_before_the_websocket_is_accepted(chat: 
 
 
 @pytest.mark.slow
-def test_a_page_of_another_site_is_refused_with_the_visitors_cookies(chat: Server) -> None:
+def test_cross_site_websocket_hijacking_is_rejected_despite_the_visitors_cookies(chat: Server) -> None:
     with browser(chat, "ada") as ada, Socket(chat.port, **cookies_of(ada), Origin="https://evil.example") as opened:
         answer = opened.next()
 

@@ -1,4 +1,4 @@
-"""HTTP/2 in clear (h2c) past a proxy that passes `Upgrade` on: a tunnel whose client writes the proxy's headers."""
+"""Request smuggling by HTTP/2 without TLS (h2c), through a proxy that forwards `Upgrade`."""
 
 import re
 import socket
@@ -91,7 +91,7 @@ def head_from(wire: socket.socket) -> bytes:
 
 
 @pytest.mark.requirement("4.2.1")
-def test_an_h2c_tunnel_through_a_trusted_proxy_is_answered_505_only(proxy: Proxy) -> None:
+def test_h2c_smuggling_through_a_trusted_proxy_gets_only_505(proxy: Proxy) -> None:
     """Each guess would come with an address of its own, which the proxy never saw."""
     tunnel = Tunnel(proxy)
     forged = [{"x-forwarded-proto": "https", "x-forwarded-for": f"203.0.113.{number}"} for number in range(5)]
@@ -139,7 +139,7 @@ FORGED = {"x_forwarded_proto": "https", "x_forwarded_for": "203.0.113.1", "x_for
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 @pytest.mark.parametrize(("kind", "scheme", "refusal"), [("http", "http", 505), ("websocket", "ws", 1008)])
-async def test_the_version_of_http_is_judged_by_the_connection_and_not_by_what_is_said_of_it(
+async def test_h2c_smuggling_the_http_version_is_that_of_the_connection(
     kind: str, scheme: str, refusal: int, count: int
 ) -> None:
     said = {name: ", ".join([value] * 2) for name, value in FORGED.items()}
@@ -148,20 +148,20 @@ async def test_the_version_of_http_is_judged_by_the_connection_and_not_by_what_i
 
 
 @pytest.mark.parametrize("version", ["2", "3"])
-async def test_http2_over_tls_to_the_application_itself_is_served(version: str) -> None:
+async def test_http2_over_tls_is_served(version: str) -> None:
     seen, answered = await served(scope_of(version=version, scheme="https", **FORGED))
 
     assert (len(seen), answered) == (1, [])
 
 
-async def test_a_forwarded_host_is_no_way_past_the_allowed_hosts() -> None:
+async def test_host_header_x_forwarded_host_does_not_bypass_the_allowed_hosts() -> None:
     scope = scope_of(**FORGED, host="evil.example")
 
     assert await served(scope) == ([], [400])
 
 
 @pytest.mark.slow
-async def test_one_trusted_proxy_is_believed_about_the_last_word_only() -> None:
+async def test_spoofed_addresses_only_the_last_entry_of_a_trusted_proxy_counts() -> None:
     seen, _ = await served(scope_of(x_forwarded_for="203.0.113.1, 198.51.100.7", x_forwarded_proto="http, https"))
 
     assert (seen[0]["client"][0], seen[0]["scheme"]) == ("198.51.100.7", "https")

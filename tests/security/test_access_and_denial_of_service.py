@@ -1,4 +1,4 @@
-"""Who may see what, what is kept by browsers, and what costly work does to the others (ASVS V4, V8, V14, V15)."""
+"""Access control, browser caches and denial of service by costly work (ASVS V4, V8, V14, V15)."""
 
 import asyncio
 import os
@@ -52,7 +52,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.mark.requirement("8.1.1", "8.2.1", "8.3.1")
 @pytest.mark.parametrize(("path", "for_whom"), PAGES)
-async def test_a_page_is_for_whom_the_readme_says(app: Quart, visitor: Visitor, path: str, for_whom: str) -> None:
+async def test_access_control_matches_the_readme_for_every_page(
+    app: Quart, visitor: Visitor, path: str, for_whom: str
+) -> None:
     rules = app.url_map.bind("localhost")
     method = "GET" if rules.test(path, "GET") else "POST"
     stale = Visitor(app.test_client())
@@ -74,7 +76,9 @@ async def test_a_page_is_for_whom_the_readme_says(app: Quart, visitor: Visitor, 
 
 
 @pytest.mark.requirement("8.3.2")
-async def test_disabling_an_account_ends_everything_of_it_on_the_next_request(app: Quart, visitor: Visitor) -> None:
+async def test_disabling_an_account_revokes_its_logins_and_tokens_on_the_next_request(
+    app: Quart, visitor: Visitor
+) -> None:
     await visitor.register("Alice")
     page = await visitor.get("/account")
     made = await visitor.post("/account/tokens", {"csrf_token": page.token, "name": "x"})
@@ -105,7 +109,7 @@ async def test_disabling_an_account_ends_everything_of_it_on_the_next_request(ap
         ("GET", "/favicon.ico", "image/svg+xml; charset=utf-8"),
     ],
 )
-async def test_every_answer_says_what_it_is_and_in_which_characters(
+async def test_every_response_has_a_content_type_with_a_charset(
     visitor: Visitor, method: str, path: str, kind: str
 ) -> None:
     page = await visitor.request(method, path)
@@ -114,16 +118,14 @@ async def test_every_answer_says_what_it_is_and_in_which_characters(
 
 
 @pytest.mark.requirement("4.1.1")
-async def test_json_says_that_it_is_json(visitor: Visitor) -> None:
+async def test_json_responses_have_the_json_content_type(visitor: Visitor) -> None:
     await visitor.register("Alice")
 
     assert (await visitor.get("/api/me")).headers["Content-Type"] == "application/json"
 
 
 @pytest.mark.requirement("14.3.1")
-def test_the_back_button_shows_no_private_page_after_signing_out(
-    server: Server, missing: Callable[[str], None]
-) -> None:
+def test_after_sign_out_the_back_button_shows_no_private_page(server: Server, missing: Callable[[str], None]) -> None:
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         missing("A Chromium browser")
@@ -150,7 +152,7 @@ def test_the_back_button_shows_no_private_page_after_signing_out(
 
 
 @pytest.mark.requirement("15.4.4")
-async def test_a_sign_in_does_not_wait_for_the_default_threads(app: Quart, visitor: Visitor) -> None:
+async def test_a_sign_in_does_not_depend_on_the_default_thread_pool(app: Quart, visitor: Visitor) -> None:
     await add_user(app, "Alice")
     go_on, loop = threading.Event(), asyncio.get_running_loop()
     threads = ThreadPoolExecutor(2)
@@ -169,7 +171,7 @@ async def test_a_sign_in_does_not_wait_for_the_default_threads(app: Quart, visit
 
 
 @pytest.mark.requirement("15.1.3", "15.2.2", "2.4.1")
-def test_a_hundred_sign_ins_at_once_cost_bounded_memory_and_nobody_else_a_wait(server: Server) -> None:
+def test_denial_of_service_a_hundred_concurrent_sign_ins_use_bounded_memory_and_block_no_page(server: Server) -> None:
     """With the real parameters: 64 MiB for each hash, of which one at a time is computed for each core, up to four."""
     base = f"http://127.0.0.1:{server.port}"
 
@@ -202,7 +204,7 @@ def test_a_hundred_sign_ins_at_once_cost_bounded_memory_and_nobody_else_a_wait(s
 
 
 @pytest.mark.requirement("15.1.1", "15.2.1")
-def test_there_are_times_for_updates_and_ci_asks_for_known_holes() -> None:
+def test_updates_have_deadlines_and_ci_checks_for_known_vulnerabilities() -> None:
     promised = (ROOT / "SECURITY.md").read_text("utf-8")
     ci = (ROOT / ".ci" / "run").read_text("utf-8")
 
@@ -214,7 +216,7 @@ def test_there_are_times_for_updates_and_ci_asks_for_known_holes() -> None:
 
 
 @pytest.mark.requirement("15.2.1")
-def test_what_has_known_holes_is_not_allowed_to_be_installed() -> None:
+def test_versions_with_known_vulnerabilities_cannot_be_installed() -> None:
     """The lowest version of each dependency stands in pyproject.toml, and is tested by CI."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 

@@ -1,4 +1,4 @@
-"""Settings that cannot be are refused when the app is set up, with one sentence."""
+"""Invalid settings are rejected when the app is set up, with one sentence."""
 
 import warnings
 from datetime import timedelta

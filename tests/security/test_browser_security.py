@@ -1,4 +1,4 @@
-"""What answers let a browser do with them (ASVS V3): cookies, headers, contexts."""
+"""Browser security (ASVS V3): cookie attributes, HSTS, content type sniffing, CSP, cross-origin access."""
 
 import re
 from collections.abc import AsyncIterator, Callable
@@ -31,7 +31,7 @@ async def life(app: Quart) -> SecureVisitor:
 
 
 @pytest.mark.requirement("3.1.1")
-async def test_the_page_says_what_a_browser_has_to_have_and_what_happens_without(app: Quart) -> None:
+async def test_browser_requirements_in_the_docs_are_complete(app: Quart) -> None:
     section = PAGE.partition("## Browser requirements")[2].partition("\n## ")[0]
     without_cookies = Visitor(app.test_client(use_cookies=False))
 
@@ -48,7 +48,7 @@ async def test_the_page_says_what_a_browser_has_to_have_and_what_happens_without
 
 
 @pytest.mark.requirement("3.3.1", "3.3.2", "3.3.3", "3.3.4", "C14")
-async def test_over_https_every_cookie_of_a_whole_life_is_this_hosts_and_out_of_reach(life: SecureVisitor) -> None:
+async def test_cookies_over_https_are_host_prefixed_secure_httponly_and_samesite(life: SecureVisitor) -> None:
     lines = [line.split("; ") for line in life.set_cookies]
 
     assert {first.partition("=")[0] for first, *_ in lines} == {
@@ -61,7 +61,7 @@ async def test_over_https_every_cookie_of_a_whole_life_is_this_hosts_and_out_of_
 
 
 @pytest.mark.requirement("3.3.4", "V3")
-async def test_no_cookies_value_is_in_any_body(life: SecureVisitor) -> None:
+async def test_cookie_values_never_appear_in_a_body(life: SecureVisitor) -> None:
     values = [line.partition("=")[2].partition(";")[0] for line in life.set_cookies]
     bodies = "".join(page.text for page in life.pages)
 
@@ -70,7 +70,7 @@ async def test_no_cookies_value_is_in_any_body(life: SecureVisitor) -> None:
 
 
 @pytest.mark.requirement("3.3.5")
-async def test_cookies_stay_small_enough_for_every_browser(app: Quart) -> None:
+async def test_cookies_stay_below_the_size_limit_of_browsers(app: Quart) -> None:
     visitor, longest_next = SecureVisitor(app.test_client()), "/account?" + "é" * 503
     await visitor.register("𝕎" * 60)
     page = await visitor.get("/account")
@@ -131,7 +131,7 @@ class Broken:
 
 
 @pytest.mark.requirement("3.4.1", "3.4.2", "3.4.3", "3.4.4", "3.4.5", "3.4.6", "3.4.8", "3.5.8", "C17")
-async def test_an_answer_of_any_status_has_every_header(answers: list[Page]) -> None:
+async def test_security_headers_are_on_responses_of_every_status(answers: list[Page]) -> None:
     statuses = {page.status for page in answers}
     wrong = [
         (page.status, name)
@@ -152,7 +152,7 @@ def has_script_policy(page: Page, name: str, value: str) -> bool:
 
 
 @pytest.mark.requirement("C17")
-async def test_no_answer_has_a_header_that_does_harm_or_tells_a_version(answers: list[Page]) -> None:
+async def test_response_headers_disclose_no_version_and_weaken_nothing(answers: list[Page]) -> None:
     names = {name.lower() for page in answers for name, _ in page.headers}
 
     assert not names & {
@@ -167,7 +167,7 @@ async def test_no_answer_has_a_header_that_does_harm_or_tells_a_version(answers:
 
 
 @pytest.mark.requirement("3.4.1")
-async def test_behind_a_proxy_that_ends_tls_browsers_are_told_to_stay_with_it(database: str) -> None:
+async def test_hsts_is_sent_behind_a_proxy_that_terminates_tls(database: str) -> None:
     app = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY, TRUSTED_PROXIES=1))
 
     async with app.test_app():
@@ -179,7 +179,7 @@ async def test_behind_a_proxy_that_ends_tls_browsers_are_told_to_stay_with_it(da
 
 
 @pytest.mark.requirement("3.4.7")
-async def test_violations_are_reported_where_the_operator_says(database: str) -> None:
+async def test_csp_violations_are_reported_to_the_configured_address(database: str) -> None:
     url = "https://reports.example.org/csp"
     app = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY, CSP_REPORT_URL=url))
 
@@ -194,7 +194,7 @@ async def test_violations_are_reported_where_the_operator_says(database: str) ->
 
 
 @pytest.mark.requirement("3.4.7")
-async def test_without_an_address_nothing_is_reported(visitor: Visitor) -> None:
+async def test_csp_reports_are_off_without_an_address(visitor: Visitor) -> None:
     page = await visitor.get("/")
 
     assert "report" not in page.headers["Content-Security-Policy"]
@@ -205,7 +205,9 @@ async def test_without_an_address_nothing_is_reported(visitor: Visitor) -> None:
 
 
 @pytest.mark.requirement("3.2.1")
-async def test_every_answer_says_what_it_is(life: SecureVisitor, answers: list[Page]) -> None:
+async def test_content_type_sniffing_is_off_and_every_response_has_a_type(
+    life: SecureVisitor, answers: list[Page]
+) -> None:
     bodies = [page for page in [*life.pages, *answers] if page.text and page.status not in {302, 304}]
     kinds = {page.headers["Content-Type"] for page in bodies}
 
@@ -222,9 +224,7 @@ async def test_every_answer_says_what_it_is(life: SecureVisitor, answers: list[P
 @pytest.mark.requirement("3.2.1", "3.5.8")
 @pytest.mark.parametrize("place", ["script", "style", "image", "iframe", "embed", "object", "audio", "worker"])
 @pytest.mark.parametrize("path", ["/account", "/api/me"])
-async def test_what_belongs_to_somebody_cannot_be_embedded_by_another_site(
-    visitor: Visitor, path: str, place: str
-) -> None:
+async def test_private_responses_cannot_be_embedded_by_another_site(visitor: Visitor, path: str, place: str) -> None:
     await visitor.register("Alice")
 
     page = await visitor.get(path, headers={"Sec-Fetch-Dest": place, "Sec-Fetch-Site": "cross-site"})
@@ -240,7 +240,7 @@ async def test_what_belongs_to_somebody_cannot_be_embedded_by_another_site(
     "origin", ["https://evil.example", "null", "http://localhost.evil.example", "http://localhost", "*"]
 )
 @pytest.mark.parametrize("method", ["GET", "OPTIONS", "POST"])
-async def test_no_other_origin_may_read_an_answer(visitor: Visitor, origin: str, method: str) -> None:
+async def test_cors_allows_no_other_origin(visitor: Visitor, origin: str, method: str) -> None:
     await visitor.register("Alice")
     asking = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x"}
 
@@ -250,7 +250,7 @@ async def test_no_other_origin_may_read_an_answer(visitor: Visitor, origin: str,
 
 
 @pytest.mark.requirement("3.5.6")
-async def test_no_answer_is_wrapped_into_a_call(visitor: Visitor) -> None:
+async def test_jsonp_is_not_supported(visitor: Visitor) -> None:
     await visitor.register("Alice")
 
     plain, called = await visitor.get("/api/me"), await visitor.get("/api/me?callback=steal&jsonp=steal&cb=steal")
@@ -263,7 +263,7 @@ async def test_no_answer_is_wrapped_into_a_call(visitor: Visitor) -> None:
 @pytest.mark.parametrize(
     "path", ["/static/account.js", "/static/times.js", "/static/password.js", "/static/style.css", "/favicon.ico"]
 )
-async def test_files_and_scripts_are_byte_for_byte_the_same_for_everybody(
+async def test_cross_site_script_inclusion_static_files_are_the_same_for_every_visitor(
     visitor: Visitor, new_visitor: NewVisitor, path: str
 ) -> None:
     await visitor.register("Alice")
@@ -275,7 +275,7 @@ async def test_files_and_scripts_are_byte_for_byte_the_same_for_everybody(
 
 
 @pytest.mark.requirement("3.5.2")
-async def test_a_token_counts_only_where_a_page_of_another_site_cannot_put_it(app: Quart, visitor: Visitor) -> None:
+async def test_bearer_tokens_count_only_in_the_authorization_header(app: Quart, visitor: Visitor) -> None:
     await visitor.register("Alice")
     bearer = await make_token(visitor)
     client = app.test_client(use_cookies=False)

@@ -1,7 +1,7 @@
-"""Time of check, time of use: a request whose login ends before its last byte arrives changes nothing.
+"""Race of time of check and time of use (TOCTOU): a request whose login ends on the way changes nothing.
 
-A client decides when the body of its request arrives, and a guard looks before. So each form is sent but for its last
-byte to a real server, the login is ended in each way that there is, and then the last byte follows.
+A client decides when the body of its request arrives, and a guard checks before that. So each test sends a form without
+its last byte to a real server, ends the login in one of the ways there are, and then sends the last byte.
 """
 
 import re
@@ -223,7 +223,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 @pytest.mark.slow
 @pytest.mark.requirement("7.4.1", "7.4.2")
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_whatever_is_on_its_way_when_its_login_ends_writes_nothing(site: Site, ending: str) -> None:
+def test_toctou_a_request_whose_login_ends_on_the_way_writes_nothing(site: Site, ending: str) -> None:
     alice = Alice.at(site)
     held = {name: HeldBack.of(alice.browser, *form) for name, form in alice.forms().items()}
     ENDINGS[ending](alice)
@@ -246,7 +246,7 @@ def test_whatever_is_on_its_way_when_its_login_ends_writes_nothing(site: Site, e
 @pytest.mark.parametrize(
     "form", mostly_slow(["make a token", "change the password", "delete", "confirm the password"], quick=1)
 )
-def test_a_client_that_asks_for_json_is_answered_401_when_its_login_has_ended(site: Site, form: str) -> None:
+def test_toctou_an_api_request_whose_login_ends_on_the_way_gets_401(site: Site, form: str) -> None:
     alice = Alice.at(site)
     held = HeldBack.of(alice.browser, *alice.forms()[form], accept="application/json")
     alice.operator("logins", "revoke", alice.public_id)
@@ -257,7 +257,7 @@ def test_a_client_that_asks_for_json_is_answered_401_when_its_login_has_ended(si
 
 
 @pytest.mark.slow
-def test_without_an_end_each_of_these_requests_writes(site: Site) -> None:
+def test_each_of_these_requests_writes_while_its_login_is_valid(site: Site) -> None:
     names = [*Alice.at(site).forms()]
     silent = []
     for name in names:

@@ -1,4 +1,4 @@
-"""With a shared cache in front, which keeps all it may, nobody is shown another's page."""
+"""Web cache deception: a shared cache that keeps all it may shows no visitor another's page."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def cache_before(app: Quart) -> SharedCache:
 
 
 @pytest.mark.requirement("V7", "V8")
-async def test_alices_pages_are_shown_to_nobody_and_nobodys_forms_not_to_alice(app: Quart) -> None:
+async def test_web_cache_deception_private_pages_and_forms_are_never_shared(app: Quart) -> None:
     cache, alice, bob = cache_before(app), Visitor(app.test_client()), Visitor(app.test_client())
     await alice.register("Alice")
     await bob.register("Bob")
@@ -52,7 +52,7 @@ async def test_alices_pages_are_shown_to_nobody_and_nobodys_forms_not_to_alice(a
 
 
 @pytest.mark.requirement("V8")
-async def test_the_cache_does_keep_what_is_everybodys(app: Quart) -> None:
+async def test_public_files_are_cached(app: Quart) -> None:
     cache = cache_before(app)
 
     first = await cache.get("/static/style.css", {})
@@ -62,7 +62,7 @@ async def test_the_cache_does_keep_what_is_everybodys(app: Quart) -> None:
 
 
 @pytest.mark.requirement("V7", "V8")
-async def test_an_app_of_ones_own_is_not_shown_to_others_either() -> None:
+async def test_web_cache_deception_pages_of_an_app_with_the_extension_are_never_shared() -> None:
     app = Quart("one")
     app.secret_key = KEY
     app.session_interface = SignedSessionInterface()

@@ -1,4 +1,4 @@
-"""Limits hold before whatever makes few bytes many: compressed bodies, and the compressed headers of HTTP/2."""
+"""Decompression bombs: limits on compressed bodies and on HTTP/2 header compression (HPACK)."""
 
 import gzip
 import struct
@@ -20,7 +20,7 @@ MEGABYTE = 1024 * 1024
 @pytest.mark.requirement("13.1.3", "15.2.2")
 @pytest.mark.parametrize("encoding", mostly_slow(["gzip", "deflate", "x-gzip", "gzip, gzip", "br", "zstd"], quick=2))
 @pytest.mark.parametrize("path", ["/login", "/register"])
-async def test_a_compressed_form_is_never_inflated(
+async def test_decompression_bomb_a_compressed_form_is_never_inflated(
     visitor: Visitor, monkeypatch: pytest.MonkeyPatch, path: str, encoding: str
 ) -> None:
     token = (await visitor.get(path)).token
@@ -37,7 +37,7 @@ async def test_a_compressed_form_is_never_inflated(
 
 @pytest.mark.alone
 @pytest.mark.requirement("13.1.3", "15.2.2")
-def test_headers_of_http2_that_refer_to_a_long_one_again_and_again_are_not_written_out(tmp_path: Path) -> None:
+def test_hpack_bomb_repeated_references_to_a_long_header_are_not_expanded(tmp_path: Path) -> None:
     """HPACK: one header of 4,000 bytes is sent, and named in a byte each a hundred thousand times: 400 MB."""
     port = free_port()
     command = [str(SCRIPTS / "quartlogin"), "serve", "--host", "127.0.0.1", "--port", str(port)]
