@@ -4,7 +4,7 @@ from .accounts import Accounts
 from .audit.log import AUDIT_LOGGER
 from .audit.security_events import RouteLoggingQuart, session_refused
 from .context import current_accounts, get_accounts
-from .database.errors import DatabaseRefused, StoreUnavailable
+from .database.errors import DatabaseRefused, NameTaken, StoreUnavailable
 from .database.models import User
 from .feature import Feature
 from .features.api_tokens.feature import ApiTokens
@@ -21,6 +21,7 @@ from .security.body_size_limit import BodySizeLimitMiddleware
 from .security.headers import SecurityHeadersMiddleware
 from .security.secret_key import NO_KEY, key_file, new_key, read_or_create, rotate
 from .store import POSTGRES_SCHEMES, store_at
+from .users import DeleteRefused, FieldError, Users
 
 __all__ = [
     "AUDIT_LOGGER",
@@ -33,16 +34,20 @@ __all__ = [
     "ApiTokens",
     "BodySizeLimitMiddleware",
     "DatabaseRefused",
+    "DeleteRefused",
     "Deletion",
     "Feature",
+    "FieldError",
     "Hooks",
     "Logins",
+    "NameTaken",
     "Passwords",
     "Registration",
     "RouteLoggingQuart",
     "SecurityHeadersMiddleware",
     "StoreUnavailable",
     "User",
+    "Users",
     "current_accounts",
     "find_resource",
     "get_accounts",

@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from copy import copy
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from quart import Blueprint, Quart
 from quart.typing import ResponseReturnValue
 
 from quartlogin import ConfigurationError, LoginManager
 
+from .app_users import AppDirectory
 from .audit import pages as updates_pages
 from .audit import security_events
 from .audit.account_updates import AccountUpdates
@@ -46,6 +47,9 @@ from .security.origin_check import reject_cross_site_request
 from .security.rate_limits import RateLimits
 from .security.secret_key import APP_WITHOUT_KEY, derive_key
 from .store import store_at
+from .users import check_users
+
+UsersT = TypeVar("UsersT")
 
 _SECOND_LOADER: Final = (
     "The LoginManager has a user_loader of the app's, and the accounts load users by themselves: remove it, and "
@@ -67,6 +71,7 @@ class Accounts:
         app: The app, if it exists already; otherwise call `init_app`.
         database: The path of a SQLite file, or the address of a PostgreSQL server, `postgresql://...`. It may be the
             app's own: the names of all tables begin with `quartlogin_`.
+        users: The app's own users, as `users` registers them; `None`: the accounts have a users table of their own.
         login_manager: The app's `LoginManager`, without a `user_loader`. One is created if `None`.
         prefix: The path below which the pages are, such as `/me`.
         features: The features; all of them if `None`.
@@ -88,6 +93,7 @@ class Accounts:
         login_manager: LoginManager[Any] | None = None,
         prefix: str = "",
         features: Sequence[Feature] | None = None,
+        users: Any = None,
         create_tables: bool = True,
         shares_database: bool = True,
         hooks: Hooks | None = None,
@@ -99,6 +105,7 @@ class Accounts:
         self._prefix = prefix
         self.features = default_features() if features is None else [*features]
         check_features(self.features)
+        self._users = None if users is None else check_users(users)
         self._create_tables = create_tables
         self._shares_database = shares_database
         self._hooks = hooks or _hooks_of(self.features)
@@ -136,10 +143,12 @@ class Accounts:
         )
         event_limit = EventLimit(self.store)
         self.audit_log.listeners += [self.account_updates.send, event_limit.note]
-        self.cleanup = Cleanup(self.store, self.options.event_retention, event_limit, self._learn_hash_costs)
+        self.cleanup = Cleanup(
+            self.store, self.options.event_retention, event_limit, self._learn_hash_costs, self._clean_directory
+        )
         #: Endpoints that stay open to users who must change the password first.
         self.password_change_exempt: set[str | None] = {*EXEMPT}
-        self.directory: Directory = OwnDirectory(self.store)
+        self._use_directory()
         self._keys: list[Any] = []
         self._add_services()
         app.extensions[EXTENSION_NAME] = self
@@ -152,6 +161,28 @@ class Accounts:
         app.before_serving(self._open)
         app.after_serving(self._close)
 
+    def users(self, users: UsersT) -> UsersT:
+        """Register the app's own users, before the app starts: a class, or an object of one.
+
+        Returns:
+            The same, so that it can stand above the class.
+
+        Raises:
+            ConfigurationError: Something is missing from the class.
+        """
+        self._users = check_users(users)
+        if self._app is not None:
+            self._use_directory()
+            self._add_services()
+        return users
+
+    def _use_directory(self) -> None:
+        self.directory: Directory = (
+            OwnDirectory(self.store)
+            if self._users is None
+            else AppDirectory(self.store, self._users, self.login_manager.id_attribute)
+        )
+
     def _add_services(self) -> None:
         """Create what depends on the users; and on the secret key, if it is known yet."""
         self.logins = LoginStore(
@@ -161,6 +192,7 @@ class Accounts:
             idle=self.options.login_idle_timeout,
             lifetime=self.options.login_lifetime,
             per_user=self.options.max_logins_per_user,
+            adds_accounts=self.directory.adds_accounts,
         )
         self.login_manager.records = self.logins
         self.user_loader = UserLoader(self.store, self.directory, self.options.login_idle_timeout)
@@ -222,6 +254,9 @@ class Accounts:
             moment=filters.moment,
             describe_event=filters.describe_event,
         )
+
+    async def _clean_directory(self, now: int) -> int:
+        return await self.directory.clean(now)
 
     def _learn_hash_costs(self, counts: Counter[HashParameters]) -> None:
         self.passwords.hashing.in_use.learn(counts)

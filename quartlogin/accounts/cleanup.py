@@ -87,6 +87,7 @@ class Cleanup:
         keep_events: How long events are kept.
         event_limit: Knows which accounts may have excess events.
         learn: Called after each count with the number of accounts for each parameter set.
+        clean_directory: Completes or undoes what was interrupted; called with the time in seconds since 1970.
     """
 
     def __init__(
@@ -95,7 +96,9 @@ class Cleanup:
         keep_events: timedelta,
         event_limit: EventLimit,
         learn: Callable[[Counter[HashParameters]], None] = lambda _: None,
+        clean_directory: Callable[[int], Awaitable[int]] | None = None,
     ) -> None:
+        self._clean_directory = clean_directory
         self._store = store
         self._event_limit = event_limit
         self._learn = learn
@@ -123,7 +126,8 @@ class Cleanup:
             partial(store.attempts.remove_before, now - _KEEP_SHORT_LIVED, now - _KEEP_ATTEMPTS, _BATCH),
             partial(store.attempts.remove_of_ended_logins, _BATCH),
         )
-        return sum([await _remove_all(remove) for remove in removals]) + await self._event_limit.clean()
+        settled = 0 if self._clean_directory is None else await self._clean_directory(now)
+        return settled + sum([await _remove_all(remove) for remove in removals]) + await self._event_limit.clean()
 
     async def count(self) -> None:
         """Count how many accounts have which parameter set."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from .database.interface import Transaction
 from .database.models import ActingLogin, ActiveLogin, Credentials, NewUser, User
@@ -25,6 +25,16 @@ class Directory(Protocol):
 
     Every coroutine raises `StoreUnavailable` when the database of the accounts does not respond.
     """
+
+    @property
+    def can_delete(self) -> bool:
+        """Tell whether users can be deleted."""
+        ...
+
+    @property
+    def adds_accounts(self) -> bool:
+        """Tell whether a user whom the app signs in by itself may have no account yet."""
+        ...
 
     def normalize(self, typed: str) -> str | None:
         """Return the form in which names are compared; `None` if this is not a valid name."""
@@ -54,8 +64,24 @@ class Directory(Protocol):
         """Find the credentials of a normalized name, even if the account is disabled."""
         ...
 
+    async def complete(self, credentials: Credentials) -> bool:
+        """Add the account of a user whose registration was interrupted; return False if it has been completed."""
+        ...
+
     async def is_taken(self, name_key: str) -> bool:
         """Tell whether a user has this normalized name."""
+        ...
+
+    async def begun_hash(self, name_key: str) -> str | None:
+        """Return the password hash of an interrupted registration of this normalized name."""
+        ...
+
+    async def clean(self, now: int) -> int:
+        """Complete or undo what was interrupted; return how much.
+
+        Args:
+            now: Seconds since 1970.
+        """
         ...
 
     async def create(self, name: str, name_key: str, password_hash: str, fields: Mapping[str, Any]) -> NewAccount:
@@ -95,6 +121,8 @@ class OwnDirectory:
     """The users of an app that has no users table: each change of user and account is one transaction."""
 
     store: Store
+    can_delete: ClassVar[bool] = True
+    adds_accounts: ClassVar[bool] = False
 
     def normalize(self, typed: str) -> str | None:
         """Return the form in which usernames are compared."""
@@ -127,6 +155,18 @@ class OwnDirectory:
     async def is_taken(self, name_key: str) -> bool:
         """Tell whether a user has this normalized username."""
         return await self.store.users.find_credentials(name_key) is not None
+
+    async def complete(self, _: Credentials) -> bool:
+        """Refuse: no registration is ever interrupted."""
+        return False
+
+    async def begun_hash(self, _: str) -> str | None:
+        """Return `None`: no registration is ever interrupted."""
+        return None
+
+    async def clean(self, _: int) -> int:
+        """Do nothing: nothing is ever interrupted."""
+        return 0
 
     async def create(self, name: str, name_key: str, password_hash: str, _: Mapping[str, Any]) -> NewAccount:
         """Choose an id; the user is added together with the account."""

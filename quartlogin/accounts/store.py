@@ -9,6 +9,7 @@ from .database.postgres import PostgresDatabase
 from .database.sqlite import SQLiteDatabase
 from .features.logins.table import Logins
 from .features.passwords.table import PasswordTable
+from .features.registration.table import RegistrationTable
 from .own_users import OwnUsers
 from .security.attempt_counters import AttemptCounters
 from .table import AccountTable
@@ -24,6 +25,7 @@ class Store:
     database: Database
     accounts: AccountTable
     passwords: PasswordTable
+    registrations: RegistrationTable
     users: OwnUsers
     logins: Logins
     events: Events
@@ -46,6 +48,7 @@ def store_at(address: str) -> Store:
         database,
         AccountTable(database),
         PasswordTable(database),
+        RegistrationTable(database),
         OwnUsers(database),
         Logins(database),
         Events(database),

@@ -1,20 +1,24 @@
 """The accounts table: the row that every change of an account locks."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from .audit.events import Events
 from .database.interface import Database, Row, Transaction
-from .database.models import Account, Event
+from .database.locking import lock_account, lock_for
+from .database.models import Account, ActingLogin, Event
+from .security.attempt_counters import AttemptCounters
 
 #: The columns of an `Account`, of a row `a`.
-COLUMNS: Final = "a.user_id, a.security_stamp, a.disabled_at, a.must_change_password"
+COLUMNS: Final = "a.user_id, a.security_stamp, a.disabled_at, a.must_change_password, a.deleting_at, a.stamp"
 
 
 def account_of(row: Row) -> Account:
     """Return the account of a row of `COLUMNS`."""
-    user_id, security_stamp, disabled_at, must_change = row
-    return Account(user_id, security_stamp, disabled_at is None, bool(must_change))
+    user_id, security_stamp, disabled_at, must_change, deleting_at, stamp = row
+    is_enabled = disabled_at is None and deleting_at is None
+    return Account(user_id, security_stamp, is_enabled, bool(must_change), stamp)
 
 
 @dataclass(frozen=True)
@@ -24,16 +28,108 @@ class AccountTable:
     database: Database
 
     @staticmethod
-    async def insert(transaction: Transaction, user_id: str, now: int, *, must_change_password: bool = False) -> None:
+    async def insert(
+        transaction: Transaction,
+        user_id: str,
+        now: int,
+        *,
+        must_change_password: bool = False,
+        stamp: str | None = None,
+    ) -> None:
         """Add an account.
 
         Raises:
             Conflict: This user has one.
         """
         await transaction.run(
-            "INSERT INTO quartlogin_accounts (user_id, created_at, must_change_password) VALUES ($1, $2, $3)",
-            *(user_id, now, must_change_password),
+            "INSERT INTO quartlogin_accounts (user_id, stamp, created_at, must_change_password)"
+            " VALUES ($1, $2, $3, $4)",
+            *(user_id, stamp, now, must_change_password),
         )
+
+    @staticmethod
+    async def ensure(transaction: Transaction, user_id: str, now: int) -> None:
+        """Add an account without a password, unless there is one."""
+        await transaction.run(
+            "INSERT INTO quartlogin_accounts (user_id, created_at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING",
+            *(user_id, now),
+        )
+
+    @staticmethod
+    async def purge(transaction: Transaction, user_id: str) -> bool:
+        """Remove everything that is kept under a user's id; return False if there is nothing."""
+        await AttemptCounters.forget_user(transaction, user_id)
+        rows = await transaction.run("DELETE FROM quartlogin_accounts WHERE user_id = $1 RETURNING user_id", user_id)
+        return bool(rows)
+
+    async def forget(self, user_id: str) -> bool:
+        """Remove everything that is kept under a user's id; return False if there is nothing."""
+        return await self.database.transaction(partial(self._forget, user_id))
+
+    async def keep_stamp(self, user_id: str, stamp: str) -> None:
+        """Keep the stamp of a user who had none."""
+        await self.database.write(
+            "UPDATE quartlogin_accounts SET stamp = $2 WHERE user_id = $1 AND stamp IS NULL", user_id, stamp
+        )
+
+    async def end_all(self, user_id: str) -> list[str]:
+        """End every login and API token of an account, and return the hashes of their ids."""
+
+        async def work(transaction: Transaction) -> list[str]:
+            await transaction.run(
+                "UPDATE quartlogin_accounts SET security_stamp = security_stamp + 1 WHERE user_id = $1", user_id
+            )
+            return await end_logins(transaction, user_id)
+
+        return await self.database.transaction(work)
+
+    async def begin_deletion(self, account: Account, by: ActingLogin, now: int) -> list[str] | None:
+        """Mark an account as being deleted: none of its logins is active from then on.
+
+        Args:
+            account: Read together with the hash that the password was checked against.
+            by: The login that requests it. It becomes active again if the deletion is taken back.
+            now: Seconds since 1970.
+
+        Returns:
+            The hashes of the ids of the other logins, which have ended; `None` if the account is gone, is being deleted
+            already, or has another security stamp.
+
+        Raises:
+            LoginEnded: The login that requests it is not active.
+        """
+
+        async def work(transaction: Transaction) -> list[str] | None:
+            await lock_for(transaction, account.user_id, by)
+            rows = await transaction.run(
+                "UPDATE quartlogin_accounts SET deleting_at = $3, security_stamp = security_stamp + 1"
+                " WHERE user_id = $1 AND security_stamp = $2 AND deleting_at IS NULL RETURNING security_stamp",
+                *(account.user_id, account.security_stamp, now),
+            )
+            if not rows:
+                return None
+            ended = await transaction.run(
+                "DELETE FROM quartlogin_logins WHERE user_id = $1 AND id_hash <> $2 RETURNING id_hash",
+                *(account.user_id, by.id_hash),
+            )
+            await transaction.run(
+                "UPDATE quartlogin_logins SET security_stamp = $2 WHERE id_hash = $1", by.id_hash, *rows[0]
+            )
+            return [row[0] for row in ended]
+
+        return await self.database.transaction(work)
+
+    async def take_back_deletion(self, user_id: str) -> None:
+        """Mark an account as one that is not being deleted."""
+        await self.database.write("UPDATE quartlogin_accounts SET deleting_at = NULL WHERE user_id = $1", user_id)
+
+    async def list_deleting(self, before: int, at_most: int) -> list[str]:
+        """List some users whose deletion began before a time and is not complete."""
+        rows = await self.database.read(
+            "SELECT user_id FROM quartlogin_accounts WHERE deleting_at < $1 ORDER BY deleting_at LIMIT $2",
+            *(before, at_most),
+        )
+        return [row[0] for row in rows]
 
     async def require_change(self, user_id: str, event: Event) -> bool:
         """Require a user to change the password first; return False if there is no such account."""
@@ -82,7 +178,13 @@ class AccountTable:
 
         return await self.database.transaction(work)
 
+    @staticmethod
+    async def _forget(user_id: str, transaction: Transaction) -> bool:
+        await lock_account(transaction, user_id)
+        return await AccountTable.purge(transaction, user_id)
 
-async def end_logins(transaction: Transaction, user_id: str) -> None:
-    """End every login and API token of an account, whose row is locked."""
-    await transaction.run("DELETE FROM quartlogin_logins WHERE user_id = $1", user_id)
+
+async def end_logins(transaction: Transaction, user_id: str) -> list[str]:
+    """End every login and API token of an account, whose row is locked; return the hashes of their ids."""
+    rows = await transaction.run("DELETE FROM quartlogin_logins WHERE user_id = $1 RETURNING id_hash", user_id)
+    return [row[0] for row in rows]

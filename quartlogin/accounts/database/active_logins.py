@@ -13,7 +13,7 @@ def is_active_sql(now: str, idle_since: str) -> str:
         idle_since: The placeholder of the time since which a sign-in must have been seen.
     """
     lasts = f"l.expires_at > {now} AND (l.kind = 'bearer' OR l.seen_at > {idle_since})"
-    return f"a.disabled_at IS NULL AND l.security_stamp = a.security_stamp AND {lasts}"
+    return f"a.disabled_at IS NULL AND a.deleting_at IS NULL AND l.security_stamp = a.security_stamp AND {lasts}"
 
 
 def select_active(which: str, now: str, idle_since: str) -> str:

@@ -61,6 +61,8 @@ class Account:
     is_enabled: bool = True
     #: Whether the user must change the password first.
     must_change_password: bool = False
+    #: What distinguishes this user from a later one with the same id; `None`: not known.
+    stamp: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ class Credentials:
     password_hash: str | None = field(repr=False)
     #: When the password expires: seconds since 1970. `None`: never.
     password_expires_at: int | None = None
+    #: The normalized name of the begun registration whose password this is; `None`: there is an account.
+    completes: str | None = None
 
     @property
     def is_active(self) -> bool:
@@ -130,6 +134,21 @@ class ActiveLogin(NamedTuple):
     seen_at: int
     #: The state of its remember-me token, as `remember_rotation` writes it; empty if the login is not remembered.
     secrets: str
+
+
+class LoginOfUser(NamedTuple):
+    """An active login of an app's user, whom the app finds."""
+
+    #: The account's `stamp`; `None`: not known yet.
+    stamp: str | None
+    login: AccountLogin
+    seen_at: int
+    #: As in `ActiveLogin`.
+    secrets: str
+
+    def of(self, user: Any) -> ActiveLogin:
+        """Return it with its user."""
+        return ActiveLogin(user, self.login, self.seen_at, self.secrets)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from quart import Blueprint, flash, redirect
+from quart import Blueprint, abort, flash, redirect
 from quart.typing import ResponseReturnValue
 
 from quartlogin import current_user, logout_user
@@ -14,6 +14,7 @@ from ...pages.messages import WRONG_PASSWORD
 from ...pages.recent_login import recent_login_required
 from ...pages.redirects import page_after_logout
 from ...security.headers import CLEAR_SITE_DATA
+from ...users import DeleteRefused
 from .forms import DeletionForm
 
 
@@ -26,8 +27,15 @@ def add_pages(blueprint: Blueprint) -> None:
 async def delete() -> ResponseReturnValue:
     """Ask for the password, and delete the account with everything that belongs to it."""
     accounts, form = current_accounts(), await DeletionForm.read()
+    if not accounts.directory.can_delete:
+        abort(404)
     if form.is_complete():
-        if await accounts.deletion.delete(await current_user, form.password.data or ""):
+        try:
+            is_deleted = await accounts.deletion.delete(await current_user, form.password.data or "")
+        except DeleteRefused as error:
+            form.refuse("password", error.text)
+            return await render_form("delete.html", form)
+        if is_deleted:
             with suppress(StoreUnavailable):  # this login's record is deleted already
                 await logout_user()
             accounts.device_cookies.delete()

@@ -1,12 +1,12 @@
 """The user loader's query: find active logins and their users."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ...database.active_logins import is_active_sql
 from ...database.interface import Database, Row
-from ...database.models import AccountLogin, ActiveLogin, User
+from ...database.models import AccountLogin, ActiveLogin, LoginOfUser, User
 
 MAX_QUESTIONS: Final = 64
 #: The numbers of logins for which there are statements: few, so that each is prepared once.
@@ -18,6 +18,16 @@ _FIND: Final = {
         "SELECT l.id_hash, l.user_id, u.username, l.public_id, a.security_stamp, a.must_change_password,"  # noqa: S608 -- numbers only
         " l.seen_at, l.secrets FROM quartlogin_logins l JOIN quartlogin_accounts a ON a.user_id = l.user_id"
         " JOIN quartlogin_users u ON u.id = l.user_id"
+        f" WHERE l.id_hash IN ({', '.join(f'${number + 3}' for number in range(size))})"
+        f" AND {is_active_sql('$1', '$2')}"
+    )
+    for size in _SIZES
+}
+#: The same for users of an app, which are found by the app.
+_FIND_ALONE: Final = {
+    size: (
+        "SELECT l.id_hash, l.user_id, a.stamp, l.public_id, a.security_stamp, a.must_change_password,"  # noqa: S608 -- numbers only
+        " l.seen_at, l.secrets FROM quartlogin_logins l JOIN quartlogin_accounts a ON a.user_id = l.user_id"
         f" WHERE l.id_hash IN ({', '.join(f'${number + 3}' for number in range(size))})"
         f" AND {is_active_sql('$1', '$2')}"
     )
@@ -48,19 +58,37 @@ async def find_all(database: Database, questions: Sequence[Question]) -> dict[Qu
     Returns:
         The result for each question, without those whose login is not active or is another user's.
     """
+    return {question: _with_user(row) for question, row in await _rows(database, _FIND, questions)}
+
+
+async def find_all_alone(database: Database, questions: Sequence[Question]) -> dict[Question, LoginOfUser]:
+    """Find active logins without their users, as `find_all` does."""
+    return {question: _alone(row) for question, row in await _rows(database, _FIND_ALONE, questions)}
+
+
+async def _rows(
+    database: Database, statements: Mapping[int, str], questions: Sequence[Question]
+) -> list[tuple[Question, Row]]:
     size = _SIZE_FOR[len(questions)]
     id_hashes = [question.id_hash for question in questions]
     padding = id_hashes[:1] * (size - len(questions))
     last = questions[-1]  # a request from a second earlier is answered as of now, too
-    rows = {row[0]: row for row in await database.read(_FIND[size], last.now, last.idle_since, *id_hashes, *padding)}
-    return {
-        question: _found(row)
+    rows = {
+        row[0]: row for row in await database.read(statements[size], last.now, last.idle_since, *id_hashes, *padding)
+    }
+    return [
+        (question, row)
         for question in questions
         if (row := rows.get(question.id_hash)) is not None and row[1] == question.user_id
-    }
+    ]
 
 
-def _found(row: Row) -> ActiveLogin:
+def _with_user(row: Row) -> ActiveLogin:
     _, user_id, username, public_id, security_stamp, must_change, seen_at, secrets = row
     login = AccountLogin(user_id, public_id, security_stamp, bool(must_change))
     return ActiveLogin(User(user_id, username), login, seen_at, secrets)
+
+
+def _alone(row: Row) -> LoginOfUser:
+    _, user_id, stamp, public_id, security_stamp, must_change, seen_at, secrets = row
+    return LoginOfUser(stamp, AccountLogin(user_id, public_id, security_stamp, bool(must_change)), seen_at, secrets)

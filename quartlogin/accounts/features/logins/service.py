@@ -51,9 +51,10 @@ class LoginStore:
         idle: How long an unused sign-in stays active.
         lifetime: How long a sign-in stays active at most.
         per_user: How many sign-ins of a user may be active.
+        adds_accounts: Whether a user whom the app signs in by itself gets an account then.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- most of them by name
         self,
         store: Store,
         audit_log: AuditLog,
@@ -62,7 +63,9 @@ class LoginStore:
         idle: timedelta,
         lifetime: timedelta,
         per_user: int,
+        adds_accounts: bool = False,
     ) -> None:
+        self._adds_accounts = adds_accounts
         self._store = store
         self._audit_log = audit_log
         self._sockets = manager.sockets
@@ -111,6 +114,8 @@ class LoginStore:
         async def work(transaction: Transaction) -> None:
             if joined is not None:
                 await joined.work(transaction)  # such as a new account, which no one else can change
+            elif self._adds_accounts and not is_token and account is None:
+                await self._store.accounts.ensure(transaction, user_id, now)
             await lock_for(transaction, user_id, by)
             if not is_token and account is not None and account.must_change_password:
                 await self._store.passwords.use_up_temporary(transaction, user_id, now)

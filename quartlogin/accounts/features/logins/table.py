@@ -18,13 +18,14 @@ from ...database.models import (
     ActiveLogin,
     Event,
     Kind,
+    LoginOfUser,
     LoginRow,
     Moment,
     NewLogin,
     RememberedLogin,
     Seen,
 )
-from .active_login import MAX_QUESTIONS, Question, find_all
+from .active_login import MAX_QUESTIONS, Question, find_all, find_all_alone
 
 #: One statement, so that a login can only begin with the security stamp that was read with its credentials.
 _INSERT: Final = (
@@ -87,6 +88,15 @@ class Logins:
     def _finding(self) -> BatchLoader[Question, ActiveLogin]:
         concurrency = self.database.reads_at_once
         return BatchLoader(partial(find_all, self.database), concurrency=concurrency, max_size=MAX_QUESTIONS)
+
+    @cached_property
+    def _finding_alone(self) -> BatchLoader[Question, LoginOfUser]:
+        concurrency = self.database.reads_at_once
+        return BatchLoader(partial(find_all_alone, self.database), concurrency=concurrency, max_size=MAX_QUESTIONS)
+
+    async def find_alone(self, id_hash: str, user_id: str, now: int, idle_since: int) -> LoginOfUser | None:
+        """Find an active login without its user, as `find` does."""
+        return await self._finding_alone.load(Question(id_hash, user_id, now, idle_since))
 
     async def find(self, id_hash: str, user_id: str, now: int, idle_since: int) -> ActiveLogin | None:
         """Find a user by an active login, in one statement and one round trip for all concurrent callers.

@@ -71,7 +71,7 @@ async def change_password() -> ResponseReturnValue:
     form = await PasswordForm.read(
         password_min_length=accounts.options.password_min_length,
         password_denylist=accounts.options.context_words,
-        username=user.username,
+        username=accounts.directory.name_of(user),
     )
     if form.is_complete():
         try:

@@ -70,7 +70,8 @@ class PasswordService:
         credentials = await self.directory.find_credentials(key or "")
         name = username if key is None else key  # all spellings share a counter and a cost, as in an account
         name_hash = self._hash_of_name(name)
-        user_id = None if credentials is None else credentials.account.user_id
+        # What is counted and recorded for a user refers to the account, which an interrupted registration has not.
+        user_id = None if credentials is None or credentials.completes else credentials.account.user_id
         device = self.device_cookies.find(
             "" if user_id is None else counter_of_user(user_id),
             0 if credentials is None else credentials.account.security_stamp,
@@ -89,7 +90,7 @@ class PasswordService:
             except SecondStepFailed:
                 await self.rate_limits.refund(attempt)
                 raise
-            if is_let_in:
+            if is_let_in and (credentials.completes is None or await self.directory.complete(credentials)):
                 await self.rate_limits.succeeded(attempt)
                 return credentials
             reason = "second step"

@@ -11,6 +11,7 @@ from ...database.models import Account
 from ...pages.forms import render_form
 from ...pages.messages import BREACHED_PASSWORD
 from ...pages.redirects import page_after_login, page_after_registration
+from ...users import FieldError
 from ..passwords.service import BreachedPassword
 from .forms import RegistrationForm
 
@@ -36,6 +37,8 @@ async def register() -> ResponseReturnValue:
             accounts.passwords.set_device_cookie(Account(user_id))
         except NameTaken:
             form.refuse("username", "This username is taken. Choose a different one.")
+        except FieldError as error:
+            form.refuse(error.field if error.field in form else "username", error.text)
         except BreachedPassword:
             form.refuse("password", BREACHED_PASSWORD)
         else:

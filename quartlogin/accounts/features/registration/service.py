@@ -53,7 +53,7 @@ class RegistrationService:
             pass  # from here on the attempt stays counted: the response reveals whether the name is taken
         if await self.directory.is_taken(key):
             raise NameTaken  # before the hash, which is the costly part
-        password_hash = await self.passwords.hash_new_password(password)
+        password_hash = await self._begun_hash(key, password) or await self.passwords.hash_new_password(password)
         new = await self.directory.create(name, key, password_hash, fields)
         event = self.audit_log.event("registered", new.user_id)
 
@@ -64,3 +64,12 @@ class RegistrationService:
         with in_login_transaction(add, event):
             await sign_in(new.user)
         return new.user_id
+
+    async def _begun_hash(self, key: str, password: str) -> str | None:
+        """Return the hash of an interrupted registration of this name, if it is of this password: to continue it."""
+        begun = await self.directory.begun_hash(key)
+        if begun is None:
+            return None
+        with self.passwords.hashing.reserve_slot():
+            result = await self.passwords.hashing.check(begun, password, cost_key=key)
+        return begun if result.is_right else None

@@ -1,0 +1,287 @@
+"""The directory of an app's own users: what the app commits, and what the accounts commit, in an order that is safe.
+
+The two commit separately. So a registration is written down before the app creates the user, and a deletion before the
+app deletes one: whatever stops in between is completed later, or undone.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Mapping
+from logging import getLogger
+from typing import Any, Final, TypeVar, cast
+
+from werkzeug.exceptions import HTTPException
+
+from quartlogin import BatchLoader, ConfigurationError, QuartLoginError
+
+from .database.errors import Conflict, NameTaken, StoreUnavailable
+from .database.interface import Transaction, shield
+from .database.models import Account, ActingLogin, ActiveLogin, Credentials
+from .directory import NewAccount
+from .features.passwords.table import PasswordTable
+from .features.registration.table import LIFETIME, RegistrationTable
+from .store import Store
+from .table import AccountTable
+from .users import MAX_NAME_LENGTH, DeleteRefused, FieldError, has_method, is_storable_id, normalize_name
+
+T = TypeVar("T")
+
+#: Seconds that each of the app's methods has to return.
+TIMEOUT: Final = 10
+#: Seconds after which a deletion that is not complete was interrupted.
+_DELETION_TIME: Final = 10 * TIMEOUT
+_BATCH: Final = 100  # rows of one round of cleaning
+
+#: Errors of the app's methods that mean something; any other is the app's failure.
+_MEANT: Final = (NameTaken, FieldError, DeleteRefused, HTTPException, QuartLoginError, StoreUnavailable)
+
+_log = getLogger(__name__)
+
+
+class UsersUnavailable(StoreUnavailable):
+    """A method of the app's users failed or took too long; the request is answered 503."""
+
+
+class AppDirectory:
+    """The users of an app, beside what the accounts keep about them.
+
+    Args:
+        store: The database of the accounts.
+        users: As `check_users` returned it.
+        id_attribute: The name of the method that returns a user's id.
+    """
+
+    def __init__(self, store: Store, users: Any, id_attribute: str = "get_id") -> None:
+        self._store = store
+        self._users = users
+        self._id_attribute = id_attribute
+        self._batches: BatchLoader[str, Any] | None = BatchLoader(users.by_ids) if has_method(users, "by_ids") else None
+
+    @property
+    def can_delete(self) -> bool:
+        """Tell whether the app deletes users."""
+        return has_method(self._users, "delete")
+
+    @property
+    def adds_accounts(self) -> bool:
+        """Tell that a user whom the app signs in by itself may have no account yet."""
+        return True
+
+    def normalize(self, typed: str) -> str | None:
+        """Return the form in which names are compared: the app's own, or the default."""
+        own = getattr(self._users, "normalize", None)
+        if own is None:
+            return normalize_name(typed)
+        name = own(typed) if len(typed) <= 4 * MAX_NAME_LENGTH else None
+        if name is not None and not isinstance(name, str):
+            raise ConfigurationError(f"{self._name}.normalize returned {type(name).__name__}: return a text or None.")
+        return name if name and "\0" not in name and len(name) <= MAX_NAME_LENGTH else None
+
+    def validate(self, typed: str) -> str | None:
+        """Return why this is not a valid name, in one sentence; `None` if it is."""
+        if self.normalize(typed) is not None:
+            return None
+        if not typed.strip():
+            return "Enter a name."
+        is_long = len(typed) > MAX_NAME_LENGTH
+        return f"Use at most {MAX_NAME_LENGTH} characters." if is_long else "This is not a valid name."
+
+    def name_of(self, user: Any) -> str:
+        """Return the name that pages show."""
+        return str(self._users.name_of(user))
+
+    async def by_id(self, user_id: str) -> Any | None:
+        """Find a user by id, and check that it is the one."""
+        asked = self._users.by_id(user_id) if self._batches is None else self._batches.load(user_id)
+        user = await self._answer("by_id", asked)
+        if user is None:
+            return None
+        if (found := self._id_of(user, "by_id")) != user_id:
+            raise ConfigurationError(f"{self._name}.by_id returned user {found!r:.80} when asked for {user_id!r:.80}.")
+        return user
+
+    def is_possible_id(self, user_id: str) -> bool:
+        """Tell whether a user can have this id."""
+        return is_storable_id(user_id)
+
+    async def find_login(self, id_hash: str, user_id: str, now: int, idle_since: int) -> ActiveLogin | None:
+        """Find a login and its user, at the same time: the user in this task, since the app's session may be its."""
+        finding = asyncio.ensure_future(self._store.logins.find_alone(id_hash, user_id, now, idle_since))
+        finding.add_done_callback(_retrieve)
+        try:
+            user = await self.by_id(user_id)
+        except BaseException:
+            finding.cancel()
+            raise
+        found = await finding
+        if found is None:
+            return None
+        if user is None or not user.is_active:
+            await self._store.accounts.end_all(user_id)
+            return None
+        if not await self._is_same_person(user, user_id, found.stamp):
+            return None
+        return found.of(user)
+
+    async def find_credentials(self, name_key: str) -> Credentials | None:
+        """Find them, for an unknown name with the same queries."""
+        user = await self._by_name(name_key)
+        user_id = "" if user is None else self._id_of(user, "by_name")
+        found = await self._store.passwords.find(user, user_id)
+        begun = await self._store.registrations.find(name_key)
+        if user is None:
+            return None
+        if found is not None and await self._is_same_person(user, user_id, found.account.stamp):
+            return found
+        return None if begun is None else Credentials(user, Account(user_id), begun, completes=name_key)
+
+    async def complete(self, credentials: Credentials) -> bool:
+        """Add the account of a user whose registration was interrupted; return False if it has been completed."""
+        user, hash_, name_key = credentials.user, credentials.password_hash, credentials.completes
+
+        async def work(transaction: Transaction) -> bool:
+            if not await RegistrationTable.complete(transaction, name_key or "", hash_ or ""):
+                return False
+            await self._add(transaction, user, credentials.account.user_id, hash_ or "", int(time.time()))
+            return True
+
+        try:
+            return await self._store.database.transaction(work)
+        except Conflict:
+            return False
+
+    async def is_taken(self, name_key: str) -> bool:
+        """Tell whether a user has this normalized name, even one without an account."""
+        return await self._by_name(name_key) is not None
+
+    async def begun_hash(self, name_key: str) -> str | None:
+        """Return the password hash of an interrupted registration of this name."""
+        return await self._store.registrations.find(name_key)
+
+    async def create(self, _: str, name_key: str, password_hash: str, fields: Mapping[str, Any]) -> NewAccount:
+        """Write the registration down, and let the app create the user.
+
+        Raises:
+            NameTaken: A user has this name, or somebody else is registering with it.
+            FieldError: The app refuses a value.
+        """
+        user = await shield(self._begin_and_create(name_key, password_hash, fields))
+        user_id = self._id_of(user, "create")
+
+        async def add(transaction: Transaction, now: int) -> None:
+            await AccountTable.purge(transaction, user_id)  # of a former user with this id
+            await self._add(transaction, user, user_id, password_hash, now)
+            await RegistrationTable.complete(transaction, name_key, password_hash)
+
+        return NewAccount(user, user_id, add)
+
+    async def delete(self, credentials: Credentials, by: ActingLogin) -> list[str] | None:
+        """Mark the account, let the app delete the user, and remove the account."""
+        account = credentials.account
+        ended = await self._store.accounts.begin_deletion(account, by, int(time.time()))
+        if ended is None:
+            return None
+        try:
+            await self._answer("delete", self._users.delete(credentials.user))
+        except DeleteRefused:
+            await self._store.accounts.take_back_deletion(account.user_id)
+            raise
+        await self._store.accounts.forget(account.user_id)
+        return [*ended, by.id_hash]
+
+    async def clean(self, now: int) -> int:
+        """Complete or undo registrations and deletions that were interrupted; return their number."""
+        begun = await self._store.registrations.list_before(now - LIFETIME, _BATCH)
+        for name_key, password_hash in begun:
+            await self._settle(name_key, password_hash)
+        deleting = await self._store.accounts.list_deleting(now - _DELETION_TIME, _BATCH)
+        for user_id in deleting:
+            if await self.by_id(user_id) is None:
+                await self._store.accounts.forget(user_id)
+            else:
+                await self._store.accounts.take_back_deletion(user_id)
+        return len(begun) + len(deleting)
+
+    async def _settle(self, name_key: str, password_hash: str) -> None:
+        """Complete a registration whose user exists and has no account; remove any other."""
+        found = await self.find_credentials(name_key)
+        if found is None or found.completes is None or not await self.complete(found):
+            await self._store.registrations.withdraw(name_key, password_hash)
+
+    async def _begin_and_create(self, name_key: str, password_hash: str, fields: Mapping[str, Any]) -> Any:
+        """Create a user, whether or not the browser still waits: what was begun must not stand for another's user."""
+        if not await self._store.registrations.begin(name_key, password_hash, int(time.time())):
+            raise NameTaken
+        try:
+            user = await self._answer("create", self._users.create(name_key, fields))
+            self._id_of(user, "create")
+        except Exception:
+            await self._store.registrations.withdraw(name_key, password_hash)
+            raise
+        return user
+
+    async def _add(self, transaction: Transaction, user: Any, user_id: str, password_hash: str, now: int) -> None:
+        await AccountTable.insert(transaction, user_id, now, stamp=self._stamp_of(user))
+        await PasswordTable.insert(transaction, user_id, password_hash, now)
+
+    async def _by_name(self, name_key: str) -> Any | None:
+        return None if not name_key else await self._answer("by_name", self._users.by_name(name_key))
+
+    async def _is_same_person(self, user: Any, user_id: str, kept: str | None) -> bool:
+        """Tell whether a user is the one whose account this is; what is kept about a former one is removed."""
+        stamp = self._stamp_of(user)
+        if stamp is None or stamp == kept:
+            return True
+        if kept is None:
+            await self._store.accounts.keep_stamp(user_id, stamp)
+            return True
+        await self._store.accounts.forget(user_id)
+        return False
+
+    def _stamp_of(self, user: Any) -> str | None:
+        return str(self._users.stamp(user)) if has_method(self._users, "stamp") else None
+
+    def _id_of(self, user: Any, method: str) -> str:
+        """Return a user's id.
+
+        Raises:
+            ConfigurationError: This is no user, or its id cannot be kept.
+        """
+        get_id = getattr(user, self._id_attribute, None)
+        if not callable(get_id) or not hasattr(user, "is_active"):
+            raise ConfigurationError(
+                f"{self._name}.{method} returned an object of type {type(user).__name__}, which has no "
+                f"{self._id_attribute}() or no is_active: derive its class from quartlogin.UserMixin."
+            )
+        user_id = get_id()
+        if not is_storable_id(user_id):
+            raise ConfigurationError(
+                f"{self._name}.{method} returned a user with the id {user_id!r:.80}: an id must be a text of 1 to 255 "
+                "characters, without NUL and surrogates."
+            )
+        return cast(str, user_id)
+
+    async def _answer(self, method: str, asked: Awaitable[T]) -> T:
+        """Wait for a method of the app.
+
+        Raises:
+            UsersUnavailable: It failed, or took too long.
+        """
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                return await asked
+        except _MEANT:
+            raise
+        except Exception as error:
+            _log.exception("%s.%s failed; the request was answered 503.", self._name, method)
+            raise UsersUnavailable(f"{self._name}.{method} failed: {type(error).__name__}.") from error
+
+    @property
+    def _name(self) -> str:
+        return type(self._users).__name__
+
+
+def _retrieve(task: "asyncio.Future[Any]") -> None:
+    """Mark a task's error as seen: nobody waits for it if the user could not be loaded."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,65 @@
+"""The registrations table: registrations that have begun, whose user the app creates in a transaction of its own."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from ...database.interface import Database, Transaction
+
+#: Seconds within which the app must create the user.
+LIFETIME: Final = 60 * 60
+
+
+@dataclass(frozen=True)
+class RegistrationTable:
+    """The begun registrations of one database. Every method raises `StoreUnavailable` when it does not respond."""
+
+    database: Database
+
+    async def begin(self, name_key: str, password_hash: str, now: int) -> bool:
+        """Begin a registration; return False if another one of this name has begun.
+
+        Args:
+            name_key: The normalized name.
+            password_hash: argon2's PHC string.
+            now: Seconds since 1970.
+        """
+        rows = await self.database.write(
+            "INSERT INTO quartlogin_registrations (username_key, password_hash, created_at) VALUES ($1, $2, $3)"
+            " ON CONFLICT (username_key) DO UPDATE SET created_at = excluded.created_at"
+            " WHERE quartlogin_registrations.password_hash = excluded.password_hash RETURNING username_key",
+            *(name_key, password_hash, now),
+        )
+        return bool(rows)
+
+    async def find(self, name_key: str) -> str | None:
+        """Return the password hash of the registration of this name that has begun; `None` without one."""
+        rows = await self.database.read(
+            "SELECT password_hash FROM quartlogin_registrations WHERE username_key = $1", name_key
+        )
+        return rows[0][0] if rows else None
+
+    async def withdraw(self, name_key: str, password_hash: str) -> None:
+        """Remove a registration whose user was not created."""
+        await self.database.write(
+            "DELETE FROM quartlogin_registrations WHERE username_key = $1 AND password_hash = $2",
+            *(name_key, password_hash),
+        )
+
+    @staticmethod
+    async def complete(transaction: Transaction, name_key: str, password_hash: str) -> bool:
+        """Remove a registration together with adding its account; return False if it is gone."""
+        rows = await transaction.run(
+            "DELETE FROM quartlogin_registrations WHERE username_key = $1 AND password_hash = $2"
+            " RETURNING username_key",
+            *(name_key, password_hash),
+        )
+        return bool(rows)
+
+    async def list_before(self, time: int, at_most: int) -> list[tuple[str, str]]:
+        """List some registrations that began before a time: their normalized names and password hashes."""
+        rows = await self.database.read(
+            "SELECT username_key, password_hash FROM quartlogin_registrations WHERE created_at < $1"
+            " ORDER BY created_at LIMIT $2",
+            *(time, at_most),
+        )
+        return [(row[0], row[1]) for row in rows]
