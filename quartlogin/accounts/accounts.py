@@ -277,8 +277,16 @@ class Accounts:
         if keys != self._keys:
             self._add_keyed_services(keys)
         await self.store.database.open(create_tables=self._create_tables, is_shared=self._shares_database)
+        await self._claim_accounts()
         await self.cleanup.start()
         user_agents.load_rules()
+
+    async def _claim_accounts(self) -> None:
+        try:
+            await self.store.claim(self.directory.table)
+        except BaseException:
+            await self.store.database.close()
+            raise
 
     async def _close(self) -> None:
         await self.cleanup.stop()

@@ -58,6 +58,11 @@ class AppDirectory:
         self._batches: BatchLoader[str, Any] | None = BatchLoader(users.by_ids) if has_method(users, "by_ids") else None
 
     @property
+    def table(self) -> str:
+        """The name of the users table: the `table` of the class, or else the name of the class."""
+        return str(getattr(self._users, "table", None) or type(self._users).__qualname__)
+
+    @property
     def can_delete(self) -> bool:
         """Tell whether the app deletes users."""
         return has_method(self._users, "delete")

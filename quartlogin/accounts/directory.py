@@ -27,6 +27,11 @@ class Directory(Protocol):
     """
 
     @property
+    def table(self) -> str:
+        """The name of the users table: accounts are those of one, since each has a user 5."""
+        ...
+
+    @property
     def can_delete(self) -> bool:
         """Tell whether users can be deleted."""
         ...
@@ -121,6 +126,7 @@ class OwnDirectory:
     """The users of an app that has no users table: each change of user and account is one transaction."""
 
     store: Store
+    table: ClassVar[str] = "quartlogin_users"
     can_delete: ClassVar[bool] = True
     adds_accounts: ClassVar[bool] = False
 

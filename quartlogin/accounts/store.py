@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .audit.events import Events
+from .database.errors import DatabaseRefused
 from .database.interface import Database
 from .database.postgres import PostgresDatabase
 from .database.sqlite import SQLiteDatabase
@@ -30,6 +31,26 @@ class Store:
     logins: Logins
     events: Events
     attempts: AttemptCounters
+
+    async def claim(self, users_table: str) -> None:
+        """Note whose accounts these are.
+
+        Args:
+            users_table: The name of the users table.
+
+        Raises:
+            DatabaseRefused: They are those of another users table.
+        """
+        await self.database.write(
+            "UPDATE quartlogin_schema SET users_table = $1 WHERE users_table IS NULL", users_table
+        )
+        [(owner,)] = await self.database.read("SELECT users_table FROM quartlogin_schema")
+        if owner != users_table:
+            raise DatabaseRefused(
+                f"The accounts in {self.database.label} are those of the users table {owner!r}, and the app's is "
+                f"{users_table!r}: use another database. If the table was renamed, set `users_table` in "
+                "quartlogin_schema."
+            )
 
     async def ping(self) -> None:
         """Check that the database responds.

@@ -54,8 +54,10 @@ class Users(Protocol[UserT]):
     A user object has what `UserMixin` has: `get_id()`, whose text never changes, and `is_active`. A user who is not
     active, or is gone, is signed out everywhere.
 
-    These methods are optional:
+    These are optional:
 
+    - `table: str`: the name of the users table; without it, the name of the class. The accounts of one database belong
+      one users table: apps that share it give the same name, and any other name is refused when the app starts.
     - `async def by_ids(self, user_ids: list[str]) -> Mapping[str, User]`: `by_id` for many, asked once for all requests
       that wait. It runs outside of any request.
     - `def stamp(self, user) -> str`: anything that distinguishes this user from a later one with the same id, such as

@@ -13,7 +13,7 @@ from quart import Quart
 from client import KEY, NEW_PASSWORD, PASSWORD, WRONG, Page, Visitor, change_password, with_cheap_hashes
 from databases import run_sql
 from quartlogin import ConfigurationError, UserMixin, current_user, login_required, login_user
-from quartlogin.accounts import Accounts, DeleteRefused, FieldError, NameTaken, get_accounts
+from quartlogin.accounts import Accounts, DatabaseRefused, DeleteRefused, FieldError, NameTaken, get_accounts
 
 
 @dataclass(eq=False)
@@ -32,6 +32,8 @@ class Person(UserMixin):
 
 class People:
     """The users of an app, in a table of its own."""
+
+    table = "people"
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -534,3 +536,28 @@ async def test_an_odd_id_is_kept_as_it_is(tmp_path: Path, accounts_file: str, us
     async with app.test_app():
         ada, _ = await registered(app)
         assert await is_in(ada)
+
+
+# --- whose accounts they are
+
+
+async def test_accounts_of_another_users_table_are_refused(people: People, accounts_file: str) -> None:
+    async with make_app(people, accounts_file).test_app():
+        pass
+
+    class Others(People):
+        table = "others"
+
+    with pytest.raises(DatabaseRefused, match="people"):
+        await make_app(Others(people.path), accounts_file).startup()
+
+
+async def test_accounts_of_an_apps_users_are_not_those_of_an_app_without(people: People, accounts_file: str) -> None:
+    async with make_app(people, accounts_file).test_app():
+        pass
+    app = Quart("shop")
+    app.config["SECRET_KEY"] = KEY
+    Accounts(app, database=accounts_file)
+
+    with pytest.raises(DatabaseRefused, match="people"):
+        await app.startup()

@@ -131,6 +131,15 @@ async def test_the_secret_key_may_be_set_after_the_accounts(tmp_path: Path) -> N
         assert (await register(Visitor(running.test_client()))).status == 302
 
 
+async def test_a_secret_key_of_bytes_will_do(tmp_path: Path) -> None:
+    app = make_app()
+    app.config["SECRET_KEY"] = KEY.encode()
+    Accounts(app, database=str(tmp_path / "app.sqlite3"))
+
+    async with app.test_app() as running:
+        assert (await register(Visitor(running.test_client()))).status == 302
+
+
 # --- what is refused
 
 

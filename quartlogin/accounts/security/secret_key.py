@@ -18,9 +18,9 @@ NO_KEY: Final = f"There is no SECRET_KEY. Set QUARTLOGIN_SECRET_KEY; {_HOW_TO_MA
 APP_WITHOUT_KEY: Final = f'The app has no secret key. Set app.config["SECRET_KEY"]; {_HOW_TO_MAKE_ONE}'
 
 
-def derive_key(secret_key: str, purpose: bytes) -> bytes:
+def derive_key(secret_key: str | bytes, purpose: bytes) -> bytes:
     """Derive a key for one purpose from the secret key (HMAC-SHA-256)."""
-    return hmac.digest(secret_key.encode(), purpose, "sha256")
+    return hmac.digest(secret_key.encode() if isinstance(secret_key, str) else secret_key, purpose, "sha256")
 
 
 def new_key() -> str:
