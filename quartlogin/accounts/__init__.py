@@ -4,7 +4,7 @@ from .accounts import Accounts
 from .audit.log import AUDIT_LOGGER
 from .audit.security_events import RouteLoggingQuart, session_refused
 from .context import current_accounts, get_accounts
-from .database.errors import DatabaseRefused, NameTaken, StoreUnavailable
+from .database.errors import DatabaseRefused, LoginEnded, NameTaken, StoreUnavailable
 from .database.models import User
 from .feature import Feature
 from .features.api_tokens.feature import ApiTokens
@@ -12,13 +12,15 @@ from .features.deletion.feature import Deletion
 from .features.logins.feature import Logins
 from .features.passwords.change_required import must_change_password
 from .features.passwords.feature import Passwords
-from .features.passwords.hashing import MAX_PASSWORD_LENGTH
+from .features.passwords.hashing import MAX_PASSWORD_LENGTH, Overloaded
+from .features.passwords.service import BreachedPassword, SamePassword, WrongCredentials, WrongPassword
 from .features.registration.feature import Registration
-from .hooks import Hooks
+from .hooks import HookFailed
 from .options import AccountsOptions
 from .paths import STATIC, find_resource
 from .security.body_size_limit import BodySizeLimitMiddleware
 from .security.headers import SecurityHeadersMiddleware
+from .security.rate_limits import TooManyAttempts
 from .security.secret_key import NO_KEY, key_file, new_key, read_or_create, rotate
 from .store import POSTGRES_SCHEMES, store_at
 from .users import DeleteRefused, FieldError, Users
@@ -33,21 +35,28 @@ __all__ = [
     "AccountsOptions",
     "ApiTokens",
     "BodySizeLimitMiddleware",
+    "BreachedPassword",
     "DatabaseRefused",
     "DeleteRefused",
     "Deletion",
     "Feature",
     "FieldError",
-    "Hooks",
+    "HookFailed",
+    "LoginEnded",
     "Logins",
     "NameTaken",
+    "Overloaded",
     "Passwords",
     "Registration",
     "RouteLoggingQuart",
+    "SamePassword",
     "SecurityHeadersMiddleware",
     "StoreUnavailable",
+    "TooManyAttempts",
     "User",
     "Users",
+    "WrongCredentials",
+    "WrongPassword",
     "current_accounts",
     "find_resource",
     "get_accounts",

@@ -1,60 +1,30 @@
-"""`Accounts`: the one place where the features are joined to an app."""
+"""`Accounts`: sign-in pages for an app."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from copy import copy
-from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-from quart import Blueprint, Quart
-from quart.typing import ResponseReturnValue
+from quart import Quart, current_app, has_app_context
 
-from quartlogin import ConfigurationError, LoginManager
+from quartlogin import ConfigurationError, LoginManager, current_user, login_user, logout_user
 
-from .app_users import AppDirectory
-from .audit import pages as updates_pages
-from .audit import security_events
-from .audit.account_updates import AccountUpdates
-from .audit.log import AuditLog
-from .checks import BLUEPRINT, check_addresses, check_features, check_place
-from .cleanup import Cleanup, EventLimit
-from .context import EXTENSION_NAME
-from .directory import Directory, OwnDirectory
+from .checks import BLUEPRINT, check_features, check_place
+from .context import EXTENSION_NAME, get_accounts
+from .database.errors import StoreUnavailable
 from .feature import Feature
 from .features.api_tokens.feature import ApiTokens
 from .features.deletion.feature import Deletion
-from .features.deletion.service import DeletionService
 from .features.logins.feature import Logins
-from .features.logins.service import LoginStore
-from .features.logins.user_loader import UserLoader
-from .features.passwords.change_required import EXEMPT, redirect_to_password_change, refuse_websocket
 from .features.passwords.feature import Passwords
-from .features.passwords.hash_parameters import HashParameters
-from .features.passwords.hashing import PasswordHashing
-from .features.passwords.pages import well_known_change_password
-from .features.passwords.service import PasswordService
+from .features.passwords.service import WrongCredentials, WrongPassword
 from .features.registration.feature import Registration
-from .features.registration.service import RegistrationService
-from .hooks import Hooks
+from .hooks import Check, Hooks, Listener
 from .options import AccountsOptions
-from .pages import account as account_pages
-from .pages import error_pages, filters, user_agents
-from .pages.redirects import check_landing_pages, home_page
-from .paths import find_resource
-from .security import csrf
-from .security.device_cookies import DeviceCookies
-from .security.origin_check import reject_cross_site_request
-from .security.rate_limits import RateLimits
-from .security.secret_key import APP_WITHOUT_KEY, derive_key
-from .store import store_at
-from .users import check_users
+from .services import Plan, Services
+from .users import FieldError, check_users
 
 UsersT = TypeVar("UsersT")
-
-_SECOND_LOADER: Final = (
-    "The LoginManager has a user_loader of the app's, and the accounts load users by themselves: remove it, and "
-    "register your users with @accounts.users."
-)
 
 
 def default_features() -> list[Feature]:
@@ -62,7 +32,7 @@ def default_features() -> list[Feature]:
     return [Passwords(), Logins(), Registration(), ApiTokens(), Deletion()]
 
 
-class Accounts:
+class Accounts(Services):
     """The accounts of an app: their database, their features, their pages.
 
     The pages are those of the blueprint `accounts`: `url_for("accounts.login")` and so on.
@@ -77,9 +47,9 @@ class Accounts:
         features: The features; all of them if `None`.
         create_tables: Whether the tables are created and upgraded when the app starts.
         shares_database: Whether the database may contain other tables.
-        hooks: The app's coroutine functions.
-        options: The fields of `AccountsOptions` that belong to no feature: `site_name`, `home`, `after_login`,
-            `after_logout`, `after_registration`, `event_retention`, `https_only`, `device_cookie_name`, `cookie_path`.
+        options: The fields of `AccountsOptions` that belong to no feature: `site_name`, `home`, `page_after_login`,
+            `page_after_logout`, `page_after_registration`,
+            `event_retention`, `https_only`, `device_cookie_name`, `cookie_path`.
 
     Raises:
         ConfigurationError: The app has accounts already, or something that they need is taken or missing.
@@ -96,21 +66,24 @@ class Accounts:
         users: Any = None,
         create_tables: bool = True,
         shares_database: bool = True,
-        hooks: Hooks | None = None,
         **options: Any,
     ) -> None:
         check_place(database, prefix)
-        self._database = database
-        self._given_manager = login_manager
-        self._prefix = prefix
-        self.features = default_features() if features is None else [*features]
-        check_features(self.features)
-        self._users = None if users is None else check_users(users)
-        self._create_tables = create_tables
-        self._shares_database = shares_database
-        self._hooks = hooks or _hooks_of(self.features)
-        self.options = AccountsOptions.of(self.features, **options)
-        self._app: Quart | None = None
+        chosen = default_features() if features is None else [*features]
+        check_features(chosen)
+        super().__init__(
+            Plan(
+                database,
+                prefix,
+                chosen,
+                AccountsOptions.of(chosen, **options),
+                login_manager,
+                create_tables,
+                shares_database,
+                _hooks_of(chosen),
+                None if users is None else check_users(users),
+            )
+        )
         if app is not None:
             self.init_app(app)
 
@@ -126,40 +99,8 @@ class Accounts:
             raise ConfigurationError(
                 f"The app {app.name!r} has a blueprint {BLUEPRINT!r}, and the accounts' own has this name: rename it."
             )
-        bound = self if self._app is None else copy(self)
-        bound._install(app)
-
-    def _install(self, app: Quart) -> None:
-        self._app = app
-        self.store = store_at(self._database)
-        self.audit_log = AuditLog(self.store)
-        self.account_updates = AccountUpdates(self.store)
-        self.login_manager = _prepare_login_manager(app, self._given_manager)
-        self.rate_limits = RateLimits(
-            self.store,
-            self.audit_log,
-            self.options.login_rate_limit_per_account,
-            self.options.login_rate_limit_per_address,
-        )
-        event_limit = EventLimit(self.store)
-        self.audit_log.listeners += [self.account_updates.send, event_limit.note]
-        self.cleanup = Cleanup(
-            self.store, self.options.event_retention, event_limit, self._learn_hash_costs, self._clean_directory
-        )
-        #: Endpoints that stay open to users who must change the password first.
-        self.password_change_exempt: set[str | None] = {*EXEMPT}
-        self._use_directory()
-        self._keys: list[Any] = []
-        self._add_services()
-        app.extensions[EXTENSION_NAME] = self
-        security_events.install(app, self.audit_log)
-        csrf.renew_at_login(app)
-        error_pages.install(app)
-        self._add_pages(app)
-        app.before_request(self._check_request)
-        app.before_websocket(refuse_websocket)
-        app.before_serving(self._open)
-        app.after_serving(self._close)
+        bound = self if self.app is None else copy(self)
+        bound.install(app)
 
     def users(self, users: UsersT) -> UsersT:
         """Register the app's own users, before the app starts: a class, or an object of one.
@@ -170,159 +111,149 @@ class Accounts:
         Raises:
             ConfigurationError: Something is missing from the class.
         """
-        self._users = check_users(users)
-        if self._app is not None:
-            self._use_directory()
-            self._add_services()
+        self.use(check_users(users))
         return users
 
-    def _use_directory(self) -> None:
-        self.directory: Directory = (
-            OwnDirectory(self.store)
-            if self._users is None
-            else AppDirectory(self.store, self._users, self.login_manager.id_attribute)
-        )
+    # --- hooks
 
-    def _add_services(self) -> None:
-        """Create what depends on the users; and on the secret key, if it is known yet."""
-        self.logins = LoginStore(
-            self.store,
-            self.audit_log,
-            self.login_manager,
-            idle=self.options.login_idle_timeout,
-            lifetime=self.options.login_lifetime,
-            per_user=self.options.max_logins_per_user,
-            adds_accounts=self.directory.adds_accounts,
-        )
-        self.login_manager.records = self.logins
-        self.user_loader = UserLoader(self.store, self.directory, self.options.login_idle_timeout)
-        self.login_manager.user_loader(self.user_loader.find)
-        if self._app is not None and (keys := _keys_of(self._app)):
-            self._add_keyed_services(keys)
+    def before_sign_in(self, check: Check) -> Check:
+        """Register a coroutine function that is called with the user when a sign-in's password is correct.
 
-    def _add_keyed_services(self, keys: list[Any]) -> None:
-        self._keys = keys
-        self.device_cookies = DeviceCookies(
-            keys,
-            is_secure=self.options.https_only,
-            on_invalid=partial(self.audit_log.warn, "invalid_device_cookie"),
-            name=self.options.device_cookie_name,
-            path=self.options.cookie_path,
-        )
-        self.passwords = PasswordService(
-            self.store,
-            self.directory,
-            PasswordHashing(key=derive_key(keys[-1], b"quartlogin parameters of unknown names")),
-            self.logins,
-            self.audit_log,
-            self.rate_limits,
-            self.device_cookies,
-            self._hooks,
-            log_key=derive_key(keys[-1], b"quartlogin audit log"),
-        )
-        self.registration = RegistrationService(
-            self.store, self.directory, self.passwords, self.audit_log, self.rate_limits
-        )
-        self.deletion = DeletionService(self.directory, self.passwords, self.logins, self.audit_log)
+        Any result except `True` is answered, and counted, as a wrong password; an error is answered 503.
+        """
+        self.hooks.before_sign_in.append(check)
+        return check
 
-    def _add_pages(self, app: Quart) -> None:
-        blueprint = Blueprint(
-            BLUEPRINT, __name__, url_prefix=self._prefix or None, template_folder=str(find_resource("templates"))
-        )
-        for feature in self.features:
-            feature.add_pages(blueprint)
-        account_pages.add_pages(blueprint)
-        updates_pages.add_pages(blueprint)
-        app.register_blueprint(blueprint)
-        # A well-known address is at the root, whatever the prefix (RFC 8615).
-        app.add_url_rule(
-            "/.well-known/change-password",
-            endpoint=f"{BLUEPRINT}.well_known_change_password",
-            view_func=well_known_change_password,
-        )
-        # Blueprints inherit a `def` processor from Flask that finds nothing here, at the price of a hop to one of the
-        # default threads for each page.
-        app.template_context_processors.pop(blueprint.name, None)
-        app.jinja_env.globals.update(
-            site_name=self.options.site_name,
-            can_register=self.options.registration,
-            csrf_field=csrf.csrf_field,
-            landing_page=home_page,
-        )
-        app.jinja_env.filters.update(
-            describe_browser=user_agents.describe_among_many,
-            moment=filters.moment,
-            describe_event=filters.describe_event,
-        )
+    def after_sign_in(self, listener: Listener) -> Listener:
+        """Register a coroutine function that is called with each user who has signed in with a password."""
+        self.hooks.after_sign_in.append(listener)
+        return listener
 
-    async def _clean_directory(self, now: int) -> int:
-        return await self.directory.clean(now)
+    def after_registration(self, listener: Listener) -> Listener:
+        """Register a coroutine function that is called with each user who has registered."""
+        self.hooks.after_registration.append(listener)
+        return listener
 
-    def _learn_hash_costs(self, counts: Counter[HashParameters]) -> None:
-        self.passwords.hashing.in_use.learn(counts)
+    def after_password_change(self, listener: Listener) -> Listener:
+        """Register a coroutine function that is called with each user who has changed the password."""
+        self.hooks.after_password_change.append(listener)
+        return listener
 
-    async def _check_request(self) -> ResponseReturnValue | None:
-        reject_cross_site_request(self.audit_log)
-        return await redirect_to_password_change(self.password_change_exempt)
+    def after_deletion(self, listener: Listener) -> Listener:
+        """Register a coroutine function that is called with each user who was deleted."""
+        self.hooks.after_deletion.append(listener)
+        return listener
 
-    async def _open(self) -> None:
-        app = self._app
-        keys = [] if app is None else _keys_of(app)
-        if app is None or not keys:
-            raise ConfigurationError(APP_WITHOUT_KEY)
-        if self.login_manager.user_callback != self.user_loader.find:
-            raise ConfigurationError(_SECOND_LOADER)
-        check_addresses(app)
-        check_landing_pages(app, self.options)
-        if keys != self._keys:
-            self._add_keyed_services(keys)
-        await self.store.database.open(create_tables=self._create_tables, is_shared=self._shares_database)
-        await self._claim_accounts()
-        await self.cleanup.start()
-        user_agents.load_rules()
+    # --- what the pages do, for views of the app's own
 
-    async def _claim_accounts(self) -> None:
-        try:
-            await self.store.claim(self.directory.table)
-        except BaseException:
-            await self.store.database.close()
-            raise
+    async def sign_in(self, name: str, password: str, *, remember: bool = False) -> Any:
+        """Check a name and a password, and sign the user in.
 
-    async def _close(self) -> None:
-        await self.cleanup.stop()
-        await self.user_loader.last_seen.flush()
-        await self.store.database.close()
-        self.passwords.hashing.close()
+        Args:
+            name: As entered.
+            password: As entered.
+            remember: Whether the browser stays signed in when it is closed.
+
+        Returns:
+            The user.
+
+        Raises:
+            WrongCredentials: They are wrong, or the user may not sign in.
+            TooManyAttempts: Too many attempts failed before this one; the password was not checked.
+            Overloaded: Too many passwords are being checked; this one was not.
+            HookFailed: A `before_sign_in` hook failed.
+        """
+        signed_in = await self._here.passwords.sign_in(name, password, remember=remember)
+        if signed_in is None:
+            raise WrongCredentials
+        return signed_in.user
+
+    async def register(self, name: str, password: str, fields: Mapping[str, Any] | None = None) -> Any:
+        """Create a user with an account, and sign in.
+
+        Args:
+            name: As entered.
+            password: As entered.
+            fields: The values of the app's own fields.
+
+        Returns:
+            The user.
+
+        Raises:
+            FieldError: The name (`username`), the password (`password`) or another value is not valid.
+            NameTaken: A user has this name.
+            BreachedPassword: The password appears in a data breach.
+            TooManyAttempts: Too many registrations were attempted from this address.
+            Overloaded: Too many passwords are being checked or hashed.
+        """
+        here = self._here
+        if fault := here.directory.validate(name):
+            raise FieldError("username", fault)
+        here.check_new_password("password", password, name)
+        return await here.registration.register(name, password, fields or {}, login_user)
+
+    async def change_password(self, current: str, new: str) -> None:
+        """Change the password of the signed-in user; all other logins end.
+
+        Args:
+            current: The password, as entered.
+            new: The new one, as entered.
+
+        Raises:
+            WrongPassword: `current` is not the password.
+            FieldError: The new password is not valid.
+            BreachedPassword: The new password appears in a data breach.
+            SamePassword: The new password is the one that must be changed.
+            LoginEnded: This request's login has ended.
+            TooManyAttempts: Too many attempts failed before this one; nothing was checked.
+        """
+        here, user = self._here, await current_user
+        here.check_new_password("new_password", new, here.directory.name_of(user) if user.is_authenticated else "")
+        if not await here.passwords.change_password(user, current, new):
+            raise WrongPassword
+
+    async def delete(self, password: str) -> None:
+        """Delete the signed-in user with everything that belongs to the account, and sign out.
+
+        Args:
+            password: As entered.
+
+        Raises:
+            WrongPassword: It is not the user's password.
+            DeleteRefused: The app refuses.
+            LoginEnded: This request's login has ended.
+            TooManyAttempts: Too many attempts failed before this one; nothing was checked.
+        """
+        if not await self._here.deletion.delete(await current_user, password):
+            raise WrongPassword
+        with suppress(StoreUnavailable):  # this login's record is deleted already
+            await logout_user()
+
+    async def end_logins(self, user_id: str) -> None:
+        """End every sign-in and API token of a user, such as one whom the app suspects.
+
+        Args:
+            user_id: The user's `get_id()`.
+        """
+        here = self._here
+        here.logins.close_sockets(await here.store.accounts.end_all(user_id))
+
+    async def forget(self, user_id: str) -> None:
+        """Remove everything that is kept under a user's id: call it when the app has deleted a user.
+
+        Args:
+            user_id: The user's `get_id()`.
+        """
+        here = self._here
+        here.logins.close_sockets(await here.store.accounts.end_all(user_id))
+        await here.store.accounts.forget(user_id)
+
+    @property
+    def _here(self) -> Services:
+        """The accounts of the app that is current; outside of all apps, those of this object's."""
+        return get_accounts(current_app) if has_app_context() else self
 
 
 def _hooks_of(features: Sequence[Feature]) -> Hooks:
     [passwords] = [feature for feature in features if isinstance(feature, Passwords)] or [Passwords()]
     return Hooks(is_breached=passwords.is_breached)
-
-
-def _keys_of(app: Quart) -> list[Any]:
-    """Return the app's keys, the one that signs last; none without a secret key."""
-    if not app.secret_key:
-        return []
-    return [*reversed(app.config["SECRET_KEY_FALLBACKS"] or []), app.secret_key]
-
-
-def _prepare_login_manager(app: Quart, given: LoginManager[Any] | None) -> LoginManager[Any]:
-    """Return the app's login manager, with the accounts' pages where it has none.
-
-    Raises:
-        ConfigurationError: It has a `user_loader`, or is another one than the app's.
-    """
-    present: LoginManager[Any] | None = getattr(app, "login_manager", None)
-    manager = given or present or LoginManager()
-    if manager.user_callback is not None:
-        raise ConfigurationError(_SECOND_LOADER)
-    if present is not manager:
-        manager.init_app(app)
-    if manager.login_view is None:
-        manager.login_view = f"{BLUEPRINT}.login"
-        manager.login_message = "Sign in to see that page."
-    if manager.refresh_view is None:
-        manager.refresh_view = f"{BLUEPRINT}.reauthenticate"
-        manager.needs_refresh_message = "Enter your password to continue."
-    return manager

@@ -14,9 +14,9 @@ from .feature import Feature, check_duration
 OWN_OPTIONS: Final = (
     "site_name",
     "home",
-    "after_login",
-    "after_logout",
-    "after_registration",
+    "page_after_login",
+    "page_after_logout",
+    "page_after_registration",
     "event_retention",
     "https_only",
     "device_cookie_name",
@@ -35,9 +35,9 @@ class AccountsOptions:
     home: str | None = None
     #: The pages to go to when no page was requested; `None`: the home page, or without one the account page and, after
     #: signing out, the login page.
-    after_login: str | None = None
-    after_logout: str | None = None
-    after_registration: str | None = None
+    page_after_login: str | None = None
+    page_after_logout: str | None = None
+    page_after_registration: str | None = None
     #: Whether the pages of these features exist.
     registration: bool = False
     api_tokens: bool = False

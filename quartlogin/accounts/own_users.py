@@ -7,8 +7,8 @@ from secrets import token_urlsafe
 from typing import Final
 
 from .audit.events import Events
-from .bulk_insert import bulk_insert
 from .database.active_logins import is_active_sql
+from .database.bulk_insert import bulk_insert
 from .database.errors import Conflict, NameTaken
 from .database.interface import Database, Row, Transaction
 from .database.locking import lock_for

@@ -1,6 +1,6 @@
 """`create_app`: the stand-alone application."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -16,7 +16,6 @@ from quartlogin.accounts import (
     BodySizeLimitMiddleware,
     Deletion,
     Feature,
-    Hooks,
     Logins,
     Passwords,
     Registration,
@@ -35,14 +34,16 @@ from .settings import Settings, SettingsError, read_settings
 
 _MAX_BODY: Final = 64 * 1024  # bytes
 _BODY_TIMEOUT: Final = 4  # seconds; a server that is shutting down waits for open requests
+IsBreached = Callable[[str], Awaitable[bool]]
+
 _SECURE_PREFIX: Final = "__Secure-"
 
 
-def create_app(hooks: Hooks | None = None, **settings: Any) -> Quart:
+def create_app(is_breached: IsBreached | None = None, **settings: Any) -> Quart:
     """Create the application.
 
     Args:
-        hooks: Coroutine functions that are called at certain moments.
+        is_breached: Called with each new password: does it appear in a data breach?
         settings: Such as `DATABASE="people.sqlite3"`. Settings that are not given here are read from the environment,
             with the prefix `QUARTLOGIN_`.
 
@@ -76,9 +77,8 @@ def create_app(hooks: Hooks | None = None, **settings: Any) -> Quart:
     accounts = Accounts(
         app,
         database=chosen.database,
-        features=features_of(chosen),
+        features=features_of(chosen, is_breached),
         shares_database=False,
-        hooks=hooks,
         **site_options_of(chosen),
     )
     accounts.password_change_exempt |= pages.PASSWORD_CHANGE_EXEMPT
@@ -101,13 +101,14 @@ class PrefixedSessionInterface(SignedSessionInterface):
         return name if has_host_prefix or not self.get_cookie_secure(app) else _SECURE_PREFIX + name
 
 
-def features_of(settings: Settings) -> list[Feature]:
+def features_of(settings: Settings, is_breached: IsBreached | None = None) -> list[Feature]:
     """Return the accounts' features for the application's settings."""
     passwords = Passwords(
         min_length=settings.password_min_length,
         denylist=settings.password_denylist,
         rate_limit_per_account=settings.login_rate_limit_per_account,
         rate_limit_per_address=settings.login_rate_limit_per_address,
+        is_breached=is_breached,
     )
     logins = Logins(
         idle_timeout=timedelta(minutes=settings.login_idle_timeout),

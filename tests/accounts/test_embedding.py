@@ -96,9 +96,9 @@ async def test_landing_pages_are_arguments(tmp_path: Path) -> None:
     Accounts(
         app,
         database=str(tmp_path / "app.sqlite3"),
-        after_login="mine",
-        after_logout="/bye",
-        after_registration="shop",
+        page_after_login="mine",
+        page_after_logout="/bye",
+        page_after_registration="shop",
     )
 
     async with app.test_app() as running:
@@ -207,7 +207,7 @@ async def test_a_route_of_the_app_at_an_address_of_ours_stops_the_start(tmp_path
         await app.startup()
 
 
-@pytest.mark.parametrize("name", ["home", "after_login", "after_logout", "after_registration"])
+@pytest.mark.parametrize("name", ["home", "page_after_login", "page_after_logout", "page_after_registration"])
 async def test_a_landing_page_that_does_not_exist_stops_the_start(tmp_path: Path, name: str) -> None:
     app = make_app()
     Accounts(app, database=str(tmp_path / "app.sqlite3"), **{name: "nowhere"})

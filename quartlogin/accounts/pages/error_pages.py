@@ -14,7 +14,7 @@ from quartlogin import LoginRefused, LoginRequired, OriginRefused
 from ..context import current_accounts
 from ..database.errors import StoreUnavailable
 from ..features.passwords.hashing import Overloaded
-from ..hooks import SecondStepFailed
+from ..hooks import HookFailed
 from ..security.headers import SCRIPT_HEADERS
 from ..security.rate_limits import TooManyAttempts
 from . import filters
@@ -51,7 +51,7 @@ def install(app: Quart) -> None:
     app.register_error_handler(LoginRefused, _show_sign_in)
     app.register_error_handler(TooManyAttempts, _show_rate_limit)
     app.register_error_handler(Overloaded, _show_overloaded)
-    app.register_error_handler(SecondStepFailed, _show_unavailable_step)
+    app.register_error_handler(HookFailed, _show_failed_hook)
     app.register_error_handler(StoreUnavailable, _show_unavailable)
 
 
@@ -103,7 +103,7 @@ async def _show_overloaded(error: Overloaded) -> ResponseReturnValue:
     return await _show(ServiceUnavailable(_OVERLOADED, retry_after=_RETRY_AFTER))
 
 
-async def _show_unavailable_step(_: SecondStepFailed) -> ResponseReturnValue:
+async def _show_failed_hook(_: HookFailed) -> ResponseReturnValue:
     return await _show(ServiceUnavailable(retry_after=_RETRY_AFTER))
 
 

@@ -24,19 +24,19 @@ def home_page() -> str:
 def page_after_login() -> str:
     """Return the URL of the page to go to after signing in when no page was requested."""
     options = current_accounts().options
-    return _url_of(options.after_login or options.home or _ACCOUNT)
+    return _url_of(options.page_after_login or options.home or _ACCOUNT)
 
 
 def page_after_registration() -> str:
     """Return the URL of the page to go to after creating an account."""
     options = current_accounts().options
-    return _url_of(options.after_registration or options.after_login or options.home or _ACCOUNT)
+    return _url_of(options.page_after_registration or options.page_after_login or options.home or _ACCOUNT)
 
 
 def page_after_logout() -> str:
     """Return the URL of the page to go to after signing out."""
     options = current_accounts().options
-    return _url_of(options.after_logout or options.home or _LOGIN)
+    return _url_of(options.page_after_logout or options.home or _LOGIN)
 
 
 def check_landing_pages(app: Quart, options: AccountsOptions) -> None:
@@ -46,7 +46,7 @@ def check_landing_pages(app: Quart, options: AccountsOptions) -> None:
         ConfigurationError: One is neither.
     """
     endpoints = {rule.endpoint for rule in app.url_map.iter_rules()}
-    for name in ("home", "after_login", "after_logout", "after_registration"):
+    for name in ("home", "page_after_login", "page_after_logout", "page_after_registration"):
         page = getattr(options, name)
         if page is not None and not page.startswith("/") and page not in endpoints:
             raise ConfigurationError(

@@ -36,4 +36,5 @@ class DeletionService:
             raise LoginEnded("Another request has changed the password.")
         self.audit_log.emit(self.audit_log.event("account_deleted", account.user_id))
         self.logins.close_sockets(ended)
+        await self.passwords.hooks.tell(self.passwords.hooks.after_deletion, credentials.user)
         return True

@@ -109,11 +109,12 @@ class PasswordHashing:
 
         Args:
             stored_hash: argon2's PHC string; `None` if there is no such user.
-            password: As entered; if longer than 1024 code points, it is wrong without being checked.
+            password: As entered; if longer than 1024 code points, or not text, it is wrong without being
+                checked.
             cost_key: Determines the cost if no hash can be checked: the normalized unknown username, or the user's id.
             renew: Whether to compute a new hash if the password is correct and the stored hash has outdated parameters.
         """
-        if length(password) > MAX_PASSWORD_LENGTH or has_too_many_marks(password):
+        if length(password) > MAX_PASSWORD_LENGTH or has_too_many_marks(password) or not is_utf8(password):
             return VerifyResult(is_right=False)
         normalized, stored, drawn = _nfc(password), _usable(stored_hash), self.in_use.draw(cost_key)
         return await self._in_thread(
@@ -193,6 +194,15 @@ def has_too_many_marks(password: str) -> bool:
         if in_a_row > MAX_MARKS:
             return True
     return False
+
+
+def is_utf8(password: str) -> bool:
+    """Tell whether a password can be encoded: JSON may contain half of a surrogate pair."""
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _nfc(password: str) -> str:

@@ -5,15 +5,14 @@ from typing import Final
 from quart import Blueprint, flash, redirect, request, url_for
 from quart.typing import ResponseReturnValue
 
-from quartlogin import confirm_login, current_user, login_required, login_user, uses_cookies
+from quartlogin import confirm_login, current_user, login_required, uses_cookies
 
 from ...context import current_accounts, current_login
 from ...pages.forms import render_form
 from ...pages.messages import BREACHED_PASSWORD, WRONG_PASSWORD
 from ...pages.recent_login import recent_login_required
 from ...pages.redirects import next_page
-from ..logins import notices
-from ..logins.transactions import signing_in
+from ..logins.notices import show_notices
 from .forms import LoginForm, PasswordForm, ReauthenticationForm
 from .service import BreachedPassword, SamePassword
 
@@ -35,16 +34,12 @@ async def login() -> ResponseReturnValue:
     if request.method != "POST" and (await current_user).is_authenticated:
         return redirect(next_page(form.next.data))
     if form.is_complete():
-        passwords = current_accounts().passwords
-        found = await passwords.authenticate(form.username.data or "", form.password.data or "")
-        if found is not None:
-            activity = await notices.activity_since_last_sign_in(found.account)
-            with signing_in(found.account):
-                is_signed_in = await login_user(found.user, remember=form.remember.data)
-            if is_signed_in:
-                passwords.set_device_cookie(found.account)
-                await notices.show_notices(found.account, activity)
-                return redirect(next_page(form.next.data))
+        signed_in = await current_accounts().passwords.sign_in(
+            form.username.data or "", form.password.data or "", remember=bool(form.remember.data)
+        )
+        if signed_in is not None:
+            await show_notices(signed_in.account, signed_in.activity)
+            return redirect(next_page(form.next.data))
         form.refuse("password", FAILED)
     return await render_form("login.html", form)
 

@@ -5,7 +5,7 @@ from typing import Final
 from unicodedata import normalize
 
 from .denylist import is_common, is_context_specific
-from .hashing import MAX_MARKS, MAX_PASSWORD_LENGTH, has_too_many_marks, length
+from .hashing import MAX_MARKS, MAX_PASSWORD_LENGTH, has_too_many_marks, is_utf8, length
 
 #: Characters of a word, also normalized: a full-width letter may expand to 18. A longer one is no word.
 _MAX_WORD_LENGTH: Final = 256
@@ -32,7 +32,7 @@ def validate_password(password: str, min_length: int, context: Iterable[str] = (
     if has_too_many_marks(password):
         return f"Use at most {MAX_MARKS} accents or other marks in a row."
     composed = normalize("NFC", password)
-    if is_common(composed):
+    if is_common(composed) or not is_utf8(composed):
         return "This password is too common. Choose a different one."
     if is_context_specific(composed, _normalized_forms(context)):
         return "This password consists of your username or this site's name. Choose a different one."

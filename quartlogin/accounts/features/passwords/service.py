@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from logging import getLogger
-from typing import Final
+from typing import Any, Final, NamedTuple
 
-from quartlogin import confirm_login
+from quartlogin import confirm_login, login_user
 
 from ...audit.log import AuditLog, client_info
 from ...context import current_login
@@ -16,13 +16,14 @@ from ...database.errors import LoginEnded
 from ...database.interface import Transaction
 from ...database.models import Account, AccountLogin, ActingLogin, Credentials, User
 from ...directory import Directory
-from ...hooks import Hooks, SecondStepFailed
+from ...hooks import HookFailed, Hooks
 from ...security.attempt_counters import counter_of_user
 from ...security.device_cookies import DeviceCookies
 from ...security.rate_limits import Attempt, RateLimits
 from ...store import Store
+from ..logins.notices import Activity, activity_since_last_sign_in
 from ..logins.service import LoginStore
-from ..logins.transactions import in_login_transaction
+from ..logins.transactions import in_login_transaction, signing_in
 from .hashing import Overloaded, PasswordHashing
 from .policy import is_same
 
@@ -35,8 +36,25 @@ class BreachedPassword(Exception):  # noqa: N818 -- the visitor's next step, not
     """The new password appears in a data breach; nothing was changed."""
 
 
+class WrongCredentials(Exception):  # noqa: N818 -- as above
+    """The name or the password is wrong, or the user may not sign in: which of these is nobody's business."""
+
+
+class WrongPassword(Exception):  # noqa: N818 -- as above
+    """The signed-in user's password is wrong; nothing was changed."""
+
+
 class SamePassword(Exception):  # noqa: N818 -- as above
     """The new password is the old one, which must be changed; nothing was changed."""
+
+
+class SignedIn(NamedTuple):
+    """A user who has just signed in."""
+
+    user: Any
+    account: Account
+    #: What happened since the sign-in before.
+    activity: Activity
 
 
 @dataclass
@@ -64,7 +82,7 @@ class PasswordService:
         Raises:
             TooManyAttempts: Too many attempts failed before this one; the password was not checked.
             Overloaded: Too many passwords are being checked; this one was not, and is not counted.
-            SecondStepFailed: The password is correct; whether that suffices is unknown, and nothing is counted.
+            HookFailed: The password is correct; whether that suffices is unknown, and nothing is counted.
         """
         key = self.directory.normalize(username)
         credentials = await self.directory.find_credentials(key or "")
@@ -87,7 +105,7 @@ class PasswordService:
         if credentials is not None and not reason:
             try:
                 is_let_in = await self.hooks.lets_in(credentials.user)
-            except SecondStepFailed:
+            except HookFailed:
                 await self.rate_limits.refund(attempt)
                 raise
             if is_let_in and (credentials.completes is None or await self.directory.complete(credentials)):
@@ -97,6 +115,23 @@ class PasswordService:
         event = self.audit_log.event("sign_in_failed", user_id)
         await self.audit_log.record(event, name_hash=name_hash, reason=reason)
         return None
+
+    async def sign_in(self, name: str, password: str, *, remember: bool = False) -> SignedIn | None:
+        """Check a name and a password, and sign the user in; `None` if they are wrong, for whatever reason.
+
+        Raises:
+            As `authenticate`.
+        """
+        found = await self.authenticate(name, password)
+        if found is None:
+            return None
+        activity = await activity_since_last_sign_in(found.account)
+        with signing_in(found.account):
+            if not await login_user(found.user, remember=remember):
+                return None
+        self.set_device_cookie(found.account)
+        await self.hooks.tell(self.hooks.after_sign_in, found.user)
+        return SignedIn(found.user, found.account, activity)
 
     def set_device_cookie(self, account: Account) -> None:
         """Remember that this browser has signed in to the account with its current password."""
@@ -166,7 +201,7 @@ class PasswordService:
             await confirm_login()
         self.set_device_cookie(replace(account, security_stamp=new_stamp))
         self.logins.close_sockets(ended)
-        await self.hooks.tell_password_changed(user, event.address)
+        await self.hooks.tell(self.hooks.after_password_change, user)
         return True
 
     async def hash_new_password(self, password: str) -> str:

@@ -7,7 +7,6 @@ from quartlogin import current_user, login_user
 
 from ...context import current_accounts
 from ...database.errors import NameTaken
-from ...database.models import Account
 from ...pages.forms import render_form
 from ...pages.messages import BREACHED_PASSWORD
 from ...pages.redirects import page_after_login, page_after_registration
@@ -31,10 +30,7 @@ async def register() -> ResponseReturnValue:
         return redirect(page_after_login())
     if form.is_complete():
         try:
-            user_id = await accounts.registration.register(
-                form.username.data or "", form.password.data or "", {}, login_user
-            )
-            accounts.passwords.set_device_cookie(Account(user_id))
+            await accounts.registration.register(form.username.data or "", form.password.data or "", {}, login_user)
         except NameTaken:
             form.refuse("username", "This username is taken. Choose a different one.")
         except FieldError as error:

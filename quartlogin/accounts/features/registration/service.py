@@ -7,6 +7,7 @@ from typing import Any
 from ...audit.log import AuditLog, client_info
 from ...database.errors import NameTaken
 from ...database.interface import Transaction
+from ...database.models import Account
 from ...directory import Directory
 from ...security.rate_limits import RateLimits
 from ...store import Store
@@ -26,7 +27,7 @@ class RegistrationService:
 
     async def register(
         self, name: str, password: str, fields: Mapping[str, Any], sign_in: Callable[[Any], Awaitable[object]]
-    ) -> str:
+    ) -> Any:
         """Create a user with an account, and sign in to it.
 
         Args:
@@ -36,7 +37,7 @@ class RegistrationService:
             sign_in: Called with the user.
 
         Returns:
-            The user's id.
+            The user.
 
         Raises:
             TooManyAttempts: Too many registrations were attempted from this address.
@@ -63,7 +64,9 @@ class RegistrationService:
 
         with in_login_transaction(add, event):
             await sign_in(new.user)
-        return new.user_id
+        self.passwords.set_device_cookie(Account(new.user_id))
+        await self.passwords.hooks.tell(self.passwords.hooks.after_registration, new.user)
+        return new.user
 
     async def _begun_hash(self, key: str, password: str) -> str | None:
         """Return the hash of an interrupted registration of this name, if it is of this password: to continue it."""

@@ -1,0 +1,290 @@
+"""The services of the accounts of one app, and how they are joined to it."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from quart import Blueprint, Quart
+from quart.typing import ResponseReturnValue
+
+from quartlogin import ConfigurationError, LoginManager
+
+from .app_users import AppDirectory
+from .audit import pages as updates_pages
+from .audit import security_events
+from .audit.account_updates import AccountUpdates
+from .audit.log import AuditLog
+from .checks import BLUEPRINT, check_addresses
+from .cleanup import Cleanup, EventLimit
+from .context import EXTENSION_NAME
+from .directory import Directory, OwnDirectory
+from .feature import Feature
+from .features.deletion.service import DeletionService
+from .features.logins.service import LoginStore
+from .features.logins.user_loader import UserLoader
+from .features.passwords.change_required import EXEMPT, redirect_to_password_change, refuse_websocket
+from .features.passwords.hash_parameters import HashParameters
+from .features.passwords.hashing import PasswordHashing
+from .features.passwords.pages import well_known_change_password
+from .features.passwords.policy import validate_password
+from .features.passwords.service import PasswordService
+from .features.registration.service import RegistrationService
+from .hooks import Hooks
+from .options import AccountsOptions
+from .pages import account as account_pages
+from .pages import error_pages, filters, user_agents
+from .pages.redirects import check_landing_pages, home_page
+from .paths import find_resource
+from .security import csrf
+from .security.device_cookies import DeviceCookies
+from .security.origin_check import reject_cross_site_request
+from .security.rate_limits import RateLimits
+from .security.secret_key import APP_WITHOUT_KEY, derive_key
+from .store import store_at
+from .users import FieldError
+
+_SECOND_LOADER: Final = (
+    "The LoginManager has a user_loader of the app's, and the accounts load users by themselves: remove it, and "
+    "register your users with @accounts.users."
+)
+
+
+@dataclass
+class Plan:
+    """What an app asks of its accounts."""
+
+    database: str
+    prefix: str
+    features: list[Feature]
+    options: AccountsOptions
+    login_manager: LoginManager[Any] | None
+    create_tables: bool
+    shares_database: bool
+    hooks: Hooks
+    #: The app's own users, checked; `None`: the accounts have a users table of their own.
+    users: Any = None
+
+
+class Services:
+    """The services of the accounts of one app.
+
+    Args:
+        plan: What the app asks for.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        #: The app, once the accounts are joined to it.
+        self.app: Quart | None = None
+
+    @property
+    def options(self) -> AccountsOptions:
+        """The options of the accounts and of their features."""
+        return self.plan.options
+
+    @property
+    def hooks(self) -> Hooks:
+        """The app's coroutine functions."""
+        return self.plan.hooks
+
+    def install(self, app: Quart) -> None:
+        """Join the accounts to an app."""
+        self.app = app
+        self.store = store_at(self.plan.database)
+        self.audit_log = AuditLog(self.store)
+        self.account_updates = AccountUpdates(self.store)
+        self.login_manager = _prepare_login_manager(app, self.plan.login_manager)
+        self.rate_limits = RateLimits(
+            self.store,
+            self.audit_log,
+            self.plan.options.login_rate_limit_per_account,
+            self.plan.options.login_rate_limit_per_address,
+        )
+        event_limit = EventLimit(self.store)
+        self.audit_log.listeners += [self.account_updates.send, event_limit.note]
+        self.cleanup = Cleanup(
+            self.store, self.plan.options.event_retention, event_limit, self._learn_hash_costs, self._clean_directory
+        )
+        #: Endpoints that stay open to users who must change the password first.
+        self.password_change_exempt: set[str | None] = {*EXEMPT}
+        self._use_directory()
+        self._keys: list[Any] = []
+        self._add_services()
+        app.extensions[EXTENSION_NAME] = self
+        security_events.install(app, self.audit_log)
+        csrf.renew_at_login(app)
+        error_pages.install(app)
+        self._add_pages(app)
+        app.before_request(self._check_request)
+        app.before_websocket(refuse_websocket)
+        app.before_serving(self._open)
+        app.after_serving(self._close)
+
+    def check_new_password(self, field: str, password: str, name: str) -> None:
+        """Check a new password against the policy.
+
+        Args:
+            field: The name of the form's field.
+            password: As entered.
+            name: The user's name, of which it may not consist.
+
+        Raises:
+            FieldError: It is not valid.
+        """
+        words = (*self.options.context_words, *([name] if self.directory.validate(name) is None else []))
+        if fault := validate_password(password, self.options.password_min_length, words):
+            raise FieldError(field, fault)
+
+    def use(self, users: Any) -> None:
+        """Use the app's own users, as `check_users` returned them."""
+        self.plan.users = users
+        if self.app is not None:
+            self._use_directory()
+            self._add_services()
+
+    def _use_directory(self) -> None:
+        self.directory: Directory = (
+            OwnDirectory(self.store)
+            if self.plan.users is None
+            else AppDirectory(self.store, self.plan.users, self.login_manager.id_attribute)
+        )
+
+    def _add_services(self) -> None:
+        """Create what depends on the users; and on the secret key, if it is known yet."""
+        self.logins = LoginStore(
+            self.store,
+            self.audit_log,
+            self.login_manager,
+            idle=self.plan.options.login_idle_timeout,
+            lifetime=self.plan.options.login_lifetime,
+            per_user=self.plan.options.max_logins_per_user,
+            adds_accounts=self.directory.adds_accounts,
+        )
+        self.login_manager.records = self.logins
+        self.user_loader = UserLoader(self.store, self.directory, self.plan.options.login_idle_timeout)
+        self.login_manager.user_loader(self.user_loader.find)
+        if self.app is not None and (keys := _keys_of(self.app)):
+            self._add_keyed_services(keys)
+
+    def _add_keyed_services(self, keys: list[Any]) -> None:
+        self._keys = keys
+        self.device_cookies = DeviceCookies(
+            keys,
+            is_secure=self.plan.options.https_only,
+            on_invalid=partial(self.audit_log.warn, "invalid_device_cookie"),
+            name=self.plan.options.device_cookie_name,
+            path=self.plan.options.cookie_path,
+        )
+        self.passwords = PasswordService(
+            self.store,
+            self.directory,
+            PasswordHashing(key=derive_key(keys[-1], b"quartlogin parameters of unknown names")),
+            self.logins,
+            self.audit_log,
+            self.rate_limits,
+            self.device_cookies,
+            self.hooks,
+            log_key=derive_key(keys[-1], b"quartlogin audit log"),
+        )
+        self.registration = RegistrationService(
+            self.store, self.directory, self.passwords, self.audit_log, self.rate_limits
+        )
+        self.deletion = DeletionService(self.directory, self.passwords, self.logins, self.audit_log)
+
+    def _add_pages(self, app: Quart) -> None:
+        blueprint = Blueprint(
+            BLUEPRINT, __name__, url_prefix=self.plan.prefix or None, template_folder=str(find_resource("templates"))
+        )
+        for feature in self.plan.features:
+            feature.add_pages(blueprint)
+        account_pages.add_pages(blueprint)
+        updates_pages.add_pages(blueprint)
+        app.register_blueprint(blueprint)
+        # A well-known address is at the root, whatever the prefix (RFC 8615).
+        app.add_url_rule(
+            "/.well-known/change-password",
+            endpoint=f"{BLUEPRINT}.well_known_change_password",
+            view_func=well_known_change_password,
+        )
+        # Blueprints inherit a `def` processor from Flask that finds nothing here, at the price of a hop to one of the
+        # default threads for each page.
+        app.template_context_processors.pop(blueprint.name, None)
+        app.jinja_env.globals.update(
+            site_name=self.plan.options.site_name,
+            can_register=self.plan.options.registration,
+            csrf_field=csrf.csrf_field,
+            landing_page=home_page,
+        )
+        app.jinja_env.filters.update(
+            describe_browser=user_agents.describe_among_many,
+            moment=filters.moment,
+            describe_event=filters.describe_event,
+        )
+
+    async def _clean_directory(self, now: int) -> int:
+        return await self.directory.clean(now)
+
+    def _learn_hash_costs(self, counts: Counter[HashParameters]) -> None:
+        self.passwords.hashing.in_use.learn(counts)
+
+    async def _check_request(self) -> ResponseReturnValue | None:
+        reject_cross_site_request(self.audit_log)
+        return await redirect_to_password_change(self.password_change_exempt)
+
+    async def _open(self) -> None:
+        app = self.app
+        keys = [] if app is None else _keys_of(app)
+        if app is None or not keys:
+            raise ConfigurationError(APP_WITHOUT_KEY)
+        if self.login_manager.user_callback != self.user_loader.find:
+            raise ConfigurationError(_SECOND_LOADER)
+        check_addresses(app)
+        check_landing_pages(app, self.plan.options)
+        if keys != self._keys:
+            self._add_keyed_services(keys)
+        await self.store.database.open(create_tables=self.plan.create_tables, is_shared=self.plan.shares_database)
+        await self._claim_accounts()
+        await self.cleanup.start()
+        user_agents.load_rules()
+
+    async def _claim_accounts(self) -> None:
+        try:
+            await self.store.claim(self.directory.table)
+        except BaseException:
+            await self.store.database.close()
+            raise
+
+    async def _close(self) -> None:
+        await self.cleanup.stop()
+        await self.user_loader.last_seen.flush()
+        await self.store.database.close()
+        self.passwords.hashing.close()
+
+
+def _keys_of(app: Quart) -> list[Any]:
+    """Return the app's keys, the one that signs last; none without a secret key."""
+    if not app.secret_key:
+        return []
+    return [*reversed(app.config["SECRET_KEY_FALLBACKS"] or []), app.secret_key]
+
+
+def _prepare_login_manager(app: Quart, given: LoginManager[Any] | None) -> LoginManager[Any]:
+    """Return the app's login manager, with the accounts' pages where it has none.
+
+    Raises:
+        ConfigurationError: It has a `user_loader`, or is another one than the app's.
+    """
+    present: LoginManager[Any] | None = getattr(app, "login_manager", None)
+    manager = given or present or LoginManager()
+    if manager.user_callback is not None:
+        raise ConfigurationError(_SECOND_LOADER)
+    if present is not manager:
+        manager.init_app(app)
+    if manager.login_view is None:
+        manager.login_view = f"{BLUEPRINT}.login"
+        manager.login_message = "Sign in to see that page."
+    if manager.refresh_view is None:
+        manager.refresh_view = f"{BLUEPRINT}.reauthenticate"
+        manager.needs_refresh_message = "Enter your password to continue."
+    return manager
