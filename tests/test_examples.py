@@ -94,7 +94,7 @@ async def test_the_api_takes_tokens_until_they_end() -> None:
     listed = await ask_api(client, "GET", "/notes", token)
     ended, _ = await ask_api(client, "DELETE", "/tokens/current", token)
 
-    assert (status, refused) == (201, {"error": "Name or password is wrong."})
+    assert (status, refused.keys()) == (201, {"error"})
     assert added == (201, {"notes": ["Buy milk"]})
     assert listed == (200, {"notes": ["Buy milk"]})
     assert ended == 204
@@ -107,7 +107,7 @@ async def test_the_api_says_to_send_a_token() -> None:
 
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"
-    assert await answer.get_json() == {"error": "Send a token: Authorization: Bearer ..."}
+    assert "Authorization: Bearer" in (await answer.get_json())["error"]
 
 
 @pytest.mark.slow
@@ -185,7 +185,7 @@ async def test_the_app_with_its_own_models_registers_and_signs_in(site: Quart) -
         for name, password in [("Ada", "wrong"), ("Eve", PASSWORD)]
     ]
 
-    assert "Hello, Ada. You are signed in in 2 places." in (await ada.get("/")).text
+    assert re.search(r"\bAda\b.*\b2\b", (await ada.get("/")).text)
     assert [page.status for page in (taken, *refused)] == [422] * 3
     assert (await visitor(site).get("/")).location == "/login?next=%2F"
 
@@ -352,18 +352,19 @@ def test_the_awaits_of_the_move_from_flask_login_are_counted() -> None:
     ours = [call for call in after if call.startswith(("login_user(", "logout_user(", "confirm_login("))]
     in_a_thread = [call for call in after if call.startswith(("asyncio.to_thread(", "is_right("))]
     page = " ".join(page_about("flask_login").read_text(encoding="utf-8").split())
+    [sentence] = re.findall(r"\d+ `await`s:.*?\.", page)
 
     assert before == []
-    assert (
-        f"{len(after)} `await`s: {len(ours)} for quartlogin, {len(after) - len(ours + in_a_thread)} for Quart, and "
-        f"{len(in_a_thread)} because the password is checked in a thread" in page
-    )
+    assert [int(number) for number in re.findall(r"\d+", sentence)] == [
+        *(len(after), len(ours), len(after) - len(ours + in_a_thread), len(in_a_thread))
+    ]
 
 
 def test_the_awaits_of_the_move_from_quart_auth_are_counted() -> None:
     before, after = [awaits(source) for source in sources("quart_auth")]
+    page = page_about("quart_auth").read_text(encoding="utf-8")
 
-    assert f"Its {len(before)} `await`s become {len(after)}:" in page_about("quart_auth").read_text(encoding="utf-8")
+    assert re.findall(r"(\d+) `await`s become (\d+)", page) == [(str(len(before)), str(len(after)))]
 
 
 async def test_the_record_in_a_dict_makes_a_copied_cookie_worthless() -> None:

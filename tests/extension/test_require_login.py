@@ -283,8 +283,8 @@ async def test_a_before_request_function_is_told_to_await(app: Quart, always_loa
     app.add_url_rule("/", view_func=home)
     await (await sign_in(app)).get("/")
 
-    assert "Write `user = await current_user`" in errors[0]
-    assert "put @login_required" not in errors[0]
+    assert "`user = await current_user`" in errors[0]
+    assert "@login_required" not in errors[0]
     assert errors[1] == "Ada"
 
 

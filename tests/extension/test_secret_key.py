@@ -66,7 +66,7 @@ async def test_an_app_that_is_served_with_a_weak_key_says_so_once(
 
     said = [record for record in caplog.records if record.name == "quartlogin"]
     assert [record.levelno for record in said] == [logging.WARNING] * count
-    assert all("shop: anybody may sign in as anybody: SECRET_KEY" in record.message for record in said)
+    assert all("shop" in record.message and "SECRET_KEY" in record.message for record in said)
     assert not any(secret in record.message for record in said for secret in (EXAMPLE, STRONG))
 
 

@@ -79,7 +79,7 @@ def test_a_guarded_view_is_a_coroutine_function_with_the_same_name_and_words(
     assert inspect.iscoroutinefunction(guarded)
     assert not inspect.isasyncgenfunction(guarded)
     assert (guarded.__name__, guarded.__qualname__) == (view.__name__, view.__qualname__)
-    assert guarded.__doc__ == "Say whose it is."
+    assert guarded.__doc__ == view.__doc__ is not None
     assert guarded.__module__ == view.__module__
     assert guarded.__wrapped__ is view
 

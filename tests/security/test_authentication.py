@@ -58,9 +58,9 @@ def numbers(text: str) -> list[int]:
 def test_rate_limits_in_the_docs_match_the_code() -> None:
     text, rule = section("Rate limiting"), DelayPolicy(Settings().login_rate_limit_per_account)
     rows = dict(re.findall(r"^\| ([^|]+?) \| (.*) \|$", text, re.MULTILINE))
-    [account] = [row for name, row in rows.items() if name.startswith("failures in a row of an account")]
-    [address] = [row for name, row in rows.items() if name.startswith("failures from an address")]
-    [registering] = [row for name, row in rows.items() if name.startswith("attempts to register")]
+    [account] = [row for name, row in rows.items() if "unknown username" in name]
+    [address] = [row for name, row in rows.items() if name.startswith("failures") and "an address" in name]
+    [registering] = [row for name, row in rows.items() if "register" in name]
     [hundred] = [name for name in rows if name.startswith("of those")]
     free = rule.limit // 2
 
@@ -113,7 +113,7 @@ async def test_password_denylist_in_the_docs_matches_the_code(database: str) -> 
     assert {"SITE_NAME", "PASSWORD_DENYLIST"} == set(re.findall(r"`([A-Z_]+)`", text))
     assert "the username" in text
     assert AccountsOptions().context_words == (Settings().site_name,)
-    assert ["consists of your username" in page.errors_beside("password") for page in refused] == [True] * 4
+    assert ["your username" in page.errors_beside("password") for page in refused] == [True] * 4
     assert taken.status == 302
 
 
@@ -124,7 +124,7 @@ async def test_password_denylist_covers_the_username_in_every_spelling(visitor: 
 
     page = await visitor.register(username, f"{words}{words}")
 
-    assert "consists of your username" in page.errors_beside("password")
+    assert "your username" in page.errors_beside("password")
 
 
 @pytest.mark.requirement("6.1.3", "6.3.6")
@@ -158,8 +158,8 @@ def users_of(*names: str) -> set[str]:
 def test_missing_authentication_methods_are_documented() -> None:
     text = section("Authentication methods")
 
-    assert "There is no second factor" in text
-    assert "cannot be reset by mail" in text
+    assert re.search(r"\bno second factor\b", text)
+    assert re.search(r"\breset by mail\b", text)
     assert "`before_sign_in`" in section("Hooks")
 
 
@@ -190,7 +190,7 @@ async def test_password_length_minimum_is_fifteen_characters(new_visitor: NewVis
     short = await new_visitor().register("Alice", "q7" + letter * 12)
     enough = await new_visitor().register("Alice", "q7" + letter * 13)
 
-    assert (short.status, short.errors_beside("password")) == (400, "Use at least 15 characters (you entered 14).")
+    assert (short.status, numbers(short.errors_beside("password"))) == (400, [15, 14])
     assert enough.status == 302
 
 
@@ -263,7 +263,8 @@ async def test_common_passwords_are_rejected_at_registration_and_password_change
     told = {page.errors_beside("password") for page in registering}
     told |= {page.errors_beside("new_password") for page in changing}
     assert {page.status for page in (*registering, *changing)} == {400}
-    assert told == {"This password is too common. Choose a different one."}
+    [reason] = told
+    assert "common" in reason
     assert len(LONG_ENOUGH) >= 3000
 
 
@@ -282,8 +283,9 @@ async def test_a_rejected_password_gets_a_reason(new_visitor: NewVisitor) -> Non
 
     told = [page.errors_beside("password") for page in pages]
     assert len(set(told)) == 4
-    assert all("Use at " in sentence or "different one" in sentence for sentence in told)
-    assert "A sentence is easy to remember" in pages[0].text
+    assert [numbers(told[0]), numbers(told[3])] == [[15, 5], [1024, 1025]]
+    assert "common" in told[1]
+    assert "username" in told[2]
 
 
 FORMS = ["/login", "/register", "/reauthenticate", "/account/password", "/account/delete"]
@@ -412,8 +414,8 @@ async def test_context_specific_passwords_are_rejected_everywhere(
     await visitor.register("Mallory")
     changing = await change_password(visitor, new=password)
 
-    assert "consists of your username" in registering.errors_beside("password")
-    assert "consists of your username" in changing.errors_beside("new_password")
+    assert "your username" in registering.errors_beside("password")
+    assert "your username" in changing.errors_beside("new_password")
 
 
 # --- 6.3: signing in
@@ -487,13 +489,13 @@ async def test_failed_attempts_are_reported_at_the_next_sign_in(
     await owner.sign_in("Alice")
 
     told = (await owner.get("/")).text
-    sentence = f"{failures} failed sign-in attempts since your last sign-in on 17 March 2030, 17:46 UTC."
-    assert (sentence in told) == (failures >= 5)
+    notice = re.search(rf"\b{failures} failed\b.*\b17 March 2030, 17:46 UTC", told)
+    assert (notice is not None) == (failures >= 5)
     kinds = [kind for (kind,) in run_sql(database, "SELECT kind FROM quartlogin_events")]
     assert kinds.count("signed_in_after_failures") == (failures >= 5)
     await owner.sign_out()
     await owner.sign_in("Alice")
-    assert "failed sign-in attempts" not in (await owner.get("/")).text
+    assert not re.search(r"\d failed\b", (await owner.get("/")).text)
 
 
 @pytest.mark.requirement("6.3.5")
@@ -506,7 +508,7 @@ async def test_failed_attempts_are_reported_at_the_first_sign_in(
 
     await visitor.sign_in("Alice")
 
-    assert "5 failed sign-in attempts." in (await visitor.get("/")).text
+    assert re.search(r"\b5 failed\b", (await visitor.get("/")).text)
 
 
 @pytest.mark.requirement("6.3.8", "C1")

@@ -40,8 +40,8 @@ async def test_browser_requirements_in_the_docs_are_complete(app: Quart) -> None
 
     for name in ("SameSite", "Sec-Fetch-Site", "Content-Security-Policy", "Clear-Site-Data", "__Host-", "Script"):
         assert name in section
-    assert "This form was open for too long" in section
-    assert "This form was open for too long" in refused.text
+    [quoted] = re.findall(r'"([^"]+)"', section)  # what a browser without cookies shows
+    assert quoted.rstrip(".") in refused.text
 
 
 # --- cookies
@@ -83,7 +83,7 @@ async def test_cookies_stay_below_the_size_limit_of_browsers(app: Quart) -> None
     for number in range(200):
         await visitor.get(f"/account?{number}")
 
-    assert said.text.count("No other sign-ins have been ended.") == 200
+    assert said.text.count('<p class="message" role="status">') == 200
     sizes = [len(line.partition(";")[0].encode()) - 1 for line in visitor.set_cookies]
     assert max(sizes) <= MOST_BYTES_OF_A_COOKIE
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -244,7 +245,7 @@ async def test_log_injection_an_error_is_logged_once_and_its_url_adds_no_line(
     faults = [record for record in caplog.records if record.levelno >= logging.ERROR]
 
     assert page.status == 500
-    assert [record.getMessage() for record in faults] == ["Unhandled error in GET /failing/<anything>"]
+    assert ["GET /failing/<anything>" in record.getMessage() for record in faults] == [True]
     [told] = logged()
     assert (told["event"], told["error"], told["route"]) == ("unexpected_error", "KeyError", "GET /failing/<anything>")
     assert "secret" not in json.dumps(told)
@@ -420,9 +421,10 @@ async def test_background_tasks_survive_an_error(app: Quart, caplog: pytest.LogC
         await eventually(lambda: store.logins.remove_expired.call_count > 2)
         await cleaning.stop()
 
-    assert caplog.text.count("Could not update last-seen times") == 1
-    assert caplog.text.count("Could not query events") > 2
-    assert caplog.text.count("Could not remove") > 2
+    places = Counter(record.module for record in caplog.records if record.levelno >= logging.WARNING)
+    assert places["last_seen"] == 1
+    assert places["account_updates"] > 2
+    assert places["cleanup"] > 2
 
 
 async def eventually(is_so: Callable[[], bool]) -> None:

@@ -67,9 +67,9 @@ async def test_the_right_password_deletes_everything_and_signs_out(alice: Visito
     wrong = await delete(alice, "not the right password")
     done = await delete(alice)
 
-    assert (wrong.status, "not correct" in wrong.text) == (400, True)
+    assert (wrong.status, bool(wrong.errors_beside("password"))) == (400, True)
     assert (done.status, done.location) == (302, "/")
-    assert "Your account has been deleted." in (await alice.get("/")).text
+    assert "deleted" in (await alice.get("/")).text
     for table in ("quartlogin_users", "quartlogin_accounts", "quartlogin_logins"):
         assert run_sql(database, f"SELECT count(*) FROM {table}") == [(0,)]
 

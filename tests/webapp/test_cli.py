@@ -1,6 +1,7 @@
 """The command line, apart from a running server."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from client import KEY, PASSWORD
+from commands import error_of
 from databases import run_sql
 from quartlogin.webapp.cli import main
 
@@ -26,7 +28,7 @@ def test_init_db_creates_the_database(database: str) -> None:
     result = run("init-db", "--database", database)
 
     assert result.exit_code == 0
-    assert result.output == f"The database {database} is ready.\n"
+    assert database in result.output
     assert usernames(database) == []
 
 
@@ -41,7 +43,7 @@ def test_user_create_asks_for_the_password_twice(database: str) -> None:
     result = run("user", "create", "Alice", "--database", database, typed=f"{PASSWORD}\n{PASSWORD}\n")
 
     assert result.exit_code == 0
-    assert "The account 'Alice' is ready." in result.output
+    assert "'Alice'" in result.output
     assert PASSWORD not in result.output
     assert usernames(database) == ["Alice"]
 
@@ -59,36 +61,33 @@ def test_a_name_that_is_taken_is_one_sentence(database: str) -> None:
 
     result = run("user", "create", "ALICE", "--password-stdin", "--database", database, typed=PASSWORD)
 
-    assert result.exit_code == 1
-    assert result.stderr == "Error: There is already an account named 'ALICE'.\n"
+    assert "'ALICE'" in error_of(result)
     assert usernames(database) == ["Alice"]
 
 
 @pytest.mark.parametrize(
-    ("name", "password", "sentence"),
+    ("name", "password", "told"),
     [
-        ("", PASSWORD, "Error: '' is not a valid username. Use 1 to 64 letters and digits"),
-        ("a\u200bb", PASSWORD, "is not a valid username."),
-        ("Alice", "short", "Error: This password cannot be used. Use at least 15 characters (you entered 5).\n"),
-        ("Alice", "x" * 1025, "Use at most 1024 characters (you entered 1025).\n"),
-        ("Alice", "manchesterunited", "This password is too common"),
-        ("alice in wonderland", "Alice in Wonderland 2026", "consists of your username"),
-        ("Alice", "", "(you entered 0).\n"),
+        ("", PASSWORD, r"''.*\b1 to 64\b"),
+        ("a\u200bb", PASSWORD, "username"),
+        ("Alice", "short", r"\b15\b.*\b5\b"),
+        ("Alice", "x" * 1025, r"\b1024\b.*\b1025\b"),
+        ("Alice", "manchesterunited", "common"),
+        ("alice in wonderland", "Alice in Wonderland 2026", "your username"),
+        ("Alice", "", r"\b15\b.*\b0\b"),
     ],
 )
-def test_a_bad_name_or_password_is_one_sentence(database: str, name: str, password: str, sentence: str) -> None:
+def test_a_bad_name_or_password_is_one_sentence(database: str, name: str, password: str, told: str) -> None:
     result = run("user", "create", name, "--password-stdin", "--database", database, typed=password)
 
-    assert result.exit_code == 1
-    assert sentence in result.stderr
+    assert re.search(told, error_of(result))
     assert not Path(database).exists()
 
 
 def test_a_password_that_is_not_utf_8_is_one_sentence(database: str) -> None:
     result = CliRunner().invoke(main, ["user", "create", "Alice", "--password-stdin", "--database", database], b"\xff")
 
-    assert result.exit_code == 1
-    assert result.stderr == "Error: The password on standard input is not UTF-8.\n"
+    assert "UTF-8" in error_of(result)
 
 
 @pytest.mark.parametrize("command", [["init-db"], ["user", "create", "Alice", "--password-stdin"], ["serve"]])
@@ -98,24 +97,21 @@ def test_a_database_that_cannot_be_used_is_one_sentence(tmp_path: Path, command:
 
     result = run(*command, "--database", str(other), typed=PASSWORD)
 
-    assert result.exit_code == 1
     assert list(tmp_path.iterdir()) == [other]
-    assert result.stderr == f"Error: The database {other} belongs to another program. Use the path of a new file.\n"
+    assert f"{other} " in error_of(result)
 
 
 def test_a_setting_with_a_typo_is_one_sentence() -> None:
     result = run("init-db", environment={"QUARTLOGIN_DATABSE": "x"})
 
-    assert result.exit_code == 1
-    assert result.stderr == ("Error: There is no setting QUARTLOGIN_DATABSE. Did you mean QUARTLOGIN_DATABASE?\n")
+    assert re.search(r"\bQUARTLOGIN_DATABSE\b.*\bQUARTLOGIN_DATABASE\b", error_of(result))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])
 def test_serving_others_needs_a_secret_key(database: str, host: str) -> None:
     result = run("serve", "--host", host, "--database", database)
 
-    assert result.exit_code == 1
-    assert result.stderr.startswith("Error: There is no SECRET_KEY. Set QUARTLOGIN_SECRET_KEY; make one with: python3")
+    assert re.search(r"\bQUARTLOGIN_SECRET_KEY\b.*\bpython3\b", error_of(result))
     assert not Path(database).exists()
 
 
@@ -124,15 +120,12 @@ def test_a_port_that_is_taken_is_one_sentence(database: str) -> None:
         port = taken.getsockname()[1]
         result = run("serve", "--port", str(port), "--database", database, environment={"QUARTLOGIN_SECRET_KEY": KEY})
 
-    assert result.exit_code == 1
-    assert result.stderr == f"Error: Cannot listen on 127.0.0.1:{port}: address already in use.\n"
+    assert f"127.0.0.1:{port}:" in error_of(result)
 
 
 def test_help_gives_examples() -> None:
-    assert "\n  quartlogin user create alice           create an account\n" in run("--help").output
-    assert "\n  pass show alice | quartlogin user create alice --password-stdin\n" in (
-        run("user", "create", "--help").output
-    )
+    assert "\n  quartlogin user create alice  " in run("--help").output
+    assert "| quartlogin user create alice --password-stdin\n" in run("user", "create", "--help").output
 
 
 @pytest.mark.slow
@@ -154,4 +147,4 @@ def test_a_read_only_database_stops_serve(database: str) -> None:
     )
 
     assert result.returncode == 1
-    assert result.stderr == f"Error: Cannot use the database {database}: it is read-only.\n"
+    assert re.fullmatch(rf"Error: .*{re.escape(database)}: .*\bread-only\b.*\n", result.stderr)

@@ -11,7 +11,9 @@ from click.testing import CliRunner, Result
 from quart import Quart
 
 from client import KEY, PASSWORD, Visitor, with_cheap_hashes
+from commands import error_of
 from databases import run_sql
+from quartlogin.accounts.audit.log import KINDS
 from quartlogin.webapp import create_app
 from quartlogin.webapp.cli import main
 
@@ -64,14 +66,16 @@ async def test_a_table_has_a_line_for_each_account(alice: Visitor, database: str
 
 
 def test_a_list_of_nobody_says_so_and_is_an_empty_list_in_json(database: str) -> None:
-    assert run(database, "user", "list").stderr == "There are no accounts.\n"
+    shown = run(database, "user", "list")
+
+    assert (shown.exit_code, shown.stdout, len(shown.stderr.splitlines())) == (0, "", 1)
     assert run(database, "user", "list", "--json").stdout == "[]\n"
 
 
 async def test_another_password_ends_every_sign_in(alice: Visitor, database: str) -> None:
     done = await command("user", "set-password", "alice", "--password-stdin", database=database, typed=OTHER_PASSWORD)
 
-    assert done.stdout == "The password of 'alice' has been set, and the account is signed out everywhere.\n"
+    assert (done.exit_code, "'alice'" in done.stdout) == (0, True)
     assert not await alice.is_signed_in()
     assert (await alice.sign_in("Alice", PASSWORD)).status == 400
     assert (await alice.sign_in("Alice", OTHER_PASSWORD)).status == 302
@@ -82,8 +86,7 @@ async def test_a_common_password_is_refused_and_nothing_changes(alice: Visitor, 
         "user", "set-password", "alice", "--password-stdin", database=database, typed="manchesterunited"
     )
 
-    assert done.exit_code == 1
-    assert "This password is too common" in done.stderr
+    assert "common" in error_of(done)
     assert await alice.is_signed_in()
 
 
@@ -93,8 +96,7 @@ async def test_disabling_ends_everything_and_enabling_revives_nothing(alice: Vis
     enabled = await command("user", "enable", "Alice", database=database)
     afterwards = await alice.is_signed_in()
 
-    assert disabled.stdout == "The account 'Alice' is disabled, and signed out everywhere.\n"
-    assert enabled.stdout == "The account 'Alice' is enabled.\n"
+    assert [(done.exit_code, "'Alice'" in done.stdout) for done in (disabled, enabled)] == [(0, True)] * 2
     assert while_disabled == (False, 400)
     assert not afterwards
     assert (await alice.sign_in()).status == 302
@@ -116,9 +118,8 @@ async def test_disabling_ends_everything_and_enabling_revives_nothing(alice: Vis
 def test_an_unknown_name_is_one_sentence(database: str, arguments: list[str]) -> None:
     done = run(database, *arguments, typed=PASSWORD)
 
-    assert done.exit_code == 1
     assert done.stdout == ""
-    assert re.fullmatch(r"Error: There is no account named '.*'\.\n", done.stderr)
+    assert re.search(r"'(?:bob|a\\u200bb)'", error_of(done))
 
 
 async def test_what_the_operator_does_is_among_the_users_events(alice: Visitor, database: str) -> None:
@@ -128,7 +129,7 @@ async def test_what_the_operator_does_is_among_the_users_events(alice: Visitor, 
 
     page = await alice.get("/account")
 
-    assert "Account disabled by the operator" in page.text
+    assert KINDS["user_disabled"] in page.text
     assert "Command line" in page.text
 
 
@@ -141,12 +142,9 @@ async def test_a_sign_in_is_listed_and_ended_by_its_ref(alice: Visitor, database
     done = await command("logins", "revoke", login["ref"], database=database)
     again = await command("logins", "revoke", login["ref"], database=database)
 
-    assert done.stdout == f"The sign-in {login['ref']} of 'Alice' has ended.\n"
+    assert re.search(rf"\b{login['ref']}\b.*'Alice'", done.stdout)
     assert not await alice.is_signed_in()
-    assert (again.exit_code, again.stderr) == (
-        1,
-        f"Error: There is no sign-in '{login['ref']}', or it has already ended.\n",
-    )
+    assert f"'{login['ref']}'" in error_of(again)
 
 
 @pytest.mark.requirement("7.4.5")
@@ -194,7 +192,7 @@ async def test_a_token_is_printed_alone_and_works(alice: Visitor, database: str)
     assert made.exit_code == 0
     assert (before.status, '"username":"Alice"' in before.text) == (200, True)
     assert listed["name"] == "backup"
-    assert done.stdout == f"The token {listed['ref']} of 'Alice' is revoked.\n"
+    assert re.search(rf"\b{listed['ref']}\b.*'Alice'", done.stdout)
     assert after.status == 401
 
 
@@ -206,8 +204,8 @@ async def test_more_than_fifty_tokens_are_not_made(alice: Visitor, database: str
 
     done = await command("token", "create", "alice", database=database)
 
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr == "Error: 'Alice' has 50 tokens. Revoke one that is no longer used.\n"
+    assert done.stdout == ""
+    assert re.search(r"'Alice'.*\b50\b", error_of(done))
 
 
 async def test_a_token_of_somebody_disabled_is_not_made(alice: Visitor, database: str) -> None:
@@ -215,14 +213,13 @@ async def test_a_token_of_somebody_disabled_is_not_made(alice: Visitor, database
 
     done = await command("token", "create", "alice", database=database)
 
-    assert (done.exit_code, done.stderr) == (1, "Error: The account 'alice' is disabled.\n")
+    assert re.search(r"'alice'.*\bdisabled\b", error_of(done))
 
 
 def test_a_token_needs_the_services_key(database: str) -> None:
     done = run(database, "token", "create", "alice", key=None)
 
-    assert done.exit_code == 1
-    assert done.stderr.startswith("Error: There is no SECRET_KEY. Set QUARTLOGIN_SECRET_KEY;")
+    assert "QUARTLOGIN_SECRET_KEY" in error_of(done)
 
 
 async def test_a_ref_of_a_token_is_none_of_a_sign_in(alice: Visitor, database: str) -> None:

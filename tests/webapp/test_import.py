@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from client import CHEAP, PASSWORD
+from commands import error_of, numbers_in
 from databases import both_databases, run_sql
 from quartlogin.webapp.cli import main
 from servers import SCRIPTS
@@ -44,7 +45,7 @@ def names(database: str) -> list[str]:
 def test_hashed_passwords_are_taken_as_they_are(run: Run, database: str) -> None:
     done = run(f'{HASHED}Ada,"{HASH}"\nGrace,"{HASH}"\n')
 
-    assert (done.exit_code, done.stdout) == (0, "Imported 2 accounts, skipped 0 lines.\n")
+    assert (done.exit_code, numbers_in(done.stdout)) == (0, [2, 0])
     assert run_sql(
         database,
         "SELECT username, username_key, password_hash FROM quartlogin_users"
@@ -71,22 +72,22 @@ def test_spreadsheets_write_their_own_kind_of_csv(run: Run, database: str, mark:
     done = run(mark + text.encode(), "--skip-bad")
 
     assert names(database) == ["Zoë"]
-    assert "line 2: it has 1 columns instead of 2\n" in done.stderr
+    assert re.search(r"^line 2: .*\b1\b.*\b2\b", done.stderr, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("Ada", "it has 1 columns instead of 2"),
-        (f"Ada,{PASSWORD},more", "it has 3 columns instead of 2"),
-        (f",{PASSWORD}", "'' is not a valid username"),
-        (f"a\u200bb,{PASSWORD}", "'a\\u200bb' is not a valid username"),
-        (f"\x1b[2J,{PASSWORD}", "'\\x1b[2J' is not a valid username"),
-        ("Ada,short", "the password cannot be used. Use at least 15 characters (you entered 5)."),
-        ("Ada,manchesterunited", "the password cannot be used. This password is too common"),
-        (f"GRACE,{PASSWORD}", "the name 'GRACE' is already in line 2"),
-        (f'"Ada"x,{PASSWORD}', "this is not valid CSV"),
-        (f'"Ada,{PASSWORD}', "this is not valid CSV"),
+        ("Ada", r"\b1\b.*\b2\b"),
+        (f"Ada,{PASSWORD},more", r"\b3\b.*\b2\b"),
+        (f",{PASSWORD}", "'' .*username"),
+        (f"a\u200bb,{PASSWORD}", r"'a\\u200bb' .*username"),
+        (f"\x1b[2J,{PASSWORD}", r"'\\x1b\[2J' .*username"),
+        ("Ada,short", r"\b15\b.*\b5\b"),
+        ("Ada,manchesterunited", "common"),
+        (f"GRACE,{PASSWORD}", r"'GRACE' .*\b2\b"),
+        (f'"Ada"x,{PASSWORD}', "CSV"),
+        (f'"Ada,{PASSWORD}', "CSV"),
         (f"A\0da,{PASSWORD}", ""),
     ],
 )
@@ -100,17 +101,16 @@ def test_a_bad_line_is_told_with_its_number_and_nothing_is_imported(
 
     refused = run(content)
 
+    [line_3, error] = refused.stderr.splitlines()
     assert refused.exit_code == 1
-    assert f"line 3: {told}" in refused.stderr
-    assert refused.stderr.endswith(
-        "Error: 1 line is invalid, so nothing was imported. --skip-bad imports the others.\n"
-    )
+    assert re.match(rf"line 3: .*{told}", line_3)
+    assert re.match(r"Error: 1 .*--skip-bad", error)
     assert "\x1b" not in refused.stderr
     assert names(database) == []
 
     skipped = run(content, "--skip-bad")
 
-    assert skipped.stdout == "Imported 1 accounts, skipped 1 lines.\n"
+    assert numbers_in(skipped.stdout) == [1, 1]
     assert names(database) == ["Grace"]
 
 
@@ -137,7 +137,7 @@ def test_a_bad_line_is_told_with_its_number_and_nothing_is_imported(
     ],
 )
 def test_a_hash_that_cannot_or_should_not_be_checked_is_a_bad_line(run: Run, stored: str) -> None:
-    assert "line 2: the password cannot be used. The hash" in run(f'{HASHED}Ada,"{stored}"\n').stderr
+    assert re.search(r"^line 2: .*\bhash\b", run(f'{HASHED}Ada,"{stored}"\n').stderr, re.MULTILINE)
 
 
 @pytest.mark.requirement("2.4.1", "15.2.2")
@@ -148,8 +148,8 @@ def test_hashes_that_would_exhaust_the_server_are_told_with_their_lines_and_the_
 
     done = run(f'{HASHED}Ada,"{costly}"\nGrace,"{moderate}"\nJoan,"{costly}"\nMary,"{four_lanes}"\n', "--skip-bad")
 
-    assert re.findall(r"^line (\d+): .* too much memory or time", done.stderr, re.MULTILINE) == ["2", "4"]
-    assert "The maximum is m=262144, t=32, t times m=786432 and p=16." in done.stderr
+    told = re.findall(r"^line (\d+): .*\bm=(\d+).*\bt=(\d+).*\bt times m=(\d+).*\bp=(\d+)", done.stderr, re.MULTILINE)
+    assert told == [(line, "262144", "32", "786432", "16") for line in ("2", "4")]
     assert names(database) == ["Grace", "Mary"]
 
 
@@ -168,23 +168,23 @@ def test_names_that_are_taken_are_bad_lines(run: Run, database: str) -> None:
     before = names(database)
     skipped = run(content, "--skip-bad")
 
-    assert "line 3: there is already an account with this name\n" in refused.stderr
+    assert re.search(r"^line 3: .*\balready\b", refused.stderr, re.MULTILINE)
     assert (refused.exit_code, before) == (1, ["Ada"])
-    assert skipped.stdout == "Imported 1 accounts, skipped 1 lines.\n"
+    assert numbers_in(skipped.stdout) == [1, 1]
     assert names(database) == ["Ada", "Grace"]
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (f"{CLEAR}Ada,{PASSWORD}\n".encode("utf-16"), "it is in UTF-16. Save it as UTF-8.\n"),
-        (f"{CLEAR}Ada,{PASSWORD}\n".encode("utf-16-le"), "it is in UTF-16. Save it as UTF-8.\n"),
-        (f"{CLEAR}Zoë,{PASSWORD}\n".encode("latin-1"), "line 2 is not UTF-8. Save the file as UTF-8.\n"),
-        (b"", "its first line must be username,password or username,password_hash, separated by a comma.\n"),
-        (b"username;password\n", "separated by a comma.\n"),
-        (b"name,password\n", "its first line must be"),
-        (b"username,password,password\n", "its first line must be"),
-        (b"username,password,password_hash\n", "its first line must be"),
+        (f"{CLEAR}Ada,{PASSWORD}\n".encode("utf-16"), "UTF-16.*UTF-8"),
+        (f"{CLEAR}Ada,{PASSWORD}\n".encode("utf-16-le"), "UTF-16.*UTF-8"),
+        (f"{CLEAR}Zoë,{PASSWORD}\n".encode("latin-1"), r"\bline 2\b.*UTF-8"),
+        (b"", "first line .*username,password or username,password_hash"),
+        (b"username;password\n", "comma"),
+        (b"name,password\n", "first line"),
+        (b"username,password,password\n", "first line"),
+        (b"username,password,password_hash\n", "first line"),
     ],
 )
 def test_a_file_that_cannot_be_read_as_it_should_be_is_one_sentence(
@@ -195,8 +195,7 @@ def test_a_file_that_cannot_be_read_as_it_should_be_is_one_sentence(
 ) -> None:
     done = run(content, "--skip-bad")
 
-    assert done.exit_code == 1
-    assert told in done.stderr
+    assert re.search(told, error_of(done))
     assert names(database) == []
 
 
@@ -204,7 +203,7 @@ def test_many_bad_lines_are_not_all_told(run: Run) -> None:
     done = run(CLEAR + "Ada,short\n" * 30)
 
     assert len(re.findall(r"^line ", done.stderr, re.MULTILINE)) == 20
-    assert "... and 10 more\nError: 30 lines are invalid, so nothing was imported." in done.stderr
+    assert [numbers_in(line) for line in done.stderr.splitlines()[-2:]] == [[10], [30]]
 
 
 @pytest.mark.slow
@@ -237,5 +236,5 @@ def test_killed_in_the_middle_of_storing_nothing_is_there(tmp_path: Path, databa
         text=True,
         check=False,
     )
-    assert done.stdout == "Imported 5000 accounts, skipped 0 lines.\n"
+    assert numbers_in(done.stdout) == [5000, 0]
     assert len(names(database)) == 5000

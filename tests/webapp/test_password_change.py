@@ -68,12 +68,12 @@ async def test_all_other_sign_ins_end_and_this_one_goes_on_under_a_new_id(
     ("current", "new", "field", "told"),
     [
         ("not the right password", NEW_PASSWORD, "current_password", WRONG_PASSWORD),
-        ("", NEW_PASSWORD, "current_password", "your current password"),
+        ("", NEW_PASSWORD, "current_password", "current password"),
         ("x" * 1025, NEW_PASSWORD, "current_password", WRONG_PASSWORD),
-        (PASSWORD, "short", "new_password", "Use at least 15 characters (you entered 5)."),
-        (PASSWORD, "x" * 1025, "new_password", "Use at most 1024 characters (you entered 1025)."),
-        (PASSWORD, "manchesterunited", "new_password", "This password is too common"),
-        (PASSWORD, "alice-quartlogin-2026", "new_password", "consists of your username"),
+        (PASSWORD, "short", "new_password", "15"),
+        (PASSWORD, "x" * 1025, "new_password", "1024"),
+        (PASSWORD, "manchesterunited", "new_password", "common"),
+        (PASSWORD, "alice-quartlogin-2026", "new_password", "your username"),
     ],
 )
 @pytest.mark.requirement("6.2.3", "6.2.4", "6.2.11", "N8")

@@ -129,7 +129,7 @@ async def test_a_server_that_cannot_be_used_is_one_sentence_without_the_password
 ) -> None:
     caplog.set_level(logging.DEBUG)
 
-    with pytest.raises(DatabaseRefused, match="Cannot use the database") as refusal:
+    with pytest.raises(DatabaseRefused) as refusal:
         await PostgresDatabase(address.replace("{port}", str(postgres_server.port))).open()
 
     assert "\n" not in str(refusal.value)
@@ -137,10 +137,8 @@ async def test_a_server_that_cannot_be_used_is_one_sentence_without_the_password
 
 
 async def test_a_server_that_does_not_run_refuses_the_connection() -> None:
-    with pytest.raises(DatabaseRefused) as refusal:
+    with pytest.raises(DatabaseRefused, match=r"\bpeople\b.* 127\.0\.0\.1:1\b.*\brefused\b"):
         await PostgresDatabase("postgresql://test@127.0.0.1:1/people").open()
-
-    assert str(refusal.value) == "Cannot use the database people on 127.0.0.1:1: connection refused."
 
 
 @on_postgresql

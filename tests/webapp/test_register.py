@@ -7,6 +7,7 @@ import pytest
 from quart import Quart
 
 from client import KEY, PASSWORD, Visitor, with_cheap_hashes
+from commands import numbers_in
 from databases import both_databases, run_sql
 from quartlogin.webapp import create_app
 from slow import mostly_slow
@@ -26,8 +27,8 @@ async def test_registering_signs_in_and_leads_home(visitor: Visitor) -> None:
 
     assert (page.status, page.location) == (302, "/")
     home = await visitor.get("/")
-    assert "Hello, Alice." in home.text
-    assert "Your account is ready." in home.text
+    assert "Alice" in home.text
+    assert home.text.count('role="status"') == 1
 
 
 async def test_the_name_is_shown_as_typed_and_the_password_is_stored_as_a_hash(visitor: Visitor, database: str) -> None:
@@ -84,33 +85,24 @@ async def test_a_malformed_name_is_told_beside_the_field(visitor: Visitor, datab
     page = await visitor.register(name)
 
     assert page.status == 400
-    assert page.errors_beside("username") in {
-        "Choose a username.",
-        "Use at most 64 characters (you entered 65).",
-        "Use only letters, digits, spaces and . _ - @ + &#39;, and begin and end with a letter or digit.",
-    }
+    assert page.errors_beside("username")
     assert rows(database) == []
 
 
 @pytest.mark.requirement("2.2.1", "2.2.2")
 @pytest.mark.parametrize(
     ("password", "told"),
-    [
-        ("", "Use at least 15 characters (you entered 0)."),
-        ("x" * 14, "Use at least 15 characters (you entered 14)."),
-        ("😀" * 4, "Use at least 15 characters (you entered 4)."),
-        ("x" * 1025, "Use at most 1024 characters (you entered 1025)."),
-    ],
+    [("", [15, 0]), ("x" * 14, [15, 14]), ("😀" * 4, [15, 4]), ("x" * 1025, [1024, 1025])],
     ids=["none", "14", "4 emoji of 16 bytes", "1025"],
 )
 @pytest.mark.requirement("6.2.1", "N1", "N3", "N8")
 async def test_a_password_of_the_wrong_length_is_told_beside_the_field(
-    visitor: Visitor, database: str, password: str, told: str
+    visitor: Visitor, database: str, password: str, told: list[int]
 ) -> None:
     page = await visitor.register("Alice", password)
 
     assert page.status == 400
-    assert page.errors_beside("password") == told
+    assert numbers_in(page.errors_beside("password")) == told
     assert 'value="Alice"' in page.text
     assert rows(database) == []
 

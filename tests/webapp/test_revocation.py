@@ -10,6 +10,7 @@ from quart import Quart
 from client import KEY, PASSWORD, Page, Visitor, with_cheap_hashes
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
+from quartlogin.accounts.audit.log import KINDS
 from quartlogin.webapp import create_app
 
 pytestmark = both_databases
@@ -204,7 +205,7 @@ async def test_more_sign_ins_than_an_account_may_have_end_the_one_that_was_not_u
         await visitors[3].sign_in("Alice")
 
         assert [await visitor.is_signed_in() for visitor in visitors] == [True, False, True, True]
-        assert "Sign-in ended, because there were too many" in (await visitors[3].get("/account")).text
+        assert KINDS["login_evicted"] in (await visitors[3].get("/account")).text
     assert made.status == 200
     assert run_sql(database, "SELECT kind, count(*) FROM quartlogin_logins GROUP BY kind ORDER BY kind") == [
         ("bearer", 1),

@@ -61,7 +61,7 @@ def test_a_key_that_others_can_use_is_refused(tmp_path: Path, mode: int) -> None
     read_or_create(path)
     path.chmod(mode)
 
-    with pytest.raises(ValueError, match=r"only you can use: chmod 600\.$"):
+    with pytest.raises(ValueError, match=r"chmod 600\.$"):
         read_or_create(path)
 
 
@@ -72,7 +72,7 @@ def test_a_key_that_is_no_file_of_its_own_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="link"):
         read_or_create(tmp_path / "link")
-    with pytest.raises(ValueError, match="must be a regular file that only you can use"):
+    with pytest.raises(ValueError, match="regular file"):
         read_or_create(tmp_path / "pipe")
 
 

@@ -38,8 +38,8 @@ def test_serve_creates_what_is_missing_and_says_so(server: Server, tmp_path: Pat
         "server.log",
     ]
     printed = server.log.read_text()
-    assert "Created a secret key in quartlogin.sqlite3.secret-key." in printed
-    assert f"Serving Quartlogin at http://localhost:{server.port} " in printed
+    assert "quartlogin.sqlite3.secret-key" in printed
+    assert f"http://localhost:{server.port} " in printed
 
 
 def test_a_client_registers_signs_in_and_signs_out_over_http(server: Server) -> None:
@@ -50,9 +50,9 @@ def test_a_client_registers_signs_in_and_signs_out_over_http(server: Server) -> 
         back = client.post("/login", data={"csrf_token": token_in(page), "username": "alice", "password": PASSWORD})
         account = client.get("/account")
 
-    assert "Hello, Alice." in greeted.text
-    assert "You are signed out." in left.text
-    assert "Hello, Alice." in back.text
+    assert "Alice" in greeted.text
+    assert "Alice" not in left.text
+    assert "Alice" in back.text
     assert "<dd>Alice</dd>" in account.text
     assert "server" not in account.headers
 

@@ -46,87 +46,66 @@ def test_a_keyword_wins_over_the_environment() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "sentence"),
+    ("environment", "told"),
     [
-        ({"QUARTLOGIN_DATABSE": "x"}, "There is no setting QUARTLOGIN_DATABSE. Did you mean QUARTLOGIN_DATABASE?"),
-        (
-            {"QUARTLOGIN_ZZZ": "x"},
-            "There is no setting QUARTLOGIN_ZZZ. Did you mean QUARTLOGIN_",
-        ),
-        ({"QUARTLOGIN_database": "x"}, "There is no setting QUARTLOGIN_database"),
-        ({"QUARTLOGIN_REGISTRATION": "maybe"}, "QUARTLOGIN_REGISTRATION must be true or false, not 'maybe'."),
-        ({"QUARTLOGIN_REGISTRATION": ""}, "QUARTLOGIN_REGISTRATION must be true or false"),
-        ({"QUARTLOGIN_TRUSTED_PROXIES": "-1"}, "QUARTLOGIN_TRUSTED_PROXIES must be a whole number, not '-1'."),
-        ({"QUARTLOGIN_TRUSTED_PROXIES": "１"}, "QUARTLOGIN_TRUSTED_PROXIES must be a whole number"),
-        ({"QUARTLOGIN_TRUSTED_PROXIES": "9" * 5000}, "QUARTLOGIN_TRUSTED_PROXIES must be a whole number"),
-        ({"QUARTLOGIN_PASSWORD_MIN_LENGTH": "7"}, "PASSWORD_MIN_LENGTH must be a number from 8 to 1024."),
-        ({"QUARTLOGIN_PASSWORD_MIN_LENGTH": "1025"}, "PASSWORD_MIN_LENGTH must be a number from 8 to 1024."),
-        ({"QUARTLOGIN_SESSION_COOKIE_NAME": "two words"}, "SESSION_COOKIE_NAME must be 1 to 64 letters, digits"),
-        ({"QUARTLOGIN_REMEMBER_COOKIE_NAME": "__Host-mine"}, "REMEMBER_COOKIE_NAME must be 1 to 64 letters, digits"),
-        ({"QUARTLOGIN_DEVICE_COOKIE_NAME": ""}, "DEVICE_COOKIE_NAME must be 1 to 64 letters, digits"),
-        ({"QUARTLOGIN_DEVICE_COOKIE_NAME": "a" * 65}, "DEVICE_COOKIE_NAME must be 1 to 64 letters, digits"),
-        ({"QUARTLOGIN_SESSION_COOKIE_NAME": "quartlogin_browser"}, "SESSION_COOKIE_NAME, REMEMBER_COOKIE_NAME and"),
-        ({"QUARTLOGIN_COOKIE_PATH": "accounts"}, "COOKIE_PATH must be a path such as /accounts, not 'accounts'."),
-        ({"QUARTLOGIN_COOKIE_PATH": "/a; Domain=evil.example"}, "COOKIE_PATH must be a path such as /accounts, not"),
-        ({"QUARTLOGIN_SECRET_KEY_FALLBACKS": "old"}, "QUARTLOGIN_SECRET_KEY_FALLBACKS must be a JSON list"),
-        ({"QUARTLOGIN_SECRET_KEY_FALLBACKS": "[1]"}, "QUARTLOGIN_SECRET_KEY_FALLBACKS must be a list"),
-        ({"QUARTLOGIN_SECRET_KEY_FALLBACKS": '["old"]'}, "SECRET_KEY_FALLBACKS is too short: it has 3 characters"),
-        ({"QUARTLOGIN_SECRET_KEY": "short"}, "SECRET_KEY is too short: it has 5 characters and needs at least 32"),
-        ({"QUARTLOGIN_SECRET_KEY": ""}, "SECRET_KEY is too short: it has 0 characters"),
-        ({"QUARTLOGIN_SECRET_KEY": "ab" * 20}, "SECRET_KEY is too simple: it needs at least 10 different characters"),
-        (
-            {"QUARTLOGIN_DATABASE": ""},
-            "DATABASE must be the path of a file, or an address such as postgresql://host/name.",
-        ),
-        (
-            {"QUARTLOGIN_DATABASE": ":memory:"},
-            "DATABASE must be the path of a file, or an address such as postgresql://host/name.",
-        ),
-        (
-            {"QUARTLOGIN_SITE_NAME": "\udcff"},
-            "DATABASE, SITE_NAME, PASSWORD_DENYLIST and the secret keys must be UTF-8 text",
-        ),
-        (
-            {"QUARTLOGIN_SECRET_KEY": KEY + "\udcff"},
-            "DATABASE, SITE_NAME, PASSWORD_DENYLIST and the secret keys must be UTF-8 text",
-        ),
-        ({"QUARTLOGIN_SECRET_KEY_FALLBACKS": "[" * 90_000}, "QUARTLOGIN_SECRET_KEY_FALLBACKS must be a JSON list"),
-        (
-            {"QUARTLOGIN_CSP_REPORT_URL": "https://a.example; script-src *"},
-            "CSP_REPORT_URL must be a URL such as",
-        ),
-        ({"QUARTLOGIN_CSP_REPORT_URL": ""}, "CSP_REPORT_URL must be a URL such as"),
-        ({"QUARTLOGIN_SITE_NAME": ""}, "SITE_NAME must have 1 to 64 characters."),
+        ({"QUARTLOGIN_DATABSE": "x"}, r"QUARTLOGIN_DATABSE\b.* QUARTLOGIN_DATABASE\b"),
+        ({"QUARTLOGIN_ZZZ": "x"}, r"QUARTLOGIN_ZZZ\b.* QUARTLOGIN_[A-Z]+"),
+        ({"QUARTLOGIN_database": "x"}, "QUARTLOGIN_database"),
+        ({"QUARTLOGIN_REGISTRATION": "maybe"}, "QUARTLOGIN_REGISTRATION .*true .*false.* 'maybe'"),
+        ({"QUARTLOGIN_REGISTRATION": ""}, "QUARTLOGIN_REGISTRATION .*true .*false"),
+        ({"QUARTLOGIN_TRUSTED_PROXIES": "-1"}, "QUARTLOGIN_TRUSTED_PROXIES .*number.* '-1'"),
+        ({"QUARTLOGIN_TRUSTED_PROXIES": "１"}, "QUARTLOGIN_TRUSTED_PROXIES .*number"),
+        ({"QUARTLOGIN_TRUSTED_PROXIES": "9" * 5000}, "QUARTLOGIN_TRUSTED_PROXIES .*number"),
+        ({"QUARTLOGIN_PASSWORD_MIN_LENGTH": "7"}, "PASSWORD_MIN_LENGTH .*8 to 1024"),
+        ({"QUARTLOGIN_PASSWORD_MIN_LENGTH": "1025"}, "PASSWORD_MIN_LENGTH .*8 to 1024"),
+        ({"QUARTLOGIN_SESSION_COOKIE_NAME": "two words"}, "SESSION_COOKIE_NAME .*1 to 64"),
+        ({"QUARTLOGIN_REMEMBER_COOKIE_NAME": "__Host-mine"}, "REMEMBER_COOKIE_NAME .*1 to 64"),
+        ({"QUARTLOGIN_DEVICE_COOKIE_NAME": ""}, "DEVICE_COOKIE_NAME .*1 to 64"),
+        ({"QUARTLOGIN_DEVICE_COOKIE_NAME": "a" * 65}, "DEVICE_COOKIE_NAME .*1 to 64"),
+        ({"QUARTLOGIN_SESSION_COOKIE_NAME": "quartlogin_browser"}, "SESSION_COOKIE_NAME, REMEMBER_COOKIE_NAME"),
+        ({"QUARTLOGIN_COOKIE_PATH": "accounts"}, "COOKIE_PATH .* /.* 'accounts'"),
+        ({"QUARTLOGIN_COOKIE_PATH": "/a; Domain=evil.example"}, "COOKIE_PATH .* /"),
+        ({"QUARTLOGIN_SECRET_KEY_FALLBACKS": "old"}, "QUARTLOGIN_SECRET_KEY_FALLBACKS .*JSON list"),
+        ({"QUARTLOGIN_SECRET_KEY_FALLBACKS": "[1]"}, "QUARTLOGIN_SECRET_KEY_FALLBACKS .*list"),
+        ({"QUARTLOGIN_SECRET_KEY_FALLBACKS": '["old"]'}, "SECRET_KEY_FALLBACKS .* 3 "),
+        ({"QUARTLOGIN_SECRET_KEY": "short"}, "SECRET_KEY .* 5 .* 32"),
+        ({"QUARTLOGIN_SECRET_KEY": ""}, "SECRET_KEY .* 0 "),
+        ({"QUARTLOGIN_SECRET_KEY": "ab" * 20}, "SECRET_KEY .* 10 "),
+        ({"QUARTLOGIN_DATABASE": ""}, "DATABASE .*path.* postgresql://"),
+        ({"QUARTLOGIN_DATABASE": ":memory:"}, "DATABASE .*path.* postgresql://"),
+        ({"QUARTLOGIN_SITE_NAME": "\udcff"}, "SITE_NAME.* UTF-8"),
+        ({"QUARTLOGIN_SECRET_KEY": KEY + "\udcff"}, "secret key.* UTF-8"),
+        ({"QUARTLOGIN_SECRET_KEY_FALLBACKS": "[" * 90_000}, "QUARTLOGIN_SECRET_KEY_FALLBACKS .*JSON list"),
+        ({"QUARTLOGIN_CSP_REPORT_URL": "https://a.example; script-src *"}, "CSP_REPORT_URL .*URL"),
+        ({"QUARTLOGIN_CSP_REPORT_URL": ""}, "CSP_REPORT_URL .*URL"),
+        ({"QUARTLOGIN_SITE_NAME": ""}, "SITE_NAME .*1 to 64"),
     ],
     ids=str,
 )
-def test_an_impossible_environment_is_one_clear_sentence(environment: dict[str, str], sentence: str) -> None:
-    with pytest.raises(SettingsError) as refusal:
+def test_an_impossible_environment_is_one_clear_sentence(environment: dict[str, str], told: str) -> None:
+    with pytest.raises(SettingsError, match=told) as refusal:
         read_settings({}, environment)
 
-    assert sentence in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(
-    ("keywords", "sentence"),
+    ("keywords", "told"),
     [
-        ({"DATABSE": "x"}, "There is no setting DATABSE. Did you mean DATABASE?"),
-        ({"database": "x"}, "There is no setting database. Did you mean DATABASE?"),
-        ({"TRUSTED_PROXIES": True}, "TRUSTED_PROXIES must be a whole number, not bool."),
-        ({"TRUSTED_PROXIES": "1"}, "TRUSTED_PROXIES must be a whole number, not str."),
-        ({"TRUSTED_PROXIES": -1}, "TRUSTED_PROXIES must be a number from 0 to 100."),
-        ({"REGISTRATION": 1}, "REGISTRATION must be True or False, not int."),
-        ({"SECRET_KEY": b"x" * 40}, "SECRET_KEY must be a string"),
-        ({"SECRET_KEY_FALLBACKS": KEY}, "SECRET_KEY_FALLBACKS must be a list"),
+        ({"DATABSE": "x"}, "DATABSE.* DATABASE"),
+        ({"database": "x"}, "database.* DATABASE"),
+        ({"TRUSTED_PROXIES": True}, "TRUSTED_PROXIES .*number.* bool"),
+        ({"TRUSTED_PROXIES": "1"}, "TRUSTED_PROXIES .*number.* str"),
+        ({"TRUSTED_PROXIES": -1}, "TRUSTED_PROXIES .*0 to 100"),
+        ({"REGISTRATION": 1}, "REGISTRATION .*True .*False.* int"),
+        ({"SECRET_KEY": b"x" * 40}, "SECRET_KEY .*string"),
+        ({"SECRET_KEY_FALLBACKS": KEY}, "SECRET_KEY_FALLBACKS .*list"),
     ],
     ids=str,
 )
-def test_an_impossible_keyword_is_one_clear_sentence(keywords: dict[str, object], sentence: str) -> None:
-    with pytest.raises(SettingsError) as refusal:
+def test_an_impossible_keyword_is_one_clear_sentence(keywords: dict[str, object], told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
         read_settings(keywords, {})
-
-    assert sentence in str(refusal.value)
 
 
 def test_a_secret_key_never_stands_in_the_message_about_it() -> None:

@@ -111,7 +111,7 @@ async def test_signing_in_leads_back_to_the_page_that_was_asked_for(alice: str, 
         "/login", {"csrf_token": page.token, "username": "Alice", "password": PASSWORD, "next": "/account"}
     )
 
-    assert "Sign in to see that page." in page.text
+    assert page.text.count('role="status"') == 1
     assert 'name="next" value="/account"' in page.text
     assert answer.location == "/account"
 
@@ -149,7 +149,7 @@ async def test_csrf_a_link_does_not_sign_out(alice: str, visitor: Visitor) -> No
 
     page = await visitor.get("/logout")
 
-    assert "Sign out?" in page.text
+    assert page.status == 200
     assert await visitor.is_signed_in()
 
 
@@ -158,8 +158,7 @@ async def test_signing_out_is_told_once_and_leaves_no_cookie(alice: str, visitor
 
     await visitor.sign_out()
 
-    assert "You are signed out." in (await visitor.get("/")).text
-    assert "You are signed out." not in (await visitor.get("/")).text
+    assert [(await visitor.get("/")).text.count('role="status"') for _ in range(2)] == [1, 0]
     assert visitor.cookies.keys() == {"quartlogin_browser"}  # which opens nothing
 
 

@@ -1,7 +1,9 @@
 """The SQLite file: which files are rejected, its permissions, and the statements of a page."""
 
 import asyncio
+import errno
 import os
+import re
 import sqlite3
 import stat
 from pathlib import Path
@@ -46,7 +48,7 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("no database at all " * 100)
 
-    assert "it is not a SQLite database" in await refusal(path)
+    assert "not a SQLite database" in await refusal(path)
 
 
 async def test_a_truncated_database_is_refused(store: Store, database: str) -> None:
@@ -54,7 +56,7 @@ async def test_a_truncated_database_is_refused(store: Store, database: str) -> N
     path = Path(database)
     path.write_bytes(path.read_bytes()[:5000])
 
-    assert "Cannot use the database" in await refusal(path)
+    assert str(path) in await refusal(path)
 
 
 async def test_a_read_only_database_is_refused(store: Store, database: str) -> None:
@@ -66,19 +68,19 @@ async def test_a_read_only_database_is_refused(store: Store, database: str) -> N
     content[19] = 1
     path.write_bytes(content)
 
-    assert "it is read-only" in await refusal(path)
+    assert "read-only" in await refusal(path)
 
 
 async def test_a_folder_that_is_missing_or_is_the_file_is_refused(tmp_path: Path) -> None:
-    assert "no such file or directory" in await refusal(tmp_path / "missing" / "people.sqlite3")
-    assert "it is not a file" in await refusal(tmp_path)
+    assert os.strerror(errno.ENOENT).lower() in await refusal(tmp_path / "missing" / "people.sqlite3")
+    assert "not a file" in await refusal(tmp_path)
 
 
 async def test_a_file_that_is_too_small_to_be_a_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_text("x")
 
-    assert "it is not a SQLite database" in await refusal(path)
+    assert "not a SQLite database" in await refusal(path)
     assert path.read_text() == "x"
 
 
@@ -86,7 +88,7 @@ async def test_a_file_that_is_too_small_to_be_a_database_is_refused_and_left_as_
 async def test_a_fifo_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
 
-    assert "it is not a file" in await refusal(tmp_path / "pipe")
+    assert "not a file" in await refusal(tmp_path / "pipe")
 
 
 async def test_the_file_behind_a_link_is_its_owners_only_too(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ async def test_a_database_that_others_can_read_or_write_is_refused_and_left_as_i
 
     said = await refusal(Path(database))
 
-    assert f"chmod 600 {path} (640 if its group must read it)." in said
+    assert re.search(rf"chmod 600 {re.escape(str(path))} .*\b640\b", said)
     assert stat.S_IMODE(path.stat().st_mode) == mode
 
 

@@ -180,7 +180,7 @@ async def test_race_at_most_fifty_tokens_are_created_concurrently(alice: Visitor
     )
 
     assert sorted(page.status for page in pages) == [200] * 3 + [400] * 3
-    assert all("You have 50 tokens" in page.text for page in pages if page.status == 400)
+    assert all("50 tokens" in page.text for page in pages if page.status == 400)
     assert run_sql(database, "SELECT count(*) FROM quartlogin_logins WHERE kind = 'bearer'") == [(50,)]
 
 
@@ -194,5 +194,5 @@ async def test_what_happened_to_a_token_is_told_by_its_name(alice: Visitor, data
     events = run_sql(database, "SELECT kind, subject FROM quartlogin_events WHERE kind LIKE 'token%' ORDER BY id")
     shown = (await alice.get("/account")).text
     assert events == [("token_created", "<b>backup"), ("token_revoked", "<b>backup")]
-    assert "API token revoked: &lt;b&gt;backup</strong>" in shown
+    assert f"{KINDS['token_revoked']}: &lt;b&gt;backup</strong>" in shown
     assert f"{KINDS['token_created']}: &lt;b&gt;backup</strong>" in shown
