@@ -63,6 +63,21 @@ class AppDirectory:
         return str(getattr(self._users, "table", None) or type(self._users).__qualname__)
 
     @property
+    def name_label(self) -> str:
+        """What pages call the name: the `name_label` of the class, or "Username"."""
+        return str(getattr(self._users, "name_label", None) or "Username")
+
+    @property
+    def name_rule(self) -> str:
+        """The rule for names in one sentence: the `name_rule` of the class; empty without one."""
+        return str(getattr(self._users, "name_rule", None) or "")
+
+    @property
+    def takes_fields(self) -> bool:
+        """Tell that users have fields of the app's own."""
+        return True
+
+    @property
     def can_delete(self) -> bool:
         """Tell whether the app deletes users."""
         return has_method(self._users, "delete")

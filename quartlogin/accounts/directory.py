@@ -8,7 +8,7 @@ from .database.interface import Transaction
 from .database.models import ActingLogin, ActiveLogin, Credentials, NewUser, User
 from .own_users import is_user_id, new_user_id
 from .store import Store
-from .usernames import display_name, normalize_username, validate_username
+from .usernames import RULE, display_name, normalize_username, validate_username
 
 
 class NewAccount(NamedTuple):
@@ -29,6 +29,21 @@ class Directory(Protocol):
     @property
     def table(self) -> str:
         """The name of the users table: accounts are those of one, since each has a user 5."""
+        ...
+
+    @property
+    def name_label(self) -> str:
+        """What pages call the name, such as "Username"."""
+        ...
+
+    @property
+    def name_rule(self) -> str:
+        """The rule for names in one sentence, for forms; empty without one."""
+        ...
+
+    @property
+    def takes_fields(self) -> bool:
+        """Tell whether users have fields of the app's own."""
         ...
 
     @property
@@ -127,6 +142,9 @@ class OwnDirectory:
 
     store: Store
     table: ClassVar[str] = "quartlogin_users"
+    name_label: ClassVar[str] = "Username"
+    name_rule: ClassVar[str] = RULE
+    takes_fields: ClassVar[bool] = False
     can_delete: ClassVar[bool] = True
     adds_accounts: ClassVar[bool] = False
 

@@ -6,6 +6,8 @@ from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any, Final, Self
 
+from wtforms import Form
+
 from quartlogin import ConfigurationError
 
 from .feature import Feature, check_duration
@@ -40,6 +42,8 @@ class AccountsOptions:
     page_after_registration: str | None = None
     #: Whether the pages of these features exist.
     registration: bool = False
+    #: A WTForms class with the app's own fields of the registration form.
+    registration_form: type[Form] | None = None
     api_tokens: bool = False
     deletion: bool = False
     #: Code points.

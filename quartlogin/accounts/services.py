@@ -215,6 +215,8 @@ class Services:
             can_register=self.plan.options.registration,
             csrf_field=csrf.csrf_field,
             landing_page=home_page,
+            name_of=self._name_of,
+            name_label=self._name_label,
         )
         app.jinja_env.filters.update(
             describe_browser=user_agents.describe_among_many,
@@ -224,6 +226,12 @@ class Services:
 
     async def _clean_directory(self, now: int) -> int:
         return await self.directory.clean(now)
+
+    def _name_of(self, user: Any) -> str:
+        return self.directory.name_of(user)
+
+    def _name_label(self) -> str:
+        return self.directory.name_label
 
     def _learn_hash_costs(self, counts: Counter[HashParameters]) -> None:
         self.passwords.hashing.in_use.learn(counts)
@@ -240,7 +248,12 @@ class Services:
         if self.login_manager.user_callback != self.user_loader.find:
             raise ConfigurationError(_SECOND_LOADER)
         check_addresses(app)
-        check_landing_pages(app, self.plan.options)
+        check_landing_pages(app, self.options)
+        if self.options.registration_form is not None and not self.directory.takes_fields:
+            raise ConfigurationError(
+                "Registration(form=...) has fields of the app's own, and the accounts' users table has no columns for "
+                "them: register your users with @accounts.users."
+            )
         if keys != self._keys:
             self._add_keyed_services(keys)
         await self.store.database.open(create_tables=self.plan.create_tables, is_shared=self.plan.shares_database)

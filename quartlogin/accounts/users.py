@@ -58,6 +58,8 @@ class Users(Protocol[UserT]):
 
     - `table: str`: the name of the users table; without it, the name of the class. The accounts of one database belong
       one users table: apps that share it give the same name, and any other name is refused when the app starts.
+    - `name_label: str`: what pages call the name, such as "E-mail address"; "Username" without it.
+    - `name_rule: str`: the rule for names in one sentence, shown beside the field.
     - `async def by_ids(self, user_ids: list[str]) -> Mapping[str, User]`: `by_id` for many, asked once for all requests
       that wait. It runs outside of any request.
     - `def stamp(self, user) -> str`: anything that distinguishes this user from a later one with the same id, such as

@@ -9,11 +9,23 @@ from typing import Any
 
 import pytest
 from quart import Quart
+from wtforms import BooleanField, Form, StringField
+from wtforms.validators import InputRequired
 
 from client import KEY, NEW_PASSWORD, PASSWORD, WRONG, Page, Visitor, change_password, with_cheap_hashes
 from databases import run_sql
 from quartlogin import ConfigurationError, UserMixin, current_user, login_required, login_user
-from quartlogin.accounts import Accounts, DatabaseRefused, DeleteRefused, FieldError, NameTaken, get_accounts
+from quartlogin.accounts import (
+    Accounts,
+    DatabaseRefused,
+    DeleteRefused,
+    FieldError,
+    Logins,
+    NameTaken,
+    Passwords,
+    Registration,
+    get_accounts,
+)
 
 
 @dataclass(eq=False)
@@ -98,10 +110,10 @@ def accounts_file(tmp_path: Path) -> str:
     return str(tmp_path / "accounts.sqlite3")
 
 
-def make_app(people: Any, accounts_file: str) -> Quart:
+def make_app(people: Any, accounts_file: str, **options: Any) -> Quart:
     app = Quart("shop", root_path=str(Path(__file__).parent))
     app.config["SECRET_KEY"] = KEY
-    Accounts(app, database=accounts_file).users(people)
+    Accounts(app, database=accounts_file, **options).users(people)
 
     @app.get("/me")
     @login_required
@@ -290,6 +302,86 @@ async def test_cleaning_completes_or_removes_interrupted_registrations(
         ada = Visitor(app.test_client())
         await ada.sign_in("ada@example.org")
         assert await is_in(ada) is bool(accounts)
+
+
+# --- fields of the app's own
+
+
+class SignUp(Form):
+    nickname = StringField("Nickname", [InputRequired("Enter a nickname.")], description="Others see it.")
+    newsletter = BooleanField("Send me news")
+
+
+class Members(People):
+    """Users with more columns, whom pages call by their address."""
+
+    name_label = "E-mail address"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.fields: list[dict[str, Any]] = []
+
+    async def create(self, name: str, fields: Mapping[str, Any]) -> Person:
+        if fields["nickname"] == "root":
+            raise FieldError("nickname", "Choose another one.")
+        self.fields.append({**fields})
+        return await super().create(name, fields)
+
+
+@pytest.fixture
+async def members(tmp_path: Path, accounts_file: str) -> AsyncIterator[tuple[Quart, Members]]:
+    members = Members(tmp_path / "people.sqlite3")
+    app = make_app(members, accounts_file, features=[Passwords(), Logins(), Registration(form=SignUp)])
+    async with app.test_app():
+        yield app, members
+
+
+async def test_fields_of_the_app_reach_its_users(members: tuple[Quart, Members]) -> None:
+    app, users = members
+    ada = Visitor(app.test_client())
+    fields = {"username": "ada@example.org", "password": PASSWORD}
+
+    without = await ada.fill_in("/register", **fields)
+    refused = await ada.fill_in("/register", nickname="root", **fields)
+    done = await ada.fill_in("/register", nickname="<b>", newsletter="y", **fields)
+
+    assert without.errors_beside("nickname") == "Enter a nickname."
+    assert refused.errors_beside("nickname") == "Choose another one."
+    assert done.status == 302
+    assert users.fields == [{"nickname": "<b>", "newsletter": True}]
+
+
+async def test_pages_call_the_name_as_the_app_does(members: tuple[Quart, Members]) -> None:
+    app, _ = members
+    visitor = Visitor(app.test_client())
+
+    for path in ("/login", "/register"):
+        page = (await visitor.get(path)).text
+        assert "E-mail address" in page
+        assert "Username" not in page
+    assert "e-mail address" in (await visitor.sign_in("ada@example.org", WRONG)).errors_beside("password")
+
+
+@pytest.mark.parametrize("name", ["username", "password", "csrf_token", "next"])
+def test_a_field_with_a_name_of_ours_is_refused(name: str) -> None:
+    form = type("SignUp", (Form,), {name: StringField()})
+
+    with pytest.raises(ConfigurationError, match=name):
+        Registration(form=form)
+
+
+def test_a_form_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="wtforms"):
+        Registration(form=dict)  # type: ignore[arg-type]
+
+
+async def test_fields_need_users_of_the_app(accounts_file: str) -> None:
+    app = Quart("shop")
+    app.config["SECRET_KEY"] = KEY
+    Accounts(app, database=accounts_file, features=[Passwords(), Logins(), Registration(form=SignUp)])
+
+    with pytest.raises(ConfigurationError, match="users"):
+        await app.startup()
 
 
 # --- users who are gone, others, or not active

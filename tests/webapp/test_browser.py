@@ -245,7 +245,7 @@ def test_a_wrong_password_is_told_and_the_name_is_kept(browser: Browser, server:
     page.get_by_label("Password").fill("not the right password")
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
 
-    assert page.get_by_role("alert").inner_text() == FAILED
+    assert page.get_by_role("alert").inner_text() == FAILED.format("username")
     assert page.get_by_label("Username").input_value() == "nobody"
     assert page.get_by_label("Password").input_value() == ""
     assert page.evaluate("document.activeElement.id") == "password"

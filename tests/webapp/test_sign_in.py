@@ -54,7 +54,7 @@ async def test_username_enumeration_every_wrong_sign_in_gets_the_same_page(
     page = await visitor.sign_in(username, password)
 
     assert page.status == 400
-    assert page.errors_beside("password") == FAILED
+    assert page.errors_beside("password") == FAILED.format("username")
     assert not await visitor.is_signed_in()
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from wtforms import BooleanField, HiddenField, PasswordField, StringField, ValidationError
 
+from ...context import current_accounts
 from ...pages.forms import CSRFForm
 from .policy import validate_password
 
@@ -12,10 +13,19 @@ from .policy import validate_password
 class LoginForm(CSRFForm):
     """Sign in. Validates nothing, so as not to reveal which field is wrong."""
 
-    username = StringField("Username")
+    username = StringField()
     password = PasswordField("Password")
     remember = BooleanField("Keep me signed in on this device")
     next = HiddenField()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        name_field(self)
+
+
+def name_field(form: Any) -> None:
+    """Label a form's field of the name as the app's users call it."""
+    form.username.label.text = current_accounts().directory.name_label
 
 
 class PasswordPolicyValidator:

@@ -9,7 +9,7 @@ from quartlogin import confirm_login, current_user, login_required, uses_cookies
 
 from ...context import current_accounts, current_login
 from ...pages.forms import render_form
-from ...pages.messages import BREACHED_PASSWORD, WRONG_PASSWORD
+from ...pages.messages import BREACHED_PASSWORD, WRONG_PASSWORD, in_a_sentence
 from ...pages.recent_login import recent_login_required
 from ...pages.redirects import next_page
 from ..logins.notices import show_notices
@@ -17,7 +17,7 @@ from .forms import LoginForm, PasswordForm, ReauthenticationForm
 from .service import BreachedPassword, SamePassword
 
 #: One sentence for every failed sign-in, whatever the reason (OWASP Authentication Cheat Sheet).
-FAILED: Final = "The username or password is not correct."
+FAILED: Final = "The {} or password is not correct."
 _SAME: Final = "This is your current password. Choose a different one."
 
 
@@ -40,7 +40,7 @@ async def login() -> ResponseReturnValue:
         if signed_in is not None:
             await show_notices(signed_in.account, signed_in.activity)
             return redirect(next_page(form.next.data))
-        form.refuse("password", FAILED)
+        form.refuse("password", FAILED.format(in_a_sentence(current_accounts().directory.name_label)))
     return await render_form("login.html", form)
 
 

@@ -5,19 +5,32 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from quart import Blueprint
+from wtforms import Form
 
 from . import pages
+from .forms import registration_form
 
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """Creating accounts, on a page that anyone can open."""
+    """Creating accounts, on a page that anyone can open.
+
+    Raises:
+        ConfigurationError: The form is none, or has a field with a name of ours.
+    """
 
     name: ClassVar[str] = "registration"
 
+    #: A WTForms class with fields of the app's own, and no others: they stand between the name and the password, and
+    #: `Users.create` gets their values.
+    form: type[Form] | None = None
+
+    def __post_init__(self) -> None:
+        registration_form(self.form)
+
     def options(self) -> Mapping[str, Any]:
         """Return the fields of `AccountsOptions` that this feature sets."""
-        return {"registration": True}
+        return {"registration": True, "registration_form": self.form}
 
     def add_pages(self, blueprint: Blueprint) -> None:
         """Add its pages to the blueprint of the accounts."""

@@ -1,26 +1,32 @@
 """The registration form."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
-from wtforms import PasswordField, StringField, ValidationError
+from wtforms import Form, PasswordField, StringField, ValidationError
 
-from ... import usernames
+from quartlogin import ConfigurationError
+
 from ...context import current_accounts
 from ...pages.forms import CSRFForm
-from ..passwords.forms import PasswordPolicyValidator
+from ..passwords.forms import PasswordPolicyValidator, name_field
+
+_OURS: Final = frozenset({"username", "password", "csrf_token", "next"})
 
 
 class RegistrationForm(CSRFForm):
     """Create an account."""
 
-    username = StringField("Username", description=usernames.RULE)
+    username = StringField()
     password = PasswordField("Password")
 
     def __init__(self, *args: Any, password_min_length: int, password_denylist: Iterable[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        username, validate = self.username.data or "", current_accounts().directory.validate
-        valid_usernames = () if validate(username) else (username,)
+        name_field(self)
+        directory = current_accounts().directory
+        self.username.description = directory.name_rule
+        username = self.username.data or ""
+        valid_usernames = () if directory.validate(username) else (username,)
         policy = PasswordPolicyValidator(password_min_length, *password_denylist, *valid_usernames)
         self.password.validators = [policy]
         self.password.description = policy.rule
@@ -29,3 +35,27 @@ class RegistrationForm(CSRFForm):
         """Reject an invalid username."""
         if fault := current_accounts().directory.validate(field.data or ""):
             raise ValidationError(fault)
+
+    def own_fields(self) -> list[Any]:
+        """Return the app's own fields."""
+        return [field for field in self if field.name not in _OURS]
+
+
+def registration_form(own: type[Form] | None) -> type[RegistrationForm]:
+    """Return the form of the registration page.
+
+    Args:
+        own: A form with the app's own fields; `None` without any.
+
+    Raises:
+        ConfigurationError: It is not a form, or has a field with a name of ours.
+    """
+    if own is None:
+        return RegistrationForm
+    if not (isinstance(own, type) and issubclass(own, Form)):
+        raise ConfigurationError(f"Registration(form={own!r:.80}): use a class derived from wtforms.Form.")
+    if clashes := sorted(name for name in _OURS if hasattr(own, name)):
+        raise ConfigurationError(
+            f"Registration(form={own.__name__}): the page has a field {clashes[0]!r} already. List the app's fields only."
+        )
+    return type("RegistrationForm", (RegistrationForm, own), {})

@@ -8,11 +8,11 @@ from quartlogin import current_user, login_user
 from ...context import current_accounts
 from ...database.errors import NameTaken
 from ...pages.forms import render_form
-from ...pages.messages import BREACHED_PASSWORD
+from ...pages.messages import BREACHED_PASSWORD, in_a_sentence
 from ...pages.redirects import page_after_login, page_after_registration
 from ...users import FieldError
 from ..passwords.service import BreachedPassword
-from .forms import RegistrationForm
+from .forms import registration_form
 
 
 def add_pages(blueprint: Blueprint) -> None:
@@ -23,16 +23,18 @@ def add_pages(blueprint: Blueprint) -> None:
 async def register() -> ResponseReturnValue:
     """Create an account and sign in to it."""
     accounts = current_accounts()
-    form = await RegistrationForm.read(
+    label = in_a_sentence(accounts.directory.name_label)
+    form = await registration_form(accounts.options.registration_form).read(
         password_min_length=accounts.options.password_min_length, password_denylist=accounts.options.context_words
     )
     if request.method != "POST" and (await current_user).is_authenticated:
         return redirect(page_after_login())
     if form.is_complete():
         try:
-            await accounts.registration.register(form.username.data or "", form.password.data or "", {}, login_user)
+            fields = {field.name: field.data for field in form.own_fields()}
+            await accounts.registration.register(form.username.data or "", form.password.data or "", fields, login_user)
         except NameTaken:
-            form.refuse("username", "This username is taken. Choose a different one.")
+            form.refuse("username", f"This {label} is taken. Choose a different one.")
         except FieldError as error:
             form.refuse(error.field if error.field in form else "username", error.text)
         except BreachedPassword:
