@@ -20,13 +20,22 @@ from quart.testing import QuartClient, WebsocketResponseError
 from client import PASSWORD, Visitor
 from doc_pages import DOCS, PAGES, ROOT, blocks, run
 from quartlogin import logout_user
+from quartlogin.accounts.testing import use_cheap_hashes
 
 EXAMPLES = ROOT / "examples"
 MOVED = ["flask_login", "quart_auth"]
 KEY = "a key for the tests of examples and pages"
 
 #: What mypy and pyright are shown. Flask-Login has no types, so what moves from it has none either.
-TYPED = [ROOT / "tests" / "typing_uses.py", *sorted(EXAMPLES.glob("*.py"))]
+TYPED = [
+    ROOT / "tests" / "typing_uses.py",
+    *sorted(EXAMPLES.glob("*.py")),
+    *sorted((EXAMPLES / "accounts").glob("*.py")),
+]
+    ROOT / "tests" / "typing_uses.py",
+    *sorted(EXAMPLES.glob("*.py")),
+    *sorted((EXAMPLES / "accounts").glob("*.py")),
+]
 
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # Flask-Login's own
 
@@ -74,6 +83,46 @@ async def test_the_minimal_app_leads_nobody_to_another_site() -> None:
     page = await ada.post("/login?next=//evil.example", {"name": "ada", "password": PASSWORD})
 
     assert page.location == "/me"
+
+
+async def test_three_lines_give_an_app_sign_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = load("accounts/three_lines.py").app
+    use_cheap_hashes(app)
+    async with app.test_app():
+        ada = visitor(app)
+        turned_away = await ada.get("/notes")
+        refused = await ada.register("<Ada")
+        registered = await ada.register("Ada")
+        notes = await ada.get("/notes")
+        await ada.sign_out()
+        signed_in = await ada.fill_in("/login?next=%2Fnotes", username="ada", password=PASSWORD, next="/notes")
+
+    assert turned_away.location == "/login?next=%2Fnotes"
+    assert (refused.status, registered.location) == (400, "/")
+    assert "Your notes, Ada" in notes.text
+    assert signed_in.location == "/notes"
+
+
+async def test_the_shop_signs_in_its_own_customers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = load("accounts/shop.py").create_app()
+    use_cheap_hashes(app)
+    async with app.test_app():
+        ada, fields = visitor(app), {"username": "Ada@example.org", "password": PASSWORD}
+        without = await ada.fill_in("/register", **fields)
+        registered = await ada.fill_in("/register", nickname="Ada", **fields)
+        orders = await ada.get("/")
+        again = await visitor(app).fill_in("/register", nickname="Eve", **fields)
+        account = await ada.get("/account")
+        deleted = await ada.fill_in("/account/delete", password=PASSWORD)
+        unknown = await visitor(app).fill_in("/login", **fields)
+
+    assert without.errors_beside("nickname")
+    assert registered.location == "/"
+    assert "Ada, you have no orders." in orders.text
+    assert "ada@example.org" in account.text
+    assert (again.status, deleted.status, unknown.status) == (400, 302, 400)
 
 
 async def ask_api(

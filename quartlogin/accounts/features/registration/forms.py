@@ -56,6 +56,6 @@ def registration_form(own: type[Form] | None) -> type[RegistrationForm]:
         raise ConfigurationError(f"Registration(form={own!r:.80}): use a class derived from wtforms.Form.")
     if clashes := sorted(name for name in _OURS if hasattr(own, name)):
         raise ConfigurationError(
-            f"Registration(form={own.__name__}): the page has a field {clashes[0]!r} already. List the app's fields only."
+            f"Registration(form={own.__name__}): the page has a field {clashes[0]!r} already. Give only the app's."
         )
     return type("RegistrationForm", (RegistrationForm, own), {})

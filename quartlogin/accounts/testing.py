@@ -1,0 +1,71 @@
+"""Helpers for the tests of an app with accounts."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from argon2 import PasswordHasher
+from quart import Quart
+from quart.testing import QuartClient
+
+from quartlogin.testing import QuartLoginClient
+
+from .context import get_accounts
+from .features.passwords.hashing import PasswordHashing
+
+#: A password that the default policy allows.
+PASSWORD: Final = "a password for tests, not for people"  # noqa: S105 -- for tests
+
+
+def use_cheap_hashes(app: Quart) -> None:
+    """Let passwords be hashed in a thousandth of the time, in this app; call it before the app starts.
+
+    The database must be one for tests: what is hashed this way is stored nowhere else.
+    """
+    passwords = get_accounts(app).passwords
+    passwords.hashing.close()
+    passwords.hashing = PasswordHashing(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+async def create_user(
+    app: Quart, name: str = "ada", *, password: str = PASSWORD, fields: Mapping[str, Any] | None = None
+) -> Any:
+    """Create a user with an account, as the registration page does, without its limits.
+
+    Args:
+        app: The app, started, as in `async with app.test_app():`.
+        name: As entered.
+        password: As entered; it is not checked against the policy.
+        fields: The values of the app's own fields.
+
+    Returns:
+        The user, as the app's `Users` or the accounts' own table has it.
+
+    Raises:
+        NameTaken: A user has this name.
+        FieldError: The app refuses a value.
+        ValueError: The name is not valid.
+    """
+    accounts = get_accounts(app)
+    if fault := accounts.directory.validate(name):
+        raise ValueError(fault)
+    key = accounts.directory.normalize(name) or ""
+    password_hash = await accounts.passwords.hashing.hash(password)
+    new = await accounts.directory.create(name, key, password_hash, fields or {})
+    event = accounts.audit_log.event("registered", new.user_id)
+
+    async def add(transaction: Any) -> None:
+        await new.add(transaction, event.happened_at)
+        await accounts.store.events.insert(transaction, event)
+
+    await accounts.store.database.transaction(add)
+    return new.user
+
+
+def signed_in_client(app: Quart, user: Any) -> QuartClient:
+    """Return a test client in which a user is signed in, with a login on record.
+
+    Args:
+        app: The app, started.
+        user: A user of the app, such as `create_user` returns.
+    """
+    return QuartLoginClient(app, user=user)
