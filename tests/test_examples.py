@@ -32,10 +32,6 @@ TYPED = [
     *sorted(EXAMPLES.glob("*.py")),
     *sorted((EXAMPLES / "accounts").glob("*.py")),
 ]
-    ROOT / "tests" / "typing_uses.py",
-    *sorted(EXAMPLES.glob("*.py")),
-    *sorted((EXAMPLES / "accounts").glob("*.py")),
-]
 
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # Flask-Login's own
 
