@@ -1173,6 +1173,43 @@ async def test_a_confirmed_login_is_looked_up_under_its_new_id(
     assert asked_for == new_id
 
 
+async def test_race_a_websocket_looked_up_while_its_login_gets_a_new_id_stays_open(
+    app: Quart, open_socket: Open, browser: QuartClient, login_manager: LoginManager[User]
+) -> None:
+    """The record has the new id before the websocket has it, so a lookup in between finds nobody."""
+    login_manager.websocket_recheck = AT_ONCE
+    found_nobody, confirmed, found_again = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    replaced: set[str | None] = set()
+
+    class Records(NoRecords):
+        async def login_renewed(self, old_id: str, login: Login) -> None:
+            replaced.add(old_id)
+            await found_nobody.wait()
+
+    login_manager.records = Records()
+
+    @login_manager.user_loader
+    async def load(user_id: str) -> User | None:
+        if has_websocket_context() and found_nobody.is_set():
+            await confirmed.wait()
+            found_again.set()
+        if has_websocket_context() and login_id() in replaced:
+            found_nobody.set()
+            return None
+        return BY_ID[user_id]
+
+    async with open_socket(app, browser) as socket:
+        await socket.hears()
+        assert (await browser.post("/confirm")).status_code == 200
+        confirmed.set()
+        closed, lookup = asyncio.ensure_future(socket.next()), asyncio.ensure_future(found_again.wait())
+        await asyncio.wait({closed, lookup}, return_when=asyncio.FIRST_COMPLETED)
+        assert not closed.done()
+        closed.cancel()
+
+        assert await socket.is_open()
+
+
 async def test_looking_a_user_up_again_does_not_restore_the_login_again(
     app: Quart, open_socket: Open, browser: QuartClient, login_manager: LoginManager[User], asked: Asked
 ) -> None:
