@@ -1,8 +1,8 @@
-"""Compare what login adds to a page of Quart with what Flask-Login adds to one of Flask: 32 at a time, in one run.
+"""Compare the cost of quartlogin on a Quart page with that of Flask-Login on a Flask page, 32 requests at a time.
 
 python benchmarks/beside_flask.py [--small]
 
-The same page is asked for with login and without any session; what it takes longer is what login adds. Flask's requests
+Each app serves the same page with login and without a session; the difference is the cost of login. Flask's requests
 run in 32 threads, and its user is read with the standard library's sqlite3, one connection for each thread.
 """
 
@@ -29,7 +29,7 @@ AT_A_TIME, PEOPLE = 32, 64
 
 
 class FlaskUser(UserMixin):  # type: ignore[misc]  # it ships no types
-    """A user as Flask-Login's documentation has one."""
+    """A user class as in Flask-Login's documentation."""
 
     def __init__(self, user_id: str, username: str) -> None:
         self.id = user_id
@@ -57,8 +57,8 @@ async def main() -> None:
                 )
                 added.append((on_quart, on_flask))
         ours_added, flask_added = median(quart for quart, _ in added), median(flask for _, flask in added)
-        print(f"added by quartlogin to Quart, beside Flask-Login to Flask: {ours_added / flask_added:.2f}")
-        print(f"  {ours_added:.0f} µs beside {flask_added:.0f} µs; with spread: {summary(added)}")
+        print(f"cost of quartlogin on Quart, relative to Flask-Login on Flask: {ours_added / flask_added:.2f}")
+        print(f"  {ours_added:.0f} µs against {flask_added:.0f} µs; with spread: {summary(added)}")
 
 
 def make_flask(database: str) -> Any:
@@ -71,7 +71,7 @@ def make_flask(database: str) -> Any:
     def load(user_id: str) -> FlaskUser | None:
         if not hasattr(connections, "own"):
             connections.own = sqlite3.connect(database)
-        row = connections.own.execute("SELECT username FROM users WHERE id = ?", (user_id,)).fetchone()
+        row = connections.own.execute("SELECT username FROM quartlogin_users WHERE id = ?", (user_id,)).fetchone()
         return FlaskUser(user_id, row[0]) if row else None
 
     app.add_url_rule("/public", "public", lambda: render_template("public.html"))
@@ -132,7 +132,7 @@ def time_in_threads(threads: ThreadPoolExecutor, app: Any, cookies: list[str], r
 
 
 def _listen_not(*_: Any) -> None:
-    """Take the status and the headers that the app answers with."""
+    """Ignore the status and the headers of the response."""
 
 
 if __name__ == "__main__":

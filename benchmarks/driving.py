@@ -15,7 +15,7 @@ from quart import Quart
 
 Ask = Callable[[], Awaitable[None]]
 
-#: Where every request comes from, and what its browser calls itself.
+#: The address and the user agent of every request.
 ADDRESS: Final = "127.0.0.1"
 BROWSER: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
@@ -24,7 +24,7 @@ _RESAMPLES: Final = 1000
 
 @dataclass(frozen=True)
 class Comparison:
-    """How much longer one takes than another: the median of the rounds' ratios, with a 95 % bootstrap interval."""
+    """The ratio of two times: the median over the rounds, with a 95 % bootstrap interval."""
 
     ratio: float
     low: float
@@ -38,12 +38,12 @@ class Comparison:
 
 
 def asks(app: Any, path: str, cookies: Sequence[str] = ("",)) -> Ask:
-    """Return what asks an app for a page, as cheaply as that can be done, each time as the next of some browsers.
+    """Return a function that requests a page with little overhead, each time as the next of several browsers.
 
     Args:
         app: The ASGI application.
-        path: Of the page.
-        cookies: What each browser sends in its `Cookie`.
+        path: The path of the page.
+        cookies: The `Cookie` header of each browser.
     """
     scopes = cycle([_scope(path, cookie) for cookie in cookies])
 
@@ -55,7 +55,7 @@ def asks(app: Any, path: str, cookies: Sequence[str] = ("",)) -> Ask:
 
 
 async def page(app: Any, path: str, cookie: str = "") -> str:
-    """Return what an app answers, from its first line to its last."""
+    """Return the complete response of an app."""
     told: list[Any] = []
 
     exchange = _Exchange(told)
@@ -90,7 +90,7 @@ def _scope(path: str, cookie: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def serving(*apps: Quart) -> AsyncIterator[None]:
-    """Have apps started for as long as the block lasts."""
+    """Run apps for the duration of the block."""
     for app in apps:
         await app.startup()
     try:
@@ -101,14 +101,14 @@ async def serving(*apps: Quart) -> AsyncIterator[None]:
 
 
 async def compare(ours: Ask, floor: Ask, *, rounds: int, requests: int, at_a_time: int = 1) -> Comparison:
-    """Time two apps in turn, many times, so that what disturbs one disturbs the other.
+    """Time two apps in turn, many times, so that disturbances affect both.
 
     Args:
-        ours: What is measured.
-        floor: What it is measured against.
-        rounds: How often each has its turn.
-        requests: In one turn.
-        at_a_time: How many are on their way together.
+        ours: The app to measure.
+        floor: The app to compare it with.
+        rounds: The number of turns of each.
+        requests: The number of requests in a turn.
+        at_a_time: The number of concurrent requests.
     """
     for ask in (ours, floor):
         await time_of(ask, requests, at_a_time)
@@ -122,7 +122,7 @@ async def compare(ours: Ask, floor: Ask, *, rounds: int, requests: int, at_a_tim
 
 
 async def time_of(ask: Ask, requests: int, at_a_time: int) -> float:
-    """Return the microseconds that each of some requests takes."""
+    """Return the mean time of a request, in microseconds."""
     gc.collect()
     gc.disable()
     left = iter(range(requests))
@@ -137,7 +137,7 @@ async def time_of(ask: Ask, requests: int, at_a_time: int) -> float:
 
 
 def summary(samples: Sequence[tuple[float, float]]) -> Comparison:
-    """Compare pairs of what was measured at the same time."""
+    """Compare pairs of measurements from the same rounds."""
     ratios = [ours / floor for ours, floor in samples]
     chance = random.Random(1)
     medians = sorted(median(chance.choices(ratios, k=len(ratios))) for _ in range(_RESAMPLES))
@@ -156,7 +156,7 @@ async def _ask_for_all(ask: Ask, left: Iterable[int]) -> None:
 
 
 class _Exchange:
-    """One request and its answer, as a server passes them on: it hangs up when the answer is complete."""
+    """One request and its response, as from a server that disconnects when the response is complete."""
 
     def __init__(self, told: list[Any] | None = None) -> None:
         self._told = told

@@ -1,4 +1,4 @@
-"""The floor: the leanest Quart app that does the same job by hand, with Quart's session and one statement by key."""
+"""The floor: the leanest Quart app that does the same by hand, with Quart's session and one statement by key."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ KEY: Final = "a key for benchmarks, of more than 32 characters"
 
 @dataclass(frozen=True)
 class User:
-    """Somebody, signed in or not."""
+    """A user, signed in or not."""
 
     username: str = ""
     is_authenticated: bool = False
@@ -23,7 +23,7 @@ ANONYMOUS: Final = User()
 
 
 def make_floor(database: str) -> Quart:
-    """Make the app, which reads the users of an SQLite file."""
+    """Create the app, which reads its users from an SQLite file."""
     app = Quart("floor", template_folder=str(TEMPLATES))
     app.secret_key = KEY
     connections: list[aiosqlite.Connection] = []
@@ -48,14 +48,14 @@ def make_floor(database: str) -> Quart:
         if user_id is None:
             return ANONYMOUS
         [connection] = connections
-        rows = [*await connection.execute_fetchall("SELECT username FROM users WHERE id = ?", (user_id,))]
+        rows = [*await connection.execute_fetchall("SELECT username FROM quartlogin_users WHERE id = ?", (user_id,))]
         return User(rows[0][0], is_authenticated=True) if rows else ANONYMOUS
 
     return app
 
 
 def make_bare() -> Quart:
-    """Make the same public page without any session: what is left is Quart's."""
+    """Create an app with the same public page without a session, for the cost of Quart alone."""
     app = Quart("bare", template_folder=str(TEMPLATES))
 
     @app.get("/public")

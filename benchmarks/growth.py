@@ -2,8 +2,8 @@
 
 python benchmarks/growth.py [--small] [--postgres postgresql://user@host/an_empty_database_for_each]
 
-Draws docs/plots/*.svg, unless it is the small form. For PostgreSQL, the databases are made and dropped beside the one
-that the address names. pip install -e '.[bench]' has what it needs.
+Draws docs/plots/*.svg, unless it is the small form. For PostgreSQL, it creates and drops databases on the server that
+the address names. Needs pip install -e '.[bench]'.
 """
 
 import argparse
@@ -37,7 +37,7 @@ async def main() -> None:
 
 
 async def grow_users(small: bool, postgres: str | None) -> None:
-    """Compare databases with ever more users, and twice as many logins, with the smallest."""
+    """Compare databases of increasing numbers of users, and twice as many logins, with the smallest."""
     sizes, rounds, requests = (SIZES[:2], 5, 200) if small else (SIZES, 21, 512)
     lines: dict[str, list[float]] = {}
     for name, address in {"SQLite": None, "PostgreSQL": postgres}.items():
@@ -59,7 +59,7 @@ async def grow_users(small: bool, postgres: str | None) -> None:
 
 
 async def grow_crowd(small: bool, postgres: str | None) -> None:
-    """Measure the page for ever more people who ask at the same time."""
+    """Measure the page for increasing numbers of concurrent requests."""
     crowd, rounds, requests = (AT_A_TIME[:6:5], 3, 256) if small else (AT_A_TIME, 15, 1024)
     users = SIZES[0]
     async with AsyncExitStack() as stack:
@@ -85,15 +85,15 @@ async def grow_crowd(small: bool, postgres: str | None) -> None:
             for name, measured in times.items():
                 rates[name].append(1e6 / sorted(measured)[len(measured) // 2])
             shown = ", ".join(f"{name} {rates[name][-1]:.0f}" for name in pages)
-            print(f"{at_a_time:3} at a time, pages a second: {shown}", flush=True)
+            print(f"{at_a_time:3} at a time, pages per second: {shown}", flush=True)
     if not small:
-        title = "Logged-in pages a second, by how many ask at the same time"
-        print(draw("crowd", title, "requests at a time", "pages a second", crowd, rates))
+        title = "Logged-in pages per second, by concurrent requests"
+        print(draw("crowd", title, "requests at a time", "pages per second", crowd, rates))
 
 
 @asynccontextmanager
 async def database_of(users: int, postgres: str | None) -> AsyncIterator[Ask]:
-    """Make a database of this size, and give what asks for the logged-in page of people from all over it."""
+    """Create a database of this size, and yield a function that requests the logged-in page of users spread over it."""
     async with made_database(f"people_{users}", postgres) as database:
         await fill(database, users, 2 * users)
         app = make_ours(database)

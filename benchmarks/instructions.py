@@ -1,6 +1,6 @@
-"""Count the instructions of a logged-in page, ours and the floor's: a figure that hardly depends on other load.
+"""Count the CPU instructions of a logged-in page, ours and the floor's, which hardly depend on other load.
 
-It runs each app under valgrind's callgrind, which counts and does not time, once with pages and once without.
+It runs each app under valgrind's callgrind twice, with and without pages.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ def _count(app: str, pages: int) -> int:
 
 
 async def _ask(which: str, pages: int) -> None:
-    """Ask one app for pages, after some that are not counted since both runs ask for them."""
+    """Request pages of one app, after some that both runs request, so that they are not counted."""
     with tempfile.TemporaryDirectory() as folder:
         database = f"{folder}/people.sqlite3"
         await fill(database, _PEOPLE, _PEOPLE)

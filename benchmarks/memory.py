@@ -2,9 +2,8 @@
 
 python benchmarks/memory.py [--small]
 
-Some people come first, so that whatever is bounded is full; then more come, each with a cookie of the own, and ask for
-the logged-in page once. What the process holds afterwards is compared with what it held before, as Python counts it
-and as the system does.
+Some users request the logged-in page first, to fill caches of limited size; then more do, each once, with a cookie of
+their own. The memory of the process afterwards is compared with that before, by Python's count and by the system's.
 """
 
 import asyncio

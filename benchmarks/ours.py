@@ -1,4 +1,4 @@
-"""The same app with quartlogin: its sessions, and the application's own record of logins behind the loader."""
+"""The same app with quartlogin: its sessions, and the application's record of logins behind the loader."""
 
 from datetime import timedelta
 
@@ -8,13 +8,14 @@ from quart import Quart, render_template
 from quartlogin import LoginManager, SignedSessionInterface
 from quartlogin.accounts.audit.log import AuditLog
 from quartlogin.accounts.database.models import User
+from quartlogin.accounts.directory import OwnDirectory
 from quartlogin.accounts.features.logins.service import LoginStore
 from quartlogin.accounts.features.logins.user_loader import UserLoader
 from quartlogin.accounts.store import store_at
 
 
 def make_ours(database: str) -> Quart:
-    """Make the app, which reads logins and users of a database of either kind."""
+    """Create the app, which reads logins and users from SQLite or PostgreSQL."""
     app = Quart("ours", template_folder=str(TEMPLATES))
     app.secret_key = KEY
     app.session_interface = SignedSessionInterface()
@@ -23,7 +24,7 @@ def make_ours(database: str) -> Quart:
     month = timedelta(days=30)
     logins = LoginStore(store, AuditLog(store), login_manager, idle=month, lifetime=month, per_user=50)
     login_manager.records = logins
-    user_loader = UserLoader(store, month)
+    user_loader = UserLoader(store, OwnDirectory(store), month)
     login_manager.user_loader(user_loader.find)
 
     @app.before_serving

@@ -26,7 +26,7 @@ class User(UserMixin):
 
 
 def make_app(database: str, register: Callable[[LoginManager[User], list[aiosqlite.Connection]], None]) -> Quart:
-    """Make the app, whose loader `register` registers."""
+    """Create the app, with the loader that `register` registers."""
     app = Quart("own_users", template_folder=str(TEMPLATES))
     app.secret_key = KEY
     app.session_interface = SignedSessionInterface()
@@ -54,20 +54,21 @@ def make_app(database: str, register: Callable[[LoginManager[User], list[aiosqli
 
 
 def one_by_one(login_manager: LoginManager[User], connections: list[aiosqlite.Connection]) -> None:
-    """Register a loader of one user."""
+    """Register a loader of one user at a time."""
 
     @login_manager.user_loader
     async def find(user_id: str) -> User | None:
-        rows = await connections[0].execute_fetchall("SELECT id, username FROM users WHERE id = ?", (user_id,))
+        statement = "SELECT id, username FROM quartlogin_users WHERE id = ?"
+        rows = await connections[0].execute_fetchall(statement, (user_id,))
         return next((User(*row) for row in rows), None)
 
 
 def together(login_manager: LoginManager[User], connections: list[aiosqlite.Connection]) -> None:
-    """Register a loader of many."""
+    """Register a loader of many users at a time."""
 
     @login_manager.users_loader
     async def find(user_ids: list[str]) -> dict[str, User]:
-        statement = f"SELECT id, username FROM users WHERE id IN ({', '.join('?' * len(user_ids))})"
+        statement = f"SELECT id, username FROM quartlogin_users WHERE id IN ({', '.join('?' * len(user_ids))})"
         return {row[0]: User(*row) for row in await connections[0].execute_fetchall(statement, user_ids)}
 
 
@@ -84,7 +85,7 @@ async def main() -> None:
             many, one = (asks(app, "/home", own) for app, own in zip(apps, cookies, strict=True))
             for at_a_time in (1, 2, 3, 8, 32):
                 result = await compare(many, one, rounds=rounds, requests=requests, at_a_time=at_a_time)
-                print(f"users_loader beside user_loader, {at_a_time:2} at a time  {result}", flush=True)
+                print(f"users_loader against user_loader, {at_a_time:2} at a time  {result}", flush=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from people import cookie_of_floor, cookie_of_login, fill
 
 
 async def main() -> None:
-    # The people are signed in, and their browsers come in turn, again and again.
+    # Signed-in browsers take turns.
     people, rounds, requests = (128, 7, 256) if "--small" in sys.argv else (2_000, 61, 512)
     with tempfile.TemporaryDirectory() as folder:
         database = f"{folder}/people.sqlite3"

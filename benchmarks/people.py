@@ -1,4 +1,4 @@
-"""The people of the benchmarks: rows in a database, and the cookies of those who are signed in."""
+"""The users of the benchmarks: rows in a database, and the cookies of their logins."""
 
 import asyncio
 import sqlite3
@@ -13,18 +13,18 @@ from quart import Quart
 
 from quartlogin.accounts.store import store_at
 
-#: What argon2-cffi's default profile costs; nobody signs in with it where pages are measured.
+#: A hash with the cost of argon2-cffi's default profile; no one signs in with it where pages are measured.
 NO_PASSWORD: Final = "no password"
 _BATCH: Final = 10_000
 _A_YEAR: Final = 365 * 24 * 60 * 60
 
 
 def user_id(number: int) -> str:
-    """Return the id of a user, in the form that the application gives them."""
+    """Return the id of a user, in the application's format."""
     return f"{number:022d}"
 
 
-#: Each takes an id, a name, a password hash and a time.
+#: Each statement takes an id, a name, a password hash and a time.
 _INSERT_USER = (
     "INSERT INTO quartlogin_users (id, username, username_key, created_at) VALUES ($1, $2, $2, $4)",
     "INSERT INTO quartlogin_accounts (user_id, created_at) VALUES ($1, $4)",
@@ -33,12 +33,12 @@ _INSERT_USER = (
 
 
 def login_id(number: int) -> str:
-    """Return the id of a login: of users 0 and 1 and so on, and then again."""
+    """Return the id of a login; logins belong to users 0, 1 and so on, and then again from 0."""
     return f"{number:032d}"
 
 
 async def fill(database: str, users: int, logins: int, password_hash: str = NO_PASSWORD) -> None:
-    """Make a database of either kind with so many users, called user0 and so on, and so many logins."""
+    """Create a database with this many users, called user0 and so on, and this many logins."""
     store = store_at(database)
     await store.database.open()
     now = int(time.time())
@@ -62,12 +62,12 @@ async def fill(database: str, users: int, logins: int, password_hash: str = NO_P
 
 
 def fill_now(database: str, users: int, logins: int) -> None:
-    """Do the same where no event loop runs."""
+    """Do the same outside an event loop."""
     asyncio.run(fill(database, users, logins))
 
 
 def cookie_of_login(app: Quart, number: int, users: int) -> str:
-    """Return the session cookie of a login that `fill` has made."""
+    """Return the session cookie of a login that `fill` has created."""
     fingerprint = sha512(f"{ADDRESS}|{BROWSER}".encode()).hexdigest()
     contents = {"_user_id": user_id(number % users), "_login_id": login_id(number), "_fresh": True, "_id": fingerprint}
     interface: Any = app.session_interface

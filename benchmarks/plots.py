@@ -1,4 +1,4 @@
-"""Draw lines over a logarithmic axis, as SVG; the same figures give the same file."""
+"""Draw lines over a logarithmic axis, as SVG; equal figures give equal files."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

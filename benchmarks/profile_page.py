@@ -1,4 +1,4 @@
-"""Profile a logged-in page, 32 at a time: the functions of this package and of what it calls for login.
+"""Profile a logged-in page, 32 at a time: the functions of this package and those that it calls for login.
 
 python benchmarks/profile_page.py
 """

@@ -1,4 +1,4 @@
-"""Measure one app behind several servers with wrk: what the server costs, and what login adds.
+"""Measure one app behind several servers with wrk: the cost of the server, and that of login.
 
 python benchmarks/servers.py [--small]
 
@@ -74,11 +74,11 @@ SERVERS: Final = {
 
 
 class Told(NamedTuple):
-    """What wrk has measured."""
+    """The measurements of wrk."""
 
-    #: Pages a second.
+    #: Pages per second.
     rate: float
-    #: What half of the pages took at most, and 99 of 100: seconds.
+    #: The median and the 99th percentile of the latency, in seconds.
     median: float
     percentile_99: float
 
@@ -102,14 +102,14 @@ def main() -> None:
 
 
 def measure(server: str, workers: int, app_name: str, seconds: int) -> float:
-    """Return how many pages a second a server answers."""
+    """Return the pages per second of a server."""
     with serving(server, workers, app_name) as url:
         ask(url, 1)
         return ask(url, seconds).rate
 
 
 def ask(url: str, seconds: int, connections: int = CONNECTIONS) -> Told:
-    """Ask for a page over and over, over some connections."""
+    """Request a page repeatedly over several connections."""
     command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--latency"]
     command += ["-s", str(HERE / "cookies.lua"), "-H", f"User-Agent: {BROWSER}", url]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -152,7 +152,7 @@ def show(rates: dict[tuple[str, int, str], list[float]]) -> None:
     titles = (
         "server",
         "workers",
-        "pages a second, no login",
+        "pages per second, no login",
         "beside hypercorn",
         "with login",
         "µs without",

@@ -2,9 +2,9 @@
 
 python benchmarks/sign_ins.py [--small]
 
-The application with its real password hashes and an SQLite file. Eight people sign in again and again, each with an
-account of the own. Then they do so again while a public page is asked for every few milliseconds, which is compared
-with the same page while nobody signs in.
+The application runs with its real password hashes and an SQLite file. Eight users sign in repeatedly, each with an
+account of their own; then again while a public page is requested every few milliseconds, whose latency is compared
+with that of the same page without sign-ins.
 """
 
 import asyncio
@@ -31,12 +31,12 @@ from quartlogin.webapp import create_app
 
 PEOPLE = 8
 PASSWORD = "correct horse battery staple"
-PAUSE = 0.005  # seconds between two looks at the public page
+PAUSE = 0.005  # seconds between two requests of the public page
 
 
 @dataclass
 class Round:
-    """What was measured in one round."""
+    """The measurements of one round."""
 
     alone: float
     signed_in: float
@@ -67,7 +67,7 @@ async def one_round(app: Quart, stored: str, seconds: float) -> Round:
 
 
 async def hashes_alone(threads: int, stored: str, seconds: float) -> float:
-    """Return how many hashes a second argon2 checks by itself, in as many threads as the application has."""
+    """Return the hashes per second that argon2 alone verifies, in as many threads as the application has."""
     hasher, end = PasswordHasher(), time.perf_counter() + seconds
 
     def check() -> int:
@@ -85,7 +85,7 @@ async def hashes_alone(threads: int, stored: str, seconds: float) -> float:
 
 
 async def flood(app: Quart, seconds: float) -> float:
-    """Have everybody sign in again and again; returns how many do in a second."""
+    """Sign all users in repeatedly; return the sign-ins per second."""
     began = time.perf_counter()
     counts = await asyncio.gather(*(keep_signing_in(app, number, began + seconds) for number in range(PEOPLE)))
     return sum(counts) / (time.perf_counter() - began)
@@ -109,7 +109,7 @@ async def sign_in(client: QuartClient, username: str) -> None:
 
 
 async def times_of_page(app: Quart, meanwhile: "asyncio.Future[object]") -> list[float]:
-    """Ask for the public page until something has ended; returns how long each took, from when it was to be asked."""
+    """Request the public page until a future is done; return the latencies, each from when its request was due."""
     times = []
     while not meanwhile.done():
         asked = time.perf_counter() + PAUSE
@@ -123,8 +123,8 @@ async def times_of_page(app: Quart, meanwhile: "asyncio.Future[object]") -> list
 def show(measured: list[Round]) -> None:
     rates = [each.signed_in / each.alone for each in measured]
     print(f"{os.cpu_count()} cores; {len(measured)} rounds")
-    print(f"argon2 alone           {median(each.alone for each in measured):6.2f} a second")
-    print(f"sign-ins               {median(each.signed_in for each in measured):6.2f} a second")
+    print(f"argon2 alone           {median(each.alone for each in measured):6.2f} per second")
+    print(f"sign-ins               {median(each.signed_in for each in measured):6.2f} per second")
     print(f"sign-ins / argon2      {median(rates):6.3f}  [{min(rates):.3f}, {max(rates):.3f}]")
     for name, share in (("median", 0.5), ("99th percentile", 0.99)):
         idle, flooded = (

@@ -26,7 +26,7 @@ USERS: Final = 1_000
 WORKERS: Final = (1, 2, 4)
 CONNECTIONS: Final = (1, 4, 16, 64, 256)
 
-#: For each number of workers, what was measured for each number of connections.
+#: For each number of workers, the measurements for each number of connections.
 Results = dict[int, list[Told]]
 
 
@@ -62,8 +62,8 @@ def measure(name: str, database: str, *, small: bool) -> Results:
                     told = middle_of([ask(url, seconds, at_once) for _ in range(rounds)])
                     results[count].append(told)
                     print(
-                        f"{name:10} {count} workers {at_once:4} at a time: {told.rate:6.0f} a second,"
-                        f" {told.median * 1e3:6.1f} ms, 99 of 100 within {told.percentile_99 * 1e3:6.1f} ms",
+                        f"{name:10} {count} workers {at_once:4} at a time: {told.rate:6.0f} per second,"
+                        f" {told.median * 1e3:6.1f} ms, 99th percentile {told.percentile_99 * 1e3:6.1f} ms",
                         flush=True,
                     )
     return results
@@ -80,11 +80,11 @@ def show(results: dict[str, Results]) -> None:
             workers = f"{name}, {count} worker{'s' if count > 1 else ''}"
             rates[workers] = [told.rate for told in measured]
             if count == min(os.cpu_count() or 1, 2):
-                waits[f"{workers}: half"] = [told.median * 1e3 for told in measured]
-                waits[f"{workers}: 99 of 100"] = [told.percentile_99 * 1e3 for told in measured]
+                waits[f"{workers}: median"] = [told.median * 1e3 for told in measured]
+                waits[f"{workers}: 99th percentile"] = [told.percentile_99 * 1e3 for told in measured]
     asked = "requests at a time"
-    print(draw("workers", "Logged-in pages a second, by workers", asked, "pages a second", CONNECTIONS, rates))
-    print(draw("latency", "What a logged-in page takes at most", asked, "milliseconds", CONNECTIONS, waits))
+    print(draw("workers", "Logged-in pages per second, by workers", asked, "pages per second", CONNECTIONS, rates))
+    print(draw("latency", "Latency of a logged-in page", asked, "milliseconds", CONNECTIONS, waits))
 
 
 if __name__ == "__main__":

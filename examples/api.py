@@ -1,6 +1,6 @@
 """A JSON API for clients with bearer tokens.
 
-A client sends name and password once to `POST /tokens`, and the token that it gets with every request:
+A client sends its name and password once, to `POST /tokens`, and then the token with every request:
 `Authorization: Bearer ...`. `DELETE /tokens/current` ends the token.
 """
 
@@ -32,7 +32,7 @@ hasher = PasswordHasher()
 
 @dataclass(eq=False)
 class User(UserMixin):
-    """Somebody with notes."""
+    """A user with notes."""
 
     id: str
     password_hash: str
@@ -40,20 +40,20 @@ class User(UserMixin):
 
 
 class EndedTokens(NoRecords):
-    """The ids of the tokens that have ended. A real app keeps them in its database."""
+    """The ids of ended tokens. A real app keeps them in its database."""
 
     def __init__(self) -> None:
         self.ids: set[str] = set()
 
     async def login_ended(self, login_id: str) -> None:
-        """Remember that this token is worth nothing any more."""
+        """Record that this token is no longer valid."""
         self.ids.add(login_id)
 
 
 def create_app() -> Quart:
-    """Make the app, with one user."""
+    """Create the app, with one user."""
     app = Quart(__name__)
-    app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_urlsafe()  # a new one signs everybody out
+    app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_urlsafe()  # a new key signs all users out
     users = {"ada": User("ada", hasher.hash("correct horse battery staple"))}
     ended = EndedTokens()
     login_manager: LoginManager[User] = LoginManager(app)
@@ -72,7 +72,7 @@ def create_app() -> Quart:
         asked = await request.get_json(silent=True) or {}
         user = users.get(str(asked.get("name")))
         if user is None or not await is_right(user, str(asked.get("password"))):
-            return {"error": "Name or password is wrong."}, 403
+            return {"error": "Wrong name or password."}, 403
         return {"token": await create_bearer_token(user, duration=LIFETIME)}, 201
 
     @app.delete("/tokens/current")
@@ -97,7 +97,7 @@ def create_app() -> Quart:
 
 
 async def is_right(user: User, password: str) -> bool:
-    """Check a password in a thread: it takes a tenth of a second, and others are waiting."""
+    """Check a password in a thread: it takes a tenth of a second, which would delay other requests."""
     try:
         return await asyncio.to_thread(hasher.verify, user.password_hash, password)
     except VerificationError:

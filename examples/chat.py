@@ -1,4 +1,4 @@
-"""A chat over websockets: only signed-in users, and nobody stays after signing out.
+"""A chat over websockets for signed-in users, which closes when they sign out.
 
 Start it with `hypercorn 'examples.chat:create_app()'` and open http://127.0.0.1:8000 in two windows.
 """
@@ -16,7 +16,7 @@ from quart.typing import ResponseReturnValue
 from quartlogin import LoginManager, UserMixin, login_required, login_user, logout_user
 
 LONGEST_MESSAGE = 500  # characters
-WAITING_MESSAGES = 100  # for one window; one that reads too slowly misses some
+WAITING_MESSAGES = 100  # for each window; a window that reads too slowly misses some
 
 LOGIN_PAGE = '<form method="post"><input name="name" required maxlength="30"><button>Join</button></form>'
 
@@ -29,7 +29,7 @@ CHAT_PAGE = """
   const [list, form] = [document.querySelector("ul"), document.querySelector("form")];
   const show = text => list.appendChild(document.createElement("li")).textContent = text;
   socket.onmessage = event => show(event.data);
-  socket.onclose = event => show(event.reason || "The connection is gone.");
+  socket.onclose = event => show(event.reason || "The connection is closed.");
   form.onsubmit = event => {
     event.preventDefault();
     socket.send(form[0].value);
@@ -41,20 +41,20 @@ CHAT_PAGE = """
 
 @dataclass(eq=False)
 class User(UserMixin):
-    """Somebody in the room. The name is all there is; an app of yours has passwords."""
+    """A user in the room. It has only a name; a real app checks a password."""
 
     id: str
 
 
 class Room:
-    """Everybody who is listening."""
+    """The inboxes of all open windows."""
 
     def __init__(self) -> None:
         self._inboxes: set[asyncio.Queue[str]] = set()
 
     @contextmanager
     def entered(self) -> Iterator[asyncio.Queue[str]]:
-        """Be in the room within a `with` block; gives the inbox."""
+        """Enter the room for a `with` block, which receives the inbox."""
         inbox: asyncio.Queue[str] = asyncio.Queue(WAITING_MESSAGES)
         self._inboxes.add(inbox)
         try:
@@ -70,9 +70,9 @@ class Room:
 
 
 def create_app() -> Quart:
-    """Make the app, with one room."""
+    """Create the app, with one room."""
     app = Quart(__name__)
-    app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_urlsafe()  # a new one signs everybody out
+    app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_urlsafe()  # a new key signs all users out
     room = Room()
     login_manager: LoginManager[User] = LoginManager(app)
     login_manager.login_view = "login"
@@ -117,13 +117,13 @@ def create_app() -> Quart:
 
 
 async def deliver(inbox: "asyncio.Queue[str]") -> None:
-    """Send what comes into the inbox to this window."""
+    """Send the messages of the inbox to this window."""
     while True:
         await websocket.send(await inbox.get())
 
 
 async def listen(room: Room, name: str) -> None:
-    """Say to the room what this window sends."""
+    """Pass the messages of this window to the room."""
     while True:
         message = await websocket.receive()
         room.say(f"{name}: {str(message)[:LONGEST_MESSAGE]}")

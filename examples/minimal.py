@@ -16,7 +16,7 @@ from quart.typing import ResponseReturnValue
 from quartlogin import LoginManager, UserMixin, login_required, login_user, logout_user, safe_next
 
 app = Quart(__name__)
-app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_urlsafe()  # a new one signs everybody out
+app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_urlsafe()  # a new key signs all users out
 login_manager: "LoginManager[User]" = LoginManager(app)
 login_manager.login_view = "login"
 hasher = PasswordHasher()
@@ -24,7 +24,7 @@ hasher = PasswordHasher()
 
 @dataclass(eq=False)
 class User(UserMixin):
-    """Somebody who can sign in."""
+    """A user with a password."""
 
     id: str
     password_hash: str
@@ -48,7 +48,7 @@ async def load_user(user_id: str) -> User | None:
 
 
 async def is_right(user: User, password: str) -> bool:
-    """Check a password in a thread: it takes a tenth of a second, and others are waiting."""
+    """Check a password in a thread: it takes a tenth of a second, which would delay other requests."""
     try:
         return await asyncio.to_thread(hasher.verify, user.password_hash, password)
     except VerificationError:
@@ -67,7 +67,7 @@ async def sign_in() -> ResponseReturnValue:
     form = await request.form
     user = USERS.get(form.get("name", ""))
     if user is None or not await is_right(user, form.get("password", "")):
-        return FORM.format("That is not right."), 422
+        return FORM.format("Wrong name or password."), 422
     await login_user(user)
     return redirect(safe_next(request.args.get("next")) or "/me")
 

@@ -1,10 +1,10 @@
-"""An app with its own models in SQLAlchemy: users, and a record of their logins.
+"""An app with its own SQLAlchemy models: users, and a record of their logins.
 
-A cookie that was copied before a logout is worth nothing after it: the login's row is gone, and `load_user` asks for
-the user and the login in one query.
+A cookie that was copied before a logout is invalid after it: the login's row is deleted, and `load_user` selects the
+user and the login in one query.
 
-The loader and the views share the request's session, so that a view may change `current_user` and commit. Only the
-record of logins has sessions of its own: whatever becomes of the view's, a login begins and ends at once.
+The loader and the views share the request's session, so that a view can change `current_user` and commit. Only the
+record of logins opens its own sessions: a login begins and ends at once, whether or not the view commits.
 
 Start it with `hypercorn 'examples.sqlalchemy_app:create_app()'` and open http://127.0.0.1:8000.
 """
@@ -39,11 +39,11 @@ from quartlogin import (
 )
 
 REMEMBERED = timedelta(days=30)
-#: For how long a remember cookie works after its replacement: the answer that carried the new one may be lost.
+#: How long a remember cookie is valid after its replacement: the response with the new one may be lost.
 GRACE = timedelta(seconds=30)
 
 PAGE = """
-<p>Hello, {{ current_user.name }}. You are signed in in {{ places }} places.</p>
+<p>Hello, {{ current_user.name }}. Active sign-ins: {{ places }}.</p>
 <form method="post" action="/name"><input name="name"> <button>Change my name</button></form>
 <form method="post" action="/logout"><button>Sign out</button></form>
 """
@@ -60,7 +60,7 @@ hasher = PasswordHasher()
 
 
 class Model(DeclarativeBase):
-    """What the tables have in common."""
+    """The base class of the tables."""
 
 
 class User(UserMixin, Model):
@@ -74,7 +74,7 @@ class User(UserMixin, Model):
 
 
 class SignIn(Model):
-    """A login that has not ended. Only hashes of its id and secrets are kept."""
+    """An active login. Only hashes of its id and secrets are stored."""
 
     __tablename__ = "logins"
 
@@ -89,13 +89,13 @@ Sessions = async_sessionmaker[AsyncSession]
 
 
 class Records:
-    """What quartlogin tells about logins, kept in the table `logins`."""
+    """The record of logins, in the table `logins`."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
     async def login_began(self, login: Login) -> None:
-        """Add a row; without a user of that id there is no login."""
+        """Add a row; refuse the login if there is no user with this id."""
         async with self._sessions.begin() as database:
             if await database.get(User, login.user_id) is None:
                 raise LoginRefused(login.user_id)
@@ -104,14 +104,14 @@ class Records:
             )
 
     async def login_restored(self, login: Login, new_secret: str | None) -> bool:
-        """Accept the present secret, and the one before it for a moment; replace the present one."""
+        """Accept the current secret, and the previous one for a moment; replace the current one."""
         given, now = digest(login.secret or ""), int(time.time())
         is_present = SignIn.secret_hash == given
         is_former = (SignIn.former_secret_hash == given) & (SignIn.replaced_at > now - GRACE.total_seconds())
         this_login = SignIn.id_hash == digest(login.id)
         async with self._sessions.begin() as database:
             found = await database.scalar(select(SignIn.id_hash).where(this_login, or_(is_present, is_former)))
-            if found is None:  # the cookie was copied, or the login has ended: nobody has it any more
+            if found is None:  # the cookie was copied, or the login has ended
                 await database.execute(delete(SignIn).where(this_login))
             elif new_secret is not None:
                 changed = update(SignIn).where(this_login, is_present).returning(SignIn.id_hash)
@@ -122,7 +122,7 @@ class Records:
         return False
 
     async def login_renewed(self, old_id: str, login: Login) -> None:
-        """Let the login go on under its new id."""
+        """Give the login its new id."""
         new = {"id_hash": digest(login.id), "secret_hash": digest_or_none(login.secret)}
         async with self._sessions.begin() as database:
             await database.execute(update(SignIn).where(SignIn.id_hash == digest(old_id)).values(new))
@@ -134,12 +134,12 @@ class Records:
 
 
 def create_app(url: str = "sqlite+aiosqlite:///people.sqlite3") -> Quart:
-    """Make the app on a database."""
+    """Create the app with a database."""
     app = Quart(__name__)
-    app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_urlsafe()  # a new one signs everybody out
+    app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_urlsafe()  # a new key signs all users out
     app.config["REMEMBER_COOKIE_DURATION"] = REMEMBERED
     engine = create_async_engine(url)
-    sessions: Sessions = async_sessionmaker(engine, expire_on_commit=False)  # or templates could not show who signed in
+    sessions: Sessions = async_sessionmaker(engine, expire_on_commit=False)  # templates show the user after a commit
     app.extensions["sessions"] = sessions
     login_manager: LoginManager[User] = LoginManager(app)
     login_manager.login_view = "login"
@@ -184,7 +184,7 @@ def create_app(url: str = "sqlite+aiosqlite:///people.sqlite3") -> Quart:
 
 
 def database() -> AsyncSession:
-    """Return the session of this request; it is opened when somebody first asks, and closed when the request ends."""
+    """Return the session of this request; it is opened on first use, and closed when the request ends."""
     if "database" not in g:
         g.database = current_app.extensions["sessions"]()
     session: AsyncSession = g.database
@@ -192,11 +192,11 @@ def database() -> AsyncSession:
 
 
 def add_registration(app: Quart) -> None:
-    """Add the page on which people make an account."""
+    """Add the registration page."""
 
     @app.get("/register")
     async def register() -> str:
-        return await render_template_string(FORM, message="Who will you be?", button="Register")
+        return await render_template_string(FORM, message="Choose a name and a password.", button="Register")
 
     @app.post("/register")
     async def add_user() -> ResponseReturnValue:
@@ -213,7 +213,7 @@ def add_registration(app: Quart) -> None:
 
 
 def add_sign_in(app: Quart) -> None:
-    """Add the pages on which people sign in and out."""
+    """Add the pages to sign in and out."""
 
     @app.get("/login")
     async def login() -> str:
@@ -224,7 +224,7 @@ def add_sign_in(app: Quart) -> None:
         form = await request.form
         user = await database().scalar(select(User).where(User.name == form["name"]))
         if not await is_right(user, form["password"]) or user is None:
-            return await render_template_string(FORM, message="That is not right.", button="Sign in"), 422
+            return await render_template_string(FORM, message="Wrong name or password.", button="Sign in"), 422
         await login_user(user, remember="remember" in form)
         return redirect(safe_next(request.args.get("next")) or "/")
 
@@ -234,12 +234,12 @@ def add_sign_in(app: Quart) -> None:
         return redirect("/login")
 
 
-#: What a password is checked against where there is no such user, so that the answer takes as long.
+#: The hash that a password is checked against if the name is unknown, so that the response takes as long.
 NOBODY = hasher.hash(uuid.uuid4().hex)
 
 
 async def is_right(user: User | None, password: str) -> bool:
-    """Check a password in a thread: it takes a tenth of a second, and others are waiting."""
+    """Check a password in a thread: it takes a tenth of a second, which would delay other requests."""
     try:
         return await asyncio.to_thread(hasher.verify, NOBODY if user is None else user.password_hash, password)
     except VerificationError:
@@ -247,10 +247,10 @@ async def is_right(user: User | None, password: str) -> bool:
 
 
 def digest(secret: str) -> str:
-    """Return what is kept of an id or a secret; 192 random bits need no salt."""
+    """Return the hash of an id or a secret; 192 random bits need no salt."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def digest_or_none(secret: str | None) -> str | None:
-    """Return what is kept of a secret, if there is one."""
+    """Return the hash of a secret, or `None` if there is none."""
     return None if secret is None else digest(secret)

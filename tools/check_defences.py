@@ -1,12 +1,12 @@
-"""Take each defence out of a copy of the code, and see the tests notice.
+"""Remove each defence from a copy of the code, and check that a test fails.
 
     python tools/check_defences.py                  # every defence; writes docs/security/defences.md
     python tools/check_defences.py --only csrf      # those with this word in their name
-    python tools/check_defences.py --find tests/security --only csrf   # search there for a test that notices
+    python tools/check_defences.py --find tests/security --only csrf   # search there for a test that fails
 
-The defences are listed in tools/defences.toml, each with the change that takes it out and the tests that must fail
-then. Where two defences cover each other, both are taken out at once. The exit status is 1 if the tests of a defence
-pass without it, or fail with it.
+tools/defences.toml lists the defences, each with the change that removes it and the tests that must fail then. Where
+two defences cover each other, both are removed at once. The exit status is 1 if a test of a defence passes without it,
+or fails with it.
 """
 
 import argparse
@@ -27,22 +27,23 @@ from typing import Final
 ROOT: Final = Path(__file__).parent.parent
 LIST: Final = ROOT / "tools" / "defences.toml"
 PAGE: Final = ROOT / "docs" / "security" / "defences.md"
-_PATIENCE: Final = 300  # seconds for the tests of one defence; a change may make the code wait for ever
+_PATIENCE: Final = 300  # seconds for the tests of one defence; a change may make the code hang
 _FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (?P<test>tests/\S+?)(?:\[.*?)?(?: - .*)?$", re.MULTILINE)
 _TESTS_FAILED: Final = 1  # pytest's exit status
 _INTRODUCTION: Final = """\
-# Defences, and the tests that notice when one is gone
+# Defences, and the tests that fail without them
 
-`python tools/check_defences.py` takes each of these out of a copy of the code, runs the tests beside it, and fails if
-they still pass. Where two defences cover each other, both are taken out. The changes stand in `tools/defences.toml`.
+`python tools/check_defences.py` removes each of these from a copy of the code, runs the tests in the third column, and
+fails if one still passes. Where two defences cover each other, it removes both. The changes are in
+`tools/defences.toml`.
 
 | defence | file | tests that fail without it |
 |---|---|---|
 """
 
 
-class DefenceMoved(Exception):  # noqa: N818 -- the message is for whoever changed the code
-    """The code that a defence names is not where the list says."""
+class DefenceMoved(Exception):  # noqa: N818 -- its message tells a contributor what to do
+    """The code of a defence is not where the list says."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Defence:
-    """A defence, the changes that take it out, and the tests that must fail then."""
+    """A defence, the changes that remove it, and the tests that must fail then."""
 
     name: str
     changes: tuple[Change, ...]
@@ -76,13 +77,13 @@ class Defence:
 
     @property
     def row(self) -> str:
-        """Its line in the page's table."""
+        """The row of the defence in the page's table."""
         files = "<br>".join(dict.fromkeys(f"`{change.file}`" for change in self.changes))
         return f"| {self.name} | {files} | {'<br>'.join(f'`{test}`' for test in self.tests)} |"
 
 
 def read_defences(path: Path = LIST) -> list[Defence]:
-    """Read the list."""
+    """Return the defences of the list."""
     with path.open("rb") as file:
         entries = tomllib.load(file)["defence"]
     return [
@@ -102,7 +103,7 @@ def page_of(defences: Sequence[Defence]) -> str:
 
 @contextmanager
 def copy_of_project() -> Iterator[Path]:
-    """Copy what belongs to the project into a folder that is removed afterwards."""
+    """Copy the project's files into a folder that is removed afterwards."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
     )
@@ -117,7 +118,7 @@ def copy_of_project() -> Iterator[Path]:
 
 
 def run_tests(folder: Path, tests: Sequence[str]) -> tuple[int, list[str]]:
-    """Run tests on the code in a folder; returns pytest's exit status and the tests that failed."""
+    """Run tests on the code in a folder; return pytest's exit status and the tests that failed."""
     options = ["-q", "-x", "-p", "no:cacheprovider", "--require-everything", "-m", ""]  # slow ones, too
     command = [sys.executable, "-m", "pytest", *options, *tests]
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -126,16 +127,16 @@ def run_tests(folder: Path, tests: Sequence[str]) -> tuple[int, list[str]]:
             command, cwd=folder, env=environment, capture_output=True, check=False, text=True, timeout=_PATIENCE
         )
     except subprocess.TimeoutExpired:
-        return _TESTS_FAILED, ["(the tests wait for ever)"]
+        return _TESTS_FAILED, ["(the tests do not end)"]
     return done.returncode, sorted({found["test"] for found in _FAILED.finditer(done.stdout)})
 
 
 def check(defence: Defence, search: Sequence[str] = ()) -> str | None:
-    """Take a defence out and run its tests one by one; returns what is wrong, `None` if each of them fails.
+    """Remove a defence and run its tests one by one; return the fault, or `None` if each test fails.
 
     Args:
-        defence: What to take out.
-        search: Where to look for tests that fail, instead of running those of the list.
+        defence: The defence to remove.
+        search: Where to search for tests that fail, instead of running those of the list.
     """
     with copy_of_project() as folder:
         for change in defence.changes:
@@ -146,12 +147,12 @@ def check(defence: Defence, search: Sequence[str] = ()) -> str | None:
             return None
         missed = [test for test in defence.tests if run_tests(folder, [test])[0] != _TESTS_FAILED]
     if not defence.tests:
-        return f"{defence.name}: no test is named."
-    return f"{defence.name}: not noticed by {', '.join(missed)}" if missed else None
+        return f"{defence.name}: the list names no test."
+    return f"{defence.name}: still passing without it: {', '.join(missed)}" if missed else None
 
 
 def main() -> int:
-    """Check the defences that were asked for; returns the exit status."""
+    """Check the selected defences; return the exit status."""
     arguments = _arguments()
     defences = [one for one in read_defences() if arguments.only.lower() in one.name.lower()]
     with ThreadPoolExecutor(arguments.jobs) as pool:
@@ -161,7 +162,7 @@ def main() -> int:
             tests = sorted({test for defence in defences for test in defence.tests})
             status, failed = run_tests(folder, tests)
         faults += [f"Fails without any change: {test}" for test in failed] if status else []
-        print("\n".join(faults) or f"All {len(defences)} defences are noticed when they are gone.")
+        print("\n".join(faults) or f"All {len(defences)} defences have tests that fail without them.")
         if not arguments.only and not faults:
             PAGE.write_text(page_of(defences), encoding="utf-8")
     return 1 if faults else 0
@@ -169,9 +170,9 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", metavar="WORD", help="only defences with this word in their name")
+    parser.add_argument("--only", default="", metavar="WORD", help="check only defences with this word in their name")
     parser.add_argument("--find", nargs="+", default=[], metavar="TESTS", help="print which of these tests fail")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many to check at a time")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="the number of defences to check at a time")
     return parser.parse_args()
 
 

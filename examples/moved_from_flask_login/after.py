@@ -1,4 +1,4 @@
-"""The same app with quartlogin: whoever was signed in stays signed in."""
+"""The same app with quartlogin: existing sessions stay valid."""
 
 import asyncio
 import os
@@ -54,7 +54,7 @@ async def is_right(user, password):
 
 @app.route("/")
 async def home():
-    return await render_template_string(PAGE, body="Everybody may read this.")
+    return await render_template_string(PAGE, body="This page is public.")
 
 
 @app.route("/login", methods=["GET", "POST"])
@@ -65,7 +65,7 @@ async def login():
         if await is_right(user, form["password"]):
             await login_user(user, remember="remember" in form)
             return redirect(safe_next(request.args.get("next")) or url_for("account"))
-        await flash("That is not right.")
+        await flash("Wrong name or password.")
     return await render_template_string(PAGE, body=FORM)
 
 

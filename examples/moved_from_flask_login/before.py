@@ -59,7 +59,7 @@ def safe_next(target):
 
 @app.route("/")
 def home():
-    return render_template_string(PAGE, body="Everybody may read this.")
+    return render_template_string(PAGE, body="This page is public.")
 
 
 @app.route("/login", methods=["GET", "POST"])
@@ -69,7 +69,7 @@ def login():
         if is_right(user, request.form["password"]):
             login_user(user, remember="remember" in request.form)
             return redirect(safe_next(request.args.get("next")) or url_for("account"))
-        flash("That is not right.")
+        flash("Wrong name or password.")
     return render_template_string(PAGE, body=FORM)
 
 

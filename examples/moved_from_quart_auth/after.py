@@ -47,7 +47,7 @@ async def is_right(account, password):
 
 @app.route("/")
 async def home():
-    return await render_template_string(PAGE, body="Everybody may read this.")
+    return await render_template_string(PAGE, body="This page is public.")
 
 
 @app.route("/login", methods=["GET", "POST"])

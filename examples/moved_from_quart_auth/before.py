@@ -58,7 +58,7 @@ async def send_to_login(_error):
 @app.route("/")
 async def home():
     name = (await current_user.account()).name if await current_user.is_authenticated else None
-    return await render_template_string(PAGE, name=name, body="Everybody may read this.")
+    return await render_template_string(PAGE, name=name, body="This page is public.")
 
 
 @app.route("/login", methods=["GET", "POST"])
