@@ -18,7 +18,7 @@ _HEALTH_HEADERS: Final = {"Cache-Control": "no-store", "Content-Type": "text/pla
 @blueprint.get("/")
 async def home() -> ResponseReturnValue:
     """Show the home page."""
-    page = await render_template("home.html")
+    page = await render_template("webapp/home.html")
     return redirect(url_for("accounts.change_password")) if await must_change_password() else page
 
 

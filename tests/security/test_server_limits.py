@@ -257,7 +257,7 @@ def test_cross_site_tracing_trace_is_rejected_and_echoes_no_cookie(server: Serve
         *("/.git/HEAD", "/.git/config", "/.env", "/app.py", "/pyproject.toml", "/quartlogin.sqlite3", "/schema.sql"),
         *(
             "/quartlogin.sqlite3.secret-key",
-            "/templates/login.html",
+            "/templates/accounts/passwords/login.html",
             "/console",
             "/debug",
             "/metrics",

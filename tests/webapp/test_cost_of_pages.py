@@ -94,7 +94,7 @@ async def test_the_home_page_finds_out_who_is_there_when_its_template_asks(
     monkeypatch.setattr(pages, "render_template", watch)
     page = await signed_in.get("/")
 
-    assert began == ["home.html"]
+    assert began == ["webapp/home.html"]
     assert "Hello, Alice." in page.text
 
 

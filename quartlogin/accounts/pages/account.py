@@ -39,7 +39,7 @@ async def show_account(token_form: TokenForm, **context: Any) -> ResponseReturnV
     logins = await accounts.logins.list_of(login.user_id)
     sign_ins = [login for login in logins if login.kind == "session"]
     page = await render_template(
-        "account.html",
+        "accounts/account.html",
         form=token_form,
         this_login=login.public_id,
         sign_ins=sorted(sign_ins, key=lambda row: row.public_id != login.public_id),  # this one first

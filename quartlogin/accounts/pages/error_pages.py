@@ -67,7 +67,7 @@ async def _show(error: HTTPException) -> ResponseReturnValue:
     headers = {
         name: value for name, value in error.get_headers() if name.lower() not in {"content-type", "content-length"}
     }
-    return await render_template("error.html", title=title, text=text), status, headers
+    return await render_template("accounts/error.html", title=title, text=text), status, headers
 
 
 async def _show_sign_in(_: LoginRefused) -> ResponseReturnValue:
@@ -85,7 +85,7 @@ async def _show_rate_limit(error: TooManyAttempts) -> ResponseReturnValue:
         "If you have signed in to your account from another browser before, you may not have to wait there."
     ).format(filters.duration(error.wait), filters.moment(int(time.time()) + error.wait))
     title, headers = PAGES[429][0], {"Retry-After": str(error.wait), **SCRIPT_HEADERS}
-    page = await render_template("error.html", title=title, text=text, form_url=_url_of_form(), has_times=True)
+    page = await render_template("accounts/error.html", title=title, text=text, form_url=_url_of_form(), has_times=True)
     return page, 429, headers
 
 

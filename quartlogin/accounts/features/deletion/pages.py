@@ -34,7 +34,7 @@ async def delete() -> ResponseReturnValue:
             is_deleted = await accounts.deletion.delete(await current_user, form.password.data or "")
         except DeleteRefused as error:
             form.refuse("password", error.text)
-            return await render_form("delete.html", form)
+            return await render_form("accounts/deletion/delete.html", form)
         if is_deleted:
             with suppress(StoreUnavailable):  # this login's record is deleted already
                 await logout_user()
@@ -42,4 +42,4 @@ async def delete() -> ResponseReturnValue:
             await flash("Your account has been deleted.")
             return redirect(page_after_logout()), CLEAR_SITE_DATA
         form.refuse("password", WRONG_PASSWORD)
-    return await render_form("delete.html", form)
+    return await render_form("accounts/deletion/delete.html", form)

@@ -30,7 +30,7 @@ async def logout() -> ResponseReturnValue:
     form = await LogoutForm.read()
     if form.is_complete():
         return await _sign_out()
-    return await render_template("logout.html")
+    return await render_template("accounts/logins/logout.html")
 
 
 @recent_login_required

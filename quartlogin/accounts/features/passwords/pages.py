@@ -41,7 +41,7 @@ async def login() -> ResponseReturnValue:
             await show_notices(signed_in.account, signed_in.activity)
             return redirect(next_page(form.next.data))
         form.refuse("password", FAILED.format(in_a_sentence(current_accounts().directory.name_label)))
-    return await render_form("login.html", form)
+    return await render_form("accounts/passwords/login.html", form)
 
 
 @login_required
@@ -56,7 +56,7 @@ async def reauthenticate() -> ResponseReturnValue:
             await confirm_login()
             return redirect(next_page(form.next.data, "accounts.account"))
         form.refuse("password", WRONG_PASSWORD)
-    return await render_form("reauthenticate.html", form)
+    return await render_form("accounts/passwords/reauthenticate.html", form)
 
 
 @recent_login_required
@@ -83,7 +83,7 @@ async def change_password() -> ResponseReturnValue:
                 return redirect(url_for("accounts.account"))
             form.refuse("current_password", WRONG_PASSWORD)
     login = await current_login()
-    return await render_form("password.html", form, is_required=login is not None and login.must_change_password)
+    return await render_form("accounts/passwords/password.html", form, is_required=login is not None and login.must_change_password)
 
 
 async def well_known_change_password() -> ResponseReturnValue:

@@ -42,4 +42,4 @@ async def register() -> ResponseReturnValue:
         else:
             await flash("Your account is ready.")
             return redirect(page_after_registration())
-    return await render_form("register.html", form)
+    return await render_form("accounts/registration/register.html", form)
