@@ -8,10 +8,10 @@ from quart import Quart, render_template
 from quartlogin import LoginManager, SignedSessionInterface
 from quartlogin.accounts.audit.log import AuditLog
 from quartlogin.accounts.database.models import User
-from quartlogin.accounts.directory import OwnDirectory
 from quartlogin.accounts.features.logins.service import LoginStore
 from quartlogin.accounts.features.logins.user_loader import UserLoader
 from quartlogin.accounts.store import store_at
+from quartlogin.accounts.users.directory import OwnDirectory
 
 
 def make_ours(database: str) -> Quart:

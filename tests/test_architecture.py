@@ -45,7 +45,7 @@ PUBLIC = {
     "/readyz",
     "/favicon.ico",
     "/.well-known/change-password",
-    "/static/<path:filename>",
+    "/static/accounts/<path:filename>",
 }
 
 #: What to put in the place of a variable part of an address, by its converter.

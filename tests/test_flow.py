@@ -81,7 +81,7 @@ async def test_a_page_that_does_not_name_the_user_asks_nobody(
 
     await visitor.get("/healthz")
     await visitor.get("/nowhere")
-    await visitor.get("/static/style.css")
+    await visitor.get("/static/accounts/style.css")
 
     assert loader_calls == []
 

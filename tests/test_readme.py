@@ -81,6 +81,6 @@ def test_the_table_of_pages_is_the_one_in_the_code(app: Any) -> None:
     first_cells = re.findall(r"^\| (`/.*?) \|", README, re.MULTILINE)
     in_readme = {path for cell in first_cells for path in re.findall(r"`([^`]+)`", cell)}
 
-    in_code = {rule.rule for rule in app.url_map.iter_rules()} - {"/static/<path:filename>", "/favicon.ico"}
+    in_code = {rule.rule for rule in app.url_map.iter_rules()} - {"/static/accounts/<path:filename>", "/favicon.ico"}
 
     assert in_readme == in_code

@@ -23,7 +23,7 @@ from .security.headers import SecurityHeadersMiddleware
 from .security.rate_limits import TooManyAttempts
 from .security.secret_key import NO_KEY, key_file, new_key, read_or_create, rotate
 from .store import POSTGRES_SCHEMES, store_at
-from .users import DeleteRefused, FieldError, Users
+from .users.protocol import DeleteRefused, FieldError, Users
 
 __all__ = [
     "AUDIT_LOGGER",

@@ -22,7 +22,7 @@ from .features.registration.feature import Registration
 from .hooks import Check, Hooks, Listener
 from .options import AccountsOptions
 from .services import Plan, Services
-from .users import FieldError, check_users
+from .users.protocol import FieldError, check_users
 
 UsersT = TypeVar("UsersT")
 

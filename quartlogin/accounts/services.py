@@ -10,7 +10,6 @@ from quart.typing import ResponseReturnValue
 
 from quartlogin import ConfigurationError, LoginManager
 
-from .app_users import AppDirectory
 from .audit import pages as updates_pages
 from .audit import security_events
 from .audit.account_updates import AccountUpdates
@@ -18,7 +17,6 @@ from .audit.log import AuditLog
 from .checks import BLUEPRINT, check_addresses
 from .cleanup import Cleanup, EventLimit
 from .context import EXTENSION_NAME
-from .directory import Directory, OwnDirectory
 from .feature import Feature
 from .features.deletion.service import DeletionService
 from .features.logins.service import LoginStore
@@ -33,16 +31,19 @@ from .features.registration.service import RegistrationService
 from .hooks import Hooks
 from .options import AccountsOptions
 from .pages import account as account_pages
-from .pages import error_pages, filters, user_agents
-from .pages.redirects import check_landing_pages, home_page
-from .paths import find_resource
+from .pages import error_pages, user_agents
+from .pages.redirects import check_landing_pages
+from .pages.template_global import TemplateGlobal
+from .paths import STATIC, find_resource
 from .security import csrf
 from .security.device_cookies import DeviceCookies
 from .security.origin_check import reject_cross_site_request
 from .security.rate_limits import RateLimits
 from .security.secret_key import APP_WITHOUT_KEY, derive_key
 from .store import store_at
-from .users import FieldError
+from .users.app import AppDirectory
+from .users.directory import Directory, OwnDirectory
+from .users.protocol import FieldError
 
 _SECOND_LOADER: Final = (
     "The LoginManager has a user_loader of the app's, and the accounts load users by themselves: remove it, and "
@@ -194,7 +195,12 @@ class Services:
 
     def _add_pages(self, app: Quart) -> None:
         blueprint = Blueprint(
-            BLUEPRINT, __name__, url_prefix=self.plan.prefix or None, template_folder=str(find_resource("templates"))
+            BLUEPRINT,
+            __name__,
+            url_prefix=self.plan.prefix or None,
+            template_folder=str(find_resource("templates")),
+            static_folder=str(STATIC),
+            static_url_path=f"/static/{BLUEPRINT}",
         )
         for feature in self.plan.features:
             feature.add_pages(blueprint)
@@ -210,28 +216,10 @@ class Services:
         # Blueprints inherit a `def` processor from Flask that finds nothing here, at the price of a hop to one of the
         # default threads for each page.
         app.template_context_processors.pop(blueprint.name, None)
-        app.jinja_env.globals.update(
-            site_name=self.plan.options.site_name,
-            can_register=self.plan.options.registration,
-            csrf_field=csrf.csrf_field,
-            landing_page=home_page,
-            name_of=self._name_of,
-            name_label=self._name_label,
-        )
-        app.jinja_env.filters.update(
-            describe_browser=user_agents.describe_among_many,
-            moment=filters.moment,
-            describe_event=filters.describe_event,
-        )
+        app.jinja_env.globals[BLUEPRINT] = TemplateGlobal(self)
 
     async def _clean_directory(self, now: int) -> int:
         return await self.directory.clean(now)
-
-    def _name_of(self, user: Any) -> str:
-        return self.directory.name_of(user)
-
-    def _name_label(self) -> str:
-        return self.directory.name_label
 
     def _learn_hash_costs(self, counts: Counter[HashParameters]) -> None:
         self.passwords.hashing.in_use.learn(counts)

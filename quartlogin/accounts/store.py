@@ -11,9 +11,9 @@ from .database.sqlite import SQLiteDatabase
 from .features.logins.table import Logins
 from .features.passwords.table import PasswordTable
 from .features.registration.table import RegistrationTable
-from .own_users import OwnUsers
 from .security.attempt_counters import AttemptCounters
 from .table import AccountTable
+from .users.own import OwnUsers
 
 #: The schemes of the URL of a PostgreSQL server; anything else is the path of a file.
 POSTGRES_SCHEMES: Final = ("postgresql://", "postgres://")

@@ -7,7 +7,7 @@ from argon2 import PasswordHasher
 from quart import Quart
 from quart.testing import QuartClient
 
-from quartlogin.testing import QuartLoginClient
+from quartlogin import QuartLoginClient
 
 from .context import get_accounts
 from .features.passwords.hashing import PasswordHashing

@@ -9,7 +9,6 @@ from quart import Quart
 from quartlogin import SignedSessionInterface
 from quartlogin.accounts import (
     NO_KEY,
-    STATIC,
     Accounts,
     AccountsOptions,
     ApiTokens,
@@ -53,9 +52,7 @@ def create_app(is_breached: IsBreached | None = None, **settings: Any) -> Quart:
     chosen = read_settings(settings)
     if chosen.secret_key is None:
         raise SettingsError(NO_KEY)
-    app = RouteLoggingQuart(
-        "quartlogin.webapp", template_folder=str(find_resource("templates")), static_folder=str(STATIC)
-    )
+    app = RouteLoggingQuart("quartlogin.webapp", template_folder=str(find_resource("templates")), static_folder=None)
     lifetime = timedelta(minutes=chosen.login_lifetime)
     app.config.update(
         SECRET_KEY=chosen.secret_key,

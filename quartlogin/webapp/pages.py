@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from quart import Blueprint, current_app, jsonify, redirect, render_template, url_for
+from quart import Blueprint, jsonify, redirect, render_template, send_from_directory, url_for
 from quart.typing import ResponseReturnValue
 
 from quartlogin import current_user, login_required
-from quartlogin.accounts import current_accounts, must_change_password
+from quartlogin.accounts import STATIC, current_accounts, must_change_password
 
 blueprint = Blueprint("webapp", __name__)
 
@@ -45,4 +45,4 @@ async def readyz() -> ResponseReturnValue:
 @blueprint.get("/favicon.ico")
 async def favicon() -> ResponseReturnValue:
     """Send the icon from the address that browsers try."""
-    return await current_app.send_static_file("icon.svg")
+    return await send_from_directory(STATIC, "icon.svg")

@@ -1,5 +1,6 @@
 """Accounts in somebody's app: what it takes, and what is refused."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from quartlogin.accounts import (
     Registration,
     get_accounts,
 )
+from quartlogin.accounts.testing import create_user, signed_in_client
 
 
-def make_app() -> Quart:
-    app = Quart("shop", root_path=str(Path(__file__).parent))  # where there are no templates
+def make_app(root: Path = Path(__file__).parent) -> Quart:
+    app = Quart("shop", root_path=str(root))  # where there are no templates of ours
     app.config["SECRET_KEY"] = KEY
 
     @app.get("/")
@@ -118,6 +120,11 @@ async def test_only_the_features_that_are_given_have_pages(tmp_path: Path) -> No
         assert (await visitor.get("/login")).status == 200
         for path in ("/register", "/account/delete", "/account/tokens"):
             assert (await visitor.get(path)).status == 404
+        visitor = Visitor(signed_in_client(app, await create_user(app)))
+        account = await visitor.get("/account")
+        assert account.status == 200
+        assert "/tokens" not in account.text
+        assert "/delete" not in account.text
     assert accounts.options.registration is False
 
 
@@ -138,6 +145,34 @@ async def test_a_secret_key_of_bytes_will_do(tmp_path: Path) -> None:
 
     async with app.test_app() as running:
         assert (await register(Visitor(running.test_client()))).status == 302
+
+
+async def test_a_template_of_the_app_takes_the_place_of_ours(tmp_path: Path) -> None:
+    folder = tmp_path / "templates" / "accounts"
+    folder.mkdir(parents=True)
+    (folder / "layout.html").write_text("<body class=shop>{% block content %}{% endblock %}</body>")
+    app = make_app(tmp_path)
+    Accounts(app, database=str(tmp_path / "app.sqlite3"))
+
+    async with app.test_app() as running:
+        page = await Visitor(running.test_client()).get("/login")
+
+    assert "<body class=shop>" in page.text
+    assert 'name="password"' in page.text
+
+
+async def test_pages_bring_their_own_files(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    Accounts(app, database=str(tmp_path / "app.sqlite3"), prefix="/me")
+
+    async with app.test_app() as running:
+        visitor = Visitor(running.test_client())
+        page = await visitor.get("/me/login")
+        found = re.findall(r'(?:href|src)="(/[^"]*static[^"]*)"', page.text)
+        statuses = {path: (await visitor.get(path)).status for path in found}
+
+    assert set(statuses.values()) == {200}
+    assert all(path.startswith("/me/static/accounts/") for path in found)
 
 
 # --- what is refused

@@ -29,7 +29,7 @@ from quart import Quart, redirect
 from quartlogin import SignedSessionInterface, decode_cookie, encode_cookie, safe_next
 from quartlogin.accounts.features.logins.remember_rotation import RememberTokens
 from quartlogin.accounts.features.registration.csv_import import BadLine, ImportedUser, ImportRefused, read_users
-from quartlogin.accounts.usernames import MAX_USERNAME_LENGTH, display_name, normalize_username, validate_username
+from quartlogin.accounts.users.usernames import MAX_USERNAME_LENGTH, display_name, normalize_username, validate_username
 from quartlogin.tokens import Purpose, Token, bearer_token, load
 from quartlogin.webapp.middleware.proxy_headers import ProxyHeadersMiddleware
 

@@ -104,8 +104,8 @@ async def test_disabling_an_account_revokes_its_logins_and_tokens_on_the_next_re
         ("GET", "/account", "text/html; charset=utf-8"),
         ("GET", "/healthz", "text/plain; charset=utf-8"),
         ("GET", "/readyz", "text/plain; charset=utf-8"),
-        ("GET", "/static/style.css", "text/css; charset=utf-8"),
-        ("GET", "/static/account.js", "text/javascript; charset=utf-8"),
+        ("GET", "/static/accounts/style.css", "text/css; charset=utf-8"),
+        ("GET", "/static/accounts/account.js", "text/javascript; charset=utf-8"),
         ("GET", "/favicon.ico", "image/svg+xml; charset=utf-8"),
     ],
 )

@@ -101,9 +101,9 @@ async def answers(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 async def answer_of_each_status(app: Quart, monkeypatch: pytest.MonkeyPatch) -> list[Page]:
     visitor = SecureVisitor(app.test_client())
-    for path in ("/", "/account", "/nowhere", "/static/style.css", "/healthz"):
+    for path in ("/", "/account", "/nowhere", "/static/accounts/style.css", "/healthz"):
         await visitor.get(path)
-    await visitor.get("/static/style.css", headers={"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"})
+    await visitor.get("/static/accounts/style.css", headers={"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"})
     await visitor.get("/api/me", headers={"Accept": "application/json"})
     await visitor.get("/", headers={"Host": "evil.example"})
     await visitor.request("PUT", "/login")
@@ -261,7 +261,14 @@ async def test_jsonp_is_not_supported(visitor: Visitor) -> None:
 
 @pytest.mark.requirement("3.5.7")
 @pytest.mark.parametrize(
-    "path", ["/static/account.js", "/static/times.js", "/static/password.js", "/static/style.css", "/favicon.ico"]
+    "path",
+    [
+        "/static/accounts/account.js",
+        "/static/accounts/times.js",
+        "/static/accounts/password.js",
+        "/static/accounts/style.css",
+        "/favicon.ico",
+    ],
 )
 async def test_cross_site_script_inclusion_static_files_are_the_same_for_every_visitor(
     visitor: Visitor, new_visitor: NewVisitor, path: str

@@ -222,7 +222,7 @@ async def test_csrf_tokens_are_in_no_url_and_no_cookie(alice: Visitor) -> None:
 
 
 @pytest.mark.requirement("3.5.1", "C12")
-@pytest.mark.parametrize("form", [*FORMS, "/", "/account", "/nowhere", "/static/style.css", "/account/live"])
+@pytest.mark.parametrize("form", [*FORMS, "/", "/account", "/nowhere", "/static/accounts/style.css", "/account/live"])
 async def test_csrf_a_cross_site_post_cannot_replace_the_session(app: Quart, form: str) -> None:
     """Browsers send no Lax cookie with it, so it looks like a new visitor's; but they would keep one of the answer."""
     client = app.test_client(use_cookies=False)

@@ -263,16 +263,30 @@ def test_cross_site_tracing_trace_is_rejected_and_echoes_no_cookie(server: Serve
             "/metrics",
             "/server-status",
         ),
-        *("/static/", "/static", "/docs", "/openapi.json", "/swagger", "/graphql", "/.well-known/", "/admin"),
+        *("/static/accounts/", "/static", "/docs", "/openapi.json", "/swagger", "/graphql", "/.well-known/", "/admin"),
         *(
-            "/static/../__init__.py",
-            "/static/%2e%2e/__init__.py",
-            "/static/..%2f__init__.py",
-            "/static/..%5c__init__.py",
+            "/static/accounts/../__init__.py",
+            "/static/accounts/%2e%2e/__init__.py",
+            "/static/accounts/..%2f__init__.py",
+            "/static/accounts/..%5c__init__.py",
         ),
-        *("/static//etc/passwd", "/static/%2fetc%2fpasswd", "/static/....//__init__.py", "/static/.%00./__init__.py"),
-        *("/static/%252e%252e/__init__.py", "/static/style.css/../../keys.py", "/static/%c0%ae%c0%ae/keys.py"),
-        *("/../quartlogin.sqlite3", "//etc/passwd", "/static/\\..\\__init__.py", "/?debug=1&__debugger__=yes&cmd=x.js"),
+        *(
+            "/static/accounts//etc/passwd",
+            "/static/accounts/%2fetc%2fpasswd",
+            "/static/accounts/....//__init__.py",
+            "/static/accounts/.%00./__init__.py",
+        ),
+        *(
+            "/static/accounts/%252e%252e/__init__.py",
+            "/static/accounts/style.css/../../keys.py",
+            "/static/accounts/%c0%ae%c0%ae/keys.py",
+        ),
+        *(
+            "/../quartlogin.sqlite3",
+            "//etc/passwd",
+            "/static/accounts/\\..\\__init__.py",
+            "/?debug=1&__debugger__=yes&cmd=x.js",
+        ),
     ],
 )
 def test_debug_pages_and_stray_files_are_not_served(server: Server, path: str) -> None:
@@ -286,7 +300,7 @@ def test_debug_pages_and_stray_files_are_not_served(server: Server, path: str) -
 
 
 @pytest.mark.requirement("13.4.6")
-@pytest.mark.parametrize("path", [b"/login", b"/nothing", b"/static/style.css", b"/%ff", b"/healthz"])
+@pytest.mark.parametrize("path", [b"/login", b"/nothing", b"/static/accounts/style.css", b"/%ff", b"/healthz"])
 def test_version_disclosure_no_response_names_its_software(server: Server, path: bytes) -> None:
     heard = conversation(connect(server), b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path)
     head = heard.partition(b"\r\n\r\n")[0].lower()
@@ -313,7 +327,7 @@ def test_slow_read_a_client_that_reads_no_response_is_disconnected(server: Serve
     port = connection.getsockname()[1]
     connection.setblocking(False)
     with suppress(BlockingIOError):
-        connection.sendall(b"GET /static/style.css HTTP/1.1\r\nHost: localhost\r\n\r\n" * 5000)
+        connection.sendall(b"GET /static/accounts/style.css HTTP/1.1\r\nHost: localhost\r\n\r\n" * 5000)
 
     begun = time.monotonic()
     was_open = is_open_at(server, port)

@@ -11,7 +11,15 @@ from shared_cache import SharedCache
 
 PATHS = [
     *("/", "/login", "/logout", "/register", "/account", "/account/password", "/account/delete", "/reauthenticate"),
-    *("/api/me", "/nowhere", "/account/tokens", "/static/style.css", "/static/nothing.css", "/favicon.ico", "/healthz"),
+    *(
+        "/api/me",
+        "/nowhere",
+        "/account/tokens",
+        "/static/accounts/style.css",
+        "/static/accounts/nothing.css",
+        "/favicon.ico",
+        "/healthz",
+    ),
 ]
 
 
@@ -55,8 +63,8 @@ async def test_web_cache_deception_private_pages_and_forms_are_never_shared(app:
 async def test_public_files_are_cached(app: Quart) -> None:
     cache = cache_before(app)
 
-    first = await cache.get("/static/style.css", {})
-    second = await cache.get("/static/style.css", {})
+    first = await cache.get("/static/accounts/style.css", {})
+    second = await cache.get("/static/accounts/style.css", {})
 
     assert second is first
 

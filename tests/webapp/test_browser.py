@@ -356,7 +356,7 @@ Promise.all([
   tried("read", fetch("SITE/api/me", {credentials: "include"})),
   tried("post", fetch("SITE/logout", {method: "POST", credentials: "include", headers: {"X-CSRF-Token": "x"}})),
   tried("script", load("script", "src", "/api/me")),
-  tried("image", load("img", "src", "/static/icon.svg")),
+  tried("image", load("img", "src", "/static/accounts/icon.svg")),
   tried("socket", open()),
 ]).then(() => window.found = found);
 </script>

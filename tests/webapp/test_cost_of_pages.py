@@ -56,7 +56,7 @@ async def signed_in(visitor: Visitor, done: Counter[str]) -> Visitor:
     return visitor
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/static/style.css", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/healthz", "/static/accounts/style.css", "/nowhere"])
 async def test_a_visitor_without_cookies_costs_nothing(visitor: Visitor, done: Counter[str], path: str) -> None:
     await visitor.get(path)
 

@@ -23,7 +23,7 @@ async def test_every_error_has_a_page_in_the_style_of_the_others(app: Quart, vis
     title, sentence = PAGES[status]
     assert f"<h1>{title}</h1>" in page.text
     assert sentence.replace("'", "&#39;") in page.text
-    assert "/static/style.css" in page.text
+    assert "/static/accounts/style.css" in page.text
 
 
 @pytest.mark.requirement("13.4.2", "16.5.1")

@@ -202,7 +202,7 @@ async def test_a_body_that_no_form_sends_is_refused(
     ),
     ids=ascii,
 )
-@pytest.mark.parametrize("path", ["/", "/login", "/static/style.css", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/login", "/static/accounts/style.css", "/nowhere"])
 async def test_host_header_malformed_is_rejected(app: Quart, path: str, host: str) -> None:
     visitor = Visitor(app.test_client(use_cookies=False))  # a cookie jar cannot make sense of these
 
@@ -287,10 +287,10 @@ async def test_other_methods_are_refused(visitor: Visitor, path: str, method: st
         "/%00",
         "/%ff",
         "/..%2f..%2fetc/passwd",
-        "/static/../settings.py",
-        "/static/%2e%2e/cli.py",
+        "/static/accounts/../settings.py",
+        "/static/accounts/%2e%2e/cli.py",
         "/.git/HEAD",
-        "/static/",
+        "/static/accounts/",
         "//evil.example/%2f..",
     ],
 )
@@ -310,14 +310,16 @@ async def test_credentials_in_the_query_do_not_sign_in(app: Quart, visitor: Visi
     assert not await visitor.is_signed_in()
 
 
-@pytest.mark.parametrize("path", ["/" + "x" * 3000, "/static/" + "x" * 300, "/static/" + "é" * 128, "/a/" + "x" * 256])
+@pytest.mark.parametrize(
+    "path", ["/" + "x" * 3000, "/static/accounts/" + "x" * 300, "/static/accounts/" + "é" * 128, "/a/" + "x" * 256]
+)
 async def test_a_part_of_a_path_that_no_file_could_be_named_is_refused(visitor: Visitor, path: str) -> None:
     page = await visitor.get(path)
 
     assert page.status == 400
 
 
-@pytest.mark.parametrize("path", ["/static/style.css", "/favicon.ico"])
+@pytest.mark.parametrize("path", ["/static/accounts/style.css", "/favicon.ico"])
 @pytest.mark.parametrize(
     "date",
     [
@@ -336,7 +338,9 @@ async def test_a_date_that_is_none_is_passed_over(visitor: Visitor, path: str, d
 
 
 async def test_a_date_that_is_one_still_counts(visitor: Visitor) -> None:
-    page = await visitor.get("/static/style.css", headers={"If-Modified-Since": "Wed, 01 Jan 2098 00:00:00 GMT"})
+    page = await visitor.get(
+        "/static/accounts/style.css", headers={"If-Modified-Since": "Wed, 01 Jan 2098 00:00:00 GMT"}
+    )
 
     assert page.status == 304
 
@@ -366,7 +370,7 @@ async def test_a_header_that_is_too_long_for_what_it_is_is_not_parsed(
     monkeypatch.setattr(request_validation, "_HOST", noting)
     monkeypatch.setattr(request_validation, "parse_date", lambda text: parsed.append(text) or date(text))
 
-    page = await visitor.get("/static/style.css", headers={header: value})
+    page = await visitor.get("/static/accounts/style.css", headers={header: value})
 
     assert page.status == (400 if header == "Host" else 200)
     assert value not in parsed

@@ -18,8 +18,8 @@ ANSWERS = [
     ("GET", "/nowhere", 404),
     ("PUT", "/login", 405),
     ("POST", "/login", 415),
-    ("GET", "/static/style.css", 200),
-    ("GET", "/static/nothing.css", 404),
+    ("GET", "/static/accounts/style.css", 200),
+    ("GET", "/static/accounts/nothing.css", 404),
     ("GET", "/favicon.ico", 200),
     ("GET", "/.well-known/change-password", 302),
     ("GET", "/healthz", 200),
@@ -82,10 +82,10 @@ async def test_pages_that_depend_on_the_visitor_are_not_cached(visitor: Visitor,
 
 @pytest.mark.requirement("3.5.7")
 async def test_files_are_the_same_for_everybody(visitor: Visitor) -> None:
-    before = await visitor.get("/static/style.css")
+    before = await visitor.get("/static/accounts/style.css")
     await visitor.register()
 
-    after = await visitor.get("/static/style.css")
+    after = await visitor.get("/static/accounts/style.css")
 
     assert before.text == after.text
     assert "private" not in after.headers["Cache-Control"]

@@ -34,7 +34,7 @@ OPEN = {
     "/healthz",
     "/readyz",
     "/favicon.ico",
-    "/static/<path:filename>",
+    "/static/accounts/<path:filename>",
 }
 
 
@@ -198,10 +198,10 @@ async def test_every_page_but_a_few_leads_to_the_one_that_changes_the_password(a
 
 
 async def test_what_has_to_stay_open_does(alice: Visitor) -> None:
-    statuses = {path: (await alice.get(path)).status for path in sorted(OPEN - {"/static/<path:filename>"})}
+    statuses = {path: (await alice.get(path)).status for path in sorted(OPEN - {"/static/accounts/<path:filename>"})}
 
-    assert statuses == dict.fromkeys(OPEN - {"/static/<path:filename>"}, 200)
-    assert (await alice.get("/static/style.css")).status == 200
+    assert statuses == dict.fromkeys(OPEN - {"/static/accounts/<path:filename>"}, 200)
+    assert (await alice.get("/static/accounts/style.css")).status == 200
     assert (await alice.get("/nothing")).status == 404
     assert (await alice.sign_out()).status == 302
     assert not await alice.is_signed_in()

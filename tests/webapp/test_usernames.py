@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from quartlogin.accounts import usernames
-from quartlogin.accounts.usernames import MAX_USERNAME_LENGTH, display_name, normalize_username
+from quartlogin.accounts.users.usernames import MAX_USERNAME_LENGTH, display_name, normalize_username
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from ..features.logins.service import LoginStore
 from ..features.passwords.hashing import PasswordHashing
 from ..options import AccountsOptions
 from ..store import Store, store_at
-from ..usernames import normalize_username
+from ..users.usernames import normalize_username
 
 T = TypeVar("T")
 

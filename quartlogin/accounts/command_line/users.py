@@ -11,8 +11,8 @@ from ..database.models import NewUser, User
 from ..features.passwords.policy import validate_password
 from ..features.passwords.temporary import LIFETIME, temporary_password
 from ..options import AccountsOptions
-from ..own_users import new_user_id
-from ..usernames import RULE, display_name, normalize_username
+from ..users.own import new_user_id
+from ..users.usernames import RULE, display_name, normalize_username
 from .context import (
     CommandContext,
     accounts_source,

@@ -14,7 +14,7 @@ from ...pages.messages import WRONG_PASSWORD
 from ...pages.recent_login import recent_login_required
 from ...pages.redirects import page_after_logout
 from ...security.headers import CLEAR_SITE_DATA
-from ...users import DeleteRefused
+from ...users.protocol import DeleteRefused
 from .forms import DeletionForm
 
 

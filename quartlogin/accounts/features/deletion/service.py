@@ -5,7 +5,7 @@ from typing import Any
 
 from ...audit.log import AuditLog
 from ...database.errors import LoginEnded
-from ...directory import Directory
+from ...users.directory import Directory
 from ..logins.service import LoginStore
 from ..passwords.service import PasswordService
 

@@ -10,8 +10,8 @@ from quartlogin import login_id, login_secret_hash
 
 from ...context import keep_login
 from ...database.models import ActiveLogin, Moment
-from ...directory import Directory
 from ...store import Store
+from ...users.directory import Directory
 from .last_seen import LastSeen, is_due
 from .remember_rotation import RememberTokens
 from .service import digest

@@ -17,6 +17,7 @@ EXEMPT: Final[frozenset[str | None]] = frozenset(
         "accounts.change_password",
         "accounts.reauthenticate",  # which the change may ask for
         "accounts.logout",
+        "accounts.static",
         "static",
         None,  # a page that does not exist
     }

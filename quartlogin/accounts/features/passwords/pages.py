@@ -83,7 +83,9 @@ async def change_password() -> ResponseReturnValue:
                 return redirect(url_for("accounts.account"))
             form.refuse("current_password", WRONG_PASSWORD)
     login = await current_login()
-    return await render_form("accounts/passwords/password.html", form, is_required=login is not None and login.must_change_password)
+    return await render_form(
+        "accounts/passwords/password.html", form, is_required=login is not None and login.must_change_password
+    )
 
 
 async def well_known_change_password() -> ResponseReturnValue:

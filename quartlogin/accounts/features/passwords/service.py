@@ -15,12 +15,12 @@ from ...context import current_login
 from ...database.errors import LoginEnded
 from ...database.interface import Transaction
 from ...database.models import Account, AccountLogin, ActingLogin, Credentials, User
-from ...directory import Directory
 from ...hooks import HookFailed, Hooks
 from ...security.attempt_counters import counter_of_user
 from ...security.device_cookies import DeviceCookies
 from ...security.rate_limits import Attempt, RateLimits
 from ...store import Store
+from ...users.directory import Directory
 from ..logins.notices import Activity, activity_since_last_sign_in
 from ..logins.service import LoginStore
 from ..logins.transactions import in_login_transaction, signing_in

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...database.models import NewUser, User
-from ...own_users import new_user_id
-from ...usernames import display_name, normalize_username
+from ...users.own import new_user_id
+from ...users.usernames import display_name, normalize_username
 from ..passwords.hash_parameters import LIMITS, read_parameters
 from ..passwords.policy import validate_password
 

@@ -10,7 +10,7 @@ from ...database.errors import NameTaken
 from ...pages.forms import render_form
 from ...pages.messages import BREACHED_PASSWORD, in_a_sentence
 from ...pages.redirects import page_after_login, page_after_registration
-from ...users import FieldError
+from ...users.protocol import FieldError
 from ..passwords.service import BreachedPassword
 from .forms import registration_form
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
-from .errors import NamesTaken
-from .interface import Database, Transaction
-from .models import NewUser
+from ..database.errors import NamesTaken
+from ..database.interface import Database, Transaction
+from ..database.models import NewUser
 
 _BATCH: Final = 1000  # rows that one statement inserts
 _LARGE_BATCH: Final = 50_000  # rows that one statement compares: it may have to read all users once

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from secrets import token_urlsafe
 from typing import Final
 
-from .audit.events import Events
-from .database.active_logins import is_active_sql
-from .database.bulk_insert import bulk_insert
-from .database.errors import Conflict, NameTaken
-from .database.interface import Database, Row, Transaction
-from .database.locking import lock_for
-from .database.models import ActingLogin, Credentials, Event, NewUser, User, UserRow
-from .features.passwords.table import CREDENTIALS, PasswordTable, credentials_of
-from .security.attempt_counters import AttemptCounters
-from .table import AccountTable
+from ..audit.events import Events
+from ..database.active_logins import is_active_sql
+from ..database.errors import Conflict, NameTaken
+from ..database.interface import Database, Row, Transaction
+from ..database.locking import lock_for
+from ..database.models import ActingLogin, Credentials, Event, NewUser, User, UserRow
+from ..features.passwords.table import CREDENTIALS, PasswordTable, credentials_of
+from ..security.attempt_counters import AttemptCounters
+from ..table import AccountTable
+from .bulk_insert import bulk_insert
 
 _ID_BYTES: Final = 16  # 128 bits, which makes 22 characters
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")

@@ -14,15 +14,15 @@ from werkzeug.exceptions import HTTPException
 
 from quartlogin import BatchLoader, ConfigurationError, QuartLoginError
 
-from .database.errors import Conflict, NameTaken, StoreUnavailable
-from .database.interface import Transaction, shield
-from .database.models import Account, ActingLogin, ActiveLogin, Credentials
+from ..database.errors import Conflict, NameTaken, StoreUnavailable
+from ..database.interface import Transaction, shield
+from ..database.models import Account, ActingLogin, ActiveLogin, Credentials
+from ..features.passwords.table import PasswordTable
+from ..features.registration.table import LIFETIME, RegistrationTable
+from ..store import Store
+from ..table import AccountTable
 from .directory import NewAccount
-from .features.passwords.table import PasswordTable
-from .features.registration.table import LIFETIME, RegistrationTable
-from .store import Store
-from .table import AccountTable
-from .users import MAX_NAME_LENGTH, DeleteRefused, FieldError, has_method, is_storable_id, normalize_name
+from .protocol import MAX_NAME_LENGTH, DeleteRefused, FieldError, has_method, is_storable_id, normalize_name
 
 T = TypeVar("T")
 

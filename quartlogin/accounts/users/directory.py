@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-from .database.interface import Transaction
-from .database.models import ActingLogin, ActiveLogin, Credentials, NewUser, User
-from .own_users import is_user_id, new_user_id
-from .store import Store
+from ..database.interface import Transaction
+from ..database.models import ActingLogin, ActiveLogin, Credentials, NewUser, User
+from ..store import Store
+from .own import is_user_id, new_user_id
 from .usernames import RULE, display_name, normalize_username, validate_username
 
 

@@ -1,0 +1,1 @@
+"""The users: an app's own, or those of the accounts' table."""
