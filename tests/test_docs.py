@@ -75,6 +75,23 @@ def test_every_test_that_a_page_names_exists() -> None:
     ] == []
 
 
+def test_each_attack_that_contributing_names_is_in_the_name_of_a_test() -> None:
+    page = (DOCS.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    [words] = re.findall(r"has OWASP's word: (.*?) and others", page, re.DOTALL)
+    sources = [path.read_text(encoding="utf-8") for path in Path(__file__).parent.rglob("test_*.py")]
+    tests = [name for source in sources for name in re.findall(r"def (test_\w+)", source)]
+
+    assert [word for word in re.findall(r"`(\w+)`", words) if not any(word in test for test in tests)] == []
+
+
+def test_each_picture_is_on_a_page() -> None:
+    pages = [page.read_text(encoding="utf-8") for page in [*DOCS.rglob("*.md"), *DOCS.parent.glob("*.md")]]
+    pictures = [path for path in DOCS.rglob("*") if path.suffix in {".png", ".svg"}]
+
+    assert pictures
+    assert [picture.name for picture in pictures if not any(picture.name in page for page in pages)] == []
+
+
 def test_the_index_lists_each_page_once() -> None:
     listed = re.findall(r"^\| \[[^]]+\]\(([^)]+)\)", (DOCS / "index.md").read_text(encoding="utf-8"), re.MULTILINE)
     pages = [str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")]
@@ -102,6 +119,7 @@ async def test_the_table_of_costs_is_what_a_run_prints() -> None:
     assert (DOCS / "application.md").read_text(encoding="utf-8").endswith("\n" + table)
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("7.3.1", "7.3.2", "7.4.1", "7.4.2", "7.4.3", "V21", "V23")
 async def test_the_table_of_what_ends_a_sign_in_is_what_a_run_prints() -> None:
     table = await script("make_ending_table").make_table()

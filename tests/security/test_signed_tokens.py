@@ -453,7 +453,7 @@ def like_a_device_cookie(payload: Any) -> str:
     """Sign any contents as a device cookie is signed."""
     options = {"digest_method": sha256, "key_derivation": "hmac"}
     text: str = URLSafeTimedSerializer(
-        KEY, salt="quartlogin known browser", serializer=json, signer_kwargs=options
+        KEY, salt="quartlogin device cookie", serializer=json, signer_kwargs=options
     ).dumps(payload)
     return text
 

@@ -294,7 +294,7 @@ async def test_spoofed_headers_do_not_change_the_address_of_the_rate_limit(app: 
 
 @pytest.mark.slow
 @both_databases
-@pytest.mark.parametrize("way_out", ["operator", "known browser"])
+@pytest.mark.parametrize("way_out", ["operator", "device cookie"])
 @pytest.mark.requirement("N13")
 async def test_brute_force_after_a_hundred_consecutive_failures_no_stranger_is_verified(
     app: Quart, alice: str, now: list[float], database: str, way_out: str

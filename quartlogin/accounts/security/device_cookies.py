@@ -16,7 +16,7 @@ from typing import Any, Final
 from itsdangerous import BadData, URLSafeTimedSerializer
 from quart import after_this_request, has_request_context, request
 
-_SALT: Final = "quartlogin known browser"
+_SALT: Final = "quartlogin device cookie"
 _LIFETIME: Final = 365 * 24 * 60 * 60  # seconds; browsers keep no cookie much longer
 _ID_BYTES: Final = 16
 _HASH: Final = 32  # characters of hex
