@@ -77,7 +77,7 @@ def test_every_test_that_a_page_names_exists() -> None:
 
 def test_each_attack_that_contributing_names_is_in_the_name_of_a_test() -> None:
     page = (DOCS.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    [words] = re.findall(r"has OWASP's word: (.*?) and others", page, re.DOTALL)
+    [words] = re.findall(r"has OWASP's word: (.*?)\sand others", page, re.DOTALL)
     sources = [path.read_text(encoding="utf-8") for path in Path(__file__).parent.rglob("test_*.py")]
     tests = [name for source in sources for name in re.findall(r"def (test_\w+)", source)]
 
