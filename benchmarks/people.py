@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from hashlib import sha256, sha512
 from itertools import islice
 from typing import Any, Final
@@ -58,7 +59,8 @@ async def fill(database: str, users: int, logins: int, password_hash: str = NO_P
     await store.database.transaction(work)
     await store.database.close()
     if "://" not in database:
-        sqlite3.connect(database).execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        with closing(sqlite3.connect(database)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def fill_now(database: str, users: int, logins: int) -> None:
