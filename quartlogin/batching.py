@@ -104,11 +104,11 @@ class BatchLoader(Generic[KeyT, ValueT]):
         _inside.set(self)
         values = await self._load_many(keys)
         if not isinstance(values, Mapping):
-            raise TypeError(f"A lookup of many keys has to return a mapping of them, not {type(values).__name__!r}.")
+            raise TypeError(f"A lookup of many keys must return a mapping of them, not {type(values).__name__!r}.")
         if not values.keys() <= {*keys}:
             foreign = values.keys() - {*keys}
             raise ConfigurationError(
-                f"A lookup of many keys returned one that it was not asked for: {foreign.pop()!r}. It has to return "
+                f"A lookup of many keys returned one that it was not asked for: {foreign.pop()!r}. It must return "
                 f"keys that it was called with, such as {keys[0]!r}, of the same type."
             )
         return values

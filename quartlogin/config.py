@@ -253,7 +253,7 @@ def secret_key_weakness(key: str | bytes) -> str | None:
     kind: Any = str if isinstance(key, str) else bytes
     bare = _letters_and_digits(key if isinstance(key, str) else key.decode("latin-1"))
     if bare in _PUBLISHED or any(words in bare for words in _OF_EXAMPLES):
-        return f"is one from an example, which everybody knows; {_HOW_TO_MAKE_ONE}"
+        return f"is a published example; {_HOW_TO_MAKE_ONE}"
     if len(key) < _SHORTEST[kind]:
         unit = "characters" if kind is str else "bytes"
         return f"is too short: it has {len(key)} {unit} and needs at least {_SHORTEST[kind]}; {_HOW_TO_MAKE_ONE}"
@@ -271,7 +271,7 @@ def warn_of_weak_keys(app: Quart) -> None:
         for key in keys:
             complaint = secret_key_weakness(key) if key and isinstance(key, str | bytes) else None
             if complaint:
-                _log.warning("%s: anybody may sign in as anybody: %s %s", app.name, name, complaint)
+                _log.warning("%s: anyone can sign in as any user: %s %s", app.name, name, complaint)
 
 
 def _letters_and_digits(text: str) -> str:

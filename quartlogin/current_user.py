@@ -45,7 +45,7 @@ _ASKED_BEFORE_AWAITING: Final = frozenset(
 def _is_about_to_be_awaited(asking: FrameType | None) -> bool:
     """Tell whether the class is requested only to find out whether the proxy can be awaited.
 
-    It can, whoever the user is; but these functions read its class, as `isinstance(current_user, User)` does, which
+    It can, for any user; but these functions read its class, as `isinstance(current_user, User)` does, which
     must raise before the user is loaded. Only the calling frame tells them apart.
     """
     if asking is not None and asking.f_code is ABCMeta.__instancecheck__.__code__:

@@ -83,7 +83,7 @@ async def _before_dispatch(manager: Manager) -> Any:
     if manager.require_login and _is_guarded():
         answer = await check_authenticated()
         if answer is None:
-            raise ConfigurationError("The unauthorized_handler gave None: it has to return what a view may return.")
+            raise ConfigurationError("The unauthorized_handler returned None; it must return what a view can return.")
         if answer is not ALLOWED:
             return answer
         if is_websocket():

@@ -246,8 +246,8 @@ def state_of_asker() -> UserState | None:
     state = state_of_request()
     if state is None and is_inside_lookup():
         raise UserNotLoadedError(
-            "A lookup of many keys, as in a users_loader, asked for a request's user or login. It serves many "
-            "requests, and none of them is current: whatever it needs must be in the keys."
+            "A lookup of many keys, as in a users_loader, asked for a request's user or login. It serves several "
+            "requests and has no current one: put everything that it needs into the keys."
         )
     return state
 

@@ -35,8 +35,8 @@ _IN_BACKGROUND: Final = (
     "view and give the task the user, or `async with login_manager.as_user(user)` around what it does."
 )
 _KEPT_OUTPUT: Final = (
-    "A template that is imported, or included without context, is evaluated once and kept for everybody, and so is a "
-    "filter or a test of something constant: name current_user inside a macro there, or write `with context`."
+    "Jinja evaluates a template that is imported, or included without context, once for all visitors, and so a filter "
+    "or a test of a constant: name current_user inside a macro there, or write `with context`."
 )
 
 #: Whether the output of the template that is being evaluated is kept for later requests.

@@ -97,7 +97,7 @@ class QuartLoginClient(QuartClient):
         if message and list(jar) == known:
             domain = self.app.config["SESSION_COOKIE_DOMAIN"]
             raise ConfigurationError(
-                f"The session's cookie is not for {url}, so nobody is signed in there. Its domain is {domain!r}: send "
+                f"The session's cookie is not for {url}, so no user is signed in there. Its domain is {domain!r}: send "
                 "the first request there, with headers={'Host': ...}."
             )
 

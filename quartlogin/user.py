@@ -41,7 +41,7 @@ def require_bool(user: Any, question: str) -> bool:
     if callable(answer) or isawaitable(answer):
         raise ConfigurationError(
             f"{type(user).__name__}.{question} must be an attribute or a property that is True or False, "
-            f"not {type(answer).__name__}: as it is, it would let everybody in."
+            f"not {type(answer).__name__}: this one is always true, so it would let everyone in."
         )
     return bool(answer)
 
@@ -65,7 +65,7 @@ def id_of(user: Any, method: str) -> str:
 
 
 def _no_id(where: str) -> str:
-    return f"{where} gave None: only a user with an id can be signed in. Save a new user first (`await db.flush()`)."
+    return f"{where} returned None: only a user with an id can be signed in. Save a new user first (`await db.flush()`)."
 
 
 def _text_of_id(given: Any, where: str, remedy: str) -> str:
@@ -77,7 +77,7 @@ def _text_of_id(given: Any, where: str, remedy: str) -> str:
     if iscoroutine(given):
         given.close()  # or Python warns that it was never awaited, too
     kind = type(given).__name__
-    raise TypeError(f"{where} gave an object of type '{kind}', but a user's id is a str or an int. {remedy}")
+    raise TypeError(f"{where} returned an object of type '{kind}', but a user's id is a str or an int. {remedy}")
 
 
 UserT = TypeVar("UserT", bound=UserProtocol)

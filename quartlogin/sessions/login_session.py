@@ -104,8 +104,8 @@ def _warn_of_fixation(interface: Any) -> None:
     if hasattr(_contents(), "sid") and interface not in _warned_of:
         _warned_of.add(interface)
         running_app().logger.warning(
-            "%s keeps sessions on the server and has no regenerate(session): a session has the same id before and "
-            "after a login, so whoever planted the id is signed in, too (session fixation). Give it one.",
+            "%s keeps sessions on the server and has no regenerate(session): a session keeps its id at a login, so an "
+            "attacker who planted the id is signed in, too (session fixation). Add the method.",
             type(interface).__name__,
         )
 

@@ -316,7 +316,7 @@ async def test_what_jinja_keeps_for_everybody_never_shows_one_visitor_to_another
     async with visit("1"):
         if knows == "knows the user":
             await current_user
-        with pytest.raises(UserNotLoadedError, match="kept for everybody"):
+        with pytest.raises(UserNotLoadedError, match="all visitors"):
             await render_template("page")
 
 

@@ -37,7 +37,7 @@ class BreachedPassword(Exception):  # noqa: N818 -- the visitor's next step, not
 
 
 class WrongCredentials(Exception):  # noqa: N818 -- as above
-    """The name or the password is wrong, or the user may not sign in: which of these is nobody's business."""
+    """The name or the password is wrong, or the user may not sign in: which of these is not disclosed."""
 
 
 class WrongPassword(Exception):  # noqa: N818 -- as above
