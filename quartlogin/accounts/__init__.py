@@ -18,8 +18,6 @@ from .features.registration.feature import Registration
 from .hooks import HookFailed
 from .options import AccountsOptions
 from .paths import STATIC, find_resource
-from .security.body_size_limit import BodySizeLimitMiddleware
-from .security.headers import SecurityHeadersMiddleware
 from .security.rate_limits import TooManyAttempts
 from .security.secret_key import NO_KEY, key_file, new_key, read_or_create, rotate
 from .store import POSTGRES_SCHEMES, store_at
@@ -34,7 +32,6 @@ __all__ = [
     "Accounts",
     "AccountsOptions",
     "ApiTokens",
-    "BodySizeLimitMiddleware",
     "BreachedPassword",
     "DatabaseRefused",
     "DeleteRefused",
@@ -50,7 +47,6 @@ __all__ = [
     "Registration",
     "RouteLoggingQuart",
     "SamePassword",
-    "SecurityHeadersMiddleware",
     "StoreUnavailable",
     "TooManyAttempts",
     "User",

@@ -114,6 +114,25 @@ class Accounts(Services):
         self.use(check_users(users))
         return users
 
+    def harden(self, app: Quart, *, max_body: int | None = None, csp_report_url: str | None = None) -> None:
+        """Protect every page of the app as those of the accounts are.
+
+        The security headers that a response lacks are added. Requests that another site sends to change something are
+        refused. Users who must change their password are led to the page for it. Errors are answered with pages.
+
+        Args:
+            app: The app that has these accounts.
+            max_body: Bytes that the body of a request may have; `None`: `MAX_CONTENT_LENGTH` alone decides.
+            csp_report_url: Where browsers report violations of the Content-Security-Policy, if anywhere.
+
+        Raises:
+            ConfigurationError: The app has other accounts, or none, or is hardened already.
+        """
+        here = app.extensions.get(EXTENSION_NAME)
+        if not isinstance(here, Services) or here.is_hardened:
+            raise ConfigurationError("Call accounts.harden(app) once, for an app that has accounts.")
+        here.harden_app(app, max_body, csp_report_url)
+
     # --- hooks
 
     def before_sign_in(self, check: Check) -> Check:

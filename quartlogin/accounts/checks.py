@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from logging import getLogger
 from typing import Final
 
 from quart import Quart
@@ -15,6 +16,8 @@ from .features.passwords.feature import Passwords
 
 #: The name of the blueprint; its endpoints are `accounts.login` and so on.
 BLUEPRINT: Final = "accounts"
+
+_log = getLogger(__name__)
 
 _PREFIX: Final = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 
@@ -58,3 +61,18 @@ def check_features(features: Sequence[Feature]) -> None:
     for needed in (Passwords, Logins):
         if needed.name not in names:
             raise ConfigurationError(f"The accounts need the feature {needed.__name__}(): add it to `features`.")
+
+
+def exempt_from_csrf_of(app: Quart) -> None:
+    """Exempt the accounts' pages from a CSRF extension of the app's: they check tokens of their own."""
+    extension = app.extensions.get("csrf")
+    if extension is None:
+        return
+    try:
+        extension.exempt(app.blueprints[BLUEPRINT])
+    except Exception as error:
+        _log.warning(
+            "The app has a CSRF extension (%s), and its `exempt` does not take the blueprint %r (%s): exempt the views "
+            "of that blueprint, or its forms are refused.",
+            *(type(extension).__name__, BLUEPRINT, type(error).__name__),
+        )

@@ -12,14 +12,12 @@ from quartlogin.accounts import (
     Accounts,
     AccountsOptions,
     ApiTokens,
-    BodySizeLimitMiddleware,
     Deletion,
     Feature,
     Logins,
     Passwords,
     Registration,
     RouteLoggingQuart,
-    SecurityHeadersMiddleware,
     find_resource,
     get_accounts,
     session_refused,
@@ -81,7 +79,7 @@ def create_app(is_breached: IsBreached | None = None, **settings: Any) -> Quart:
     accounts.password_change_exempt |= pages.PASSWORD_CHANGE_EXEMPT
     app.register_blueprint(pages.blueprint)
     app.template_context_processors.pop(pages.blueprint.name, None)  # as `Accounts` does with its own
-    _add_middleware(app, chosen)
+    _harden(app, accounts, chosen)
     return app
 
 
@@ -133,13 +131,14 @@ def options_of(settings: Settings) -> AccountsOptions:
     return AccountsOptions.of(features_of(settings), **site_options_of(settings))
 
 
-def _add_middleware(app: Quart, settings: Settings) -> None:
-    limited = BodySizeLimitMiddleware(app.asgi_app, 2 * _MAX_BODY)
-    valid = RequestValidationMiddleware(limited, settings.allowed_hosts, _rejection_logger(app))
-    secure = SecurityHeadersMiddleware(valid, settings.csp_report_url)
+def _harden(app: Quart, accounts: Accounts, settings: Settings) -> None:
+    app.asgi_app = RequestValidationMiddleware(  # type: ignore[method-assign]  # as Quart asks
+        app.asgi_app, settings.allowed_hosts, _rejection_logger(app)
+    )
+    accounts.harden(app, max_body=2 * _MAX_BODY, csp_report_url=settings.csp_report_url)
     # Outside of the headers, which depend on whether the browser's connection is https.
-    proxied = ProxyHeadersMiddleware(secure, settings.trusted_proxies)
-    app.asgi_app = WebSocketLimitsMiddleware(proxied)  # type: ignore[method-assign]  # as Quart asks
+    proxied = ProxyHeadersMiddleware(app.asgi_app, settings.trusted_proxies)
+    app.asgi_app = WebSocketLimitsMiddleware(proxied)  # type: ignore[method-assign]  # the same
 
 
 def _rejection_logger(app: Quart) -> Callable[[Any], None]:

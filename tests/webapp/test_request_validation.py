@@ -11,9 +11,9 @@ import pytest
 from quart import Quart
 
 from client import KEY, PASSWORD, Visitor, add_user, with_cheap_hashes
-from quartlogin.accounts import usernames
 from quartlogin.accounts.features.passwords import hashing, policy
 from quartlogin.accounts.pages.error_pages import PAGES
+from quartlogin.accounts.users import usernames
 from quartlogin.webapp import create_app
 from quartlogin.webapp.middleware import request_validation
 from slow import mostly_slow

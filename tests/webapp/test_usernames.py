@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from quartlogin.accounts import usernames
+from quartlogin.accounts.users import usernames
 from quartlogin.accounts.users.usernames import MAX_USERNAME_LENGTH, display_name, normalize_username
 
 

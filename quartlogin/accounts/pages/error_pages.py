@@ -5,7 +5,7 @@ from logging import getLogger
 from typing import Final, cast
 
 from markupsafe import Markup
-from quart import Quart, Response, render_template, request, url_for
+from quart import Blueprint, Quart, Response, render_template, request, url_for
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
@@ -45,14 +45,22 @@ PAGES: Final = {
 }
 
 
-def install(app: Quart) -> None:
-    """Answer every error with a page."""
-    app.register_error_handler(HTTPException, _show)
-    app.register_error_handler(LoginRefused, _show_sign_in)
-    app.register_error_handler(TooManyAttempts, _show_rate_limit)
-    app.register_error_handler(Overloaded, _show_overloaded)
-    app.register_error_handler(HookFailed, _show_failed_hook)
-    app.register_error_handler(StoreUnavailable, _show_unavailable)
+def install(where: Quart | Blueprint) -> None:
+    """Answer every error of an app, or of a blueprint's views, with a page."""
+    # By status, since a blueprint's handler of `HTTPException` comes after the app's handler of a status.
+    for status in PAGES if isinstance(where, Blueprint) else ():
+        where.register_error_handler(status, _show)
+    where.register_error_handler(HTTPException, _show)
+    install_own(where)
+
+
+def install_own(where: Quart | Blueprint) -> None:
+    """Answer the errors of the accounts with a page, also where a view of the app raises them."""
+    where.register_error_handler(LoginRefused, _show_sign_in)
+    where.register_error_handler(TooManyAttempts, _show_rate_limit)
+    where.register_error_handler(Overloaded, _show_overloaded)
+    where.register_error_handler(HookFailed, _show_failed_hook)
+    where.register_error_handler(StoreUnavailable, _show_unavailable)
 
 
 async def _show(error: HTTPException) -> ResponseReturnValue:

@@ -1,6 +1,7 @@
 """The user loader: finds the user of this request's login, if it is active."""
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from quart import has_request_context, request
 from quartlogin import login_id, login_secret_hash
 
 from ...context import keep_login
-from ...database.models import ActiveLogin, Moment
+from ...database.models import AccountLogin, ActiveLogin, Moment
 from ...store import Store
 from ...users.directory import Directory
 from .last_seen import LastSeen, is_due
@@ -27,11 +28,19 @@ class UserLoader:
         store: The database.
         directory: The users.
         idle: How long an unused sign-in stays active.
+        counts: Tells whether an active login counts in this request.
     """
 
-    def __init__(self, store: Store, directory: Directory, idle: timedelta) -> None:
+    def __init__(
+        self,
+        store: Store,
+        directory: Directory,
+        idle: timedelta,
+        counts: Callable[[AccountLogin], bool] = lambda _: True,
+    ) -> None:
         self._store = store
         self._directory = directory
+        self._counts = counts
         self._idle = int(idle.total_seconds())
         #: Writes the last-seen times.
         self.last_seen = LastSeen(store, self._idle)
@@ -43,6 +52,8 @@ class UserLoader:
             user_id: From a cookie or a token. An id that no user can have is not queried.
         """
         found = await self.find_login(user_id)
+        if found is not None and not self._counts(found.login):
+            found = None
         keep_login(None if found is None else found.login)
         return None if found is None else found.user
 
