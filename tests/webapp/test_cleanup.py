@@ -15,9 +15,7 @@ from quartlogin.accounts.cleanup import Cleanup, EventLimit
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.database.models import Event
 
-pytestmark = pytest.mark.usefixtures("no_pauses")
-
-pytestmark = both_databases
+pytestmark = [pytest.mark.usefixtures("no_pauses"), both_databases]
 
 
 async def test_expired_logins_and_old_events_go_and_the_others_stay(
@@ -70,3 +68,30 @@ async def test_a_database_that_is_down_is_tried_again(
 
     assert tries == 3
     assert ["not now" in record.getMessage() for record in caplog.records if record.module == "cleanup"] == [True] * 2
+
+
+@pytest.mark.parametrize(
+    "fault", [StoreUnavailable("not now"), KeyError("a bug")], ids=lambda fault: type(fault).__name__
+)
+async def test_a_removal_of_excess_events_that_fails_is_logged_and_tried_again(
+    app: Quart, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: Exception
+) -> None:
+    monkeypatch.setattr(cleanup, "_MAX_UNCHECKED", 1)
+    store, outcomes = get_accounts(app).store, iter([fault, 0])
+
+    async def remove(*_: object) -> int:
+        outcome = next(outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(type(store.events), "remove_excess", remove)
+    limit = EventLimit(store)
+
+    for _ in range(2):
+        limit.note(Event("one", "signed_in", "a user", 0, "", ""))
+        assert limit._removing is not None
+        await limit._removing
+
+    assert [record.module for record in caplog.records] == ["cleanup"]
+    assert [*outcomes] == []

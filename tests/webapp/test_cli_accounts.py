@@ -216,6 +216,22 @@ async def test_a_token_of_somebody_disabled_is_not_made(alice: Visitor, database
     assert re.search(r"'alice'.*\bdisabled\b", error_of(done))
 
 
+@pytest.mark.parametrize("name", ["", "\x1b[2J", "x" * 65], ids=["none", "control characters", "too long"])
+def test_a_token_of_an_invalid_name_is_one_sentence(database: str, name: str) -> None:
+    done = run(database, "token", "create", "alice", "--name", name)
+
+    assert "64" in error_of(done)
+    assert "\x1b" not in done.output
+
+
+async def test_an_unknown_token_is_one_sentence(alice: Visitor, database: str) -> None:
+    [login] = json.loads((await command("logins", "list", "alice", "--json", database=database)).stdout)
+
+    for ref in ("0" * 16, login["ref"]):
+        assert f"'{ref}'" in error_of(await command("token", "revoke", ref, database=database))
+    assert await alice.is_signed_in()
+
+
 def test_a_token_needs_the_services_key(database: str) -> None:
     done = run(database, "token", "create", "alice", key=None)
 

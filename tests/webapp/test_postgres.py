@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -134,6 +135,13 @@ async def test_a_server_that_cannot_be_used_is_one_sentence_without_the_password
 
     assert "\n" not in str(refusal.value)
     assert "the-password" not in str(refusal.value) + caplog.text
+
+
+async def test_without_its_driver_the_start_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+
+    with pytest.raises(DatabaseRefused, match=r"pip install 'quartlogin\[postgres\]'"):
+        await PostgresDatabase("postgresql://test@127.0.0.1:1/people").open()
 
 
 async def test_a_server_that_does_not_run_refuses_the_connection() -> None:

@@ -120,3 +120,26 @@ def test_two_rotations_at_once_are_one(tmp_path: Path) -> None:
 
     assert "rotation" in error_of(done)
     assert read_or_create(key_file(database)) == (kept, False)
+
+
+@pytest.mark.parametrize("fault", ["readable by others", "a link"])
+@pytest.mark.parametrize(
+    "command",
+    [["secret", "rotate"], ["token", "create", "alice"], ["serve"]],
+    ids=lambda words: words[0],
+)
+def test_a_key_file_that_cannot_be_used_is_one_sentence(tmp_path: Path, command: list[str], fault: str) -> None:
+    database = str(tmp_path / "people.sqlite3")
+    path = key_file(database)
+    (key,), _ = read_or_create(path)
+    if fault == "a link":
+        path.rename(tmp_path / "elsewhere")
+        path.symlink_to(tmp_path / "elsewhere")
+    else:
+        path.chmod(0o640)
+
+    done = run(*command, "--database", database)
+
+    assert error_of(done).count(str(path)) == 1
+    assert "Errno" not in done.stderr
+    assert key not in done.output

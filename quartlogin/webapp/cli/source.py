@@ -51,5 +51,7 @@ def _secret_key(settings: Settings) -> str:
         raise SettingsError(NO_KEY)
     try:
         return read_or_create(path)[0][0]
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"Cannot use the secret key in {path}: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"Cannot use the secret key in {path}: {error.strerror}.") from error
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
