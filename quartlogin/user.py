@@ -65,7 +65,7 @@ def id_of(user: Any, method: str) -> str:
 
 
 def _no_id(where: str) -> str:
-    return f"{where} returned None: only a user with an id can be signed in. Save a new user first (`await db.flush()`)."
+    return f"{where} returned None: only users with an id can sign in. Save a new user first (`await db.flush()`)."
 
 
 def _text_of_id(given: Any, where: str, remedy: str) -> str:
