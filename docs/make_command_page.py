@@ -18,12 +18,33 @@ START = """# Command line
 The `--help` text of every command; a test compares it.
 
 - Every command takes the database from `--database` or `QUARTLOGIN_DATABASE`, and all other settings from the
-  environment.
+  environment; or, with `--app` or `QUARTLOGIN_APP`, everything from an [app of your own](#an-app-of-your-own).
 - Results go to standard output; with `--json`, they are one JSON list and nothing else, with times in UTC.
 - An error is one sentence on standard error. The exit status is 0, 1 for an error, 2 for an invalid command line.
 - Passwords are prompted for, or read from standard input; they are never arguments, which other users of the machine
   could read.
 - Changes take effect in the running service with its next request.
+
+## An app of your own
+
+`--app mymodule:app` names a Quart app with [accounts](accounts.md): a module, and in it the app, or a function that
+creates one without arguments. The current folder is on `sys.path`. A command starts the app (`before_serving`,
+`while_serving`), does its work in the app's context, and stops the app (`after_serving`); `init-db` only imports it.
+The `QUARTLOGIN_` settings of the stand-alone application have no meaning then, so `--app` and `--database` exclude
+each other.
+
+```sh
+export QUARTLOGIN_APP=mymodule:app
+quartlogin serve --workers 2
+quartlogin user create alice
+```
+
+If the app sets no secret key, its database is a file and `serve` listens on a loopback address, then `serve` creates a
+key beside the database, readable by its owner only. Otherwise the app must set one. A websocket message may have
+16 MiB, the server's own limit, not 64 KiB as in the stand-alone application.
+
+If the app has its own users, `user create` calls their `create` without any fields, `user list` lists those who have
+an account, and `user import` is refused: import them into your own table.
 
 ## Importing
 

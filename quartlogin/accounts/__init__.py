@@ -19,11 +19,12 @@ from .hooks import HookFailed
 from .options import AccountsOptions
 from .paths import STATIC, find_resource
 from .security.rate_limits import TooManyAttempts
-from .security.secret_key import NO_KEY, key_file, new_key, read_or_create, rotate
+from .security.secret_key import APP_WITHOUT_KEY, NO_KEY, key_file, new_key, read_or_create, rotate
 from .store import POSTGRES_SCHEMES, store_at
 from .users.protocol import DeleteRefused, FieldError, Users
 
 __all__ = [
+    "APP_WITHOUT_KEY",
     "AUDIT_LOGGER",
     "MAX_PASSWORD_LENGTH",
     "NO_KEY",

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from quart import Quart, current_app, has_request_context, has_websocket_context, request, websocket
 
-from quartlogin import current_user
+from quartlogin import ConfigurationError, current_user
 
 from .database.models import AccountLogin
 
@@ -18,8 +18,17 @@ _LOGIN: Final = "_quartlogin_account_login"
 
 
 def get_accounts(app: Quart) -> "Accounts":
-    """Return the accounts of this app."""
-    return cast("Accounts", app.extensions[EXTENSION_NAME])
+    """Return the accounts of this app.
+
+    Raises:
+        ConfigurationError: It has none.
+    """
+    try:
+        return cast("Accounts", app.extensions[EXTENSION_NAME])
+    except KeyError:
+        raise ConfigurationError(
+            f"The app {app.name!r} has no accounts: write `Accounts(app, database=...)`, or call `init_app(app)`."
+        ) from None
 
 
 def current_accounts() -> "Accounts":

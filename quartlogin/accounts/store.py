@@ -32,6 +32,22 @@ class Store:
     events: Events
     attempts: AttemptCounters
 
+    async def create_tables(self, users_table: str, *, is_shared: bool) -> None:
+        """Create the tables of a database that is not open, or upgrade older ones.
+
+        Args:
+            users_table: The name of the users table, whose accounts these are.
+            is_shared: Whether the database may contain the tables of an app.
+
+        Raises:
+            DatabaseRefused: The database cannot be used, or its accounts are those of another users table.
+        """
+        await self.database.open(is_shared=is_shared)
+        try:
+            await self.claim(users_table)
+        finally:
+            await self.database.close()
+
     async def claim(self, users_table: str) -> None:
         """Note whose accounts these are.
 

@@ -5,13 +5,19 @@ from functools import partial
 from typing import Final
 
 from .audit.events import Events
+from .database.active_logins import is_active_sql
 from .database.interface import Database, Row, Transaction
 from .database.locking import lock_account, lock_for
-from .database.models import Account, ActingLogin, Event
+from .database.models import Account, ActingLogin, Event, UserRow
 from .security.attempt_counters import AttemptCounters
 
 #: The columns of an `Account`, of a row `a`.
 COLUMNS: Final = "a.user_id, a.security_stamp, a.disabled_at, a.must_change_password, a.deleting_at, a.stamp"
+_LIST: Final = (
+    "SELECT a.user_id, a.disabled_at, a.created_at, max(l.seen_at), count(l.public_id) FROM quartlogin_accounts a"  # noqa: S608 -- constants
+    f" LEFT JOIN quartlogin_logins l ON l.user_id = a.user_id AND {is_active_sql('$1', '$2')}"
+    " GROUP BY a.user_id, a.disabled_at, a.created_at"
+)
 
 
 def account_of(row: Row) -> Account:
@@ -122,6 +128,13 @@ class AccountTable:
     async def take_back_deletion(self, user_id: str) -> None:
         """Mark an account as one that is not being deleted."""
         await self.database.write("UPDATE quartlogin_accounts SET deleting_at = NULL WHERE user_id = $1", user_id)
+
+    async def list_all(self, now: int, idle_since: int) -> list[UserRow]:
+        """List all accounts, each with the number of active logins; the names are the app's."""
+        return [
+            UserRow(user_id, "", disabled_at is None, created_at, seen_at or None, logins)
+            for user_id, disabled_at, created_at, seen_at, logins in await self.database.read(_LIST, now, idle_since)
+        ]
 
     async def list_deleting(self, before: int, at_most: int) -> list[str]:
         """List some users whose deletion began before a time and is not complete."""

@@ -1,9 +1,11 @@
-"""Serving the application with hypercorn, in one or several processes, until a signal stops them."""
+"""Serving an app with hypercorn, in one or several processes, until a signal stops them."""
 
 import asyncio
 import signal
 import socket
+import sys
 import warnings
+from collections.abc import Callable
 from logging import INFO, Formatter, StreamHandler, getLogger
 from multiprocessing import connection, get_context
 from typing import Any, Final, cast
@@ -11,11 +13,12 @@ from typing import Any, Final, cast
 from hypercorn.asyncio import serve
 from hypercorn.config import Config, Sockets
 from hypercorn.typing import Framework
+from hypercorn.utils import LifespanFailureError
+from quart import Quart
 
 from quartlogin.accounts import AUDIT_LOGGER, get_accounts
 
-from .app import create_app
-from .middleware.websocket_limits import MAX_MESSAGE_SIZE
+from .app_errors import closing_after_failure, describe, startup_errors
 
 #: Bytes of a request's head.
 MAX_HEAD_SIZE: Final = 16 * 1024
@@ -42,8 +45,14 @@ class _Config(Config):
         return sockets
 
 
-def config_for(bind: list[str], workers: int) -> Config:
-    """Return Hypercorn's configuration, with limits on the resources that a client can use."""
+def config_for(bind: list[str], workers: int, max_message_size: int | None) -> Config:
+    """Return Hypercorn's configuration, with limits on the resources that a client can use.
+
+    Args:
+        bind: The addresses to listen on, each with its port.
+        workers: The number of processes.
+        max_message_size: Bytes of a websocket message; `None`: Hypercorn's own limit.
+    """
     config = _Config()
     config.bind = bind
     config.workers = workers
@@ -52,33 +61,40 @@ def config_for(bind: list[str], workers: int) -> Config:
     config.h11_max_incomplete_size = config.h2_max_header_list_size = MAX_HEAD_SIZE
     config.keep_alive_timeout = HEAD_TIMEOUT
     config.backlog = BACKLOG
-    config.websocket_max_message_size = MAX_MESSAGE_SIZE
+    if max_message_size is not None:
+        config.websocket_max_message_size = max_message_size
     return config
 
 
-def run(config: Config) -> int:
-    """Serve until SIGINT or SIGTERM, with settings from the environment.
+def run(config: Config, make_app: Callable[[], Quart]) -> int:
+    """Serve until SIGINT or SIGTERM.
 
     Hypercorn's own `run` would add the current folder to `sys.path`, and from Python 3.12 on it waits for open
     websockets for as long as browsers keep them.
 
     Args:
         config: The addresses to listen on, and the number of processes.
+        make_app: Returns the app, in each process; it can be pickled.
 
     Returns:
         The exit status: 0, or 1 if a process ended by itself.
     """
     if config.workers > 1:
-        return _serve_in_processes(config)
-    _serve_here(config)
+        return _serve_in_processes(config, make_app)
+    _serve_here(config, make_app)
     return 0
 
 
-def _serve_here(config: Config) -> None:
+def _serve_here(config: Config, make_app: Callable[[], Quart]) -> None:
     # Hypercorn's sockets need `workers` to share a port, and it warns about that.
     warnings.filterwarnings("ignore", message="The config `workers` has no affect")
     _show_audit_log()
-    asyncio.run(_serve(config))
+    app = make_app()
+    with startup_errors(app) as errors:
+        try:
+            asyncio.run(_serve(app, config))
+        except LifespanFailureError:
+            sys.exit(f"Error: The app does not start, or stop: {describe(errors[0])}")
 
 
 def _show_audit_log() -> None:
@@ -91,8 +107,8 @@ def _show_audit_log() -> None:
     audit.propagate = False
 
 
-async def _serve(config: Config) -> None:
-    app, stop = create_app(), asyncio.Event()
+async def _serve(app: Quart, config: Config) -> None:
+    stop = asyncio.Event()
     asyncio.get_running_loop().set_exception_handler(_log_except_lost_clients)
     for number in _STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -109,9 +125,11 @@ async def _serve(config: Config) -> None:
     if not serving.done():  # a client keeps its connection open
         serving.cancel()
         await asyncio.wait({serving})
-        await app.shutdown()
+        async with closing_after_failure(app):
+            await app.shutdown()
         return
-    await serving
+    async with closing_after_failure(app):
+        await serving
 
 
 def _log_except_lost_clients(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -120,13 +138,13 @@ def _log_except_lost_clients(loop: asyncio.AbstractEventLoop, context: dict[str,
         loop.default_exception_handler(context)
 
 
-def _serve_in_processes(config: Config) -> int:
+def _serve_in_processes(config: Config, make_app: Callable[[], Quart]) -> int:
     """Start the processes, and end them all at a signal or when one of them ends.
 
     Each listens for itself: Hypercorn's sockets share a port if there is more than one worker.
     """
     context = get_context("spawn")
-    processes = [context.Process(target=_serve_here, args=(config,)) for _ in range(config.workers)]
+    processes = [context.Process(target=_serve_here, args=(config, make_app)) for _ in range(config.workers)]
     is_asked_to_stop = False
 
     def end() -> None:

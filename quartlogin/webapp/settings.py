@@ -14,6 +14,8 @@ from quartlogin.accounts import MAX_PASSWORD_LENGTH
 from .middleware.request_validation import is_host
 
 PREFIX: Final = "QUARTLOGIN_"
+#: The environment variable of `--app`: no setting, since an app of one's own has none of these.
+APP_VARIABLE: Final = f"{PREFIX}APP"
 _MIN_PASSWORD_MIN_LENGTH: Final = 8  # NIST SP 800-63B-4, 3.1.1.2
 _MAX_SITE_NAME: Final = 64
 _MAX_DENYLIST: Final = 100
@@ -216,7 +218,7 @@ def read_settings(keywords: Mapping[str, Any] | None = None, environment: Mappin
     known = {setting.name.upper(): setting for setting in fields(Settings)}
     values: dict[str, Any] = {}
     for variable, text in (os.environ if environment is None else environment).items():
-        if variable.startswith(PREFIX):
+        if variable.startswith(PREFIX) and variable != APP_VARIABLE:
             setting = _known(variable, known, PREFIX)
             values[setting.name] = _parse(variable, text, setting)
     for keyword, value in (keywords or {}).items():

@@ -12,6 +12,7 @@ from quart import Quart
 
 from quartlogin import ConfigurationError, LoginManager
 
+from ..accounts import Accounts
 from ..audit.log import AuditLog
 from ..database.errors import DatabaseRefused, StoreUnavailable
 from ..database.models import Credentials, User
@@ -19,17 +20,24 @@ from ..features.logins.service import LoginStore
 from ..features.passwords.hashing import PasswordHashing
 from ..options import AccountsOptions
 from ..store import Store, store_at
-from ..users.usernames import normalize_username
+from ..users.directory import Directory, OwnDirectory
 
 T = TypeVar("T")
 
 #: Errors that are not bugs; each is one sentence for the operator.
-_EXPECTED: Final = (ConfigurationError, DatabaseRefused, StoreUnavailable)
+EXPECTED: Final = (ConfigurationError, DatabaseRefused, StoreUnavailable)
 
+app_option = click.option(
+    "--app",
+    metavar="MODULE:APP",
+    envvar="QUARTLOGIN_APP",
+    help="An app of your own, such as mymodule:app or mymodule:create_app() "
+    "(default: QUARTLOGIN_APP, or the stand-alone application)",
+)
 database_option = click.option(
     "--database",
     metavar="FILE|URL",
-    help="The database: a file or postgresql://... "
+    help="The database of the stand-alone application: a file or postgresql://... "
     "(default: QUARTLOGIN_DATABASE, or quartlogin.sqlite3 in this folder)",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -41,43 +49,64 @@ class CommandContext:
 
     options: AccountsOptions
     store: Store
+    directory: Directory
     audit_log: AuditLog
     logins: LoginStore
     hashing: PasswordHashing
 
     async def find(self, name: str) -> Credentials:
-        """Return the account with this username, even if it is disabled.
+        """Return the account with this name, even if it is disabled.
 
         Raises:
-            click.ClickException: There is none.
+            click.ClickException: There is none, or its registration is not complete.
         """
-        found = await self.store.users.find_credentials(normalize_username(name) or "")
+        found = await self.directory.find_credentials(self.directory.normalize(name) or "")
         if found is None:
             raise click.ClickException(f"There is no account named {name!r}.")
+        if found.completes is not None:
+            raise click.ClickException(
+                f"The registration of {name!r} was interrupted. Try again in an hour: then it is completed."
+            )
         return found
 
     async def name_of(self, user_id: str) -> str:
         """Return the name of a user, for messages; the id if the user is gone."""
-        user = await self.store.users.by_id(user_id)
-        return user_id if user is None else user.username
+        user = await self.directory.by_id(user_id)
+        return user_id if user is None else self.directory.name_of(user)
 
 
 class AccountsSource(Protocol):
-    """The source of the accounts that commands manage: the `obj` of the click context.
+    """The source of the accounts that commands manage: an app, or a database."""
 
-    Each method takes the value of `--database`, `None` without that option.
-    """
-
-    def options(self, database: str | None) -> AccountsOptions:
-        """Return the options."""
+    @property
+    def address(self) -> str:
+        """The path or the address of the database."""
         ...
 
-    def open(self, database: str | None) -> AbstractAsyncContextManager[CommandContext]:
-        """Open the database; leaving the block closes it."""
+    @property
+    def options(self) -> AccountsOptions:
+        """The options."""
         ...
 
-    def make_app(self, database: str | None) -> Quart:
-        """Create an app with the accounts and the secret key of the running service, to issue API tokens.
+    @property
+    def directory(self) -> Directory:
+        """The directory; it answers questions about names, and any other only while the accounts are open."""
+        ...
+
+    def open(self) -> AbstractAsyncContextManager[CommandContext]:
+        """Open the accounts; leaving the block closes them."""
+        ...
+
+    async def create_tables(self) -> str:
+        """Create the tables, or upgrade older ones, without starting an app; return the database's name for messages.
+
+        Raises:
+            DatabaseRefused: The database cannot be used.
+        """
+        ...
+
+    def run_app(self) -> AbstractAsyncContextManager[Quart]:
+        """Start an app with the accounts and the secret key of the running service; leaving the block stops it.
 
         Raises:
             ConfigurationError: The secret key is unknown here.
@@ -85,11 +114,15 @@ class AccountsSource(Protocol):
         ...
 
 
+#: The `obj` of the click context: chooses a source by the values of `--app` and `--database`, of which one is `None`.
+ChooseSource = Callable[[str | None, str | None], AccountsSource]
+
+
 @asynccontextmanager
 async def open_context(
     database: str, options: AccountsOptions, login_manager: LoginManager[User]
 ) -> AsyncIterator[CommandContext]:
-    """Open a database for commands; leaving the block closes it."""
+    """Open a database without an app; leaving the block closes it."""
     store, hashing = store_at(database), PasswordHashing()
     audit_log = AuditLog(store)
     logins = LoginStore(
@@ -102,36 +135,56 @@ async def open_context(
     )
     await store.database.open()
     try:
-        yield CommandContext(options, store, audit_log, logins, hashing)
+        yield CommandContext(options, store, OwnDirectory(store), audit_log, logins, hashing)
     finally:
         hashing.close()
         await store.database.close()
 
 
-def accounts_source() -> AccountsSource:
-    """Return the source of the running command's accounts."""
-    return cast(AccountsSource, click.get_current_context().obj)
+def context_of(accounts: Accounts) -> CommandContext:
+    """Return the context of commands on the accounts of a running app."""
+    return CommandContext(
+        accounts.options,
+        accounts.store,
+        accounts.directory,
+        accounts.audit_log,
+        accounts.logins,
+        accounts.passwords.hashing,
+    )
 
 
-def run_with_context(database: str | None, work: Callable[[CommandContext], Awaitable[T]]) -> T:
-    """Open the database, do the work, and close it."""
-    source = accounts_source()
+def run_with_context(source: AccountsSource, work: Callable[[CommandContext], Awaitable[T]]) -> T:
+    """Open the accounts, do the work, and close them."""
 
     async def open_and_work() -> T:
-        async with source.open(database) as context:
+        async with source.open() as context:
             return await work(context)
 
     return asyncio.run(open_and_work())
 
 
-def errors_in_one_sentence(command: Callable[..., T]) -> Callable[..., T]:
-    """Report an expected error in one sentence on standard error, and exit with status 1."""
+def accounts_command(command: Callable[..., T]) -> Callable[..., T]:
+    """Add `--app` and `--database` to a command, which gets the source of the accounts as `source`.
 
+    An expected error is one sentence on standard error, with exit status 1.
+    """
+
+    @app_option
+    @database_option
     @wraps(command)
-    def reporting(*args: Any, **kwargs: Any) -> T:
+    def run(*args: Any, app: str | None, database: str | None, **kwargs: Any) -> T:
+        if app is not None and database is not None:
+            raise click.UsageError(
+                "Pass --app (or QUARTLOGIN_APP) or --database, not both: an app has its own database."
+            )
         try:
-            return command(*args, **kwargs)
-        except _EXPECTED as error:
+            return command(*args, source=_choose(app, database), **kwargs)
+        except EXPECTED as error:
             raise click.ClickException(str(error)) from None
 
-    return reporting
+    return run
+
+
+def _choose(app: str | None, database: str | None) -> AccountsSource:
+    choose = cast(ChooseSource, click.get_current_context().obj)
+    return choose(app, database)

@@ -7,17 +7,15 @@ from dataclasses import dataclass, field
 import click
 
 from ..database.errors import NameTaken
-from ..database.models import NewUser, User
+from ..database.interface import Transaction
 from ..features.passwords.policy import validate_password
 from ..features.passwords.temporary import LIFETIME, temporary_password
 from ..options import AccountsOptions
-from ..users.own import new_user_id
-from ..users.usernames import RULE, display_name, normalize_username
+from ..users.protocol import FieldError
 from .context import (
+    AccountsSource,
     CommandContext,
-    accounts_source,
-    database_option,
-    errors_in_one_sentence,
+    accounts_command,
     json_option,
     run_with_context,
 )
@@ -42,9 +40,8 @@ def user() -> None:
 @click.argument("name")
 @password_option
 @temporary_option
-@database_option
-@errors_in_one_sentence
-def create(name: str, password_stdin: bool, temporary: bool, database: str | None) -> None:
+@accounts_command
+def create(name: str, password_stdin: bool, temporary: bool, source: AccountsSource) -> None:
     """Create an account for NAME. The password is prompted for, never passed on the command line.
 
     \b
@@ -52,41 +49,53 @@ def create(name: str, password_stdin: bool, temporary: bool, database: str | Non
     quartlogin user create alice --temporary
     pass show alice | quartlogin user create alice --password-stdin
     """
-    options = accounts_source().options(database)
-    key = normalize_username(name)
-    if key is None:
-        raise click.ClickException(f"{name!r} is not a valid username. {RULE}")
-    chosen = _choose_password(options, name, from_stdin=password_stdin, temporary=temporary)
+    directory = source.directory
+    if (fault := directory.validate(name)) is not None:
+        rule = directory.name_rule or fault
+        raise click.ClickException(f"{name!r} is not a valid {directory.name_label.lower()}. {rule}")
+    chosen = _choose_password(source.options, name, from_stdin=password_stdin, temporary=temporary)
 
     async def work(context: CommandContext) -> None:
-        new_user = User(new_user_id(), display_name(name))
-        new = NewUser(new_user, key, await context.hashing.hash(chosen.password), chosen.temporary_until)
-        event = context.audit_log.event("registered", new_user.id)
-        await context.store.users.add(new, event)
-        context.audit_log.emit(event)
+        await _create(context, name, chosen)
 
     try:
-        run_with_context(database, work)
+        run_with_context(source, work)
     except NameTaken:
         raise click.ClickException(f"There is already an account named {name!r}.") from None
+    except FieldError as error:
+        raise click.ClickException(f"The app refuses the field {error.field!r}: {error.text}") from None
     chosen.tell(f"The account {name!r} is ready.")
+
+
+async def _create(context: CommandContext, name: str, chosen: "_Chosen") -> None:
+    key = context.directory.normalize(name) or ""
+    new = await context.directory.create(name, key, await context.hashing.hash(chosen.password), {})
+    event = context.audit_log.event("registered", new.user_id)
+
+    async def add(transaction: Transaction) -> None:
+        await new.add(transaction, event.happened_at)
+        if chosen.temporary_until is not None:
+            await context.store.passwords.make_temporary(transaction, new.user_id, chosen.temporary_until)
+        await context.store.events.insert(transaction, event)
+
+    await context.store.database.transaction(add)
+    context.audit_log.emit(event)
 
 
 @user.command("list")
 @json_option
-@database_option
-@errors_in_one_sentence
-def list_users(as_json: bool, database: str | None) -> None:
+@accounts_command
+def list_users(as_json: bool, source: AccountsSource) -> None:
     """List all accounts by name.
 
     \b
     quartlogin user list --json | jq -r '.[].username'
     """
-    options = accounts_source().options(database)
+    options = source.options
 
     async def work(context: CommandContext) -> None:
         now = int(time.time())
-        users = await context.store.users.list_all(now, now - int(options.login_idle_timeout.total_seconds()))
+        users = await context.directory.list_all(now, now - int(options.login_idle_timeout.total_seconds()))
         rows = [
             {
                 "username": row.username,
@@ -99,46 +108,40 @@ def list_users(as_json: bool, database: str | None) -> None:
         ]
         print_rows(rows, as_json=as_json, empty="There are no accounts.")
 
-    run_with_context(database, work)
+    run_with_context(source, work)
 
 
 @user.command("set-password")
 @click.argument("name")
 @password_option
 @temporary_option
-@database_option
-@errors_in_one_sentence
-def set_password(name: str, password_stdin: bool, temporary: bool, database: str | None) -> None:
+@accounts_command
+def set_password(name: str, password_stdin: bool, temporary: bool, source: AccountsSource) -> None:
     """Set the password of NAME, and end every sign-in and API token.
 
     \b
     quartlogin user set-password alice --temporary
     quartlogin user set-password alice
     """
-    options = accounts_source().options(database)
 
-    async def check_exists(context: CommandContext) -> None:
-        await context.find(name)
-
-    run_with_context(database, check_exists)  # before the operator enters a password for an unknown account
-    chosen = _choose_password(options, name, from_stdin=password_stdin, temporary=temporary)
-
-    async def work(context: CommandContext) -> None:
-        found = await context.find(name)
-        event = context.audit_log.event("password_set", found.user.id)
+    async def work(context: CommandContext) -> _Chosen:
+        found = await context.find(name)  # before the operator enters a password for an unknown account
+        chosen = _choose_password(source.options, name, from_stdin=password_stdin, temporary=temporary)
+        event = context.audit_log.event("password_set", found.account.user_id)
         password_hash = await context.hashing.hash(chosen.password)
-        if await context.store.passwords.set(found.user.id, password_hash, event, chosen.temporary_until):
-            context.audit_log.emit(event)
+        if not await context.store.passwords.set(found.account.user_id, password_hash, event, chosen.temporary_until):
+            raise _gone(name)
+        context.audit_log.emit(event)
+        return chosen
 
-    run_with_context(database, work)
+    chosen = run_with_context(source, work)
     chosen.tell(f"The password of {name!r} has been set, and the account is signed out everywhere.")
 
 
 @user.command("require-change")
 @click.argument("name")
-@database_option
-@errors_in_one_sentence
-def require_change(name: str, database: str | None) -> None:
+@accounts_command
+def require_change(name: str, source: AccountsSource) -> None:
     """Require NAME to change the password before anything else, from the next request on.
 
     If someone else may know the password, use `set-password NAME --temporary`, which ends every sign-in and token.
@@ -149,50 +152,54 @@ def require_change(name: str, database: str | None) -> None:
 
     async def work(context: CommandContext) -> None:
         found = await context.find(name)
-        event = context.audit_log.event("password_change_required", found.user.id)
-        if await context.store.accounts.require_change(found.user.id, event):
-            context.audit_log.emit(event)
+        event = context.audit_log.event("password_change_required", found.account.user_id)
+        if not await context.store.accounts.require_change(found.account.user_id, event):
+            raise _gone(name)
+        context.audit_log.emit(event)
 
-    run_with_context(database, work)
+    run_with_context(source, work)
     click.echo(f"The account {name!r} must change its password before anything else.")
 
 
 @user.command("disable")
 @click.argument("name")
-@database_option
-@errors_in_one_sentence
-def disable(name: str, database: str | None) -> None:
+@accounts_command
+def disable(name: str, source: AccountsSource) -> None:
     """Disable NAME, and end every sign-in and API token.
 
     \b
     quartlogin user disable alice
     """
-    _set_active(name, database, active=False)
+    _set_active(name, source, active=False)
     click.echo(f"The account {name!r} is disabled, and signed out everywhere.")
 
 
 @user.command("enable")
 @click.argument("name")
-@database_option
-@errors_in_one_sentence
-def enable(name: str, database: str | None) -> None:
+@accounts_command
+def enable(name: str, source: AccountsSource) -> None:
     """Enable NAME again. Ended sign-ins and tokens stay ended.
 
     \b
     quartlogin user enable alice
     """
-    _set_active(name, database, active=True)
+    _set_active(name, source, active=True)
     click.echo(f"The account {name!r} is enabled.")
 
 
-def _set_active(name: str, database: str | None, *, active: bool) -> None:
+def _set_active(name: str, source: AccountsSource, *, active: bool) -> None:
     async def work(context: CommandContext) -> None:
         found = await context.find(name)
-        event = context.audit_log.event("user_enabled" if active else "user_disabled", found.user.id)
-        if await context.store.accounts.set_enabled(found.user.id, event, enabled=active):
-            context.audit_log.emit(event)
+        event = context.audit_log.event("user_enabled" if active else "user_disabled", found.account.user_id)
+        if not await context.store.accounts.set_enabled(found.account.user_id, event, enabled=active):
+            raise _gone(name)
+        context.audit_log.emit(event)
 
-    run_with_context(database, work)
+    run_with_context(source, work)
+
+
+def _gone(name: str) -> click.ClickException:
+    return click.ClickException(f"The account {name!r} has just been deleted.")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ app deletes one: whatever stops in between is completed later, or undone.
 import asyncio
 import time
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from logging import getLogger
 from typing import Any, Final, TypeVar, cast
 
@@ -16,7 +17,7 @@ from quartlogin import BatchLoader, ConfigurationError, QuartLoginError
 
 from ..database.errors import Conflict, NameTaken, StoreUnavailable
 from ..database.interface import Transaction, shield
-from ..database.models import Account, ActingLogin, ActiveLogin, Credentials
+from ..database.models import Account, ActingLogin, ActiveLogin, Credentials, UserRow
 from ..features.passwords.table import PasswordTable
 from ..features.registration.table import LIFETIME, RegistrationTable
 from ..store import Store
@@ -177,6 +178,20 @@ class AppDirectory:
     async def begun_hash(self, name_key: str) -> str | None:
         """Return the password hash of an interrupted registration of this name."""
         return await self._store.registrations.find(name_key)
+
+    async def list_all(self, now: int, idle_since: int) -> list[UserRow]:
+        """List the users who have an account by name; each is loaded by the app."""
+        rows = await self._store.accounts.list_all(now, idle_since)
+        if self._batches is None:
+            users = [await self.by_id(row.id) for row in rows]
+        else:
+            users = await asyncio.gather(*(self.by_id(row.id) for row in rows))
+        listed = [
+            replace(row, username=self.name_of(user), is_active=row.is_active and bool(user.is_active))
+            for row, user in zip(rows, users, strict=True)
+            if user is not None
+        ]
+        return sorted(listed, key=lambda row: self.normalize(row.username) or row.username)
 
     async def create(self, _: str, name_key: str, password_hash: str, fields: Mapping[str, Any]) -> NewAccount:
         """Write the registration down, and let the app create the user.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from ..database.interface import Transaction
-from ..database.models import ActingLogin, ActiveLogin, Credentials, NewUser, User
+from ..database.models import ActingLogin, ActiveLogin, Credentials, NewUser, User, UserRow
 from ..store import Store
 from .own import is_user_id, new_user_id
 from .usernames import RULE, display_name, normalize_username, validate_username
@@ -94,6 +94,10 @@ class Directory(Protocol):
 
     async def begun_hash(self, name_key: str) -> str | None:
         """Return the password hash of an interrupted registration of this normalized name."""
+        ...
+
+    async def list_all(self, now: int, idle_since: int) -> list[UserRow]:
+        """List all users who have an account by name, each with the number of active logins."""
         ...
 
     async def clean(self, now: int) -> int:
@@ -187,6 +191,10 @@ class OwnDirectory:
     async def begun_hash(self, _: str) -> str | None:
         """Return `None`: no registration is ever interrupted."""
         return None
+
+    async def list_all(self, now: int, idle_since: int) -> list[UserRow]:
+        """List them in one statement."""
+        return await self.store.users.list_all(now, idle_since)
 
     async def clean(self, _: int) -> int:
         """Do nothing: nothing is ever interrupted."""

@@ -3,12 +3,12 @@
 import click
 
 from quartlogin import __version__
-from quartlogin.accounts.commands import logins, token, user
+from quartlogin.accounts.commands import accounts, init_db, logins, token, user
 
 from .completion import completion
 from .secret import secret
-from .serve import init_db, serve
-from .source import ApplicationSource
+from .serve import serve
+from .source import choose_source
 
 
 @click.group()
@@ -21,12 +21,13 @@ def main(context: click.Context) -> None:
     quartlogin serve                       start it at http://localhost:5000
     quartlogin user create alice           create an account
     quartlogin logins list alice           list an account's sign-ins
+    quartlogin serve --app mymodule:app    start an app of your own
 
-    Settings come from the environment, with the prefix QUARTLOGIN_. An error is one sentence on standard error, with
-    exit status 1, or 2 for an invalid command line.
+    Settings come from the environment, with the prefix QUARTLOGIN_; an app of your own has its own. An error is one
+    sentence on standard error, with exit status 1, or 2 for an invalid command line.
     """
-    context.obj = ApplicationSource()
+    context.obj = choose_source
 
 
-for command in (serve, init_db, user, logins, token, secret, completion):
+for command in (serve, init_db, accounts, user, logins, token, secret, completion):
     main.add_command(command)

@@ -5,12 +5,13 @@ from typing import Final
 
 import click
 
-from quartlogin.accounts import POSTGRES_SCHEMES, key_file, new_key
+from quartlogin.accounts import key_file, new_key
 from quartlogin.accounts import rotate as rotate_key
-from quartlogin.accounts.commands import database_option, errors_in_one_sentence
+from quartlogin.accounts.commands import accounts_command
 
 from ..settings import PREFIX, SettingsError
-from .source import settings_with
+from .keys import is_file
+from .source import Servable
 
 _MAX_FORMER_KEYS: Final = 2  # keys that are kept; each rotation drops the oldest
 
@@ -22,9 +23,8 @@ def secret() -> None:
 
 @secret.command("rotate")
 @click.option("--forget", is_flag=True, help="Keep no former keys, which signs everyone out. Use it after a leak.")
-@database_option
-@errors_in_one_sentence
-def rotate(forget: bool, database: str | None) -> None:
+@accounts_command
+def rotate(forget: bool, source: Servable) -> None:
     """Replace the secret key. Cookies signed with the former two keys stay valid, so no one is signed out.
 
     A key that is stored beside the database is replaced there; restart the service afterwards. If
@@ -35,14 +35,14 @@ def rotate(forget: bool, database: str | None) -> None:
     quartlogin secret rotate
     QUARTLOGIN_SECRET_KEY=... quartlogin secret rotate >> service.env
     """
-    settings, former = settings_with(database), 0 if forget else _MAX_FORMER_KEYS
-    if settings.secret_key is not None:
-        fallbacks = [settings.secret_key, *settings.secret_key_fallbacks][:former]
+    former = 0 if forget else _MAX_FORMER_KEYS
+    if keys := source.configured_keys():
+        fallbacks = keys[:former]
         click.echo(f"{PREFIX}SECRET_KEY='{new_key()}'")
         click.echo(f"{PREFIX}SECRET_KEY_FALLBACKS='{json.dumps(fallbacks)}'")
         return
-    path = key_file(settings.database)
-    if settings.database.startswith(POSTGRES_SCHEMES) or not path.exists():
+    path = key_file(source.address)
+    if not is_file(source.address) or not path.exists():
         raise SettingsError(f"There is no secret key to rotate. Set {PREFIX}SECRET_KEY to the current one.")
     try:
         rotated = rotate_key(path, former)

@@ -1,57 +1,250 @@
-"""The accounts that the commands manage: those of the stand-alone application."""
+"""The accounts that the commands manage: those of an app, or those of the stand-alone application."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import Final, Protocol
 
 from quart import Quart
 
 from quartlogin import LoginManager
-from quartlogin.accounts import NO_KEY, POSTGRES_SCHEMES, AccountsOptions, key_file, read_or_create
-from quartlogin.accounts.commands import CommandContext, open_context
+from quartlogin.accounts import APP_WITHOUT_KEY, NO_KEY, AccountsOptions, get_accounts, new_key, store_at
+from quartlogin.accounts.commands import (
+    EXPECTED,
+    AccountsSource,
+    CommandContext,
+    Directory,
+    OwnDirectory,
+    context_of,
+    open_context,
+)
 
 from ..app import create_app, options_of
-from ..settings import Settings, SettingsError, read_settings
+from ..app_errors import AppError, closing_after_failure, describe, startup_errors
+from ..middleware.websocket_limits import MAX_MESSAGE_SIZE
+from ..settings import PREFIX, SettingsError, read_settings
+from .keys import is_file, stored_keys, stored_or_new_keys, use_keys
+from .load_app import load_app
+
+
+class Servable(AccountsSource, Protocol):
+    """A source of accounts that can also be served."""
+
+    @property
+    def title(self) -> str:
+        """What is served, for messages."""
+        ...
+
+    @property
+    def max_message_size(self) -> int | None:
+        """Bytes of a websocket message; `None`: the server's own limit."""
+        ...
+
+    def prepare(self, *, is_loopback: bool) -> Callable[[], Quart]:
+        """Create what is missing: the tables and, on a loopback address, the secret key.
+
+        Returns:
+            A function that returns the app, in this process or another.
+
+        Raises:
+            ConfigurationError: The secret key is missing.
+            DatabaseRefused: The database cannot be used.
+        """
+        ...
+
+    def configured_keys(self) -> list[str]:
+        """Return the secret keys that the environment sets, the current one first; none without them."""
+        ...
+
+
+def choose_source(app: str | None, database: str | None) -> AccountsSource:
+    """Return the source of the accounts.
+
+    Args:
+        app: The value of `--app`.
+        database: The value of `--database`.
+    """
+    return ApplicationSource(database) if app is None else AppSource(app)
 
 
 class ApplicationSource:
-    """An `AccountsSource` with settings from the environment."""
+    """The accounts of the stand-alone application, with settings from the environment.
 
-    def options(self, database: str | None) -> AccountsOptions:
-        """Return the options from the settings."""
-        return options_of(settings_with(database))
+    Args:
+        database: Takes precedence over the setting.
+    """
+
+    max_message_size: Final = MAX_MESSAGE_SIZE
+
+    def __init__(self, database: str | None) -> None:
+        self._settings = read_settings({} if database is None else {"DATABASE": database})
+        self._store = store_at(self._settings.database)
+
+    @property
+    def title(self) -> str:
+        """The name of the site."""
+        return self._settings.site_name
+
+    @property
+    def address(self) -> str:
+        """The path or the address of the database."""
+        return self._settings.database
+
+    @property
+    def options(self) -> AccountsOptions:
+        """The options from the settings."""
+        return options_of(self._settings)
+
+    @property
+    def directory(self) -> Directory:
+        """The users of the application."""
+        return OwnDirectory(self._store)
 
     @asynccontextmanager
-    async def open(self, database: str | None) -> AsyncIterator[CommandContext]:
-        """Open the database from the settings."""
-        settings = settings_with(database)
-        async with open_context(settings.database, options_of(settings), LoginManager()) as context:
+    async def open(self) -> AsyncIterator[CommandContext]:
+        """Open the database, without an app: it would need a secret key."""
+        async with open_context(self.address, self.options, LoginManager()) as context:
             yield context
 
-    def make_app(self, database: str | None) -> Quart:
-        """Create the application with the secret key of the running service."""
-        settings = settings_with(database)
-        return create_app(DATABASE=settings.database, SECRET_KEY=_secret_key(settings))
+    async def create_tables(self) -> str:
+        """Create the database."""
+        await self._store.create_tables(self.directory.table, is_shared=False)
+        return self._store.database.label
+
+    @asynccontextmanager
+    async def run_app(self) -> AsyncIterator[Quart]:
+        """Run the application with the secret key of the running service."""
+        key = self._settings.secret_key or stored_keys(self.address, NO_KEY)[0]
+        app = create_app(DATABASE=self.address, SECRET_KEY=key)
+        async with _running(app, "quartlogin.webapp"):
+            yield app
+
+    def prepare(self, *, is_loopback: bool) -> Callable[[], Quart]:
+        """Create what is missing; the processes read their settings from the environment."""
+        settings = self._settings
+        if settings.secret_key is None and not (is_loopback and is_file(self.address)):
+            raise SettingsError(NO_KEY)
+        asyncio.run(self.create_tables())
+        os.environ[f"{PREFIX}DATABASE"] = self.address
+        if settings.secret_key is None:
+            key, *former = stored_or_new_keys(self.address, f"Set {PREFIX}SECRET_KEY to use another one.")
+            os.environ[f"{PREFIX}SECRET_KEY"] = key
+            os.environ[f"{PREFIX}SECRET_KEY_FALLBACKS"] = json.dumps([*former, *settings.secret_key_fallbacks])
+        return create_app
+
+    def configured_keys(self) -> list[str]:
+        """Return the keys from the settings."""
+        key = self._settings.secret_key
+        return [] if key is None else [key, *self._settings.secret_key_fallbacks]
 
 
-def settings_with(database: str | None) -> Settings:
-    """Read the settings from the environment; a `--database` option takes precedence."""
-    return read_settings({} if database is None else {"DATABASE": database})
+class AppSource:
+    """The accounts of an app of one's own.
 
-
-def _secret_key(settings: Settings) -> str:
-    """Return the key that the service signs with.
+    Args:
+        name: Such as `mymodule:app`.
 
     Raises:
-        SettingsError: It is unknown here.
+        ConfigurationError: The app cannot be loaded, or has no accounts.
     """
-    if settings.secret_key is not None:
-        return settings.secret_key
-    path = key_file(settings.database)
-    if settings.database.startswith(POSTGRES_SCHEMES) or not path.exists():
-        raise SettingsError(NO_KEY)
+
+    max_message_size: Final = None
+
+    def __init__(self, name: str) -> None:
+        self.title = name
+        self._app = load_app(name)
+        self._accounts = get_accounts(self._app)
+
+    @property
+    def address(self) -> str:
+        """The path or the address of the database of the app's accounts."""
+        return self._accounts.plan.database
+
+    @property
+    def options(self) -> AccountsOptions:
+        """The options of the app's accounts."""
+        return self._accounts.options
+
+    @property
+    def directory(self) -> Directory:
+        """The users of the app."""
+        return self._accounts.directory
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[CommandContext]:
+        """Start the app; without a secret key it gets one for this command, which signs nothing."""
+        if not self._app.secret_key:
+            use_keys([new_key()], self._app)
+        async with _running(self._app, self.title):
+            yield context_of(self._accounts)
+
+    async def create_tables(self) -> str:
+        """Create the tables in the database of the app's accounts."""
+        store = self._accounts.store
+        await store.create_tables(self.directory.table, is_shared=self._accounts.plan.shares_database)
+        return store.database.label
+
+    @asynccontextmanager
+    async def run_app(self) -> AsyncIterator[Quart]:
+        """Start the app with its secret key, or the one beside its database."""
+        if not self._app.secret_key:
+            use_keys(stored_keys(self.address, APP_WITHOUT_KEY), self._app)
+        async with _running(self._app, self.title):
+            yield self._app
+
+    def prepare(self, *, is_loopback: bool) -> Callable[[], Quart]:
+        """Create a missing secret key; the app creates its tables when it starts."""
+        if self._app.secret_key:
+            return partial(load_app, self.title)
+        if not (is_loopback and is_file(self.address)):
+            raise SettingsError(APP_WITHOUT_KEY)
+        keys = stored_or_new_keys(self.address, 'Set app.config["SECRET_KEY"] to use another one.')
+        return partial(_load_with_keys, self.title, keys)
+
+    def configured_keys(self) -> list[str]:
+        """Return none: the keys of an app are not in the environment, or not by a name that is known here.
+
+        Raises:
+            AppError: The app has a key.
+        """
+        if self._app.secret_key:
+            raise AppError(
+                f"The app {self.title} sets its secret key: set another one there, and add the former one to "
+                'app.config["SECRET_KEY_FALLBACKS"].'
+            )
+        return []
+
+
+def _load_with_keys(name: str, keys: tuple[str, ...]) -> Quart:
+    return use_keys(keys, load_app(name))
+
+
+@asynccontextmanager
+async def _running(app: Quart, name: str) -> AsyncIterator[None]:
+    """Start an app, and stop it at the end of the block, which runs in the app's context.
+
+    `Quart.test_app` would do the same, but within 5 seconds, and it replaces each error by another one.
+    """
+    with startup_errors(app):
+        async with closing_after_failure(app):
+            with _in_one_sentence(f"The app {name} does not start"):
+                await app.startup()
+            try:
+                async with app.app_context():
+                    yield
+            finally:
+                with _in_one_sentence(f"The app {name} does not stop"):
+                    await app.shutdown()
+
+
+@contextmanager
+def _in_one_sentence(failure: str) -> Iterator[None]:
     try:
-        return read_or_create(path)[0][0]
-    except OSError as error:
-        raise SettingsError(f"Cannot use the secret key in {path}: {error.strerror}.") from error
-    except ValueError as error:
-        raise SettingsError(str(error)) from error
+        yield
+    except EXPECTED:
+        raise
+    except Exception as error:
+        raise AppError(f"{failure}: {describe(error)}") from error

@@ -1,5 +1,6 @@
 """The commands that create, list and revoke API tokens."""
 
+import asyncio
 from datetime import timedelta
 
 import click
@@ -7,10 +8,10 @@ import click
 from quartlogin import LoginRefused, create_bearer_token
 
 from ...command_line.context import (
+    AccountsSource,
     CommandContext,
-    accounts_source,
-    database_option,
-    errors_in_one_sentence,
+    accounts_command,
+    context_of,
     json_option,
     run_with_context,
 )
@@ -32,9 +33,8 @@ def token() -> None:
 @click.option(
     "--days", default=90, show_default=True, type=click.IntRange(1, MAX_TOKEN_DAYS), help="How long it is valid."
 )
-@database_option
-@errors_in_one_sentence
-def create(name: str, label: str, days: int, database: str | None) -> None:
+@accounts_command
+def create(name: str, label: str, days: int, source: AccountsSource) -> None:
     """Create a token with which a program acts as NAME, and print it once.
 
     It is signed with the secret key of the service, from QUARTLOGIN_SECRET_KEY or beside the database.
@@ -44,37 +44,32 @@ def create(name: str, label: str, days: int, database: str | None) -> None:
     """
     if not 1 <= len(label) <= MAX_TOKEN_NAME or not label.isprintable():
         raise click.ClickException(f"The token's name must be 1 to {MAX_TOKEN_NAME} printable characters.")
-    app = accounts_source().make_app(database)
+    click.echo(asyncio.run(_create(source, name, label, timedelta(days=days))))
 
-    async def work(context: CommandContext) -> str:
+
+async def _create(source: AccountsSource, name: str, label: str, duration: timedelta) -> str:
+    async with source.run_app() as app:
+        context = context_of(get_accounts(app))
         found = await context.find(name)
         if not found.is_active:
             raise click.ClickException(f"The account {name!r} is disabled.")
-        accounts = get_accounts(app)
-        await accounts.store.database.open()
         try:
-            async with app.app_context():
-                with signing_in(found.account):
-                    return await create_bearer_token(found.user, duration=timedelta(days=days), name=label)
+            with signing_in(found.account):
+                return await create_bearer_token(found.user, duration=duration, name=label)
         except LoginRefused:
             raise click.ClickException(f"The account {name!r} has just been changed. Try again.") from None
         except TooManyTokens:
+            shown = context.directory.name_of(found.user)
             raise click.ClickException(
-                f"{found.user.username!r} has {MAX_TOKENS} tokens. Revoke one that is no longer used."
+                f"{shown!r} has {MAX_TOKENS} tokens. Revoke one that is no longer used."
             ) from None
-        finally:
-            accounts.passwords.hashing.close()
-            await accounts.store.database.close()
-
-    click.echo(run_with_context(database, work))
 
 
 @token.command("list")
 @click.argument("name")
 @json_option
-@database_option
-@errors_in_one_sentence
-def list_tokens(name: str, as_json: bool, database: str | None) -> None:
+@accounts_command
+def list_tokens(name: str, as_json: bool, source: AccountsSource) -> None:
     """List the tokens of NAME. `token revoke` takes a REF from this list.
 
     \b
@@ -91,19 +86,18 @@ def list_tokens(name: str, as_json: bool, database: str | None) -> None:
                 "last_used": moment(login.seen_at),
                 "expires": moment(login.expires_at),
             }
-            for login in await context.logins.list_of(found.user.id)
+            for login in await context.logins.list_of(found.account.user_id)
             if login.kind == "bearer"
         ]
-        print_rows(rows, as_json=as_json, empty=f"{found.user.username!r} has no API tokens.")
+        print_rows(rows, as_json=as_json, empty=f"{context.directory.name_of(found.user)!r} has no API tokens.")
 
-    run_with_context(database, work)
+    run_with_context(source, work)
 
 
 @token.command("revoke")
 @click.argument("public_id", metavar="REF")
-@database_option
-@errors_in_one_sentence
-def revoke(public_id: str, database: str | None) -> None:
+@accounts_command
+def revoke(public_id: str, source: AccountsSource) -> None:
     """Revoke the token REF.
 
     \b
@@ -116,4 +110,4 @@ def revoke(public_id: str, database: str | None) -> None:
             raise click.ClickException(f"There is no token {public_id!r}, or it has already been revoked.")
         click.echo(f"The token {public_id} of {await context.name_of(owner)!r} is revoked.")
 
-    run_with_context(database, work)
+    run_with_context(source, work)

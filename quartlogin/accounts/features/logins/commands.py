@@ -3,9 +3,9 @@
 import click
 
 from ...command_line.context import (
+    AccountsSource,
     CommandContext,
-    database_option,
-    errors_in_one_sentence,
+    accounts_command,
     json_option,
     run_with_context,
 )
@@ -21,9 +21,8 @@ def logins() -> None:
 @logins.command("list")
 @click.argument("name")
 @json_option
-@database_option
-@errors_in_one_sentence
-def list_logins(name: str, as_json: bool, database: str | None) -> None:
+@accounts_command
+def list_logins(name: str, as_json: bool, source: AccountsSource) -> None:
     """List the sign-ins of NAME. `logins revoke` takes a REF from this list.
 
     \b
@@ -41,12 +40,12 @@ def list_logins(name: str, as_json: bool, database: str | None) -> None:
                 "last_seen": moment(login.seen_at),
                 "expires": moment(login.expires_at),
             }
-            for login in await context.logins.list_of(found.user.id)
+            for login in await context.logins.list_of(found.account.user_id)
             if login.kind == "session"
         ]
-        print_rows(rows, as_json=as_json, empty=f"{found.user.username!r} is not signed in anywhere.")
+        print_rows(rows, as_json=as_json, empty=f"{context.directory.name_of(found.user)!r} is not signed in anywhere.")
 
-    run_with_context(database, work)
+    run_with_context(source, work)
 
 
 @logins.command("revoke")
@@ -54,9 +53,8 @@ def list_logins(name: str, as_json: bool, database: str | None) -> None:
 @click.option("--user", "name", metavar="NAME", help="End every sign-in of NAME; API tokens stay valid.")
 @click.option("--everyone", is_flag=True, help="End every sign-in and API token of every account.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation of --everyone.")
-@database_option
-@errors_in_one_sentence
-def revoke(public_id: str | None, name: str | None, everyone: bool, yes: bool, database: str | None) -> None:
+@accounts_command
+def revoke(public_id: str | None, name: str | None, everyone: bool, yes: bool, source: AccountsSource) -> None:
     """End the sign-in REF.
 
     \b
@@ -73,10 +71,10 @@ def revoke(public_id: str | None, name: str | None, everyone: bool, yes: bool, d
             return f"Ended {await context.logins.revoke_all()} sign-ins and tokens."
         if name is not None:
             found = await context.find(name)
-            return f"Ended {await context.logins.revoke_others(found.user.id)} sign-ins."
+            return f"Ended {await context.logins.revoke_others(found.account.user_id)} sign-ins."
         owner = await context.store.logins.user_of_public_id(public_id or "", "session")
         if owner is None or await context.logins.revoke(owner, public_id or "") is None:
             raise click.ClickException(f"There is no sign-in {public_id!r}, or it has already ended.")
         return f"The sign-in {public_id} of {await context.name_of(owner)!r} has ended."
 
-    click.echo(run_with_context(database, work))
+    click.echo(run_with_context(source, work))

@@ -130,6 +130,18 @@ class PasswordTable:
         return await self.database.transaction(work)
 
     @staticmethod
+    async def make_temporary(transaction: Transaction, user_id: str, until: int) -> None:
+        """Make the password of a new account temporary.
+
+        Args:
+            transaction: The transaction that adds the account.
+            user_id: The user.
+            until: When it expires: seconds since 1970.
+        """
+        await transaction.run("UPDATE quartlogin_accounts SET must_change_password = TRUE WHERE user_id = $1", user_id)
+        await transaction.run("UPDATE quartlogin_passwords SET expires_at = $2 WHERE user_id = $1", user_id, until)
+
+    @staticmethod
     async def use_up_temporary(transaction: Transaction, user_id: str, now: int) -> None:
         """Use up a temporary password, so that no one signs in with it again; leave any other password as it is.
 

@@ -7,15 +7,15 @@ from typing import Any, Final
 import click
 
 from ...command_line.context import (
+    AccountsSource,
     CommandContext,
-    accounts_source,
-    database_option,
-    errors_in_one_sentence,
+    accounts_command,
     run_with_context,
 )
 from ...command_line.output import printable
 from ...database.errors import NamesTaken
 from ...options import AccountsOptions
+from ...users.directory import OwnDirectory
 from .csv_import import BadLine, ImportedUser, ImportRefused, read_users
 
 _SHOWN_BAD_LINES: Final = 20
@@ -24,9 +24,8 @@ _SHOWN_BAD_LINES: Final = 20
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--skip-bad", is_flag=True, help="Import the valid lines, and report the others.")
-@database_option
-@errors_in_one_sentence
-def import_users(file: str, skip_bad: bool, database: str | None) -> None:
+@accounts_command
+def import_users(file: str, skip_bad: bool, source: AccountsSource) -> None:
     """Import accounts from FILE: CSV in UTF-8 with the columns username and password, or username and password_hash.
 
     Hashes are argon2's, as in $argon2id$v=19$m=65536,t=3,p=1$...$... Any invalid line is reported with its number, and
@@ -35,8 +34,9 @@ def import_users(file: str, skip_bad: bool, database: str | None) -> None:
     \b
     quartlogin user import people.csv
     """
-    options = accounts_source().options(database)
-    users, bad = _read(file, options)
+    if not isinstance(source.directory, OwnDirectory):
+        raise click.ClickException("The users of this app are in a table of its own: import them there.")
+    users, bad = _read(file, source.options)
     if bad and not skip_bad:
         raise _refusal(bad)
 
@@ -49,7 +49,7 @@ def import_users(file: str, skip_bad: bool, database: str | None) -> None:
 
     lines = {user.key: user.line for user in users}
     try:
-        taken = run_with_context(database, work)
+        taken = run_with_context(source, work)
     except NamesTaken as error:
         raise _refusal([_taken_line(lines, key) for key in error.keys]) from None
     _report([*bad, *(_taken_line(lines, key) for key in taken)])
