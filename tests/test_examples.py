@@ -74,7 +74,7 @@ async def test_the_minimal_app_signs_in_and_out() -> None:
     assert (await ada.get("/me")).status == 302
 
 
-async def test_the_minimal_app_leads_nobody_to_another_site() -> None:
+async def test_open_redirects_of_the_minimal_app_are_blocked() -> None:
     ada = visitor(load("minimal.py").app)
     page = await ada.post("/login?next=//evil.example", {"name": "ada", "password": PASSWORD})
 
@@ -193,7 +193,7 @@ async def test_the_chat_is_closed_to_strangers_and_to_other_sites() -> None:
         assert refusal.value.response.status_code == status
 
 
-async def test_whoever_leaves_the_chat_is_out_of_the_room() -> None:
+async def test_a_user_who_leaves_the_chat_is_out_of_the_room() -> None:
     app = load("chat.py").create_app()
     ada, grace = app.test_client(), app.test_client()
     await ada.post("/login", form={"name": "Ada"})
@@ -313,7 +313,7 @@ async def test_the_app_that_moved_asks_for_the_password_again_before_and_after()
         assert (fresh[0], stale[0]) == (200, 302), version
 
 
-async def test_whoever_was_signed_in_before_is_signed_in_after() -> None:
+async def test_sessions_from_before_the_move_stay_valid() -> None:
     cookies: dict[str, str] = {}
     before = looking_at(load("moved_from_flask_login/before.py").app)
     await before("POST", "/login", cookies, **credentials("flask_login"), remember="on")

@@ -74,7 +74,7 @@ async def test_the_whole_flow(app: Quart, visitor: Visitor, loader_calls: list[s
     assert (await visitor.get("/account")).location == "/login?next=%2Faccount"
 
 
-async def test_a_page_that_does_not_name_the_user_asks_nobody(
+async def test_a_page_that_does_not_name_the_user_calls_no_loader(
     app: Quart, visitor: Visitor, loader_calls: list[str]
 ) -> None:
     await visitor.register()

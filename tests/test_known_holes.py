@@ -118,7 +118,7 @@ async def test_v6_a_new_cookie_is_signed_with_the_present_key_alone() -> None:
 
 
 @pytest.mark.requirement("V7", "V8")
-async def test_v7_and_v8_a_shared_cache_shows_nobody_anothers_page() -> None:
+async def test_v7_and_v8_a_shared_cache_shows_no_visitor_anothers_page() -> None:
     """A cache that heeds Vary and Cache-Control, in front of every page."""
     site = make_site()
     kept: dict[str, str] = {}
@@ -223,7 +223,7 @@ async def test_v23_cookies_from_before_a_logout_are_worthless(remember: str) -> 
 
 
 @pytest.mark.requirement("V24")
-async def test_v24_refreshing_gives_a_remember_cookie_to_nobody_who_did_not_ask() -> None:
+async def test_v24_refreshing_creates_no_remember_cookie_unasked() -> None:
     visitor = Visitor(make_site(REMEMBER_COOKIE_REFRESH_EACH_REQUEST=True).test_client())
 
     await visitor.get("/in/not")
@@ -255,7 +255,7 @@ def test_v26_a_weak_secret_key_stops_the_start(key: str | None) -> None:
 
 
 @pytest.mark.requirement("V29")
-async def test_v29_what_somebody_planted_before_the_login_opens_nothing_after_it(app: Quart, visitor: Visitor) -> None:
+async def test_v29_session_fixation_planted_data_is_worthless_after_the_login(app: Quart, visitor: Visitor) -> None:
     """A cart may stay, as in Django and Flask-Login; a login's id and a form's token are new (session fixation)."""
     serializer = app.session_interface.get_signing_serializer(app)
     planted = serializer.dumps({"_login_id": "planted", "_csrf": "planted", "cart": ["book"]})
@@ -282,7 +282,7 @@ async def test_v29_what_another_users_session_held_is_gone(app: Quart, visitor: 
 
 
 @pytest.mark.requirement("V31")
-async def test_v31_two_kinds_of_users_are_never_taken_for_each_other() -> None:
+async def test_v31_two_kinds_of_users_are_never_confused() -> None:
     """quart-auth beside quartlogin, with the same secret key."""
     site = make_site()
     QuartAuth(site, singleton=False)

@@ -29,7 +29,7 @@ def test_every_python_block_runs(source: str) -> None:
     assert run(source)
 
 
-async def test_the_app_of_ones_own_signs_in() -> None:
+async def test_the_app_of_the_readme_signs_in() -> None:
     visitor = Visitor(run(PYTHON_BLOCKS[0])["app"].test_client())
 
     turned_away = await visitor.get("/me")

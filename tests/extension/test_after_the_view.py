@@ -299,7 +299,7 @@ def in_background(app: Quart, noted: Noted) -> Quart:
     return app
 
 
-async def test_a_background_task_finds_the_user_or_is_told_of_as_user(
+async def test_a_background_task_finds_the_user_or_an_error_that_names_as_user(
     in_background: Quart, sign_in: SignIn, noted: Noted
 ) -> None:
     """Quart 0.22 keeps the request for it, 0.23 does not; `None` it never gets in silence."""

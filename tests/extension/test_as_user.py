@@ -35,7 +35,7 @@ async def test_a_job_acts_as_a_user(login_manager: LoginManager[User]) -> None:
     assert plain == "Ada"
 
 
-async def test_after_the_block_nobody_is_there(login_manager: LoginManager[User]) -> None:
+async def test_after_the_block_there_is_no_user(login_manager: LoginManager[User]) -> None:
     async with login_manager.as_user(ADA):
         pass
 
@@ -43,7 +43,7 @@ async def test_after_the_block_nobody_is_there(login_manager: LoginManager[User]
     assert name_now() is None
 
 
-async def test_after_a_block_that_failed_nobody_is_there(login_manager: LoginManager[User]) -> None:
+async def test_after_a_failed_block_there_is_no_user(login_manager: LoginManager[User]) -> None:
     with pytest.raises(ZeroDivisionError):
         async with login_manager.as_user(ADA):
             raise ZeroDivisionError
@@ -51,7 +51,7 @@ async def test_after_a_block_that_failed_nobody_is_there(login_manager: LoginMan
     assert await current_user is None
 
 
-async def test_after_a_block_that_was_cancelled_nobody_is_there(login_manager: LoginManager[User]) -> None:
+async def test_after_a_cancelled_block_there_is_no_user(login_manager: LoginManager[User]) -> None:
     names: list[str | None] = []
     entered = asyncio.Event()
 
@@ -131,7 +131,7 @@ async def test_the_loader_is_not_asked(login_manager: LoginManager[User], app: Q
     assert loads == []
 
 
-async def test_acting_as_somebody_is_no_login(login_manager: LoginManager[User], app: Quart) -> None:
+async def test_acting_as_a_user_is_no_login(login_manager: LoginManager[User], app: Quart) -> None:
     async with app.app_context(), login_manager.as_user(ADA):
         login = (login_id(), login_fresh())
 

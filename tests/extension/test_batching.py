@@ -603,7 +603,7 @@ async def test_race_in_any_order_no_caller_gets_a_stale_or_another_callers_value
 
 @given(gone=st.sets(st.integers(0, 9)), turns=st.integers(0, 6))
 @settings(max_examples=100)
-async def test_whoever_is_cancelled_the_others_need_no_further_lookup(gone: set[int], turns: int) -> None:
+async def test_race_a_cancelled_caller_causes_no_further_lookup_for_the_others(gone: set[int], turns: int) -> None:
     database = Database(max_size=10)
     await database.ask(0)
     tasks = [asyncio.create_task(database.loader.load(key)) for key in range(10)]

@@ -206,7 +206,7 @@ async def test_a_view_can_make_a_token_for_current_user(app: Quart, sign_in: Sig
     assert await who(app.test_client(), **bearer(token)) == "Ada"
 
 
-async def test_making_a_token_signs_nobody_in(app: Quart) -> None:
+async def test_creating_a_token_does_not_sign_in(app: Quart) -> None:
     @app.post("/tokens")
     async def make() -> str:
         await create_bearer_token(ADA, duration=HOUR)
@@ -243,7 +243,7 @@ async def test_the_loader_finds_the_tokens_login_id(app: Quart, login_manager: L
     assert page["name"] == "Ada"
 
 
-async def test_the_record_is_told_what_the_token_is(app: Quart, notes: Notes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_record_receives_what_the_token_is(app: Quart, notes: Notes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: 1_800_000_000.5)
 
     await token_of(app)
@@ -308,7 +308,7 @@ async def test_a_token_wins_over_cookies(app: Quart) -> None:
 
 
 @pytest.mark.requirement("3.5.2")
-async def test_a_bad_token_beside_good_cookies_is_nobody(app: Quart) -> None:
+async def test_a_bad_token_beside_good_cookies_is_anonymous(app: Quart) -> None:
     browser = await graces_browser(app)
 
     assert await who(browser, **bearer("nonsense")) == "nobody"
@@ -492,7 +492,7 @@ async def test_a_token_from_the_future_is_refused(app: Quart, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("duration", [timedelta(0), timedelta(seconds=-1), timedelta(days=-400)])
-async def test_a_token_for_no_time_is_worth_nothing(app: Quart, duration: timedelta) -> None:
+async def test_a_token_of_no_duration_is_invalid(app: Quart, duration: timedelta) -> None:
     token = await token_of(app, ADA, duration)
 
     assert await who(app.test_client(), **bearer(token)) == "nobody"
@@ -518,7 +518,7 @@ async def test_a_new_token_is_signed_with_the_present_key_only(app: Quart) -> No
     assert await who(app.test_client(), **bearer(token)) == "Ada"
 
 
-async def test_a_fallback_key_that_was_written_as_text_is_not_taken_for_a_list_of_letters(app: Quart) -> None:
+async def test_a_fallback_key_given_as_text_is_not_a_list_of_letters(app: Quart) -> None:
     present, app.secret_key = app.secret_key, "o"
     forged = await token_of(app)
     app.secret_key = present
@@ -595,7 +595,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("token", HOSTILE.values(), ids=HOSTILE)
-async def test_a_hostile_token_is_nobodys_and_never_an_error(app: Quart, token: str) -> None:
+async def test_a_hostile_token_is_anonymous_and_never_an_error(app: Quart, token: str) -> None:
     response = await app.test_client().get("/account", headers=bearer(token))
 
     assert response.status_code == 401
@@ -604,7 +604,7 @@ async def test_a_hostile_token_is_nobodys_and_never_an_error(app: Quart, token: 
 
 @pytest.mark.requirement("7.2.1")
 @pytest.mark.parametrize("change", [lambda t: t[:-1], lambda t: t[1:], lambda t: "x" + t, lambda t: t + "x"])
-async def test_a_changed_token_is_nobodys(app: Quart, change: Any) -> None:
+async def test_a_tampered_token_is_anonymous(app: Quart, change: Any) -> None:
     token = await token_of(app)
 
     assert await who(app.test_client(), **bearer(change(token))) == "nobody"

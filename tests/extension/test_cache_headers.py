@@ -262,7 +262,7 @@ async def test_a_file_sent_to_a_known_user_is_not_public(app: Quart, sign_in: Si
     assert "Cookie" in response.vary
 
 
-async def test_a_file_sent_to_anybody_stays_public(app: Quart, tmp_path: Path) -> None:
+async def test_a_file_sent_to_every_visitor_stays_public(app: Quart, tmp_path: Path) -> None:
     (tmp_path / "logo.txt").write_text("logo")
 
     @app.get("/")

@@ -142,7 +142,7 @@ async def test_a_websocket_takes_what_quarts_own_client_takes(app: Quart) -> Non
     assert refused.value.response.status_code == 403
 
 
-async def test_the_login_is_a_real_one_that_the_record_is_told_of_once(app: Quart, notes: Notes) -> None:
+async def test_the_login_is_real_and_reported_to_the_record_once(app: Quart, notes: Notes) -> None:
     client = QuartLoginClient(app, user=ADA)
 
     first, second = await page(client), await page(client)
@@ -153,7 +153,7 @@ async def test_the_login_is_a_real_one_that_the_record_is_told_of_once(app: Quar
     assert len(login.id) == 32
 
 
-async def test_nothing_is_told_before_the_first_request(app: Quart, notes: Notes) -> None:
+async def test_nothing_is_reported_before_the_first_request(app: Quart, notes: Notes) -> None:
     QuartLoginClient(app, user=ADA)
 
     assert notes.began == []
@@ -355,7 +355,7 @@ async def test_a_client_without_cookies_cannot_be_signed_in(app: Quart) -> None:
         await QuartLoginClient(app, use_cookies=False, user=ADA).get("/")
 
 
-async def test_an_app_without_a_key_cannot_sign_anybody_in(app: Quart) -> None:
+async def test_an_app_without_a_key_cannot_sign_in(app: Quart) -> None:
     app.secret_key = None
 
     with pytest.raises(ConfigurationError, match="SECRET_KEY"):

@@ -106,7 +106,7 @@ async def test_templates_cost_no_context_processor(site: Quart) -> None:
     assert [each.__name__ for each in site.template_context_processors[None]] == [each.__name__ for each in processors]
 
 
-def test_a_quart_auth_that_is_in_the_way_is_told() -> None:
+def test_a_conflicting_quart_auth_is_reported() -> None:
     app = Quart("both")
     QuartAuth(app)
 
@@ -114,7 +114,7 @@ def test_a_quart_auth_that_is_in_the_way_is_told() -> None:
         LoginManager(app)
 
 
-def test_a_quart_auth_that_is_not_in_the_way_is_not(recwarn: pytest.WarningsRecorder) -> None:
+def test_a_quart_auth_without_conflict_is_not_reported(recwarn: pytest.WarningsRecorder) -> None:
     app = Quart("both")
     QuartAuth(app, singleton=False)
 

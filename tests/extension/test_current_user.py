@@ -255,7 +255,7 @@ async def test_an_early_async_for_raises(visit: Visit, user_id: str | None) -> N
                 pass
 
 
-async def test_an_early_read_loads_nobody(visit: Visit, loads: list[str]) -> None:
+async def test_an_early_read_loads_no_user(visit: Visit, loads: list[str]) -> None:
     async with visit("1"):
         with pytest.raises(UserNotLoadedError):
             bool(current_user)
@@ -276,7 +276,7 @@ async def test_signing_in_the_user_who_is_not_loaded_yet_raises(visit: Visit) ->
 
 
 @pytest.mark.parametrize("swallowed", [RuntimeError, AttributeError, LookupError, TypeError, ValueError, OSError])
-def test_the_error_is_of_no_class_that_is_taken_for_an_ordinary_answer(swallowed: type[Exception]) -> None:
+def test_the_error_is_of_no_class_that_python_swallows(swallowed: type[Exception]) -> None:
     assert not issubclass(UserNotLoadedError, swallowed)
 
 

@@ -90,7 +90,7 @@ async def test_a_login_page_may_be_given_as_a_url(app: Quart, login_manager: Log
 
 
 @pytest.mark.parametrize("user_id", ["404", 1, True, None, ["1"]], ids=repr)
-async def test_a_session_that_names_nobody_real_is_turned_away(app: Quart, sign_in: SignIn, user_id: object) -> None:
+async def test_a_session_of_an_unknown_user_is_rejected(app: Quart, sign_in: SignIn, user_id: object) -> None:
     app.add_url_rule("/account", view_func=account)
 
     response = await (await sign_in(app, user_id)).get("/account")
@@ -99,7 +99,7 @@ async def test_a_session_that_names_nobody_real_is_turned_away(app: Quart, sign_
 
 
 @VIEWS
-async def test_an_inactive_user_is_turned_away(app: Quart, sign_in: SignIn, view: Callable[..., Any]) -> None:
+async def test_an_inactive_user_is_rejected(app: Quart, sign_in: SignIn, view: Callable[..., Any]) -> None:
     app.add_url_rule("/account", view_func=view)
 
     response = await (await sign_in(app, "3")).get("/account")
@@ -107,7 +107,7 @@ async def test_an_inactive_user_is_turned_away(app: Quart, sign_in: SignIn, view
     assert response.status_code == 401
 
 
-async def test_a_user_who_has_signed_out_is_turned_away(app: Quart, sign_in: SignIn) -> None:
+async def test_a_user_who_has_signed_out_is_rejected(app: Quart, sign_in: SignIn) -> None:
     app.add_url_rule("/account", view_func=account)
 
     @app.post("/logout")
@@ -464,7 +464,7 @@ async def test_a_response_object_of_the_view_is_passed_on(app: Quart, sign_in: S
 
 
 @pytest.mark.parametrize("guard", [login_required, fresh_login_required])
-async def test_a_handler_that_gives_nothing_lets_nobody_through(
+async def test_a_handler_that_returns_none_lets_no_visitor_through(
     app: Quart, login_manager: LoginManager[User], guard: Any
 ) -> None:
     """A forgotten `return`: the view must not run for it."""

@@ -150,7 +150,7 @@ async def test_the_request_loader_goes_before_the_cookies_beside_a_token_that_is
     assert (await seen(browser))["name"] == "Grace"
 
 
-async def test_the_request_loader_is_asked_once_also_when_it_finds_nobody(
+async def test_the_request_loader_is_called_once_even_if_it_finds_no_user(
     app: Quart, login_manager: LoginManager[User]
 ) -> None:
     asked: list[Any] = []
@@ -298,7 +298,7 @@ async def test_a_logout_behind_a_gateway_ends_the_sessions_login(
 
 
 @pytest.mark.parametrize("client", [API, {}, {"Accept": "*/*"}], ids=["json", "nothing", "anything"])
-async def test_an_api_client_with_a_token_that_nobody_knows_gets_401_whatever_cookies_it_has(
+async def test_an_api_client_with_an_unknown_token_gets_401_whatever_its_cookies(
     browser: QuartClient, client: dict[str, str], refused: list[str]
 ) -> None:
     response = await browser.get("/account", headers={**FOREIGN, **client})
@@ -321,7 +321,7 @@ async def test_an_api_clients_logout_leaves_the_cookies_alone(browser: QuartClie
     assert (await seen(browser))["name"] == "Grace"
 
 
-async def test_caches_are_told_of_the_header_also_if_the_token_is_not_ours(browser: QuartClient) -> None:
+async def test_responses_vary_on_authorization_also_with_a_foreign_token(browser: QuartClient) -> None:
     response = await browser.get("/", headers={**FOREIGN, **PAGE})
 
     assert {"Cookie", "Authorization"} <= set(response.vary)
@@ -352,7 +352,7 @@ async def test_cross_site_websocket_hijacking_behind_a_gateway_is_rejected(
     assert await hear(browser, Origin="https://evil.example") == 403
 
 
-async def test_an_unguarded_websocket_of_another_site_is_nobodys_behind_a_gateway(
+async def test_cross_site_websocket_hijacking_of_an_unguarded_websocket_behind_a_gateway_is_anonymous(
     app: Quart, browser: QuartClient, knows_gateway: list[str]
 ) -> None:
     @app.websocket("/open")

@@ -74,7 +74,7 @@ async def test_a_template_that_names_the_user_ten_times_loads_once(render: Rende
         "{% set current_user = 'x' %}{{ current_user }}",
     ],
 )
-async def test_a_template_that_does_not_name_the_user_loads_nobody(
+async def test_a_template_that_does_not_name_the_user_loads_no_user(
     render: Render, loads: list[str], source: str
 ) -> None:
     await render(source)
@@ -345,7 +345,7 @@ async def test_each_visitor_sees_the_own_name(templates: Templates, visit: Visit
         "{% import 'using_macros_with' as u %}{{ u }}",
     ],
 )
-async def test_a_template_that_is_kept_for_everybody_refuses_to_name_anybody(
+async def test_a_template_whose_output_jinja_caches_cannot_name_the_user(
     templates: Templates, visit: Visit, source: str, knows: str
 ) -> None:
     """Jinja evaluates it once: whatever it says to the first visitor it says to all of them."""
@@ -532,7 +532,7 @@ async def test_an_overlay_of_the_environment_sees_the_user(app: Quart, visit: Vi
     assert page == "Ada"
 
 
-async def test_an_overlay_refuses_what_is_kept_for_everybody(app: Quart, visit: Visit) -> None:
+async def test_an_overlay_rejects_cached_output_too(app: Quart, visit: Visit) -> None:
     loader = DictLoader({"part": "{{ current_user.name }}"})
 
     async with visit("1"):
@@ -589,7 +589,7 @@ async def test_a_template_streamed_by_a_guarded_view_sees_the_user(
     assert response.headers["Cache-Control"] == "private, no-store"
 
 
-async def test_a_template_streamed_without_await_never_names_anybody(
+async def test_a_template_streamed_without_await_never_names_a_user(
     app: Quart, sign_in: SignIn, loads: list[str]
 ) -> None:
     """Its headers are gone by then, and let caches keep the page."""

@@ -225,7 +225,7 @@ async def test_a_permanent_session_lasts_longer_with_each_look_at_it(app: Quart)
     assert "Set-Cookie" in look.headers
 
 
-async def test_an_expired_cookie_is_deleted_when_somebody_looks(app: Quart, clock: Clock) -> None:
+async def test_an_expired_cookie_is_deleted_on_access(app: Quart, clock: Clock) -> None:
     client = app.test_client()
     await client.get("/in")
     cookie = {"Cookie": f"session={next(iter(client.cookie_jar or ())).value}"}
@@ -349,7 +349,7 @@ async def test_a_cookie_that_is_wrong_is_not_remembered_as_right(app: Quart) -> 
     assert [await answer.get_json() for answer in answers] == [{}, {}]
 
 
-async def test_whoever_asked_for_it_is_told_of_a_cookie_that_does_not_count(app: Quart) -> None:
+async def test_the_listener_is_told_of_an_invalid_cookie(app: Quart) -> None:
     told: list[str] = []
     app.session_interface = SignedSessionInterface(on_refused=lambda: told.append("refused"))
     client = app.test_client()
@@ -365,7 +365,7 @@ async def test_whoever_asked_for_it_is_told_of_a_cookie_that_does_not_count(app:
     assert told == ["refused"]
 
 
-def test_what_goes_past_the_session_is_told_that_it_is_not_read_yet() -> None:
+def test_bypassing_the_session_shows_a_placeholder() -> None:
     """`dict.get` is no question to the session; nothing can be done about it, but an empty session it is not."""
     unseen = unread(SecureCookieSession, lambda: Cookie(dict(CONTENTS), is_outdated=False))
 

@@ -58,11 +58,11 @@ def lines(log: logging.Logger) -> list[tuple[str, str]]:
 # --- loaded_user ----------------------------------------------------------------------------------------------
 
 
-def test_outside_a_request_nobody_is_loaded() -> None:
+def test_outside_a_request_no_user_is_loaded() -> None:
     assert loaded_user() is None
 
 
-async def test_nobody_is_loaded_before_anybody_asks(visit: Visit, loads: list[str]) -> None:
+async def test_no_user_is_loaded_before_the_first_read(visit: Visit, loads: list[str]) -> None:
     async with visit("1"):
         assert loaded_user() is None
         await current_user
@@ -132,7 +132,7 @@ async def test_a_log_line_in_a_streamed_body_is_no_error(app: Quart, sign_in: Si
     assert lines(log) == [("streaming", "-")]
 
 
-async def test_after_a_failed_load_nobody_is_loaded(visit: Visit, login_manager: LoginManager[User]) -> None:
+async def test_after_a_failed_load_no_user_is_loaded(visit: Visit, login_manager: LoginManager[User]) -> None:
     @login_manager.user_loader
     async def load(user_id: str) -> User:
         raise ConnectionError
@@ -179,7 +179,7 @@ async def test_reloading_asks_the_loader_again(visit: Visit, changing: dict[str,
     assert loads == ["1", "1"]
 
 
-async def test_reloading_whom_nobody_has_asked_for_loads_once(
+async def test_reloading_before_the_first_read_loads_once(
     visit: Visit, changing: dict[str, User], loads: list[str]
 ) -> None:
     async with visit("1"):
@@ -208,7 +208,7 @@ async def test_reloading_keeps_the_login(visit: Visit, changing: dict[str, User]
         assert (user.name, login_id(), login_fresh(), session["_login_id"]) == ("Ada", login, True, login)
 
 
-async def test_reloading_after_a_logout_restores_nobody(app: Quart, changing: dict[str, User]) -> None:
+async def test_reloading_after_a_logout_restores_no_user(app: Quart, changing: dict[str, User]) -> None:
     """The request still carries the remember cookie of the login that has ended."""
 
     @app.post("/login")
@@ -228,7 +228,7 @@ async def test_reloading_after_a_logout_restores_nobody(app: Quart, changing: di
     assert await response.get_data(as_text=True) == "True"
 
 
-async def test_reloading_an_anonymous_visitor_asks_nobody(visit: Visit, loads: list[str]) -> None:
+async def test_reloading_an_anonymous_visitor_calls_no_loader(visit: Visit, loads: list[str]) -> None:
     async with visit():
         user = await current_user
 
@@ -241,7 +241,7 @@ async def test_reloading_within_as_user_keeps_that_user(app: Quart, login_manage
         assert await reload_user() is GRACE
 
 
-async def test_outside_a_request_there_is_nobody_to_reload() -> None:
+async def test_outside_a_request_there_is_no_user_to_reload() -> None:
     assert await reload_user() is None
 
 

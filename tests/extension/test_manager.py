@@ -171,7 +171,7 @@ def test_every_public_name_exists_and_is_listed_in_order() -> None:
     assert len(set(quartlogin.__all__)) == len(quartlogin.__all__)
 
 
-def test_a_setting_that_does_not_exist_is_told_with_the_one_that_was_meant(bare_app: Quart) -> None:
+def test_an_unknown_setting_is_rejected_with_the_nearest_name(bare_app: Quart) -> None:
     bare_app.config["REMEMBER_COOKIE_DURATOIN"] = 60
 
     with pytest.raises(ConfigurationError, match=r"REMEMBER_COOKIE_DURATION\b"):

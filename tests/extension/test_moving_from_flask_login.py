@@ -294,7 +294,7 @@ async def test_a_session_begun_elsewhere_is_not_fresh_any_more_in_basic_mode() -
 
 
 @pytest.mark.parametrize("interface", [False, True], ids=["Quart's sessions", "own sessions"])
-async def test_a_page_that_looks_at_nobody_changes_nothing(cookies: Cookies, interface: bool) -> None:
+async def test_a_page_that_does_not_read_the_user_changes_nothing(cookies: Cookies, interface: bool) -> None:
     site = Site(own_sessions=interface)
     before = cookies[REMEMBER]
     await site.get("/public", cookies)
@@ -307,9 +307,7 @@ async def test_a_page_that_looks_at_nobody_changes_nothing(cookies: Cookies, int
 
 
 @pytest.mark.parametrize("left", ["session", REMEMBER])
-async def test_a_login_that_is_taken_over_gets_an_id_and_the_records_are_told_once(
-    site: Site, cookies: Cookies, left: str
-) -> None:
+async def test_a_migrated_login_gets_an_id_and_is_reported_once(site: Site, cookies: Cookies, left: str) -> None:
     kept = {left: cookies[left]}
     for _ in range(3):
         await site.get("/", kept)
@@ -506,7 +504,7 @@ def changed(cookie: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("number", range(8))
-async def test_a_tampered_remember_cookie_is_nobodys_and_is_kept(site: Site, cookies: Cookies, number: int) -> None:
+async def test_a_tampered_remember_cookie_is_anonymous_and_kept(site: Site, cookies: Cookies, number: int) -> None:
     kept = {REMEMBER: [*changed(cookies[REMEMBER])][number]}
     before = dict(kept)
 
@@ -515,13 +513,13 @@ async def test_a_tampered_remember_cookie_is_nobodys_and_is_kept(site: Site, coo
     assert site.told.logins == []
 
 
-async def test_a_tampered_session_is_nobodys(site: Site, cookies: Cookies) -> None:
+async def test_a_tampered_session_of_flask_login_is_anonymous(site: Site, cookies: Cookies) -> None:
     payload, _, signature = cookies["session"].rpartition(".")
 
     assert await site.name_shown({"session": f"{payload}.{signature[::-1]}"}) == "nobody"
 
 
-async def test_a_remember_cookie_of_somebody_who_is_gone_is_nobodys_and_is_kept(site: Site) -> None:
+async def test_a_remember_cookie_of_a_deleted_user_is_anonymous_and_kept(site: Site) -> None:
     kept = {REMEMBER: flask_login.encode_cookie("99", KEY)}
     before = dict(kept)
 

@@ -242,7 +242,7 @@ def test_any_text_and_any_key_make_the_same_cookie(payload: str, key: str) -> No
 
 
 @pytest.mark.parametrize("cookie", ["", "1", "1|", "|", "1|0", "1|" + "0" * 128])
-async def test_a_cookie_that_nobody_has_signed_is_none_in_both(cookie: str) -> None:
+async def test_an_unsigned_cookie_is_none_in_both(cookie: str) -> None:
     with their_app().app_context():
         assert flask_login.decode_cookie(cookie) is None
     async with our_app().app_context():

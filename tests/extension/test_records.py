@@ -175,7 +175,7 @@ async def test_the_secret_is_not_the_logins_id_and_is_not_in_the_session(site: Q
     assert contents_of(cookie)[3] not in contents.values()
 
 
-async def test_the_records_are_told_before_anything_is_written(
+async def test_the_records_are_called_before_anything_is_written(
     app: Quart, login_manager: LoginManager[User], loads: list[str]
 ) -> None:
     seen: list[Any] = []
@@ -192,7 +192,7 @@ async def test_the_records_are_told_before_anything_is_written(
     assert seen == [({}, True)]
 
 
-async def test_an_inactive_user_is_not_told_of(site: Quart, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_inactive_user_is_not_reported(site: Quart, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ADA, "active", False)
 
     await site.test_client().post("/login")
@@ -272,7 +272,7 @@ async def test_a_refused_login_is_not_announced(site: Quart, told: Told) -> None
     assert announced == []
 
 
-async def test_another_error_of_the_records_is_an_error_and_signs_nobody_in(app: Quart, told: Told) -> None:
+async def test_another_error_of_the_records_is_raised_and_does_not_sign_in(app: Quart, told: Told) -> None:
     told.error["began"] = OSError("the database is down")
 
     async with app.test_request_context("/"):
@@ -285,7 +285,7 @@ async def test_another_error_of_the_records_is_an_error_and_signs_nobody_in(app:
 # --- a login is restored --------------------------------------------------------------------------------------
 
 
-async def test_a_restored_login_is_told_of_with_what_its_cookie_says(site: Quart, told: Told) -> None:
+async def test_a_restored_login_is_reported_with_the_contents_of_its_cookie(site: Quart, told: Told) -> None:
     browser, cookie = await sign_in_ada(site)
     restart(browser)
     told.said.clear()
@@ -455,7 +455,7 @@ async def test_a_user_whom_the_loader_does_not_know_any_more_gets_no_new_cookie(
 
 
 @pytest.mark.parametrize("cookie", ["", "broken", "1|é"])
-async def test_a_broken_cookie_is_not_told_of(site: Quart, told: Told, cookie: str) -> None:
+async def test_a_broken_cookie_is_not_reported(site: Quart, told: Told, cookie: str) -> None:
     await see(comes_with(site, remember_token=cookie))
 
     assert told.said == []
@@ -525,7 +525,7 @@ async def test_a_confirmed_login_that_is_remembered_gets_a_new_secret(
     assert new[3] not in {old[3], *told.new_secrets}
 
 
-async def test_an_anonymous_visitors_confirmation_is_not_told_of(site: Quart, told: Told) -> None:
+async def test_an_anonymous_visitors_confirmation_is_not_reported(site: Quart, told: Told) -> None:
     response = await site.test_client().post("/confirm")
 
     assert response.status_code == 200
@@ -546,7 +546,7 @@ async def test_a_refused_renewal_changes_nothing(site: Quart, told: Told) -> Non
 # --- a login ends ---------------------------------------------------------------------------------------------
 
 
-async def test_a_logout_is_told_of(site: Quart, told: Told) -> None:
+async def test_a_logout_is_reported(site: Quart, told: Told) -> None:
     browser, _ = await sign_in_ada(site)
     login = (await see(browser))["login_id"]
 
@@ -555,7 +555,7 @@ async def test_a_logout_is_told_of(site: Quart, told: Told) -> None:
     assert told.said[1:] == [("ended", login)]
 
 
-async def test_a_logout_after_a_restart_is_told_of(site: Quart, told: Told) -> None:
+async def test_a_logout_after_a_restart_is_reported(site: Quart, told: Told) -> None:
     browser, cookie = await sign_in_ada(site)
     restart(browser)
 
@@ -577,13 +577,13 @@ async def test_a_logout_ends_the_login_of_the_cookie_that_it_deletes_too(
     assert {which for what, which in told.said if what == "ended"} == {"of the session", contents_of(cookie)[1]}
 
 
-async def test_a_logout_of_an_anonymous_visitor_is_not_told_of(site: Quart, told: Told) -> None:
+async def test_a_logout_of_an_anonymous_visitor_is_not_reported(site: Quart, told: Told) -> None:
     await site.test_client().post("/logout")
 
     assert told.said == []
 
 
-async def test_a_logout_with_a_broken_cookie_is_not_told_of(site: Quart, told: Told) -> None:
+async def test_a_logout_with_a_broken_cookie_is_not_reported(site: Quart, told: Told) -> None:
     browser = comes_with(site, remember_token="broken")
 
     await browser.post("/logout")
@@ -665,7 +665,7 @@ async def test_a_login_beside_a_bearer_token_is_remembered_with_the_secret_that_
     assert contents_of(cookie)[3] == told.said[-1][1].secret
 
 
-async def test_a_client_that_comes_signed_in_is_told_of(site: Quart, told: Told) -> None:
+async def test_a_signed_in_test_client_is_reported(site: Quart, told: Told) -> None:
     site.test_client_class = QuartLoginClient
 
     page = await see(site.test_client(user=ADA))
@@ -795,7 +795,7 @@ STEPS = st.lists(
 @example([Story.login_remembered, Story.restart, Story.confirm])
 @example([Story.login_remembered, Story.confirm, Story.restart, Story.look])
 @settings(max_examples=60)
-async def test_replay_of_old_cookies_after_a_logout_signs_nobody_in(steps: list[Step]) -> None:
+async def test_replay_of_old_cookies_after_a_logout_fails(steps: list[Step]) -> None:
     story = Story()
 
     for step in steps:
@@ -812,7 +812,7 @@ async def test_replay_of_old_cookies_after_a_logout_signs_nobody_in(steps: list[
 @example([Story.login_remembered, Story.restart])
 @example([Story.login_remembered, Story.restart, Story.look])
 @settings(max_examples=60)
-async def test_replay_of_old_cookies_after_a_new_login_signs_nobody_in(steps: list[Step]) -> None:
+async def test_replay_of_old_cookies_after_a_new_login_fails(steps: list[Step]) -> None:
     story = Story()
 
     for step in steps:

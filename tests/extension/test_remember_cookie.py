@@ -480,7 +480,7 @@ async def test_the_session_goes_before_the_cookie(site: Quart, sign_in: SignIn) 
 
 
 @pytest.mark.parametrize("user_id", ["404", 1, None, ["1"]], ids=repr)
-async def test_a_session_that_names_nobody_leaves_it_to_the_cookie(
+async def test_after_a_session_of_an_unknown_user_the_cookie_counts(
     site: Quart, sign_in: SignIn, user_id: object
 ) -> None:
     _, cookie = await sign_in_ada(site)
@@ -804,7 +804,7 @@ async def test_refreshing_signs_an_old_cookie_with_the_present_key(site: Quart) 
     assert (renewed[1], renewed[3]) == (LOGIN_ID, "secret")
 
 
-async def test_fallbacks_that_are_one_text_are_not_taken_for_keys_of_one_letter(site: Quart) -> None:
+async def test_fallbacks_given_as_one_text_are_not_keys_of_one_letter(site: Quart) -> None:
     """Or else anybody could sign: there are not many letters."""
     site.config["SECRET_KEY_FALLBACKS"] = "old"
 
@@ -1078,7 +1078,7 @@ async def test_a_remember_cookie_is_no_session(site: Quart) -> None:
 
 
 @pytest.mark.requirement("9.2.3")
-async def test_a_cookie_of_another_app_with_the_same_key_is_nobody_here(site: Quart) -> None:
+async def test_replay_of_a_cookie_of_another_app_with_the_same_key_is_anonymous(site: Quart) -> None:
     _, cookie = await sign_in_ada(make_site("another app"))
 
     _, page = await ask(site, f"remember_token={cookie.value}")
@@ -1087,7 +1087,7 @@ async def test_a_cookie_of_another_app_with_the_same_key_is_nobody_here(site: Qu
 
 
 @pytest.mark.requirement("9.2.3")
-async def test_a_bearer_token_of_another_app_with_the_same_key_is_nobody_here(site: Quart) -> None:
+async def test_replay_of_a_bearer_token_of_another_app_with_the_same_key_is_anonymous(site: Quart) -> None:
     async with make_site("another app").test_request_context("/"):
         token = await create_bearer_token(ADA, duration=DAY)
 

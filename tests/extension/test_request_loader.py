@@ -126,7 +126,9 @@ async def test_the_remember_cookie_goes_second(site: Quart, asked: list[Any]) ->
 
 
 @pytest.mark.parametrize("cookie", ["remember_token=broken", "remember_token=", "session=broken", "other=1"])
-async def test_a_cookie_that_names_nobody_leaves_it_to_the_request(site: Quart, cookie: str) -> None:
+async def test_after_a_remember_cookie_of_an_unknown_user_the_request_loader_is_called(
+    site: Quart, cookie: str
+) -> None:
     """A broken one of any kind counts as absent; in Flask-Login it kept the loader from being asked."""
     response, page = await ask(site, Cookie=cookie, **KEY_OF_GRACE)
 
@@ -134,7 +136,7 @@ async def test_a_cookie_that_names_nobody_leaves_it_to_the_request(site: Quart, 
 
 
 @pytest.mark.parametrize("user_id", ["404", 1, None], ids=repr)
-async def test_a_session_that_names_nobody_leaves_it_to_the_request(
+async def test_after_a_session_of_an_unknown_user_the_request_loader_is_called(
     site: Quart, sign_in: SignIn, user_id: object
 ) -> None:
     browser = await sign_in(site, user_id)
@@ -144,7 +146,7 @@ async def test_a_session_that_names_nobody_leaves_it_to_the_request(
     assert page["name"] == "Grace"
 
 
-async def test_a_refused_remember_cookie_leaves_it_to_the_request(
+async def test_after_a_rejected_remember_cookie_the_request_loader_is_called(
     site: Quart, login_manager: LoginManager[User]
 ) -> None:
     class Refusing(NoRecords):
@@ -180,7 +182,7 @@ async def test_another_kind_of_authorization_is_for_the_loader(site: Quart, logi
     assert (await response.get_json())["name"] == "Ada"
 
 
-async def test_a_request_that_nobody_knows_is_anonymous(site: Quart, asked: list[Any]) -> None:
+async def test_a_request_of_an_unknown_user_is_anonymous(site: Quart, asked: list[Any]) -> None:
     response, page = await ask(site)
 
     assert (page["name"], page["login_id"], page["fresh"]) == (None, None, False)
@@ -401,9 +403,7 @@ async def test_such_a_user_is_announced_once(site: Quart, heard: list[tuple[str,
     assert heard == [("request", GRACE), ("accessed", None)]
 
 
-async def test_a_request_that_nobody_knows_is_not_announced_as_loaded(
-    site: Quart, heard: list[tuple[str, Any]]
-) -> None:
+async def test_a_request_of_an_unknown_user_sends_no_signal(site: Quart, heard: list[tuple[str, Any]]) -> None:
     await ask(site)
 
     assert heard == [("accessed", None)]
@@ -463,7 +463,7 @@ async def test_a_request_loader_alone_is_enough(lonely_app: Quart) -> None:
         assert await current_user is GRACE
 
 
-async def test_with_a_request_loader_alone_the_cookies_name_nobody(lonely_app: Quart) -> None:
+async def test_with_a_request_loader_alone_cookies_are_anonymous(lonely_app: Quart) -> None:
     lonely_app.login_manager.request_loader(by_key)  # type: ignore[attr-defined]
 
     async with lonely_app.test_request_context("/"):
@@ -472,7 +472,7 @@ async def test_with_a_request_loader_alone_the_cookies_name_nobody(lonely_app: Q
         assert type(await current_user) is AnonymousUserMixin
 
 
-async def test_with_a_request_loader_alone_a_bearer_token_names_nobody(lonely_app: Quart) -> None:
+async def test_with_a_request_loader_alone_a_bearer_token_is_anonymous(lonely_app: Quart) -> None:
     lonely_app.login_manager.request_loader(by_key)  # type: ignore[attr-defined]
     async with lonely_app.test_request_context("/"):
         token = await create_bearer_token(ADA, duration=timedelta(hours=1))

@@ -80,7 +80,7 @@ async def test_a_request_that_asks_ten_times_loads_once(visit: Visit, loads: lis
     assert users == [ADA] * 10
 
 
-async def test_a_request_that_does_not_ask_loads_nobody(app: Quart, sign_in: SignIn, loads: list[str]) -> None:
+async def test_a_request_that_does_not_read_the_user_loads_none(app: Quart, sign_in: SignIn, loads: list[str]) -> None:
     @app.get("/")
     async def home() -> str:
         return "welcome"
@@ -90,7 +90,7 @@ async def test_a_request_that_does_not_ask_loads_nobody(app: Quart, sign_in: Sig
     assert loads == []
 
 
-async def test_a_session_that_names_nobody_loads_nobody(visit: Visit, loads: list[str]) -> None:
+async def test_a_session_without_a_user_loads_none(visit: Visit, loads: list[str]) -> None:
     async with visit():
         user = await current_user
 
@@ -380,7 +380,7 @@ async def test_the_error_page_of_a_failed_load_can_name_the_visitor(
     assert (response.status_code, await response.get_data(as_text=True)) == (503, "Sorry.")
 
 
-async def test_a_failed_load_logs_nobody_out(
+async def test_a_failed_load_signs_no_user_out(
     app: Quart, sign_in: SignIn, login_manager: LoginManager[User], failures: list[str]
 ) -> None:
     @app.get("/")
@@ -593,7 +593,7 @@ async def test_a_loader_for_a_def_view_runs_on_the_servers_loop(
 
 
 @pytest.mark.parametrize("guard", [login_required, lambda view: view], ids=["guarded", "open"])
-async def test_a_def_loader_and_def_views_do_not_wait_for_each_other_for_ever(
+async def test_deadlock_a_def_loader_and_def_views_do_not_block_each_other(
     app: Quart, sign_in: SignIn, login_manager: LoginManager[User], guard: Any
 ) -> None:
     login_manager.user_loader(BY_ID.get)
@@ -611,7 +611,7 @@ async def test_a_def_loader_and_def_views_do_not_wait_for_each_other_for_ever(
     assert [await response.get_data(as_text=True) for response in responses] == ["Ada"] * 6
 
 
-async def test_def_handlers_that_ask_and_a_def_loader_do_not_wait_for_each_other_for_ever(
+async def test_deadlock_def_handlers_and_a_def_loader_do_not_block_each_other(
     app: Quart, sign_in: SignIn, login_manager: LoginManager[User]
 ) -> None:
     """The threads of callbacks are limited as well: 40 is more than there can be."""
@@ -856,7 +856,7 @@ async def test_race_a_logout_waits_for_the_running_load_and_wins(visit: Visit, g
 
 
 @pytest.mark.parametrize("user_id", [1, 0, True, False, 1.5, ["1"], [], {"id": "1"}, {}, None, ("1",), b"1"], ids=repr)
-async def test_a_user_id_that_is_not_text_is_nobody(
+async def test_a_user_id_that_is_not_text_is_anonymous(
     app: Quart, sign_in: SignIn, loads: list[str], user_id: object
 ) -> None:
     @app.get("/")
@@ -869,7 +869,7 @@ async def test_a_user_id_that_is_not_text_is_nobody(
     assert loads == []
 
 
-async def test_a_tampered_session_is_nobody(app: Quart, sign_in: SignIn, loads: list[str]) -> None:
+async def test_a_tampered_session_is_anonymous(app: Quart, sign_in: SignIn, loads: list[str]) -> None:
     @app.get("/")
     async def home() -> str:
         return str((await current_user).is_anonymous)

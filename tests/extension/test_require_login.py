@@ -106,27 +106,27 @@ async def test_options_pass_unasked(app: Quart, sign_in: SignIn, loads: list[str
     assert loads == []
 
 
-async def test_a_page_that_does_not_exist_is_404_for_everybody(app: Quart, loads: list[str], sign_in: SignIn) -> None:
+async def test_a_missing_page_is_404_for_every_visitor(app: Quart, loads: list[str], sign_in: SignIn) -> None:
     ada = await (await sign_in(app)).get("/nowhere")
 
     assert (await status(app, "/nowhere"), ada.status_code) == (404, 404)
     assert loads == []
 
 
-async def test_a_method_that_does_not_exist_is_405_for_everybody(app: Quart) -> None:
+async def test_a_missing_method_is_405_for_every_visitor(app: Quart) -> None:
     app.add_url_rule("/", view_func=home)
 
     assert await status(app, "/", "DELETE") == 405
 
 
-async def test_a_missing_slash_is_redirected_for_everybody(app: Quart) -> None:
+async def test_a_missing_slash_is_redirected_for_every_visitor(app: Quart) -> None:
     app.add_url_rule("/shelf/", view_func=home)
 
     assert await status(app, "/shelf") == 308
     assert await status(app, "/shelf/") == 401
 
 
-async def test_an_inactive_user_is_turned_away(app: Quart, sign_in: SignIn) -> None:
+async def test_an_inactive_user_is_rejected_everywhere(app: Quart, sign_in: SignIn) -> None:
     app.add_url_rule("/", view_func=home)
 
     response = await (await sign_in(app, "3")).get("/")
@@ -246,7 +246,7 @@ async def test_an_app_with_a_dispatching_of_its_own_is_guarded(
     assert (ada.status_code, await status(app, "/"), app.dispatched) == (200, 401, 1)
 
 
-async def test_the_apps_own_functions_run_for_a_visitor_who_is_turned_away(app: Quart) -> None:
+async def test_the_apps_own_functions_run_for_a_rejected_visitor(app: Quart) -> None:
     ran: list[str] = []
 
     @app.before_request
@@ -269,7 +269,9 @@ async def test_a_before_request_function_that_answers_is_not_guarded(app: Quart)
     assert await status(app, "/") == 503
 
 
-async def test_a_before_request_function_is_told_to_await(app: Quart, always_loads: None, sign_in: SignIn) -> None:
+async def test_the_error_in_a_before_request_function_says_to_await(
+    app: Quart, always_loads: None, sign_in: SignIn
+) -> None:
     """`eager=True` would not help there."""
     errors: list[str] = []
 
@@ -288,7 +290,7 @@ async def test_a_before_request_function_is_told_to_await(app: Quart, always_loa
     assert errors[1] == "Ada"
 
 
-async def test_a_view_is_told_of_eager(app: Quart, login_manager: LoginManager[User]) -> None:
+async def test_the_error_in_a_view_mentions_eager(app: Quart, login_manager: LoginManager[User]) -> None:
     login_manager.require_login = False
 
     @app.get("/")
@@ -300,7 +302,7 @@ async def test_a_view_is_told_of_eager(app: Quart, login_manager: LoginManager[U
     assert await status(app, "/") == 200
 
 
-async def test_an_error_handler_answers_for_a_visitor_who_is_turned_away(app: Quart) -> None:
+async def test_an_error_handler_responds_to_a_rejected_visitor(app: Quart) -> None:
     @app.errorhandler(401)
     async def sorry(error: Exception) -> tuple[str, int]:
         return "Members only.", 401
@@ -415,7 +417,7 @@ def with_files(tmp_path: Path, login_manager: LoginManager[User], loads: list[st
 
 
 @pytest.mark.parametrize("endpoint", ["static", "shop.static"])
-async def test_files_are_open_and_load_nobody(
+async def test_files_are_open_and_load_no_user(
     with_files: Quart, sign_in: SignIn, loads: list[str], endpoint: str
 ) -> None:
     (rule,) = [rule for rule in with_files.url_map.iter_rules() if rule.endpoint == endpoint]
@@ -644,7 +646,7 @@ async def test_a_blueprints_pages_are_sent_to_its_own_login_page(
     assert response.headers["Location"] == location
 
 
-async def test_the_login_page_loads_nobody(
+async def test_the_login_page_loads_no_user(
     with_login: Quart, login_manager: LoginManager[User], sign_in: SignIn, loads: list[str]
 ) -> None:
     login_manager.login_view = "login"
@@ -744,7 +746,7 @@ async def test_an_app_that_is_not_eager_does_not(
 
 
 @pytest.mark.parametrize("endpoint", ["static", "shop.static"])
-async def test_an_eager_app_loads_nobody_for_files(
+async def test_an_eager_app_loads_no_user_for_files(
     with_files: Quart, eager: None, sign_in: SignIn, loads: list[str], endpoint: str
 ) -> None:
     (rule,) = [rule for rule in with_files.url_map.iter_rules() if rule.endpoint == endpoint]
@@ -839,7 +841,7 @@ async def test_an_exemption_is_not_inherited(app: Quart, login_manager: LoginMan
     assert (await status(app, "/public"), await status(app, "/admin")) == (200, 401)
 
 
-async def test_a_handler_that_gives_nothing_lets_nobody_through(app: Quart, login_manager: LoginManager[User]) -> None:
+async def test_a_handler_that_returns_none_opens_no_guarded_view(app: Quart, login_manager: LoginManager[User]) -> None:
     """A forgotten `return`."""
     app.testing = False
     app.add_url_rule("/", view_func=home)
@@ -852,7 +854,7 @@ async def test_a_handler_that_gives_nothing_lets_nobody_through(app: Quart, logi
 
 
 @pytest.mark.parametrize("view", [".login", ".log"])
-async def test_a_view_named_as_a_blueprint_is_not_taken_for_its_login_page(
+async def test_a_view_named_like_a_blueprint_is_not_its_login_page(
     with_blueprints: Quart, login_manager: LoginManager[User], view: str
 ) -> None:
     login_manager.blueprint_login_views = {"shop": view}

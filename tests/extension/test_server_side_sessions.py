@@ -150,7 +150,7 @@ async def see_with(site: Quart, sid: str | None) -> dict[str, Any]:
 @REGENERATING
 @pytest.mark.requirement("7.2.4", "V29")
 @pytest.mark.parametrize("way_in", ["/login/1", "/remember/1", "/clear-and-login"])
-async def test_session_fixation_whoever_planted_the_id_of_a_session_is_not_signed_in_by_a_login(
+async def test_session_fixation_a_planted_session_id_is_not_signed_in_by_a_login(
     site: Quart, browser: QuartClient, way_in: str
 ) -> None:
     attacker: QuartClient = site.test_client()  # type: ignore[assignment]
@@ -166,7 +166,7 @@ async def test_session_fixation_whoever_planted_the_id_of_a_session_is_not_signe
 
 @REGENERATING
 @pytest.mark.requirement("7.2.4", "V29")
-async def test_session_fixation_whoever_planted_the_id_is_not_signed_in_by_a_remember_cookie(
+async def test_session_fixation_a_planted_session_id_is_not_signed_in_by_a_remember_cookie(
     site: Quart, browser: QuartClient
 ) -> None:
     attacker: QuartClient = site.test_client()  # type: ignore[assignment]
@@ -258,7 +258,7 @@ async def test_a_login_that_is_refused_changes_no_id(
 
 
 @pytest.mark.parametrize("interface", [Broken], indirect=True)
-async def test_session_fixation_an_interface_that_cannot_regenerate_signs_nobody_in(
+async def test_session_fixation_an_interface_that_cannot_regenerate_does_not_sign_in(
     site: Quart, browser: QuartClient
 ) -> None:
     await browser.post("/put/cart/book")
@@ -367,7 +367,7 @@ async def test_without_a_secret_key_no_cookie_and_no_token_is_an_error(
 
 
 @ANY
-async def test_without_a_secret_key_a_remembered_login_is_nobodys(site: Quart, browser: QuartClient) -> None:
+async def test_without_a_secret_key_a_remembered_login_is_anonymous(site: Quart, browser: QuartClient) -> None:
     await browser.post("/remember/1")
     restart(browser)
     site.secret_key = None

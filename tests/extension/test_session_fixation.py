@@ -284,7 +284,7 @@ async def test_what_a_user_left_is_dropped_when_a_remember_cookie_restores_anoth
     assert "diary" not in page["session"]
 
 
-async def test_what_a_logout_leaves_names_nobody(browser: QuartClient) -> None:
+async def test_what_a_logout_leaves_names_no_user(browser: QuartClient) -> None:
     await post(browser, "/login/1", "/put/cart/book", "/logout")
 
     contents = await held(browser)

@@ -52,7 +52,7 @@ async def test_a_login_without_a_password_is_not_fresh(visit: Visit) -> None:
         assert session["_fresh"] is False
 
 
-async def test_login_user_asks_nobody(visit: Visit, loads: list[str]) -> None:
+async def test_login_user_calls_no_loader(visit: Visit, loads: list[str]) -> None:
     async with visit("2"):
         await login_user(ADA)
 

@@ -62,7 +62,7 @@ async def test_the_signal_is_sent_once_by_the_app(
     assert type(received[0][0]) is Quart
 
 
-async def test_a_visitor_who_is_turned_away_is_announced(app: Quart) -> None:
+async def test_a_rejected_visitor_is_signalled(app: Quart) -> None:
     received: list[Any] = []
     app.add_url_rule("/", view_func=login_required(look))
 
@@ -75,7 +75,7 @@ async def test_a_visitor_who_is_turned_away_is_announced(app: Quart) -> None:
     assert received == [(app, True)]
 
 
-async def test_a_user_who_is_let_through_is_not_announced_as_turned_away(app: Quart, sign_in: SignIn) -> None:
+async def test_an_accepted_user_is_not_signalled_as_rejected(app: Quart, sign_in: SignIn) -> None:
     received: list[Any] = []
 
     @app.get("/")
@@ -282,7 +282,7 @@ async def test_a_def_receiver_runs_neither_on_the_loop_nor_in_its_default_execut
     assert not threads[0].name.startswith("default-executor")
 
 
-async def test_def_receivers_and_def_views_do_not_wait_for_each_other_for_ever(app: Quart, sign_in: SignIn) -> None:
+async def test_deadlock_def_receivers_and_def_views_do_not_block_each_other(app: Quart, sign_in: SignIn) -> None:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max_workers=2))
     names: list[str] = []
 

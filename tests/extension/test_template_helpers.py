@@ -153,7 +153,9 @@ async def test_a_helper_sees_an_anonymous_visitor(render: Render) -> None:
         "{{ {'whoami': 1}.whoami }}",
     ],
 )
-async def test_what_is_not_the_apps_loads_nobody(visit: Visit, helpers: Quart, loads: list[str], source: str) -> None:
+async def test_helpers_of_flask_jinja_and_quart_load_no_user(
+    visit: Visit, helpers: Quart, loads: list[str], source: str
+) -> None:
     class Article:
         def summary(self) -> str:
             return "short"
@@ -250,7 +252,7 @@ def down(login_manager: LoginManager[User], loads: list[str]) -> None:
         raise ConnectionError("database down")
 
 
-async def test_a_helper_that_reads_nobody_is_drawn_with_the_database_down(render: Render, down: None) -> None:
+async def test_a_helper_that_does_not_read_the_user_works_with_the_database_down(render: Render, down: None) -> None:
     assert await render("{{ greeting() }}", greeting=lambda: "Welcome.") == "Welcome."
 
 
@@ -308,7 +310,7 @@ async def test_a_macro_that_is_imported_calls_helpers_for_each_visitor(helpers: 
 
 @pytest.mark.parametrize("knows", ["knows nobody yet", "knows the user"])
 @pytest.mark.parametrize("source", ["{% import 'nav' as nav %}{{ nav.who }}", "{% include 'nav' without context %}"])
-async def test_what_jinja_keeps_for_everybody_never_shows_one_visitor_to_another(
+async def test_output_that_jinja_caches_never_shows_one_visitor_to_another(
     helpers: Quart, visit: Visit, source: str, knows: str
 ) -> None:
     helpers.jinja_loader = DictLoader({"page": source, "nav": "{% set who = whoami() %}{{ who }}"})

@@ -214,7 +214,9 @@ async def test_a_json_client_gets_a_problem_document(
     assert document == {"type": "about:blank", "title": "Unauthorized", "status": 401, "instance": path}
 
 
-async def test_a_json_client_whose_login_is_stale_is_told_so(app: Quart, login_view: None, stale: QuartClient) -> None:
+async def test_a_json_client_with_a_stale_login_gets_a_step_up_challenge(
+    app: Quart, login_view: None, stale: QuartClient
+) -> None:
     response = await stale.get("/password", headers=AS_JSON)
 
     assert response.status_code == 401
@@ -306,7 +308,9 @@ async def test_an_expired_token_is_answered_as_a_bad_one(
     assert response.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
-async def test_a_good_token_where_a_fresh_login_is_needed_is_told_to_step_up(app: Quart, login_view: None) -> None:
+async def test_a_valid_token_where_a_fresh_login_is_needed_gets_a_step_up_challenge(
+    app: Quart, login_view: None
+) -> None:
     headers = {"Accept": BROWSER, "Authorization": f"Bearer {await token(app)}"}
 
     response = await app.test_client().get("/password", headers=headers)

@@ -75,7 +75,7 @@ async def test_in_production_the_answer_is_500_and_the_log_says_what_to_write(
     assert "Set-Cookie" not in response.headers
 
 
-async def test_a_login_whose_answer_is_asked_without_await_signs_nobody_in(app: Quart) -> None:
+async def test_a_login_without_await_does_not_sign_in(app: Quart) -> None:
     @app.post("/")
     async def login() -> str:
         if login_user(ADA):  # type: ignore[truthy-bool]
@@ -156,7 +156,7 @@ async def test_outside_of_a_request_python_warns_as_always() -> None:
 
 
 @pytest.mark.parametrize("function", [login_user, logout_user, confirm_login])
-def test_they_are_coroutine_functions_to_whoever_asks(function: Any) -> None:
+def test_they_are_coroutine_functions_for_every_check(function: Any) -> None:
     assert inspect.iscoroutinefunction(function)
     assert inspect.iscoroutinefunction(functools.partial(function))
     assert isinstance(create_autospec(function), AsyncMock)

@@ -125,7 +125,7 @@ class Answering:
 
 
 @pytest.mark.parametrize("question", ["is_authenticated", "is_active"])
-def test_a_method_is_not_taken_for_a_yes(question: str) -> None:
+def test_a_method_does_not_count_as_true(question: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"Answering\.{question}"):
         require_bool(Answering(), question)
 

@@ -183,7 +183,7 @@ def test_the_other_answers_may_be_fields_too(name: str, value: bool) -> None:
     assert user.is_active is True
 
 
-def test_a_property_of_ones_own_goes_before_the_mixins() -> None:
+def test_a_property_of_the_class_takes_precedence_over_the_mixins() -> None:
     class Suspended(UserMixin):
         id = 1
 

@@ -117,7 +117,7 @@ async def test_a_user_who_is_not_saved_yet_has_no_id_and_is_refused(signing_in: 
 
 @HOW
 @pytest.mark.parametrize("given", [*NO_IDS[:10], asyncio.sleep, print], ids=name_of)
-async def test_an_attribute_id_whose_text_would_name_nobody_is_refused(signing_in: Any, how: str, given: Any) -> None:
+async def test_an_attribute_id_whose_text_would_name_no_user_is_rejected(signing_in: Any, how: str, given: Any) -> None:
     error = await signing_in(Row(given), how)
 
     assert type(error) is TypeError
@@ -172,7 +172,7 @@ async def test_another_method_that_gives_the_id_is_named(visit: Visit, login_man
             await login_user(user)
 
 
-def test_users_who_are_not_saved_yet_are_equal_to_nobody_but_themselves() -> None:
+def test_unsaved_users_are_equal_only_to_themselves() -> None:
     one, other = Row(None), Row(None)
 
     assert one == one  # noqa: PLR0124

@@ -148,7 +148,7 @@ async def test_a_request_that_is_cancelled_takes_no_other_with_it(site: Quart, s
             assert await name_of(answer) == f"user {number}"
 
 
-async def test_a_lookup_that_fails_signs_nobody_out(site: Quart, sign_in: SignIn, table: Table) -> None:
+async def test_a_failing_lookup_signs_no_user_out(site: Quart, sign_in: SignIn, table: Table) -> None:
     clients = [await sign_in(site, str(number)) for number in range(3)]
     names, table.names = table.names, None  # type: ignore[assignment]
     failed = await asyncio.gather(*(client.get("/") for client in clients))
@@ -264,7 +264,7 @@ def test_two_kinds_of_loader_are_an_error_at_once(login_manager: LoginManager[Us
         getattr(login_manager, second)(lambda _: None)
 
 
-async def test_ids_of_another_type_are_an_error_and_sign_nobody_out(
+async def test_ids_of_another_type_are_an_error_and_sign_no_user_out(
     visit: Visit, login_manager: LoginManager[User]
 ) -> None:
     @login_manager.users_loader

@@ -293,7 +293,7 @@ async def test_an_anonymous_visitor_is_refused_before_the_socket_is_accepted(app
     assert status == 401
 
 
-async def test_a_session_that_names_nobody_is_refused(app: Quart, open_socket: Open, sign_in: SignIn) -> None:
+async def test_a_websocket_of_an_unknown_user_is_rejected(app: Quart, open_socket: Open, sign_in: SignIn) -> None:
     client = await sign_in(app, "404")
 
     async with open_socket(app, client) as socket:
@@ -706,7 +706,9 @@ async def test_sockets_of_other_logins_stay_open(app: Quart, open_socket: Open, 
     assert are_open == [True, True]
 
 
-async def test_a_login_as_somebody_else_closes_the_socket(app: Quart, open_socket: Open, browser: QuartClient) -> None:
+async def test_a_login_as_another_user_closes_the_websocket(
+    app: Quart, open_socket: Open, browser: QuartClient
+) -> None:
     async with open_socket(app, browser) as socket:
         await socket.hears()
         await browser.post("/login/2")
@@ -1118,7 +1120,7 @@ async def test_a_loader_that_raises_closes_nothing(
     assert {record.levelname for record in warned} == {"WARNING"}
 
 
-async def test_nobody_is_looked_up_again_on_demand(
+async def test_rechecks_can_be_switched_off(
     app: Quart, open_socket: Open, browser: QuartClient, login_manager: LoginManager[User], loads: list[str]
 ) -> None:
     login_manager.websocket_recheck = None
@@ -1132,7 +1134,7 @@ async def test_nobody_is_looked_up_again_on_demand(
     assert loads == ["1"]
 
 
-async def test_nobody_is_looked_up_any_more_once_the_handler_has_ended(
+async def test_rechecks_end_with_the_handler(
     app: Quart, open_socket: Open, browser: QuartClient, login_manager: LoginManager[User]
 ) -> None:
     login_manager.websocket_recheck = AT_ONCE

@@ -85,7 +85,7 @@ async def test_race_of_two_account_deletions_both_succeed(alice: Visitor, databa
     assert run_sql(database, "SELECT count(*) FROM quartlogin_users") == [(0,)]
 
 
-async def test_a_deletion_is_told_also_when_the_database_goes_away_right_after_it(
+async def test_a_deletion_is_confirmed_even_if_the_database_fails_right_after_it(
     alice: Visitor, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: Any) -> None:
@@ -138,7 +138,7 @@ async def test_race_of_account_deletion_and_sign_in_is_an_unknown_name(
 
 
 @pytest.mark.parametrize("target", ["/%61ccount/tokens", "/account/live", "/account/%6Cive", "/account/tokens"])
-async def test_after_signing_in_nobody_is_sent_to_what_cannot_be_opened(
+async def test_sign_in_does_not_lead_to_a_url_that_cannot_be_opened(
     alice: Visitor, new_visitor: Callable[[], Visitor], target: str
 ) -> None:
     visitor = new_visitor()

@@ -42,9 +42,7 @@ async def test_what_a_page_fetches_by_itself_is_no_visit(hasty: Quart, now: list
 
 
 @pytest.mark.requirement("7.3.1")
-async def test_an_open_page_is_closed_when_nobody_has_used_the_sign_in_for_too_long(
-    hasty: Quart, now: list[float]
-) -> None:
+async def test_an_open_page_closes_at_the_idle_timeout(hasty: Quart, now: list[float]) -> None:
     alice = Visitor(hasty.test_client())
     await alice.register("Alice")
     now[0] += 9 * MINUTE

@@ -82,7 +82,7 @@ def register(page: Page, username: str) -> None:
     page.get_by_role("main").get_by_role("button", name="Create account").click()
 
 
-def test_somebody_registers_signs_out_and_signs_in_again(browser: Browser, server: Server, screenshots: Path) -> None:
+def test_a_user_registers_signs_out_and_signs_in_again(browser: Browser, server: Server, screenshots: Path) -> None:
     page = open_page(browser, server)
 
     register(page, "Ada Lovelace")
@@ -120,7 +120,7 @@ def sign_in(page: Page, username: str, *, remember: bool = False) -> None:
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
 
 
-def test_an_open_account_page_is_told_what_happens_elsewhere(
+def test_an_open_account_page_shows_events_of_other_browsers(
     browser: Browser, server: Server, screenshots: Path
 ) -> None:
     desk = open_page(browser, server)
@@ -237,7 +237,9 @@ def test_a_browser_that_was_closed_is_signed_in_again_and_asked_for_the_password
     assert page.complaints == []  # type: ignore[attr-defined]
 
 
-def test_a_wrong_password_is_told_and_the_name_is_kept(browser: Browser, server: Server, screenshots: Path) -> None:
+def test_a_wrong_password_shows_an_error_and_keeps_the_name(
+    browser: Browser, server: Server, screenshots: Path
+) -> None:
     page = open_page(browser, server)
 
     page.goto("/login")

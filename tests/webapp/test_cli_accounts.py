@@ -65,7 +65,7 @@ async def test_a_table_has_a_line_for_each_account(alice: Visitor, database: str
     assert len(lines) == 2
 
 
-def test_a_list_of_nobody_says_so_and_is_an_empty_list_in_json(database: str) -> None:
+def test_an_empty_list_is_reported_and_empty_in_json(database: str) -> None:
     shown = run(database, "user", "list")
 
     assert (shown.exit_code, shown.stdout, len(shown.stderr.splitlines())) == (0, "", 1)
@@ -208,7 +208,7 @@ async def test_more_than_fifty_tokens_are_not_made(alice: Visitor, database: str
     assert re.search(r"'Alice'.*\b50\b", error_of(done))
 
 
-async def test_a_token_of_somebody_disabled_is_not_made(alice: Visitor, database: str) -> None:
+async def test_a_disabled_user_gets_no_token(alice: Visitor, database: str) -> None:
     await command("user", "disable", "alice", database=database)
 
     done = await command("token", "create", "alice", database=database)

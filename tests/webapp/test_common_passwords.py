@@ -43,7 +43,7 @@ def test_capital_letters_make_no_other_password(password: str) -> None:
 
 
 @pytest.mark.parametrize("password", ["A" * 1024, "!" * 40, "ß" * 20, "\U0001f600" * 15])
-def test_what_a_password_is_made_of_does_not_matter_if_nobody_else_uses_it(password: str) -> None:
+def test_uncommon_passwords_of_any_composition_are_allowed(password: str) -> None:
     assert not is_common(password)
 
 
@@ -124,7 +124,7 @@ def test_the_list_stays_small() -> None:
         "alice٠١٢٣٤٥٦٧٨٩",
     ],
 )
-def test_a_password_of_nothing_but_what_everybody_knows_is_made_of_it(password: str) -> None:
+def test_a_password_of_context_words_alone_is_context_specific(password: str) -> None:
     assert is_context_specific(password, WORDS)
 
 

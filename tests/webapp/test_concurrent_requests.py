@@ -125,7 +125,7 @@ async def test_race_an_account_deleted_meanwhile_blocks_nothing_and_leaves_nothi
 
 @pytest.mark.slow
 @on_postgresql
-async def test_whoever_waits_to_note_a_visit_holds_no_other_sign_in_of_that_user(
+async def test_deadlock_a_waiting_last_seen_write_blocks_no_other_login(
     stores: tuple[Store, Store], database: str
 ) -> None:
     stranger = await asyncpg.connect(database)

@@ -81,7 +81,7 @@ async def test_two_applications_on_one_host_with_other_names_do_not_disturb_each
     assert (await first.is_signed_in(), await second.is_signed_in()) == (False, True)
 
 
-async def test_a_visit_to_an_application_with_the_same_names_signs_nobody_out(make: Make) -> None:
+async def test_a_visit_to_an_application_with_the_same_cookie_names_signs_no_user_out(make: Make) -> None:
     one, two = await make("one"), await make("two", key=KEY[::-1])
     first, second = Visitor(one.test_client()), Visitor(two.test_client())
     second.client.cookie_jar = first.client.cookie_jar

@@ -64,17 +64,13 @@ async def test_a_visitor_without_cookies_costs_nothing(visitor: Visitor, done: C
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/favicon.ico"])
-async def test_what_is_the_same_for_everybody_looks_at_no_cookie(
-    signed_in: Visitor, done: Counter[str], path: str
-) -> None:
+async def test_public_files_read_no_cookie(signed_in: Visitor, done: Counter[str], path: str) -> None:
     await signed_in.get(path)
 
     assert done["trips"] == done["verified"] == 0
 
 
-async def test_the_home_page_of_somebody_signed_in_is_one_trip_and_nothing_else(
-    signed_in: Visitor, done: Counter[str]
-) -> None:
+async def test_the_home_page_of_a_signed_in_user_is_one_round_trip(signed_in: Visitor, done: Counter[str]) -> None:
     await signed_in.get("/")
 
     assert done == {"trips": 1}

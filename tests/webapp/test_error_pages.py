@@ -48,7 +48,7 @@ async def test_an_unexpected_error_tells_the_visitor_nothing_and_the_log_everyth
 @pytest.mark.requirement("16.5.2", "16.5.3")
 @both_databases
 @pytest.mark.parametrize("path", ["/", "/account", "/readyz"])
-async def test_while_the_database_is_down_pages_are_503_and_nobody_is_signed_out(
+async def test_while_the_database_is_down_pages_are_503_and_logins_stay_valid(
     app: Quart, visitor: Visitor, path: str
 ) -> None:
     await visitor.register()

@@ -18,7 +18,7 @@ from sockets import open_socket
 
 
 @pytest.mark.requirement("16.2.1", "16.2.2", "16.2.5", "16.3.1")
-async def test_each_event_is_told_once_to_the_user_and_to_the_operator_and_no_secret_is(
+async def test_each_event_is_shown_and_logged_once_without_secrets(
     visitor: Visitor, new_visitor: Callable[[], Visitor], database: str, logged: Callable[[], list[dict[str, Any]]]
 ) -> None:
     alice, other = visitor, new_visitor()
@@ -110,7 +110,7 @@ async def test_xss_a_user_agent_is_escaped_on_the_account_page(
     assert "<script>alert" not in (await visitor.get("/account")).text
 
 
-async def test_at_most_twenty_events_are_shown_and_of_nobody_else(
+async def test_at_most_twenty_events_are_shown_and_only_the_users_own(
     visitor: Visitor, new_visitor: Callable[[], Visitor]
 ) -> None:
     await visitor.register("Alice")
@@ -142,7 +142,7 @@ async def test_cross_site_websocket_hijacking_anonymous_and_cross_site_handshake
 
 
 @both_databases
-async def test_an_open_page_is_told_of_its_own_account_only_also_from_another_process(
+async def test_an_open_page_receives_events_of_its_own_account_only_also_of_another_process(
     app: Quart, visitor: Visitor, new_visitor: Callable[[], Visitor], database: str
 ) -> None:
     elsewhere = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY))

@@ -41,7 +41,9 @@ async def alice(hasty: Quart) -> Visitor:
 @pytest.mark.requirement("7.3.1")
 @both_databases
 @pytest.mark.parametrize(("seconds", "is_in"), [(10 * MINUTE - 1, True), (10 * MINUTE, False)])
-async def test_a_sign_in_that_nobody_uses_ends(alice: Visitor, now: list[float], seconds: int, is_in: bool) -> None:
+async def test_session_timeout_an_unused_login_ends(
+    alice: Visitor, now: list[float], seconds: int, is_in: bool
+) -> None:
     now[0] += seconds
 
     assert await alice.is_signed_in() is is_in
@@ -91,7 +93,7 @@ async def test_when_a_login_was_seen_is_written_at_most_once_a_minute(
     assert len(set(written)) == 3
 
 
-async def test_a_write_that_fails_is_not_in_the_way(
+async def test_a_failing_write_of_the_last_seen_time_blocks_no_page(
     alice: Visitor, hasty: Quart, now: list[float], database: str
 ) -> None:
     now[0] += 2 * MINUTE

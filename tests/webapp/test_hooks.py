@@ -96,7 +96,7 @@ async def test_what_is_not_breached_is_taken(site: Site) -> None:
 
 @pytest.mark.requirement("6.2.12")
 @pytest.mark.parametrize("answer", FAILING)
-async def test_a_check_that_fails_keeps_nobody_out_and_is_logged_without_the_password(
+async def test_a_failing_password_check_blocks_no_user_and_is_logged_without_the_password(
     site: Site, answer: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with site(is_breached=Hook(answer)) as app:
@@ -127,7 +127,7 @@ async def test_nothing_is_asked_about_what_is_refused_anyhow(site: Site) -> None
 
 @pytest.mark.requirement("6.3.3")
 @pytest.mark.parametrize("answer", [False, None, "yes", 1])
-async def test_a_second_step_can_refuse_whoever_knows_the_password(site: Site, answer: Any, database: str) -> None:
+async def test_before_sign_in_can_reject_a_correct_password(site: Site, answer: Any, database: str) -> None:
     hook = Hook(answer)
     async with site(before_sign_in=hook) as app:
         user = await add_user(app, "Alice")
@@ -143,7 +143,7 @@ async def test_a_second_step_can_refuse_whoever_knows_the_password(site: Site, a
 
 
 @pytest.mark.requirement("6.3.3")
-async def test_what_the_second_step_asks_for_cannot_be_guessed(site: Site) -> None:
+async def test_brute_force_of_what_before_sign_in_checks_is_rate_limited(site: Site) -> None:
     async def code_is_right(_: User) -> bool:
         return (await request.form).get("code") == "271828"
 
@@ -160,7 +160,7 @@ async def test_what_the_second_step_asks_for_cannot_be_guessed(site: Site) -> No
 
 @pytest.mark.requirement("6.3.3")
 @pytest.mark.parametrize("answer", FAILING)
-async def test_a_second_step_that_fails_lets_nobody_in_and_is_not_a_wrong_password(
+async def test_a_failing_before_sign_in_does_not_sign_in_and_is_not_a_wrong_password(
     site: Site, answer: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with site(before_sign_in=Hook(answer)) as app:
@@ -177,7 +177,7 @@ async def test_a_second_step_that_fails_lets_nobody_in_and_is_not_a_wrong_passwo
 
 
 @pytest.mark.requirement("6.3.7")
-async def test_a_changed_password_is_told_once_when_it_is_kept(site: Site, database: str) -> None:
+async def test_a_changed_password_calls_the_hook_once_after_the_commit(site: Site, database: str) -> None:
     kept: list[Any] = []
     told: list[str] = []
 
@@ -214,7 +214,7 @@ async def test_a_listener_that_fails_undoes_nothing(site: Site, answer: Any, cap
 # --- other events
 
 
-async def test_listeners_are_told_of_registering_signing_in_and_deleting(site: Site) -> None:
+async def test_hooks_are_called_after_registration_sign_in_and_deletion(site: Site) -> None:
     told: list[tuple[str, str]] = []
 
     def listener(moment: str) -> Any:

@@ -91,7 +91,7 @@ def test_spreadsheets_write_their_own_kind_of_csv(run: Run, database: str, mark:
         (f"A\0da,{PASSWORD}", ""),
     ],
 )
-def test_a_bad_line_is_told_with_its_number_and_nothing_is_imported(
+def test_a_bad_line_is_reported_with_its_number_and_nothing_is_imported(
     run: Run,
     database: str,
     line: str,
@@ -141,7 +141,7 @@ def test_a_hash_that_cannot_or_should_not_be_checked_is_a_bad_line(run: Run, sto
 
 
 @pytest.mark.requirement("2.4.1", "15.2.2")
-def test_hashes_that_would_exhaust_the_server_are_told_with_their_lines_and_the_limits(run: Run, database: str) -> None:
+def test_denial_of_service_costly_hashes_are_rejected_with_their_lines_and_the_limits(run: Run, database: str) -> None:
     """Denial of service: each guess at such a name would cost a gibibyte a hundred times."""
     costly = HASH.replace("m=8,t=1", "m=1048576,t=100")
     moderate, four_lanes = HASH.replace("m=8,t=1", "m=262144,t=3"), HASH.replace("m=8,t=1,p=1", "m=65536,t=3,p=4")

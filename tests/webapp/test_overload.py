@@ -171,7 +171,7 @@ async def test_other_pages_go_on_and_afterwards_so_does_everything(app: Quart, s
 
 @pytest.mark.requirement("2.4.1")
 @pytest.mark.parametrize("path", ["/register", "/reauthenticate", "/account/password", "/account/delete"])
-async def test_every_form_with_a_password_is_told(
+async def test_overload_every_form_with_a_password_responds_503(
     app: Quart, visitor: Visitor, new_visitor: Callable[[], Visitor], path: str
 ) -> None:
     await visitor.register("Alice")

@@ -77,7 +77,7 @@ async def test_all_other_sign_ins_end_and_this_one_goes_on_under_a_new_id(
     ],
 )
 @pytest.mark.requirement("6.2.3", "6.2.4", "6.2.11", "N8")
-async def test_what_is_wrong_is_told_beside_its_field_and_nothing_changes(
+async def test_errors_are_shown_beside_their_field_and_nothing_changes(
     alice: Visitor, new_visitor: Callable[[], Visitor], current: str, new: str, field: str, told: str
 ) -> None:
     answer = await change_password(alice, current, new)

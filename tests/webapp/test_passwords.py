@@ -141,7 +141,7 @@ async def test_a_wrong_password_costs_exactly_what_the_stored_hash_does(
 
 
 @pytest.mark.requirement("2.4.1", "15.2.2")
-async def test_a_hash_that_costs_more_than_is_ever_computed_is_not_and_the_operator_is_told(
+async def test_denial_of_service_a_hash_beyond_the_cost_limit_is_not_computed_but_logged(
     counting: Counting, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Denial of service: each guess at a hash of an old database would cost what is written in it."""

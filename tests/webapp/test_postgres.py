@@ -30,7 +30,7 @@ async def opened(database: str) -> AsyncIterator[PostgresDatabase]:
 
 
 @on_postgresql
-async def test_a_page_of_somebody_signed_in_is_one_round_trip(app: Quart, visitor: Visitor) -> None:
+async def test_a_page_of_a_signed_in_user_is_one_round_trip(app: Quart, visitor: Visitor) -> None:
     await visitor.register()
     await visitor.get("/")
     database = get_accounts(app).store.database
@@ -89,7 +89,7 @@ async def test_while_the_server_is_down_pages_are_503_and_afterwards_as_before(
 
 
 @on_postgresql
-async def test_a_server_that_was_restarted_meanwhile_costs_nobody_a_503(
+async def test_a_restarted_server_costs_no_visitor_a_503(
     app: Quart, visitor: Visitor, postgres_server: Postgres
 ) -> None:
     await visitor.register()

@@ -140,7 +140,7 @@ async def test_transactions_that_wait_for_each_other_are_both_done(opened: Postg
 
 
 @on_postgresql
-async def test_a_transaction_that_is_always_in_the_way_is_given_up(opened: PostgresDatabase, database: str) -> None:
+async def test_a_transaction_with_endless_conflicts_is_given_up(opened: PostgresDatabase, database: str) -> None:
     tries = 0
 
     async def work(transaction: Transaction) -> None:

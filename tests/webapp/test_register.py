@@ -81,7 +81,7 @@ async def test_a_name_that_looks_like_another_is_taken(
     ),
     ids=ascii,
 )
-async def test_a_malformed_name_is_told_beside_the_field(visitor: Visitor, database: str, name: str) -> None:
+async def test_a_malformed_name_shows_an_error_beside_the_field(visitor: Visitor, database: str, name: str) -> None:
     page = await visitor.register(name)
 
     assert page.status == 400
@@ -96,7 +96,7 @@ async def test_a_malformed_name_is_told_beside_the_field(visitor: Visitor, datab
     ids=["none", "14", "4 emoji of 16 bytes", "1025"],
 )
 @pytest.mark.requirement("6.2.1", "N1", "N3", "N8")
-async def test_a_password_of_the_wrong_length_is_told_beside_the_field(
+async def test_a_password_of_the_wrong_length_shows_an_error_beside_the_field(
     visitor: Visitor, database: str, password: str, told: list[int]
 ) -> None:
     page = await visitor.register("Alice", password)

@@ -25,7 +25,7 @@ def test_what_was_replaced_or_closed_counts_for_the_grace(state: str, now: int, 
     assert RememberTokens.read(f"bb+100 aa{state}100", now).is_valid(A) is counts
 
 
-def test_an_open_branch_counts_for_ever() -> None:
+def test_an_open_branch_never_expires() -> None:
     assert RememberTokens.read("aa+100", 10**10).is_valid(A)
 
 

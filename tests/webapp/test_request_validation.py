@@ -260,7 +260,7 @@ async def test_a_session_under_another_key_is_an_anonymous_visitor(signed_in: Vi
         "x" * 22,
     ],
 )
-async def test_an_id_that_names_nobody_is_an_anonymous_visitor(app: Quart, visitor: Visitor, user_id: str) -> None:
+async def test_an_unknown_user_id_is_an_anonymous_visitor(app: Quart, visitor: Visitor, user_id: str) -> None:
     cookie = app.session_interface.get_signing_serializer(app).dumps({"_user_id": user_id})
 
     page = await visitor.get("/", headers={"Cookie": f"quartlogin={cookie}"})

@@ -111,7 +111,7 @@ async def test_idor_another_users_login_is_as_unknown_as_any(
     assert await phone.is_signed_in()
 
 
-async def test_pressing_twice_is_told(desk: Visitor, phone: Visitor) -> None:
+async def test_revoking_twice_is_reported(desk: Visitor, phone: Visitor) -> None:
     path = f"/account/logins/{await public_id_of(phone)}/revoke"
 
     first, second = await press(desk, path), await press(desk, path)

@@ -55,7 +55,7 @@ def run(*arguments: str, **environment: str) -> Result:
 
 @pytest.mark.requirement("V6")
 @pytest.mark.requirement("11.2.2", "13.3.4")
-async def test_nobody_is_signed_out_by_a_rotation_nor_by_a_second_one(tmp_path: Path) -> None:
+async def test_logins_survive_two_key_rotations(tmp_path: Path) -> None:
     database = str(tmp_path / "people.sqlite3")
     kept, _ = read_or_create(key_file(database))
     cookies: dict[str, str] = {}

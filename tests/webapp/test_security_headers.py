@@ -81,7 +81,7 @@ async def test_pages_that_depend_on_the_visitor_are_not_cached(visitor: Visitor,
 
 
 @pytest.mark.requirement("3.5.7")
-async def test_files_are_the_same_for_everybody(visitor: Visitor) -> None:
+async def test_files_are_the_same_for_every_visitor(visitor: Visitor) -> None:
     before = await visitor.get("/static/accounts/style.css")
     await visitor.register()
 

@@ -71,7 +71,7 @@ def test_a_session_outlives_the_server(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_rotated_key_signs_nobody_out_of_the_server(tmp_path: Path) -> None:
+def test_sessions_survive_a_key_rotation_of_the_server(tmp_path: Path) -> None:
     quartlogin, port = str(SCRIPTS / "quartlogin"), free_port()
     with httpx.Client(base_url=f"http://localhost:{port}", timeout=PATIENCE) as client:
         with running([quartlogin, "serve", "--port", str(port)], port, tmp_path):

@@ -153,7 +153,7 @@ async def test_csrf_a_link_does_not_sign_out(alice: str, visitor: Visitor) -> No
     assert await visitor.is_signed_in()
 
 
-async def test_signing_out_is_told_once_and_leaves_no_cookie(alice: str, visitor: Visitor) -> None:
+async def test_signing_out_shows_one_notice_and_leaves_no_cookie(alice: str, visitor: Visitor) -> None:
     await visitor.sign_in()
 
     await visitor.sign_out()
@@ -172,7 +172,7 @@ async def test_signing_out_twice_does_no_harm(alice: str, visitor: Visitor) -> N
     assert (page.status, page.location) == (302, "/")
 
 
-async def test_whoever_is_signed_in_is_not_shown_the_login_page(alice: str, visitor: Visitor) -> None:
+async def test_a_signed_in_user_is_redirected_from_the_login_page(alice: str, visitor: Visitor) -> None:
     await visitor.sign_in()
 
     assert (await visitor.get("/login")).location == "/"
@@ -193,7 +193,7 @@ async def test_the_session_cookie_says_nothing_about_the_person(app: Quart, alic
 
 @pytest.mark.requirement("7.4.4")
 @pytest.mark.parametrize("path", ["/", "/account", "/logout"])
-async def test_every_page_of_somebody_signed_in_offers_to_sign_out(alice: str, visitor: Visitor, path: str) -> None:
+async def test_every_page_of_a_signed_in_user_offers_to_sign_out(alice: str, visitor: Visitor, path: str) -> None:
     await visitor.sign_in()
 
     page = await visitor.get(path)
@@ -202,7 +202,7 @@ async def test_every_page_of_somebody_signed_in_offers_to_sign_out(alice: str, v
     assert page.token
 
 
-async def test_whoever_asks_for_it_is_remembered_without_a_session(alice: str, visitor: Visitor) -> None:
+async def test_remember_me_signs_in_without_a_session(alice: str, visitor: Visitor) -> None:
     await visitor.fill_in("/login", username="Alice", password=PASSWORD, remember="y")
     visitor.client.delete_cookie("localhost", "quartlogin")
 
@@ -211,7 +211,7 @@ async def test_whoever_asks_for_it_is_remembered_without_a_session(alice: str, v
     assert "Hello, Alice." in home.text
 
 
-async def test_nobody_else_is_remembered(alice: str, visitor: Visitor) -> None:
+async def test_without_remember_me_no_login_is_restored(alice: str, visitor: Visitor) -> None:
     await visitor.sign_in()
 
     assert visitor.cookies.keys() == {"quartlogin", "quartlogin_browser"}

@@ -54,7 +54,7 @@ async def test_never_more_slots_are_taken_than_there_are(threads: ThreadPoolExec
     assert await settled(slots, 4)
 
 
-async def test_whoever_hangs_up_the_slots_come_back_and_no_deadlock(threads: ThreadPoolExecutor) -> None:
+async def test_deadlock_slots_of_cancelled_callers_are_released(threads: ThreadPoolExecutor) -> None:
     slots, measured, luck = Slots(4), Measured(), Random(1)
     for _ in range(20):
         tasks = [
@@ -71,7 +71,7 @@ async def test_whoever_hangs_up_the_slots_come_back_and_no_deadlock(threads: Thr
     await slots.run(4, threads, lambda: None)
 
 
-async def test_work_goes_on_in_its_slots_when_nobody_waits_for_it_any_more(threads: ThreadPoolExecutor) -> None:
+async def test_work_keeps_its_slots_after_its_caller_has_left(threads: ThreadPoolExecutor) -> None:
     slots, go_on, begun = Slots(4), threading.Event(), threading.Event()
 
     def work() -> None:
@@ -91,7 +91,7 @@ async def test_work_goes_on_in_its_slots_when_nobody_waits_for_it_any_more(threa
     assert await second == "done"
 
 
-async def test_who_takes_many_is_not_overtaken_for_ever(threads: ThreadPoolExecutor) -> None:
+async def test_starvation_a_caller_of_many_slots_is_served_in_turn(threads: ThreadPoolExecutor) -> None:
     slots, order = Slots(4), list[str]()
     go_on = threading.Event()
     first = asyncio.create_task(slots.run(1, threads, lambda: go_on.wait(10)))

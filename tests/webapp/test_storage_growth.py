@@ -302,7 +302,7 @@ async def test_a_sign_in_after_very_many_failures_says_a_hundred_or_more(
 # --- what else a visitor who is signed in can have kept
 
 
-async def test_a_browser_with_another_name_for_each_request_is_told_of_ten_times(
+async def test_a_browser_with_a_new_user_agent_for_each_request_is_logged_ten_times(
     app: Quart, visitor: Visitor, told: Callable[[str], int]
 ) -> None:
     await visitor.register("Alice")

@@ -89,7 +89,7 @@ async def test_a_user_is_found_by_name_and_by_a_login(store: Store) -> None:
 
 
 @pytest.mark.usefixtures("people")
-async def test_nobody_is_found_under_another_name_or_by_another_login(store: Store) -> None:
+async def test_no_user_is_found_under_another_name_or_by_another_login(store: Store) -> None:
     assert await store.users.find_credentials("Alice") is None
     assert await store.passwords.find_of(ALICE, replace(BY_ALICE, user_id=BOB.id)) is None
     await store.logins.end(LOGIN.id_hash, event())
@@ -198,7 +198,7 @@ async def test_a_login_counts_to_the_second(
 
 
 @pytest.mark.usefixtures("people")
-async def test_a_login_that_has_ended_is_told_once(store: Store) -> None:
+async def test_an_ended_login_is_reported_once(store: Store) -> None:
     told = await store.logins.end(LOGIN.id_hash, event(1, kind="signed_out"))
     again = await store.logins.end(LOGIN.id_hash, event(2, kind="signed_out"))
 
@@ -212,7 +212,7 @@ async def test_a_login_that_has_ended_is_told_once(store: Store) -> None:
 @pytest.mark.parametrize(
     ("user", "public_id", "kind"), [(BOB, "ref1", "session"), (ALICE, "ref1", "bearer"), (ALICE, "ref9", "session")]
 )
-async def test_nobody_ends_what_is_not_theirs(store: Store, user: User, public_id: str, kind: str) -> None:
+async def test_idor_another_users_login_cannot_be_ended(store: Store, user: User, public_id: str, kind: str) -> None:
     assert await store.logins.end_by_public_id(user.id, public_id, kind, event()) is None  # type: ignore[arg-type]
 
     assert await public_ids(store) == {"ref1", "ref2", "ref3"}
@@ -236,7 +236,7 @@ async def test_all_other_sign_ins_are_ended_and_tokens_go_on(store: Store) -> No
 
 
 @pytest.mark.usefixtures("people")
-async def test_everybodys_logins_are_ended(store: Store) -> None:
+async def test_all_logins_of_all_users_are_ended(store: Store) -> None:
     assert await store.logins.revoke_all() == 4
 
     assert await public_ids(store) | await public_ids(store, BOB) == set()

@@ -143,7 +143,7 @@ def trips(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 @pytest.mark.parametrize("path", ["/", "/api/me", "/logout"])
-async def test_a_page_of_somebody_signed_in_costs_one_statement_and_one_trip(
+async def test_a_page_of_a_signed_in_user_costs_one_statement_and_one_trip(
     app: Quart, visitor: Visitor, trips: list[Any], path: str
 ) -> None:
     await visitor.register()

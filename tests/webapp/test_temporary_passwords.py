@@ -209,7 +209,7 @@ async def test_what_has_to_stay_open_does(alice: Visitor) -> None:
 
 @pytest.mark.requirement("N10")
 @both_databases
-async def test_clients_that_follow_to_no_page_are_told_in_a_problem_document(
+async def test_api_clients_get_a_problem_document_while_a_change_is_required(
     app: Quart, visitor: Visitor, database: str
 ) -> None:
     await visitor.register("Alice")
@@ -253,7 +253,7 @@ async def test_it_has_to_become_another_one(visitor: Visitor, database: str, spe
 
 @pytest.mark.requirement("N10")
 @both_databases
-async def test_the_operator_can_require_a_change_of_somebody_signed_in(
+async def test_the_operator_can_require_a_change_of_a_signed_in_user(
     app: Quart, visitor: Visitor, new_visitor: Callable[[], Visitor], database: str
 ) -> None:
     phone = new_visitor()
@@ -333,13 +333,13 @@ async def test_no_password_is_ever_too_old(app: Quart, visitor: Visitor, databas
     assert await visitor.is_signed_in()
 
 
-async def test_nobody_unknown_is_required_to_change_anything(app: Quart, database: str) -> None:
+async def test_an_unknown_user_cannot_be_required_to_change_the_password(app: Quart, database: str) -> None:
     done = await command(database, "user", "require-change", "bob")
 
     assert "'bob'" in error_of(done)
 
 
-async def test_an_open_page_is_told_nothing_more_once_a_change_is_required(
+async def test_an_open_page_receives_nothing_once_a_change_is_required(
     app: Quart, visitor: Visitor, database: str
 ) -> None:
     await visitor.register("Alice")

@@ -76,7 +76,7 @@ async def test_a_token_ends_to_the_second(alice: Visitor, app: Quart, monkeypatc
 
 
 @both_databases
-async def test_a_revoked_token_is_worth_nothing_on_the_next_request(alice: Visitor, app: Quart) -> None:
+async def test_replay_of_a_revoked_token_fails_on_the_next_request(alice: Visitor, app: Quart) -> None:
     token = token_in(await make(alice, name="backup"))
     page = await alice.get("/account")
     path = re.search(r"/account/tokens/\w+/revoke", page.text)[0]  # type: ignore[index]
@@ -119,7 +119,9 @@ async def test_idor_another_users_token_cannot_be_revoked(
         {"name": "x", "days": "soon"},
     ],
 )
-async def test_bad_fields_are_told_and_no_token_is_made(alice: Visitor, database: str, fields: dict[str, str]) -> None:
+async def test_invalid_fields_show_errors_and_create_no_token(
+    alice: Visitor, database: str, fields: dict[str, str]
+) -> None:
     page = await make(alice, **fields)
 
     assert page.status == 400
@@ -142,7 +144,7 @@ async def test_a_token_survives_another_password_but_not_being_disabled(alice: V
     assert (after_change[0], while_disabled[0], (await who(app, token))[0]) == (200, 401, 401)
 
 
-async def test_a_token_goes_before_the_cookies_of_somebody_else(
+async def test_a_token_takes_precedence_over_the_cookies_of_another_user(
     alice: Visitor, app: Quart, new_visitor: Callable[[], Visitor]
 ) -> None:
     token, bob = token_in(await make(alice, name="backup")), new_visitor()
@@ -185,7 +187,7 @@ async def test_race_at_most_fifty_tokens_are_created_concurrently(alice: Visitor
 
 
 @both_databases
-async def test_what_happened_to_a_token_is_told_by_its_name(alice: Visitor, database: str) -> None:
+async def test_events_of_a_token_show_its_name(alice: Visitor, database: str) -> None:
     await make(alice, name="<b>backup")
     page = await alice.get("/account")
     revoked = re.search(r"/account/tokens/(\w+)/revoke", page.text)[1]  # type: ignore[index]

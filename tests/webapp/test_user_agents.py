@@ -43,7 +43,7 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (COMMAND_LINE, "Command line"),
     ],
 )
-def test_a_browser_and_its_system_are_told_in_words(browser: str, words: str) -> None:
+def test_a_user_agent_is_described_by_browser_and_system(browser: str, words: str) -> None:
     assert describe(browser) == words
 
 
@@ -69,7 +69,7 @@ def test_however_long_a_user_agent_is_its_beginning_alone_is_looked_up_and_once(
 
 
 @pytest.mark.requirement("15.2.2")
-def test_the_device_which_nobody_is_shown_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_device_which_is_not_shown_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     domains: list[Domain] = []
     parser: Any = ua_parser.parser  # type: ignore[attr-defined]  # made when it is first asked for
     resolver = parser.resolver

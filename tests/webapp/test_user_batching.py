@@ -120,7 +120,7 @@ async def test_a_load_that_is_cancelled_takes_no_other_with_it(store: Store) -> 
         assert isinstance(one, asyncio.CancelledError) or (one and one.user == user(number))  # type: ignore[union-attr]
 
 
-async def test_a_database_that_does_not_answer_is_told_to_each(store: Store, database: str) -> None:
+async def test_each_request_learns_that_the_database_does_not_answer(store: Store, database: str) -> None:
     run_sql(database, "ALTER TABLE quartlogin_logins RENAME TO moved")
 
     found = await asyncio.gather(*(find(store, number) for number in range(10)), return_exceptions=True)
