@@ -104,6 +104,7 @@ DROP TABLE events;
 DROP TABLE attempts;
 DROP TABLE users;
 """
+_SET_VERSION: Final = f"UPDATE quartlogin_schema SET version = {SCHEMA_VERSION} WHERE version < {SCHEMA_VERSION};\n"  # noqa: S608 -- constants
 
 
 async def prepare(
@@ -131,7 +132,7 @@ async def prepare(
         _check_room(tables, label, is_shared=is_shared)
         if not create_tables:
             raise DatabaseRefused(f"The database {label} has no tables of quartlogin. {_HOW_TO_CREATE}")
-        await _run(transaction, _schema())
+        await _run(transaction, creation_script())
         return
     [(version,)] = await transaction.run(f"SELECT max(version) FROM {_OURS}")  # noqa: S608 -- a constant
     if version is None or not 1 <= version <= SCHEMA_VERSION:
@@ -141,11 +142,20 @@ async def prepare(
         )
     if version < SCHEMA_VERSION and not create_tables:
         raise DatabaseRefused(f"The database {label} has tables of version {version}. {_HOW_TO_CREATE}")
-    for step in range(version + 1, _CREATED_ANEW):
-        await _run(transaction, UPGRADES[step])
+    await _run(transaction, upgrade_script(version))
+
+
+def creation_script() -> str:
+    """Return the statements that create the tables."""
+    return find_resource("schema.sql").read_text(encoding="utf-8")
+
+
+def upgrade_script(version: int) -> str:
+    """Return the statements that upgrade the tables of a version to this code's."""
+    steps = [UPGRADES[step] for step in range(version + 1, _CREATED_ANEW)]
     if version < _CREATED_ANEW:
-        await _move(transaction)
-    await transaction.run("UPDATE quartlogin_schema SET version = $1 WHERE version < $1", SCHEMA_VERSION)
+        steps += ["DROP TABLE quartlogin_schema;\n", creation_script(), _MOVE]
+    return "".join(steps) + _SET_VERSION
 
 
 def _check_room(tables: set[str], label: str, *, is_shared: bool) -> None:
@@ -157,17 +167,6 @@ def _check_room(tables: set[str], label: str, *, is_shared: bool) -> None:
             f"The database {label} has a table {clashes[0]!r}, but not {_OURS!r}. Names that begin with {_PREFIX!r} "
             "are for the tables of the accounts: rename it, or use another database."
         )
-
-
-async def _move(transaction: Transaction) -> None:
-    """Create the tables anew, and move the rows there."""
-    await transaction.run("DROP TABLE quartlogin_schema")
-    await _run(transaction, _schema())
-    await _run(transaction, _MOVE)
-
-
-def _schema() -> str:
-    return find_resource("schema.sql").read_text(encoding="utf-8")
 
 
 async def _run(transaction: Transaction, script: str) -> None:
@@ -183,3 +182,9 @@ def statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+
+
+def without_comments(script: str) -> str:
+    """Return a script without comments and empty lines: no statement of ours has `--` in a text."""
+    lines = (line.partition("--")[0].rstrip() for line in script.splitlines())
+    return "".join(f"{line}\n" for line in lines if line)
