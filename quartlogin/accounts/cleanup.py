@@ -12,7 +12,7 @@ from typing import Final
 
 from .database.errors import StoreUnavailable
 from .database.models import Event
-from .features.passwords.hash_parameters import HashParameters
+from .features.passwords.old_schemes import Parameters
 from .features.passwords.parameters_in_use import count_sets
 from .store import Store
 
@@ -95,7 +95,7 @@ class Cleanup:
         store: Store,
         keep_events: timedelta,
         event_limit: EventLimit,
-        learn: Callable[[Counter[HashParameters]], None] = lambda _: None,
+        learn: Callable[[Counter[Parameters]], None] = lambda _: None,
         clean_directory: Callable[[int], Awaitable[int]] | None = None,
     ) -> None:
         self._clean_directory = clean_directory

@@ -50,6 +50,8 @@ class AccountsOptions:
     password_min_length: int = 15
     #: Extra words that a password may not consist of. The site name and the username are always included.
     password_denylist: tuple[str, ...] = ()
+    #: The schemes and costs of hashes that the app keeps.
+    old_password_schemes: tuple[Any, ...] = ()
     login_idle_timeout: timedelta = timedelta(days=14)
     login_lifetime: timedelta = timedelta(days=30)
     max_logins_per_user: int = 50

@@ -23,8 +23,8 @@ from .features.deletion.service import DeletionService
 from .features.logins.service import LoginStore
 from .features.logins.user_loader import UserLoader
 from .features.passwords.change_required import EXEMPT, redirect_to_password_change, refuse_websocket
-from .features.passwords.hash_parameters import HashParameters
 from .features.passwords.hashing import PasswordHashing
+from .features.passwords.old_schemes import Parameters
 from .features.passwords.pages import well_known_change_password
 from .features.passwords.policy import validate_password
 from .features.passwords.service import PasswordService
@@ -188,7 +188,10 @@ class Services:
         self.passwords = PasswordService(
             self.store,
             self.directory,
-            PasswordHashing(key=derive_key(keys[-1], b"quartlogin parameters of unknown names")),
+            PasswordHashing(
+                key=derive_key(keys[-1], b"quartlogin parameters of unknown names"),
+                declared=self.options.old_password_schemes,
+            ),
             self.logins,
             self.audit_log,
             self.rate_limits,
@@ -254,7 +257,7 @@ class Services:
     async def _clean_directory(self, now: int) -> int:
         return await self.directory.clean(now)
 
-    def _learn_hash_costs(self, counts: Counter[HashParameters]) -> None:
+    def _learn_hash_costs(self, counts: Counter[Parameters]) -> None:
         self.passwords.hashing.in_use.learn(counts)
 
     async def _check_request(self) -> ResponseReturnValue | None:

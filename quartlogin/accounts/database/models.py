@@ -88,7 +88,13 @@ class Credentials:
     password_hash: str | None = field(repr=False)
     #: When the password expires: seconds since 1970. `None`: never.
     password_expires_at: int | None = None
-    #: The normalized name of the begun registration whose password this is; `None`: there is an account.
+    #: Whether there is an account; without one, a correct password adds it.
+    has_account: bool = True
+    #: Whether the account has a password, or had one.
+    has_had_password: bool = True
+    #: Whether the hash is the app's own, which is to be replaced.
+    is_apps_hash: bool = False
+    #: The normalized name of the begun registration whose password this is, if it is one's.
     completes: str | None = None
 
     @property

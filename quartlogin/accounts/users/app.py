@@ -5,6 +5,7 @@ app deletes one: whatever stops in between is completed later, or undone.
 """
 
 import asyncio
+import inspect
 import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
@@ -152,9 +153,35 @@ class AppDirectory:
         begun = await self._store.registrations.find(name_key)
         if user is None:
             return None
-        if found is not None and await self._is_same_person(user, user_id, found.account.stamp):
+        if found is not None and not await self._is_same_person(user, user_id, found.account.stamp):
+            found = None
+        if found is not None and found.has_had_password:
             return found
-        return None if begun is None else Credentials(user, Account(user_id), begun, completes=name_key)
+        if found is None and begun is not None:
+            return Credentials(user, Account(user_id), begun, has_account=False, completes=name_key)
+        return await self._with_apps_hash(found or Credentials(user, Account(user_id), None, has_account=False))
+
+    async def _with_apps_hash(self, found: Credentials) -> Credentials | None:
+        """Return credentials with the hash that the app has, if it has one."""
+        if not has_method(self._users, "old_password_hash"):
+            return found if found.has_account else None
+        asked = self._users.old_password_hash(found.user)
+        stored = await self._answer("old_password_hash", asked) if inspect.isawaitable(asked) else asked
+        if stored is not None and not isinstance(stored, str):
+            raise ConfigurationError(f"{self._name}.old_password_hash returned {type(stored).__name__}: return a text.")
+        if stored:
+            return replace(found, password_hash=stored, is_apps_hash=True)
+        return found if found.has_account else None
+
+    async def adopt(self, credentials: Credentials, password_hash: str) -> None:
+        """Keep the password of a user whose hash the app has, with an account if there is none."""
+        user_id, now = credentials.account.user_id, int(time.time())
+
+        async def work(transaction: Transaction) -> None:
+            await AccountTable.ensure(transaction, user_id, now)
+            await PasswordTable.adopt(transaction, user_id, password_hash, now)
+
+        await self._store.database.transaction(work)
 
     async def complete(self, credentials: Credentials) -> bool:
         """Add the account of a user whose registration was interrupted; return False if it has been completed."""

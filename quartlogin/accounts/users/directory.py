@@ -88,6 +88,10 @@ class Directory(Protocol):
         """Add the account of a user whose registration was interrupted; return False if it has been completed."""
         ...
 
+    async def adopt(self, credentials: Credentials, password_hash: str) -> None:
+        """Keep the password of a user whose hash the app has, with an account if there is none."""
+        ...
+
     async def is_taken(self, name_key: str) -> bool:
         """Tell whether a user has this normalized name."""
         ...
@@ -187,6 +191,9 @@ class OwnDirectory:
     async def complete(self, _: Credentials) -> bool:
         """Refuse: no registration is ever interrupted."""
         return False
+
+    async def adopt(self, _: Credentials, __: str) -> None:
+        """Do nothing: no app has hashes of these users."""
 
     async def begun_hash(self, _: str) -> str | None:
         """Return `None`: no registration is ever interrupted."""

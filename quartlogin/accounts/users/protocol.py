@@ -64,6 +64,8 @@ class Users(Protocol[UserT]):
       that wait. It runs outside of any request.
     - `def stamp(self, user) -> str`: anything that distinguishes this user from a later one with the same id, such as
       the time of creation. Needed where ids are used again, as SQLite does without AUTOINCREMENT.
+    - `old_password_hash(self, user) -> str | None`, `def` or `async def`: the hash that the app has of this user's
+      password. It is asked for until the accounts have had a password of this user, and replaced at a sign-in.
     - `async def delete(self, user) -> None`: deletes the user, committed when it returns. Raises `DeleteRefused`.
       Without it, users cannot delete their accounts.
     - `def normalize(self, typed: str) -> str | None`: the form in which names are compared; `None` if it is not a name.

@@ -1,14 +1,17 @@
 """`Passwords`: sign-in with a password, and changing it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from quart import Blueprint
 
+from quartlogin import ConfigurationError
+
 from ...feature import check_range
 from . import pages
 from .hashing import MAX_PASSWORD_LENGTH
+from .old_schemes import LIMITS, OldParameters, has_bcrypt, read_beginning
 
 _MIN_LENGTH: Final = 8  # NIST SP 800-63B-4, 3.1.1.2
 
@@ -31,11 +34,15 @@ class Passwords:
     rate_limit_per_account: int = 10
     #: The same, with registrations.
     rate_limit_per_address: int = 50
+    #: The beginnings of hashes that `old_password_hash` of the app's users returns, each up to the salt, such as
+    #: `scrypt:32768:8:1`, `pbkdf2:sha256:600000`, `pbkdf2_sha256$870000` or `$2b$12`: unknown names then cost the same.
+    old_schemes: tuple[str, ...] = ()
     #: Called with a new password in NFC: does it appear in a data breach? An error or timeout means no.
     is_breached: Callable[[str], Awaitable[bool]] | None = None
 
     def __post_init__(self) -> None:
         check_range("Passwords", "min_length", self.min_length, (_MIN_LENGTH, MAX_PASSWORD_LENGTH), "characters")
+        read_schemes(self.old_schemes)
         check_range("Passwords", "rate_limit_per_account", self.rate_limit_per_account, (4, 50), "attempts")
         check_range("Passwords", "rate_limit_per_address", self.rate_limit_per_address, (10, 500), "attempts")
 
@@ -44,6 +51,7 @@ class Passwords:
         return {
             "password_min_length": self.min_length,
             "password_denylist": tuple(self.denylist),
+            "old_password_schemes": tuple(read_schemes(self.old_schemes)),
             "login_rate_limit_per_account": self.rate_limit_per_account,
             "login_rate_limit_per_address": self.rate_limit_per_address,
         }
@@ -51,3 +59,25 @@ class Passwords:
     def add_pages(self, blueprint: Blueprint) -> None:
         """Add its pages to the blueprint of the accounts."""
         pages.add_pages(blueprint)
+
+
+def read_schemes(beginnings: Iterable[str]) -> list[OldParameters]:
+    """Parse the beginnings of old hashes.
+
+    Raises:
+        ConfigurationError: One is of no known scheme, or would take too much memory or time to check.
+    """
+    schemes = []
+    for beginning in beginnings:
+        parameters = read_beginning(beginning.rstrip("$")) if isinstance(beginning, str) else None
+        if parameters is None:
+            raise ConfigurationError(
+                f"Passwords(old_schemes=...): {beginning!r:.80} is not the beginning of a hash, such as "
+                "'scrypt:32768:8:1', 'pbkdf2:sha256:600000', 'pbkdf2_sha256$870000' or '$2b$12'."
+            )
+        if parameters.scheme == "bcrypt" and not has_bcrypt():
+            raise ConfigurationError("Passwords(old_schemes=...) names bcrypt: install quartlogin[bcrypt].")
+        if not parameters.is_within_limits:
+            raise ConfigurationError(f"Passwords(old_schemes=...): {beginning!r:.80} costs too much. {LIMITS}")
+        schemes.append(parameters)
+    return schemes

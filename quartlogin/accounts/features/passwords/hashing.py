@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from argon2.exceptions import VerificationError, VerifyMismatchError
 from argon2.low_level import ARGON2_VERSION
 
 from .hash_parameters import MEMORY, TODAY, HashParameters, read_parameters
+from .old_schemes import OldParameters, Parameters, read_old_parameters, verify_old
 from .parameters_in_use import ParametersInUse
 from .slots import Slots
 
@@ -35,7 +36,7 @@ _QUEUE_PER_THREAD: Final = 32
 #: a tenth, the kernel lets one page in a hundred wait for its next tick.
 _NICENESS: Final = 15
 
-_UNREADABLE: Final = "A stored password hash is not a valid argon2 hash: no one can sign in with it."
+_UNREADABLE: Final = "A stored password hash is of no known scheme: no one can sign in with it."
 _TOO_COSTLY: Final = "A stored password hash exceeds the limits for its cost: no one can sign in with it."
 
 T = TypeVar("T")
@@ -62,15 +63,20 @@ class PasswordHashing:
         parameters: argon2's; 3 passes over 64 MiB in one lane if `None`.
         cores: The number of cores to use; those of this process if `None`.
         key: Determines the cost of each unknown username; every process of a site needs the same.
+        declared: The parameters of hashes that the app keeps.
     """
 
     def __init__(
-        self, parameters: PasswordHasher | None = None, cores: int | None = None, key: bytes | None = None
+        self,
+        parameters: PasswordHasher | None = None,
+        cores: int | None = None,
+        key: bytes | None = None,
+        declared: Sequence[Parameters] = (),
     ) -> None:
         self._hasher = parameters or PasswordHasher(TODAY.passes, TODAY.memory, TODAY.lanes)
         self._today = _parameters(self._hasher)
         #: The costs at which unknown usernames are answered.
-        self.in_use = ParametersInUse(self._today, key or token_bytes(32))
+        self.in_use = ParametersInUse(self._today, key or token_bytes(32), declared)
         #: How many passwords are hashed or checked at once.
         self.threads = min(cores or _cores(), _MAX_THREADS)
         self._pool = ThreadPoolExecutor(
@@ -100,7 +106,13 @@ class PasswordHashing:
         return await self._in_thread(lambda: self._hasher.hash(_nfc(password)), self._today)
 
     async def check(
-        self, stored_hash: str | None, password: str, *, cost_key: str = "", renew: bool = True
+        self,
+        stored_hash: str | None,
+        password: str,
+        *,
+        cost_key: str = "",
+        renew: bool = True,
+        as_typed: bool = False,
     ) -> VerifyResult:
         """Compare a password with a stored hash.
 
@@ -108,24 +120,28 @@ class PasswordHashing:
         checked, the result is negative, at the cost of parameters that are in use.
 
         Args:
-            stored_hash: argon2's PHC string; `None` if there is no such user.
+            stored_hash: argon2's PHC string, or a hash of an old scheme; `None` if there is no such user.
             password: As entered; if longer than 1024 code points, or not text, it is wrong without being
                 checked.
             cost_key: Determines the cost if no hash can be checked: the normalized unknown username, or the user's id.
             renew: Whether to compute a new hash if the password is correct and the stored hash has outdated parameters.
+            as_typed: Whether an argon2 hash was computed from the password as typed, and not from its NFC.
         """
         if length(password) > MAX_PASSWORD_LENGTH or has_too_many_marks(password) or not is_utf8(password):
             return VerifyResult(is_right=False)
-        normalized, stored, drawn = _nfc(password), _usable(stored_hash), self.in_use.draw(cost_key)
+        stored, drawn = _usable(stored_hash), self.in_use.draw(cost_key)
+        if isinstance(stored, OldParameters):
+            return await self._in_thread(lambda: self._check_old(stored_hash or "", password, renew=renew), stored)
+        text = password if as_typed else _nfc(password)
         return await self._in_thread(
-            lambda: self._check(stored_hash if stored else None, normalized, drawn, renew=renew), stored or drawn
+            lambda: self._check(stored_hash if stored else None, text, drawn, renew=renew), stored or drawn
         )
 
     def close(self) -> None:
         """End the threads; pending hashes are dropped."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _in_thread(self, work: Callable[[], T], parameters: HashParameters) -> T:
+    async def _in_thread(self, work: Callable[[], T], parameters: Parameters) -> T:
         """Compute a hash with these parameters as soon as cores and memory are free."""
         slots = self._slots_for(parameters)
         self._taken += slots - 1  # its place in the queue counts as one already
@@ -134,12 +150,12 @@ class PasswordHashing:
         finally:
             self._taken -= slots - 1
 
-    def _slots_for(self, parameters: HashParameters) -> int:
+    def _slots_for(self, parameters: Parameters) -> int:
         """Return the slots that a hash needs: one for each lane or for each new hash's memory; at most all."""
         of_memory = -(-parameters.memory // MEMORY)
         return min(max(parameters.lanes, of_memory), self.threads)
 
-    def _check(self, stored_hash: str | None, password: str, drawn: HashParameters, *, renew: bool) -> VerifyResult:
+    def _check(self, stored_hash: str | None, password: str, drawn: Parameters, *, renew: bool) -> VerifyResult:
         if stored_hash is None:
             return self._verify_dummy(password, drawn)
         try:
@@ -152,8 +168,16 @@ class PasswordHashing:
         outdated = renew and self._hasher.check_needs_rehash(stored_hash)
         return VerifyResult(is_right=True, new_hash=self._hasher.hash(password) if outdated else None)
 
-    def _verify_dummy(self, password: str, drawn: HashParameters) -> VerifyResult:
+    def _check_old(self, stored_hash: str, password: str, *, renew: bool) -> VerifyResult:
+        if not verify_old(stored_hash, password):
+            return VerifyResult(is_right=False)
+        return VerifyResult(is_right=True, new_hash=self._hasher.hash(_nfc(password)) if renew else None)
+
+    def _verify_dummy(self, password: str, drawn: Parameters) -> VerifyResult:
         """Spend the time of a wrong password when there is no hash to compare with."""
+        if isinstance(drawn, OldParameters):
+            verify_old(drawn.dummy_hash(), password)
+            return VerifyResult(is_right=False)
         with suppress(VerifyMismatchError):
             self._hasher.verify(drawn.dummy_hash(), password)
         return VerifyResult(is_right=False)
@@ -209,11 +233,11 @@ def _nfc(password: str) -> str:
     return normalize("NFC", password)
 
 
-def _usable(stored_hash: str | None) -> HashParameters | None:
+def _usable(stored_hash: str | None) -> Parameters | None:
     """Return the parameters of a stored hash that can be checked; otherwise log why it cannot."""
     if stored_hash is None:
         return None
-    parameters = read_parameters(stored_hash)
+    parameters = read_parameters(stored_hash) or read_old_parameters(stored_hash)
     if parameters is None:
         _log.error(_UNREADABLE)
         return None

@@ -3,11 +3,12 @@
 import asyncio
 import hmac
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Final
 
 from .hash_parameters import HashParameters, read_parameters
+from .old_schemes import Parameters, read_beginning
 from .table import PasswordTable
 
 #: More parameter sets than any site has; of more, the rarest are left out, so that a draw stays quick.
@@ -27,20 +28,26 @@ class ParametersInUse:
     Args:
         today: The parameters of new hashes. They are always in the draw, because the next account may have them.
         key: Secret, and the same in every process.
+        declared: Sets of hashes that the app keeps. How many there are is not known: each counts as often as the most
+            frequent other one.
     """
 
-    def __init__(self, today: HashParameters, key: bytes) -> None:
+    def __init__(self, today: HashParameters, key: bytes, declared: Sequence[Parameters] = ()) -> None:
         self._today = today
         self._key = key
-        self._counts: list[tuple[HashParameters, int]] = [(today, 1)]
+        self._declared = declared
+        self._counts: list[tuple[Parameters, int]] = []
+        self.learn({})
 
-    def learn(self, counts: Mapping[HashParameters, int]) -> None:
+    def learn(self, counts: Mapping[Parameters, int]) -> None:
         """Replace the known number of accounts for each set."""
         others = Counter(counts)
         of_today = max(1, others.pop(self._today, 0))
-        self._counts = [(self._today, of_today), *sorted(others.most_common(_MAX_SETS))]
+        most = max([of_today, *others.values()])
+        others.update(dict.fromkeys(self._declared, most))
+        self._counts = [(self._today, of_today), *sorted(others.most_common(_MAX_SETS), key=repr)]
 
-    def draw(self, name: str) -> HashParameters:
+    def draw(self, name: str) -> Parameters:
         """Return the set of an unknown username.
 
         Args:
@@ -54,7 +61,7 @@ class ParametersInUse:
             left -= count
         return last
 
-    def _chance(self, name: str, parameters: HashParameters) -> float:
+    def _chance(self, name: str, parameters: Parameters) -> float:
         """Return a number from 0 to below 1 that is specific to a username and a set."""
         text = f"{'-'.join(map(str, parameters))}:{name}".encode("utf-8", "replace")
         return int.from_bytes(hmac.digest(self._key, text, "sha256")[:_CHANCE_BYTES]) / (1 << 8 * _CHANCE_BYTES)
@@ -62,7 +69,7 @@ class ParametersInUse:
 
 async def count_sets(
     passwords: PasswordTable, batch: int, pause: float = 0, at_most: float = inf
-) -> Counter[HashParameters]:
+) -> Counter[Parameters]:
     """Count the users of each parameter set, without hashes that are never computed.
 
     Args:
@@ -71,7 +78,7 @@ async def count_sets(
         pause: Seconds between two batches, so that others can read.
         at_most: How many to count; their random ids make it a fair sample.
     """
-    counts: Counter[HashParameters] = Counter()
+    counts: Counter[Parameters] = Counter()
     seen, last = 0, ""
     while seen < at_most:
         beginnings, last_of_batch = await passwords.list_hash_prefixes(last, batch)
@@ -79,7 +86,7 @@ async def count_sets(
             break
         seen, last = seen + len(beginnings), last_of_batch
         for beginning, count in Counter(beginnings).items():
-            parameters = read_parameters(f"{beginning}{_SOME_HASH}")
+            parameters = read_parameters(f"{beginning}{_SOME_HASH}") or read_beginning(beginning.rstrip("$"))
             if parameters is not None and parameters.is_within_limits:
                 counts[parameters] += count
         await asyncio.sleep(pause)

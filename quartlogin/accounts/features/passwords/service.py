@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from logging import getLogger
 from typing import Any, Final, NamedTuple
+from unicodedata import normalize
 
 from quartlogin import confirm_login, login_user
 
@@ -24,7 +25,7 @@ from ...users.directory import Directory
 from ..logins.notices import Activity, activity_since_last_sign_in
 from ..logins.service import LoginStore
 from ..logins.transactions import in_login_transaction, signing_in
-from .hashing import Overloaded, PasswordHashing
+from .hashing import Overloaded, PasswordHashing, VerifyResult
 from .policy import is_same
 
 _log = getLogger(__name__)
@@ -89,7 +90,8 @@ class PasswordService:
         name = username if key is None else key  # all spellings share a counter and a cost, as in an account
         name_hash = self._hash_of_name(name)
         # What is counted and recorded for a user refers to the account, which an interrupted registration has not.
-        user_id = None if credentials is None or credentials.completes else credentials.account.user_id
+        has_account = credentials is not None and credentials.has_account
+        user_id = credentials.account.user_id if credentials is not None and has_account else None
         device = self.device_cookies.find(
             "" if user_id is None else counter_of_user(user_id),
             0 if credentials is None else credentials.account.security_stamp,
@@ -108,7 +110,7 @@ class PasswordService:
             except HookFailed:
                 await self.rate_limits.refund(attempt)
                 raise
-            if is_let_in and (credentials.completes is None or await self.directory.complete(credentials)):
+            if is_let_in and (not credentials.completes or await self.directory.complete(credentials)):
                 await self.rate_limits.succeeded(attempt)
                 return credentials
             reason = "second step"
@@ -270,12 +272,21 @@ class PasswordService:
             password,
             cost_key=credentials.account.user_id,
             renew=credentials.is_active and not credentials.has_expired(int(time.time())),
+            as_typed=credentials.is_apps_hash,
         )
-        if result.new_hash is not None:
+        if credentials.is_apps_hash and result.is_right and credentials.is_active:
+            await self.directory.adopt(credentials, await self._own_hash(credentials, password, result))
+        elif result.new_hash is not None:
             user_id = credentials.account.user_id
             await self.store.passwords.replace_hash(user_id, credentials.password_hash or "", result.new_hash)
             _log.info("Rehashed the password of user %s with the current parameters.", user_id)
         return result.is_right
+
+    async def _own_hash(self, credentials: Credentials, password: str, result: VerifyResult) -> str:
+        """Return our hash of a password that was compared with the app's."""
+        is_nfc = normalize("NFC", password) == password
+        kept = result.new_hash or (credentials.password_hash if is_nfc else None)
+        return kept or await self.hashing.hash(password)
 
     def _hash_of_name(self, username: str) -> str:
         return hmac.new(self.log_key, username.encode("utf-8", "replace"), "sha256").hexdigest()[:_NAME_HASH]

@@ -13,7 +13,7 @@ from ...security.attempt_counters import AttemptCounters
 from ...table import COLUMNS, account_of, end_logins
 
 #: The columns of `Credentials` beside the user's, of a row `a` of accounts and a row `p` of passwords.
-CREDENTIALS: Final = f"{COLUMNS}, p.password_hash, p.expires_at"
+CREDENTIALS: Final = f"{COLUMNS}, p.password_hash, p.expires_at, p.changed_at"
 _OF_LOGIN: Final = (
     f"SELECT {CREDENTIALS} FROM quartlogin_logins l JOIN quartlogin_accounts a ON a.user_id = l.user_id"  # noqa: S608 -- constants
     " LEFT JOIN quartlogin_passwords p ON p.user_id = a.user_id"
@@ -24,13 +24,13 @@ _OF_USER: Final = (
     " LEFT JOIN quartlogin_passwords p ON p.user_id = a.user_id WHERE a.user_id = $1"
 )
 
-_BASE64: Final = ascii_letters + digits + "+/"
+_BASE64: Final = ascii_letters + digits + "+/="
 
 
 def credentials_of(user: Any, row: Row) -> Credentials:
     """Return a user's credentials from a row of `CREDENTIALS`."""
-    *account, password_hash, expires_at = row
-    return Credentials(user, account_of(account), password_hash, expires_at)
+    *account, password_hash, expires_at, changed_at = row
+    return Credentials(user, account_of(account), password_hash, expires_at, has_had_password=changed_at is not None)
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,15 @@ class PasswordTable:
         await transaction.run(
             "INSERT INTO quartlogin_passwords (user_id, password_hash, changed_at, expires_at) VALUES ($1, $2, $3, $4)",
             *(user_id, password_hash, now, expires_at),
+        )
+
+    @staticmethod
+    async def adopt(transaction: Transaction, user_id: str, password_hash: str, now: int) -> None:
+        """Add the password of an account that never had one, unless another request was faster."""
+        await transaction.run(
+            "INSERT INTO quartlogin_passwords (user_id, password_hash, changed_at) VALUES ($1, $2, $3)"
+            " ON CONFLICT (user_id) DO NOTHING",
+            *(user_id, password_hash, now),
         )
 
     async def replace_hash(self, user_id: str, old: str, new: str) -> None:
@@ -167,7 +176,8 @@ class PasswordTable:
             One part for each user, and the last of their ids; `None` if there are no more users.
         """
         rows = await self.database.read(
-            "SELECT user_id, substr(rtrim(rtrim(rtrim(coalesce(password_hash, ''), $3), '$'), $3), 1, 64)"
+            "SELECT user_id, CASE WHEN password_hash LIKE '_2_$__$%' THEN substr(password_hash, 1, 6)"  # bcrypt's
+            " ELSE substr(rtrim(rtrim(rtrim(coalesce(password_hash, ''), $3), '$'), $3), 1, 64) END"
             " FROM quartlogin_passwords WHERE user_id > $1 ORDER BY user_id LIMIT $2",
             *(after, at_most, _BASE64),
         )

@@ -9,7 +9,8 @@ from typing import Any, Final
 from ...database.models import NewUser, User
 from ...users.own import new_user_id
 from ...users.usernames import display_name, normalize_username
-from ..passwords.hash_parameters import LIMITS, read_parameters
+from ..passwords import old_schemes
+from ..passwords.hash_parameters import LIMITS, HashParameters, read_parameters
 from ..passwords.policy import validate_password
 
 _COLUMNS: Final = ({"username", "password"}, {"username", "password_hash"})
@@ -129,9 +130,12 @@ def _user_of(
 
 def _fault_of_hash(password_hash: str) -> str | None:
     """Return why a hash cannot be imported: every sign-in, and every guess, costs as much as its parameters say."""
-    parameters = read_parameters(password_hash)
+    parameters = read_parameters(password_hash) or old_schemes.read_old_parameters(password_hash)
     if parameters is None:
-        return "The hash is not a valid argon2 hash."
+        return "The hash is of no known scheme: argon2, Werkzeug's scrypt and pbkdf2, Django's pbkdf2, bcrypt."
+    if getattr(parameters, "scheme", "") == "bcrypt" and not old_schemes.has_bcrypt():
+        return "The hash is bcrypt's: install quartlogin[bcrypt]."
     if not parameters.is_within_limits:
-        return f"The hash would take too much memory or time to check. {LIMITS}"
+        limits = LIMITS if isinstance(parameters, HashParameters) else old_schemes.LIMITS
+        return f"The hash would take too much memory or time to check. {limits}"
     return None
