@@ -61,15 +61,15 @@ def texts_of(tree: ast.AST) -> list[str]:
 
 
 @pytest.mark.requirement("11.2.1", "11.3.1", "11.3.2")
-def test_cryptography_comes_from_five_known_libraries_and_nothing_is_encrypted() -> None:
-    known = {"argon2", "itsdangerous", "quart_auth", "hmac", "hashlib", "secrets"}
-    others = {"cryptography", "Crypto", "nacl", "ssl", "jwt", "jose", "authlib", "bcrypt", "passlib", "crypt"}
+def test_cryptography_comes_from_known_libraries_and_nothing_is_encrypted() -> None:
+    known = {"argon2", "bcrypt", "itsdangerous", "quart_auth", "hmac", "hashlib", "secrets"}
+    others = {"cryptography", "Crypto", "nacl", "ssl", "jwt", "jose", "authlib", "passlib"}
 
     used = set().union(*(imported_by(tree) for tree in TREES.values()))
 
     assert known <= used
     assert not used & others
-    assert [name for name in used if re.search("cipher|aes|crypt", name, re.IGNORECASE)] == []
+    assert [name for name in used if re.search("cipher|aes|crypt", name, re.IGNORECASE)] == ["bcrypt"]
 
 
 @pytest.mark.requirement("11.4.1")
@@ -77,6 +77,7 @@ def test_outdated_hash_functions_are_not_used() -> None:
     named = [
         (name, text)
         for name, tree in TREES.items()
+        if not name.endswith("passwords/old_schemes.py")  # checks hashes that people come with, and makes none
         for text in {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} | set(texts_of(tree))
     ]
 

@@ -16,7 +16,7 @@ from .hash_parameters import MAX_MEMORY, HashParameters
 try:
     import bcrypt
 except ImportError:  # the extra quartlogin[bcrypt]
-    bcrypt = None  # type: ignore[assignment]
+    bcrypt = None  # type: ignore[assignment]  # as without it
 
 #: Iterations. Django 6.0 uses 1,200,000; every guess makes the server compute them.
 MAX_ITERATIONS: Final = 2_000_000

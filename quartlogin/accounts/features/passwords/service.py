@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from logging import getLogger
 from typing import Any, Final, NamedTuple
-from unicodedata import normalize
+from unicodedata import is_normalized
 
 from quartlogin import confirm_login, login_user
 
@@ -284,7 +284,7 @@ class PasswordService:
 
     async def _own_hash(self, credentials: Credentials, password: str, result: VerifyResult) -> str:
         """Return our hash of a password that was compared with the app's."""
-        is_nfc = normalize("NFC", password) == password
+        is_nfc = is_normalized("NFC", password)
         kept = result.new_hash or (credentials.password_hash if is_nfc else None)
         return kept or await self.hashing.hash(password)
 
