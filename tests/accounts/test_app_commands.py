@@ -183,6 +183,38 @@ def test_users_of_the_app_are_listed_by_name(write_module: WriteModule) -> None:
     ]
 
 
+def test_users_of_an_app_that_loads_many_at_once_are_listed_by_one_lookup(write_module: WriteModule) -> None:
+    many = """
+        async def by_ids(self, user_ids):
+            with open("lookups", "a") as file:
+                print(len(user_ids), file=file)
+            return {user_id: Person(int(user_id), app.people[int(user_id)]) for user_id in user_ids}
+"""
+    app = f"{write_module(OWN_USERS.replace('    return app', f'{many}    return app'))}:create_app"
+    for name in ("bob@example.org", "ada@example.org"):
+        create(app, name)
+
+    assert [row["username"] for row in rows(app, "user", "list")] == ["ada@example.org", "bob@example.org"]
+    assert Path("lookups").read_text() == "2\n"
+
+
+def test_a_user_of_the_app_who_is_gone_is_not_listed(write_module: WriteModule) -> None:
+    app = f"{write_module(OWN_USERS)}:create_app"
+    create(app)
+    Path("people.json").write_text("[]")
+
+    assert rows(app, "user", "list") == []
+
+
+def test_a_value_that_the_app_refuses_is_one_sentence(write_module: WriteModule) -> None:
+    refusing = OWN_USERS.replace("raise NameTaken", "pass").replace("NameTaken", "FieldError")
+    refusing = refusing.replace("current_app.people.append(name)", "raise FieldError('age', 'Enter your age.')")
+    app = f"{write_module(refusing)}:create_app"
+
+    assert "'age'" in error_of(create(app))
+    assert run_sql("app.sqlite3", "SELECT count(*) FROM quartlogin_registrations") == [(0,)]
+
+
 def test_a_name_that_the_app_has_is_taken(write_module: WriteModule) -> None:
     app = f"{write_module(OWN_USERS)}:create_app"
     create(app)

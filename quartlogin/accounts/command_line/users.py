@@ -1,8 +1,12 @@
 """The commands that manage accounts."""
 
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import current_thread, main_thread
 
 import click
 
@@ -234,7 +238,21 @@ def _read_password(options: AccountsOptions, name: str, *, from_stdin: bool) -> 
         except UnicodeDecodeError:
             raise click.ClickException("The password on standard input is not UTF-8.") from None
     else:
-        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+        with _interruptible():
+            password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     if fault := validate_password(password, options.password_min_length, (*options.context_words, name)):
         raise click.ClickException(f"This password cannot be used. {fault}")
     return str(password)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl+C end a prompt: asyncio would only cancel the task, which goes on waiting for the prompt."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)

@@ -32,7 +32,7 @@ T = TypeVar("T")
 TIMEOUT: Final = 10
 #: Seconds after which a deletion that is not complete was interrupted.
 _DELETION_TIME: Final = 10 * TIMEOUT
-_BATCH: Final = 100  # rows of one round of cleaning
+_BATCH: Final = 100  # rows of one round of cleaning, users of one lookup
 
 #: Errors of the app's methods that mean something; any other is the app's failure.
 _MEANT: Final = (NameTaken, FieldError, DeleteRefused, HTTPException, QuartLoginError, StoreUnavailable)
@@ -209,10 +209,7 @@ class AppDirectory:
     async def list_all(self, now: int, idle_since: int) -> list[UserRow]:
         """List the users who have an account by name; each is loaded by the app."""
         rows = await self._store.accounts.list_all(now, idle_since)
-        if self._batches is None:
-            users = [await self.by_id(row.id) for row in rows]
-        else:
-            users = await asyncio.gather(*(self.by_id(row.id) for row in rows))
+        users = await self._by_ids([row.id for row in rows])
         listed = [
             replace(row, username=self.name_of(user), is_active=row.is_active and bool(user.is_active))
             for row, user in zip(rows, users, strict=True)
@@ -285,6 +282,14 @@ class AppDirectory:
     async def _add(self, transaction: Transaction, user: Any, user_id: str, password_hash: str, now: int) -> None:
         await AccountTable.insert(transaction, user_id, now, stamp=self._stamp_of(user))
         await PasswordTable.insert(transaction, user_id, password_hash, now)
+
+    async def _by_ids(self, user_ids: list[str]) -> list[Any]:
+        """Find many users; some at a time where the app loads many at once, or else one after another."""
+        at_once = 1 if self._batches is None else _BATCH
+        users: list[Any] = []
+        for start in range(0, len(user_ids), at_once):
+            users += await asyncio.gather(*map(self.by_id, user_ids[start : start + at_once]))
+        return users
 
     async def _by_name(self, name_key: str) -> Any | None:
         return None if not name_key else await self._answer("by_name", self._users.by_name(name_key))
