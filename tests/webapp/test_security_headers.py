@@ -1,7 +1,6 @@
 """Security headers: clickjacking, HSTS, content type sniffing, CSP, caching."""
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -131,11 +130,12 @@ async def test_the_cookie_goes_with_the_attributes_it_came_with(visitor: Visitor
 
 
 @pytest.mark.requirement("3.2.2", "3.4.3", "3.6.1")
-@pytest.mark.parametrize("template", sorted(find_resource("templates").glob("*.html")), ids=lambda path: path.name)
-def test_templates_contain_nothing_that_the_csp_forbids(template: Path) -> None:
-    source = template.read_text(encoding="utf-8")
+def test_templates_contain_nothing_that_the_csp_forbids() -> None:
+    templates = [*find_resource("templates").rglob("*.html")]
+    forbidden = re.compile(r"<script>|<style|style=|\son\w+=|javascript:|https?://|\|\s*safe")
 
-    assert not re.search(r"<script>|<style|style=|\son\w+=|javascript:|https?://|\|\s*safe", source)
+    assert templates
+    assert [path.name for path in templates if forbidden.search(path.read_text(encoding="utf-8"))] == []
 
 
 async def test_password_managers_know_the_fields(visitor: Visitor) -> None:
