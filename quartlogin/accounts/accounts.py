@@ -9,8 +9,8 @@ from quart import Quart, current_app, has_app_context
 
 from quartlogin import ConfigurationError, LoginManager, current_user, login_user, logout_user
 
-from .checks import BLUEPRINT, check_features, check_place
-from .context import EXTENSION_NAME, get_accounts
+from .checks import check_features, check_place
+from .context import BLUEPRINT, EXTENSION_NAME, get_accounts
 from .database.errors import StoreUnavailable
 from .feature import Feature
 from .features.api_tokens.feature import ApiTokens

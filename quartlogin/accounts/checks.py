@@ -10,12 +10,10 @@ from quart import Quart
 
 from quartlogin import ConfigurationError
 
+from .context import BLUEPRINT
 from .feature import Feature
 from .features.logins.feature import Logins
 from .features.passwords.feature import Passwords
-
-#: The name of the blueprint; its endpoints are `accounts.login` and so on.
-BLUEPRINT: Final = "accounts"
 
 _log = getLogger(__name__)
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: Where an app keeps its `Accounts`.
 EXTENSION_NAME: Final = "quartlogin.accounts"
+#: The name of the blueprint; its endpoints are `accounts.login` and so on.
+BLUEPRINT: Final = "accounts"
 #: Where a request or websocket keeps the login that its user was loaded by.
 _LOGIN: Final = "_quartlogin_account_login"
 
@@ -34,6 +36,17 @@ def get_accounts(app: Quart) -> "Accounts":
 def current_accounts() -> "Accounts":
     """Return the accounts of the app that handles the current request."""
     return get_accounts(current_app)
+
+
+def is_own_page() -> bool:
+    """Tell whether the current request or websocket is for a page of the accounts."""
+    connection = _connection()
+    return connection is not None and is_own_endpoint(connection.endpoint)
+
+
+def is_own_endpoint(endpoint: str | None) -> bool:
+    """Tell whether this is an endpoint of the accounts' blueprint."""
+    return endpoint is not None and endpoint.startswith(f"{BLUEPRINT}.")
 
 
 def keep_login(login: AccountLogin | None) -> None:

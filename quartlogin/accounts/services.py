@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from quart import Blueprint, Quart, has_request_context, has_websocket_context, request, websocket
+from quart import Blueprint, Quart, abort, request
 from quart.typing import ResponseReturnValue
 
 from quartlogin import ConfigurationError, LoginManager
@@ -14,9 +14,9 @@ from .audit import pages as updates_pages
 from .audit import security_events
 from .audit.account_updates import AccountUpdates
 from .audit.log import AuditLog
-from .checks import BLUEPRINT, check_addresses, exempt_from_csrf_of
+from .checks import check_addresses, exempt_from_csrf_of
 from .cleanup import Cleanup, EventLimit
-from .context import EXTENSION_NAME
+from .context import BLUEPRINT, EXTENSION_NAME, is_own_page
 from .database.models import AccountLogin
 from .feature import Feature
 from .features.deletion.service import DeletionService
@@ -41,7 +41,7 @@ from .security.body_size_limit import BodySizeLimitMiddleware
 from .security.device_cookies import DeviceCookies
 from .security.headers import SecurityHeadersMiddleware
 from .security.origin_check import reject_cross_site_request
-from .security.own_pages import OwnPages, OwnPagesMiddleware
+from .security.own_pages import MAX_BODY, protect_own_pages
 from .security.rate_limits import RateLimits
 from .security.secret_key import APP_WITHOUT_KEY, derive_key
 from .store import store_at
@@ -84,7 +84,6 @@ class Services:
         self.app: Quart | None = None
         #: Whether every page of the app is protected as those of the accounts are.
         self.is_hardened = False
-        self._is_limited = False
 
     @property
     def options(self) -> AccountsOptions:
@@ -124,7 +123,7 @@ class Services:
         csrf.renew_at_login(app)
         error_pages.install_own(app)
         self._add_pages(app)
-        self._protect_pages(app)
+        protect_own_pages(app)
         app.before_serving(self._open)
         app.after_serving(self._close)
 
@@ -169,9 +168,7 @@ class Services:
             adds_accounts=self.directory.adds_accounts,
         )
         self.login_manager.records = self.logins
-        self.user_loader = UserLoader(
-            self.store, self.directory, self.plan.options.login_idle_timeout, self._counts_here
-        )
+        self.user_loader = UserLoader(self.store, self.directory, self.plan.options.login_idle_timeout, self._stand_in)
         self.login_manager.user_loader(self.user_loader.find)
         if self.app is not None and (keys := _keys_of(self.app)):
             self._add_keyed_services(keys)
@@ -213,7 +210,7 @@ class Services:
             static_folder=str(STATIC),
             static_url_path=f"/static/{BLUEPRINT}",
         )
-        blueprint.before_request(self._check_request)
+        blueprint.before_request(self._check_own_request)
         blueprint.before_websocket(refuse_websocket)
         error_pages.install(blueprint)
         for feature in self.plan.features:
@@ -232,33 +229,32 @@ class Services:
         app.template_context_processors.pop(blueprint.name, None)
         app.jinja_env.globals[BLUEPRINT] = TemplateGlobal(self)
 
-    def _protect_pages(self, app: Quart) -> None:
-        unprotected = app.asgi_app
-        own = OwnPages(app)
-        protected = OwnPagesMiddleware(unprotected, lambda path, method: not self._is_limited and own.has(path, method))
-        app.asgi_app = protected  # type: ignore[method-assign]  # as Quart asks
-
     def harden_app(self, app: Quart, max_body: int | None, csp_report_url: str | None) -> None:
         """Protect every page of the app as those of the accounts are; see `Accounts.harden`."""
-        self.is_hardened, self._is_limited = True, max_body is not None
+        self.is_hardened = True
         error_pages.install(app)
-        app.before_request(self._check_request)
-        app.before_websocket(refuse_websocket)
+        # Before the app's own functions, which may change something.
+        app.before_request_funcs.setdefault(None, []).insert(0, self._check_request)
+        app.before_websocket_funcs.setdefault(None, []).insert(0, refuse_websocket)
         limited = app.asgi_app if max_body is None else BodySizeLimitMiddleware(app.asgi_app, max_body)
         app.asgi_app = SecurityHeadersMiddleware(limited, csp_report_url)  # type: ignore[method-assign]  # as Quart asks
 
-    def _counts_here(self, login: AccountLogin) -> bool:
-        """Tell whether a login counts in this request: one that must change its password only where it can."""
-        if not login.must_change_password or self.is_hardened:
-            return True
-        connection = request if has_request_context() else websocket if has_websocket_context() else None
-        return connection is not None and BLUEPRINT in connection.blueprints
+    def _stand_in(self, login: AccountLogin) -> Any:
+        """Return the anonymous user for a login that must change its password, except where it can."""
+        if not login.must_change_password or self.is_hardened or is_own_page():
+            return None
+        return self.login_manager.anonymous_user()
 
     async def _clean_directory(self, now: int) -> int:
         return await self.directory.clean(now)
 
     def _learn_hash_costs(self, counts: Counter[Parameters]) -> None:
         self.passwords.hashing.in_use.learn(counts)
+
+    async def _check_own_request(self) -> ResponseReturnValue | None:
+        if (request.content_length or 0) > MAX_BODY:
+            abort(413)
+        return None if self.is_hardened else await self._check_request()
 
     async def _check_request(self) -> ResponseReturnValue | None:
         reject_cross_site_request(self.audit_log)

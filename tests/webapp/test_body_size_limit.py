@@ -1,5 +1,6 @@
 """The body size limit holds while a body arrives, whatever the application reads."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -40,3 +41,23 @@ async def test_a_body_without_end_is_read_no_further_than_the_limit() -> None:
     await BodySizeLimitMiddleware(reads_everything, LIMIT)({"type": "http"}, client.receive, client.send)
     assert client.sent == LIMIT + CHUNK
     assert client.answers[0]["status"] == 413
+
+
+async def test_a_response_that_has_begun_is_sent_to_its_end() -> None:
+    async def answers_and_reads(_: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 403, "headers": []})
+        reading = asyncio.ensure_future(reads_everything(_, receive, send))
+        await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": b"refused", "more_body": False})
+        reading.cancel()
+
+    class SlowClient(Client):
+        async def receive(self) -> Any:
+            await asyncio.sleep(0)
+            return await super().receive() if self.sent < 3 * LIMIT else {"type": "http.disconnect"}
+
+    client = SlowClient()
+    await BodySizeLimitMiddleware(answers_and_reads, CHUNK - 1)({"type": "http"}, client.receive, client.send)
+
+    assert [answer["type"] for answer in client.answers] == ["http.response.start", "http.response.body"]
+    assert client.answers[-1]["body"] == b"refused"

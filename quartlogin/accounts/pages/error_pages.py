@@ -2,16 +2,16 @@
 
 import time
 from logging import getLogger
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from markupsafe import Markup
 from quart import Blueprint, Quart, Response, render_template, request, url_for
 from quart.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException, ServiceUnavailable
+from werkzeug.exceptions import HTTPException, ServiceUnavailable, TooManyRequests
 
 from quartlogin import LoginRefused, LoginRequired, OriginRefused
 
-from ..context import current_accounts
+from ..context import current_accounts, is_own_page
 from ..database.errors import StoreUnavailable
 from ..features.passwords.hashing import Overloaded
 from ..hooks import HookFailed
@@ -51,21 +51,22 @@ def install(where: Quart | Blueprint) -> None:
     for status in PAGES if isinstance(where, Blueprint) else ():
         where.register_error_handler(status, _show)
     where.register_error_handler(HTTPException, _show)
-    install_own(where)
+    for error, handler in _HANDLERS.items():
+        where.register_error_handler(error, handler)
 
 
-def install_own(where: Quart | Blueprint) -> None:
-    """Answer the errors of the accounts with a page, also where a view of the app raises them."""
-    where.register_error_handler(LoginRefused, _show_sign_in)
-    where.register_error_handler(TooManyAttempts, _show_rate_limit)
-    where.register_error_handler(Overloaded, _show_overloaded)
-    where.register_error_handler(HookFailed, _show_failed_hook)
-    where.register_error_handler(StoreUnavailable, _show_unavailable)
+def install_own(app: Quart) -> None:
+    """Answer the errors of the accounts that the app's views raise, without a page, unless the app has a handler."""
+    present = app.error_handler_spec[None][None]
+    for error, handler in _HANDLERS.items():
+        present.setdefault(error, handler)
 
 
 async def _show(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None:
         return cast(Response, error.response)  # already created, such as a problem document
+    if not (current_accounts().is_hardened or is_own_page()):
+        return cast(ResponseReturnValue, error)  # one of the accounts' errors in a view of the app
     status = error.code or 500
     if isinstance(error, OriginRefused):
         current_accounts().audit_log.warn("cross_site_request_rejected")
@@ -88,6 +89,8 @@ async def _show_sign_in(_: LoginRefused) -> ResponseReturnValue:
 
 async def _show_rate_limit(error: TooManyAttempts) -> ResponseReturnValue:
     """Say when the next attempt is allowed: to known and unknown usernames alike."""
+    if not (current_accounts().is_hardened or is_own_page()):
+        return cast(ResponseReturnValue, TooManyRequests(retry_after=error.wait))
     text = Markup(
         "There were too many failed attempts, so this one was not checked. Try again in {}, at {}. "
         "If you have signed in to your account from another browser before, you may not have to wait there."
@@ -119,3 +122,12 @@ async def _show_unavailable(error: StoreUnavailable) -> ResponseReturnValue:
     _log.error("The database does not respond: %s", error)
     current_accounts().audit_log.warn("database_unavailable")
     return await _show(ServiceUnavailable(retry_after=_RETRY_AFTER))
+
+
+_HANDLERS: Final[dict[type[Exception], Any]] = {
+    LoginRefused: _show_sign_in,
+    TooManyAttempts: _show_rate_limit,
+    Overloaded: _show_overloaded,
+    HookFailed: _show_failed_hook,
+    StoreUnavailable: _show_unavailable,
+}

@@ -11,6 +11,7 @@ from wtforms import Form
 from ..context import current_accounts
 from ..security.csrf import FIELD_NAME, SessionBoundCSRF
 from ..security.headers import SCRIPT_HEADERS
+from ..security.own_pages import MAX_BODY
 
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _MAX_FIELDS: Final = 20
@@ -69,6 +70,8 @@ async def _posted_fields() -> "MultiDict[str, str]":
     if request.mimetype != _FORM_TYPE:
         abort(415, f"Send the form as {_FORM_TYPE}, as browsers do.")
     body = await request.get_data(cache=True, as_text=False, parse_form_data=False)
+    if len(body) > MAX_BODY:
+        abort(413)  # in chunks, without a length that was checked before
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
     except ValueError:  # bytes that are not UTF-8, or too many fields

@@ -27,6 +27,8 @@ _POLICY_NAME: Final = b"content-security-policy"
 #: One year in seconds; only over https, where browsers honour it (RFC 6797, 7.2).
 STRICT_TRANSPORT_SECURITY: Final = "max-age=31536000; includeSubDomains"
 _ENCODED: Final = tuple((name.lower().encode(), value.encode()) for name, value in HEADERS.items())
+#: Without `Strict-Transport-Security`, which holds for the whole host and its subdomains: that is the app's to decide.
+_ENCODED_FOR_OWN_PAGES: Final = (*_ENCODED, (b"cache-control", b"no-store"))
 _ENCODED_OVER_HTTPS: Final = (*_ENCODED, (b"strict-transport-security", STRICT_TRANSPORT_SECURITY.encode()))
 
 #: The data that browsers delete at sign-out (ASVS 5.0 14.3.1; W3C Clear Site Data). Not "cookies": those of the sign-in
@@ -51,7 +53,8 @@ class SecurityHeadersMiddleware:
 
         async def send_with_headers(message: Any) -> None:
             if message["type"] in {"http.response.start", "websocket.http.response.start"}:
-                headers = [*message["headers"], *_missing(scope, message["headers"])]
+                wanted = _ENCODED_OVER_HTTPS if scope.get("scheme") == "https" else _ENCODED
+                headers = [*message["headers"], *_missing(wanted, message["headers"])]
                 message = {**message, "headers": self._with_report(headers)}
             await send(message)
 
@@ -66,7 +69,28 @@ class SecurityHeadersMiddleware:
         return [*policies, (b"reporting-endpoints", b'csp="' + self._report_to + b'"')]
 
 
-def _missing(scope: Any, present: Any) -> list[tuple[bytes, bytes]]:
+class OwnPagesHeadersMiddleware:
+    """ASGI middleware that adds the headers to a response of the accounts' own pages, and lets nobody store it.
+
+    Args:
+        app: The ASGI application.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one connection with the headers."""
+
+        async def send_with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message["headers"], *_missing(_ENCODED_FOR_OWN_PAGES, message["headers"])]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def _missing(wanted: tuple[tuple[bytes, bytes], ...], present: Any) -> list[tuple[bytes, bytes]]:
     names = {name.lower() for name, _ in present}
-    wanted = _ENCODED_OVER_HTTPS if scope.get("scheme") == "https" else _ENCODED
     return [header for header in wanted if header[0] not in names]

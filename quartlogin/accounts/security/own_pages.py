@@ -1,40 +1,55 @@
 """Protect the accounts' pages, and leave all others of the app as they are.
 
-Quart fixes the limit of a body when the request is created, before it is known which view answers. So this is ASGI
-middleware that looks the path up by itself.
+Quart fixes the limit of a body when the request is created, before it is known which view answers. So the path is
+looked up here, the way Quart does it.
 """
 
-from collections.abc import Callable
 from typing import Any, Final
+from urllib.parse import urlparse
 
 from quart import Quart
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import WebsocketMismatch
 
-from ..checks import BLUEPRINT
+from ..context import is_own_endpoint
 from .body_size_limit import BodySizeLimitMiddleware
-from .headers import SecurityHeadersMiddleware
+from .headers import OwnPagesHeadersMiddleware
 
 #: The size of a body that the pages accept, in bytes.
 MAX_BODY: Final = 64 * 1024
+#: The size of a body that is read at all. Beyond it, the answer is not a page.
+_MAX_READ: Final = 2 * MAX_BODY
+#: What Quart matches if a path is not below the app's root: no route has it.
+_NO_PATH: Final = " "
 
 
-class OwnPagesMiddleware:
-    """ASGI middleware that adds the security headers to the accounts' pages, and limits the bodies they accept.
+def protect_own_pages(app: Quart) -> None:
+    """Add the security headers to the accounts' pages, and limit the bodies they accept.
 
-    Args:
-        app: The ASGI application.
-        is_own: Tells whether a request, by path and method, is answered by a page of the accounts.
+    This wraps Quart's connection, not `app.asgi_app`: middleware may change a request's path, and only here it is the
+    one that Quart matches.
     """
+    pages, connect = OwnPages(app), app.asgi_http_class
 
-    def __init__(self, app: Any, is_own: Callable[[str, str], bool]) -> None:
-        self._app = app
-        self._protected = SecurityHeadersMiddleware(BodySizeLimitMiddleware(app, MAX_BODY))
-        self._is_own = is_own
+    def connect_protected(of: Quart, scope: Any) -> Any:
+        connection = connect(of, scope)
+        return _ProtectedConnection(connection, scope) if pages.include(scope) else connection
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve one connection."""
-        is_own = scope["type"] == "http" and self._is_own(_path_of(scope), scope["method"])
-        await (self._protected if is_own else self._app)(scope, receive, send)
+    app.asgi_http_class = connect_protected  # type: ignore[assignment]  # Quart only calls it
+
+
+class _ProtectedConnection:
+    def __init__(self, connection: Any, scope: Any) -> None:
+        self._connection = connection
+        self._scope = scope
+
+    async def __call__(self, receive: Any, send: Any) -> None:
+        protected = OwnPagesHeadersMiddleware(BodySizeLimitMiddleware(self._serve, _MAX_READ))
+        await protected(self._scope, receive, send)
+
+    async def _serve(self, _: Any, receive: Any, send: Any) -> None:
+        await self._connection(receive, send)
 
 
 class OwnPages:
@@ -48,31 +63,55 @@ class OwnPages:
         self._app = app
         self._beginnings: tuple[str, ...] = ()
 
-    def has(self, path: str, method: str) -> bool:
+    def include(self, scope: Any) -> bool:
         """Tell whether a request is answered by a page of the accounts, be it only to refuse the method."""
-        if not self._beginnings:  # the first request: no route is added any more
-            self._beginnings = tuple({_beginning(rule.rule) for rule in self._rules()})
-        if not f"/{path.lstrip('/')}".startswith(self._beginnings):  # Werkzeug takes `//login` for `/login`
-            return False
-        routes = self._app.url_map.bind("")
+        if not self._beginnings:  # the first request: no page is added any more
+            self._beginnings = tuple(
+                {_beginning(rule.rule) for rule in self._app.url_map.iter_rules() if _is_own(rule)}
+            )
+        if not any(beginning in scope["path"] for beginning in self._beginnings):
+            return False  # matching takes longer, and most requests are the app's
         try:
-            endpoint, _ = routes.match(path, method=method)
-        except MethodNotAllowed as error:
-            endpoint = str(routes.match(path, method=next(iter(error.valid_methods or ["GET"])))[0])
+            return _is_own(self._match(scope))
         except HTTPException:
-            return False
-        return str(endpoint).startswith(f"{BLUEPRINT}.")
+            return False  # a page that does not exist, a redirect to one, or a host that Quart refuses
 
-    def _rules(self) -> list[Any]:
-        return [rule for rule in self._app.url_map.iter_rules() if rule.endpoint.startswith(f"{BLUEPRINT}.")]
+    def _match(self, scope: Any) -> Any:
+        adapter: Any = self._app.create_url_adapter(self._request(scope))
+        try:
+            return adapter.match(return_rule=True)[0]
+        except MethodNotAllowed as error:
+            return adapter.match(method=next(iter(error.valid_methods or ["GET"])), return_rule=True)[0]
+        except WebsocketMismatch:
+            return adapter.match(websocket=True, return_rule=True)[0]
+
+    def _request(self, scope: Any) -> Any:
+        """Create a request to match: with the path and the host of the one that Quart creates later."""
+        root = scope.get("root_path", "")
+        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"host"]
+        headers = Headers([("Host", host) for host in hosts or [self._app.config["SERVER_NAME"] or ""]])
+        address = (scope["scheme"], _path_below(scope["path"], root), b"", headers, root)
+        return self._app.request_class(
+            scope["method"], *address, scope["http_version"], scope, send_push_promise=_push_nothing
+        )
+
+
+def _is_own(rule: Any) -> bool:
+    return is_own_endpoint(rule.endpoint)
 
 
 def _beginning(rule: str) -> str:
-    """Return the part of a rule before its first variable: a quick look rules most requests out."""
-    return rule.partition("<")[0]
+    """Return the part of a rule before its first variable, without the slashes: Quart accepts more, and none."""
+    return rule.partition("<")[0].strip("/")
 
 
-def _path_of(scope: Any) -> str:
-    """Return the path below the app's root, as Quart does."""
-    path, root = str(scope["path"]), str(scope.get("root_path", ""))
-    return path[len(root) :] or "/" if root and path.startswith(root) else path
+def _path_below(path: str, root: str) -> str:
+    """Return the path below the app's root, as Quart does; proxies may send a whole URL (RFC 9112, 3.2.2)."""
+    path = path if path.startswith("/") else urlparse(path).path
+    if not root:
+        return path
+    return path.removeprefix(root) if path != root and path.startswith(root) else _NO_PATH
+
+
+async def _push_nothing(*_: Any) -> None:
+    """Stand in for HTTP/2's push: nobody answers this request."""

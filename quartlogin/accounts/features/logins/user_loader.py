@@ -28,7 +28,7 @@ class UserLoader:
         store: The database.
         directory: The users.
         idle: How long an unused sign-in stays active.
-        counts: Tells whether an active login counts in this request.
+        stand_in: Returns the user to show instead of an active login's in this request, `None` for the login's own.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class UserLoader:
         store: Store,
         directory: Directory,
         idle: timedelta,
-        counts: Callable[[AccountLogin], bool] = lambda _: True,
+        stand_in: Callable[[AccountLogin], Any] = lambda _: None,
     ) -> None:
         self._store = store
         self._directory = directory
-        self._counts = counts
+        self._stand_in = stand_in
         self._idle = int(idle.total_seconds())
         #: Writes the last-seen times.
         self.last_seen = LastSeen(store, self._idle)
@@ -52,8 +52,9 @@ class UserLoader:
             user_id: From a cookie or a token. An id that no user can have is not queried.
         """
         found = await self.find_login(user_id)
-        if found is not None and not self._counts(found.login):
-            found = None
+        if found is not None and (other := self._stand_in(found.login)) is not None:
+            keep_login(None)
+            return other  # not `None`, at which the extension would delete the remember cookie of an ended login
         keep_login(None if found is None else found.login)
         return None if found is None else found.user
 
