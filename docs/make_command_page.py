@@ -43,8 +43,8 @@ If the app sets no secret key, its database is a file and `serve` listens on a l
 key beside the database, readable by its owner only. Otherwise the app must set one. A websocket message may have
 16 MiB, the server's own limit, not 64 KiB as in the stand-alone application.
 
-If the app has its own users, `user create` calls their `create` without any fields, `user list` lists those who have
-an account, and `user import` is refused: import them into your own table.
+If the app has its own users, `user create` calls their `create`, with the fields of the app's registration form from
+`--field`; `user list` lists those who have an account; and `user import` is refused: import them into your own table.
 
 ## Importing
 

@@ -70,6 +70,24 @@ def create_app():
     return app
 """
 
+#: The same with a field of the app's own at registration; it notes the values.
+WITH_FIELD = f"""
+from quartlogin.accounts import Logins, Passwords, Registration
+from wtforms import Form, IntegerField
+from wtforms.validators import InputRequired
+
+
+class SignUp(Form):
+    age = IntegerField("Age", [InputRequired("Enter your age.")])
+
+
+FEATURES = [Passwords(), Logins(), Registration(form=SignUp)]
+{OWN_USERS}
+""".replace('database="app.sqlite3"', 'database="app.sqlite3", features=FEATURES').replace(
+    "    current_app.people.append(name)",
+    '    Path("fields.json").write_text(json.dumps(fields))\n            current_app.people.append(name)',
+)
+
 WriteModule = Callable[[str], str]
 
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from quart import Quart
 
-from app_modules import OWN_USERS, THREE_LINES, WriteModule, write_module
+from app_modules import OWN_USERS, THREE_LINES, WITH_FIELD, WriteModule, write_module
 from client import KEY, NEW_PASSWORD, PASSWORD
 from commands import error_of
 from databases import run_sql
@@ -109,6 +109,7 @@ def test_an_app_and_a_database_exclude_each_other(write_module: WriteModule, by_
         ("raise ValueError", "{module}:app", ["ValueError", "line 1"]),
         ("\n\napp = (", "{module}:app", ["SyntaxError", "line 3"]),
         ("import quart\nthe_app = quart.Quart('x')", "{module}:app", ["'app'", "the_app"]),
+        ("import quart\nfrom typing import Mapping\ndef make_shop_app(): ...", "{module}:app", ["make_shop_app?"]),
         ("def create_app(): ...", "{module}:create_ap", ["'create_ap'", "create_app"]),
         ("", "{module}:app", ["'app'"]),
         ("app = 5", "{module}:app", ["int"]),
@@ -213,6 +214,43 @@ def test_a_value_that_the_app_refuses_is_one_sentence(write_module: WriteModule)
 
     assert "'age'" in error_of(create(app))
     assert run_sql("app.sqlite3", "SELECT count(*) FROM quartlogin_registrations") == [(0,)]
+
+
+def test_a_new_user_gets_the_fields_of_the_app(write_module: WriteModule) -> None:
+    app = f"{write_module(WITH_FIELD)}:create_app"
+    command = ["user", "create", "ada@example.org", "--password-stdin", "--app", app]
+
+    assert run(*command, "--field", "age=36", typed=PASSWORD).exit_code == 0
+    assert json.loads(Path("fields.json").read_text()) == {"age": 36}
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ([], ["'age'", "Enter your age.", "--field age="]),
+        (["age=old"], ["'age'"]),
+        (["age=36", "size=9"], ["'size'", "age"]),
+    ],
+)
+def test_fields_that_the_form_of_the_app_refuses_are_one_sentence(
+    write_module: WriteModule, fields: list[str], words: list[str]
+) -> None:
+    app = f"{write_module(WITH_FIELD)}:create_app"
+    options = [part for field in fields for part in ("--field", field)]
+
+    error = error_of(
+        run("user", "create", "ada@example.org", "--password-stdin", "--app", app, *options, typed=PASSWORD)
+    )
+
+    assert [word for word in words if word not in error] == []
+    assert not Path("app.sqlite3").exists()
+
+
+def test_a_field_without_a_value_or_an_app_is_an_error(write_module: WriteModule) -> None:
+    command = ["user", "create", "Ada", "--temporary", "--app", f"{write_module(THREE_LINES)}:app"]
+
+    assert run(*command, "--field", "age").exit_code == 2
+    assert "'age'" in error_of(run(*command, "--field", "age=36"))
 
 
 def test_a_name_that_the_app_has_is_taken(write_module: WriteModule) -> None:

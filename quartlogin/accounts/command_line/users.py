@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import current_thread, main_thread
+from typing import Any
 
 import click
 
@@ -23,6 +24,7 @@ from .context import (
     json_option,
     run_with_context,
 )
+from .fields import fields_option, read_fields
 from .output import moment, print_rows
 
 password_option = click.option(
@@ -44,23 +46,26 @@ def user() -> None:
 @click.argument("name")
 @password_option
 @temporary_option
+@fields_option
 @accounts_command
-def create(name: str, password_stdin: bool, temporary: bool, source: AccountsSource) -> None:
+def create(name: str, password_stdin: bool, temporary: bool, fields: tuple[str, ...], source: AccountsSource) -> None:
     """Create an account for NAME. The password is prompted for, never passed on the command line.
 
     \b
     quartlogin user create alice
     quartlogin user create alice --temporary
+    quartlogin user create ada@example.org --field nickname=Ada --app mymodule:app
     pass show alice | quartlogin user create alice --password-stdin
     """
     directory = source.directory
     if (fault := directory.validate(name)) is not None:
         rule = directory.name_rule or fault
         raise click.ClickException(f"{name!r} is not a valid {directory.name_label.lower()}. {rule}")
+    values = read_fields(source.options.registration_form, fields)
     chosen = _choose_password(source.options, name, from_stdin=password_stdin, temporary=temporary)
 
     async def work(context: CommandContext) -> None:
-        await _create(context, name, chosen)
+        await _create(context, name, chosen, values)
 
     try:
         run_with_context(source, work)
@@ -71,9 +76,9 @@ def create(name: str, password_stdin: bool, temporary: bool, source: AccountsSou
     chosen.tell(f"The account {name!r} is ready.")
 
 
-async def _create(context: CommandContext, name: str, chosen: "_Chosen") -> None:
+async def _create(context: CommandContext, name: str, chosen: "_Chosen", fields: dict[str, Any]) -> None:
     key = context.directory.normalize(name) or ""
-    new = await context.directory.create(name, key, await context.hashing.hash(chosen.password), {})
+    new = await context.directory.create(name, key, await context.hashing.hash(chosen.password), fields)
     event = context.audit_log.event("registered", new.user_id)
 
     async def add(transaction: Transaction) -> None:

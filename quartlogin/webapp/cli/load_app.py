@@ -58,7 +58,8 @@ def _attribute_of(module: ModuleType, name: str) -> Any:
     if hasattr(module, name):
         return getattr(module, name)
     apps = [each for each, value in vars(module).items() if isinstance(value, Quart)]
-    likely = apps or get_close_matches(name, [each for each, value in vars(module).items() if callable(value)])
+    own = [each for each, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
+    likely = apps or [each for each in own if "app" in each.lower()] or get_close_matches(name, own)
     hint = f"did you mean {' or '.join(likely)}?" if likely else "name a Quart app, or a function that creates one."
     raise AppError(f"The module {module.__name__} has no {name!r}: {hint}")
 
