@@ -106,6 +106,7 @@ async def test_a_migration_with_the_printed_statements_is_all_that_the_app_needs
 
 
 @both_databases
+@pytest.mark.slow
 def test_autogenerate_leaves_the_tables_of_the_accounts_alone(project: Project) -> None:
     project.add_accounts()
 
@@ -119,6 +120,7 @@ def test_autogenerate_leaves_the_tables_of_the_accounts_alone(project: Project) 
     assert run_sql(project.database, "SELECT count(*) FROM quartlogin_schema") == [(1,)]
 
 
+@pytest.mark.slow
 def test_autogenerate_would_drop_the_tables_without_the_hook(project: Project) -> None:
     """The reason for the hook: once this fails, the page need not show it."""
     project.add_accounts()

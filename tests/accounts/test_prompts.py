@@ -11,6 +11,7 @@ import pytest
 
 from app_modules import THREE_LINES, WriteModule, write_module
 from servers import PATIENCE, SCRIPTS
+from slow import mostly_slow
 
 __all__ = ["write_module"]
 
@@ -52,7 +53,7 @@ def _read(terminal: int, until: bytes) -> bytes:
     return shown
 
 
-@pytest.mark.parametrize("command", ["create", "set-password"])
+@pytest.mark.parametrize("command", mostly_slow(["create", "set-password"], quick=1))
 def test_ctrl_c_ends_a_prompt_for_a_password(write_module: WriteModule, command: str) -> None:
     app = f"{write_module(THREE_LINES)}:app"
     quartlogin = str(SCRIPTS / "quartlogin")

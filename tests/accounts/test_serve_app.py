@@ -69,6 +69,7 @@ def create_ada(folder: Path, **environment: str) -> None:
     subprocess.run(command, input=PASSWORD, text=True, cwd=folder, check=True, capture_output=True, timeout=PATIENCE)
 
 
+@pytest.mark.slow
 def test_serve_serves_an_app_with_a_key_that_only_its_owner_can_read(serve: Serve, tmp_path: Path) -> None:
     with serve() as server, httpx.Client(base_url=server.url, timeout=PATIENCE, follow_redirects=True) as client:
         create_ada(tmp_path)

@@ -14,6 +14,7 @@ from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.security.csrf import FIELD_NAME
 from quartlogin.accounts.security.headers import HEADERS, SCRIPT_HEADERS
 from quartlogin.webapp import create_app
+from slow import mostly_slow
 
 PAGE = (Path(__file__).parents[2] / "docs" / "application.md").read_text(encoding="utf-8")
 MOST_BYTES_OF_A_COOKIE = 4096  # name and value; RFC 6265bis, 5.6
@@ -222,7 +223,9 @@ async def test_content_type_sniffing_is_off_and_every_response_has_a_type(
 
 
 @pytest.mark.requirement("3.2.1", "3.5.8")
-@pytest.mark.parametrize("place", ["script", "style", "image", "iframe", "embed", "object", "audio", "worker"])
+@pytest.mark.parametrize(
+    "place", mostly_slow(["script", "style", "image", "iframe", "embed", "object", "audio", "worker"], quick=2)
+)
 @pytest.mark.parametrize("path", ["/account", "/api/me"])
 async def test_private_responses_cannot_be_embedded_by_another_site(visitor: Visitor, path: str, place: str) -> None:
     await visitor.register("Alice")
@@ -239,7 +242,7 @@ async def test_private_responses_cannot_be_embedded_by_another_site(visitor: Vis
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "http://localhost.evil.example", "http://localhost", "*"]
 )
-@pytest.mark.parametrize("method", ["GET", "OPTIONS", "POST"])
+@pytest.mark.parametrize("method", mostly_slow(["GET", "OPTIONS", "POST"], quick=1))
 async def test_cors_allows_no_other_origin(visitor: Visitor, origin: str, method: str) -> None:
     await visitor.register("Alice")
     asking = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x"}

@@ -383,6 +383,7 @@ async def test_decompression_bomb_in_a_signed_session_is_an_empty_session(
 
 
 @pytest.mark.requirement("9.1.1")
+@pytest.mark.slow
 async def test_an_overlong_signed_flask_cookie_is_an_empty_session(monkeypatch: pytest.MonkeyPatch) -> None:
     app = Quart("one")
     app.secret_key = KEY

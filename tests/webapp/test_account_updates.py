@@ -76,6 +76,7 @@ async def test_a_page_is_not_told_what_happened_before_it_was_opened(
 
 
 @both_databases
+@pytest.mark.slow
 async def test_many_events_of_others_do_not_keep_a_page_from_its_own(
     app: Quart, visitor: Visitor, database: str
 ) -> None:

@@ -256,6 +256,7 @@ async def test_username_enumeration_known_and_unknown_names_run_the_same_stateme
 
 
 @pytest.mark.requirement("6.3.8", "C1")
+@pytest.mark.slow
 async def test_username_enumeration_with_mixed_parameters_unknown_names_cost_what_accounts_do(
     cheap: Quart, asked: list[Any]
 ) -> None:
