@@ -9,6 +9,7 @@ from .command_line.context import (
     open_context,
 )
 from .command_line.tables import accounts, init_db
+from .command_line.templates import templates
 from .command_line.users import user
 from .features.api_tokens.commands import token
 from .features.logins.commands import logins
@@ -27,6 +28,7 @@ __all__ = [
     "init_db",
     "logins",
     "open_context",
+    "templates",
     "token",
     "user",
 ]

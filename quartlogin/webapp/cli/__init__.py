@@ -3,7 +3,7 @@
 import click
 
 from quartlogin import __version__
-from quartlogin.accounts.commands import accounts, init_db, logins, token, user
+from quartlogin.accounts.commands import accounts, init_db, logins, templates, token, user
 
 from .completion import completion
 from .secret import secret
@@ -29,5 +29,5 @@ def main(context: click.Context) -> None:
     context.obj = choose_source
 
 
-for command in (serve, init_db, accounts, user, logins, token, secret, completion):
+for command in (serve, init_db, accounts, user, logins, token, templates, secret, completion):
     main.add_command(command)
