@@ -28,7 +28,7 @@ def main() -> None:
 def look(site: str) -> None:
     browser = build_opener(HTTPCookieProcessor(CookieJar()))
     wait_for(browser, site)
-    assert b"--accent" in browser.open(f"{site}/static/style.css").read()
+    assert b"--accent" in browser.open(f"{site}/static/accounts/style.css").read()
     page = browser.open(f"{site}/register").read().decode()
     token = re.search(r'name="csrf_token" value="(\w+)"', page)[1]
     fields = {"csrf_token": token, "username": "Ada", "password": "correct horse battery staple"}

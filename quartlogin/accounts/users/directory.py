@@ -1,8 +1,8 @@
 """The directory: where the accounts find, create and delete users, whosever table they are in."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 from ..database.interface import Transaction
 from ..database.models import ActingLogin, ActiveLogin, Credentials, NewUser, User, UserRow
@@ -84,11 +84,11 @@ class Directory(Protocol):
         """Find the credentials of a normalized name, even if the account is disabled."""
         ...
 
-    async def complete(self, credentials: Credentials) -> bool:
+    async def complete(self, credentials: Credentials, /) -> bool:
         """Add the account of a user whose registration was interrupted; return False if it has been completed."""
         ...
 
-    async def adopt(self, credentials: Credentials, password_hash: str) -> None:
+    async def adopt(self, credentials: Credentials, password_hash: str, /) -> None:
         """Keep the password of a user whose hash the app has, with an account if there is none."""
         ...
 
@@ -96,7 +96,7 @@ class Directory(Protocol):
         """Tell whether a user has this normalized name."""
         ...
 
-    async def begun_hash(self, name_key: str) -> str | None:
+    async def begun_hash(self, name_key: str, /) -> str | None:
         """Return the password hash of an interrupted registration of this normalized name."""
         ...
 
@@ -104,7 +104,7 @@ class Directory(Protocol):
         """List all users who have an account by name, each with the number of active logins."""
         ...
 
-    async def clean(self, now: int) -> int:
+    async def clean(self, now: int, /) -> int:
         """Complete or undo what was interrupted; return how much.
 
         Args:
@@ -112,7 +112,7 @@ class Directory(Protocol):
         """
         ...
 
-    async def create(self, name: str, name_key: str, password_hash: str, fields: Mapping[str, Any]) -> NewAccount:
+    async def create(self, name: str, name_key: str, password_hash: str, fields: Mapping[str, Any], /) -> NewAccount:
         """Create a user who has no account yet.
 
         Args:
@@ -149,12 +149,12 @@ class OwnDirectory:
     """The users of an app that has no users table: each change of user and account is one transaction."""
 
     store: Store
-    table: ClassVar[str] = "quartlogin_users"
-    name_label: ClassVar[str] = "Username"
-    name_rule: ClassVar[str] = RULE
-    takes_fields: ClassVar[bool] = False
-    can_delete: ClassVar[bool] = True
-    adds_accounts: ClassVar[bool] = False
+    table: str = field(default="quartlogin_users", init=False)
+    name_label: str = field(default="Username", init=False)
+    name_rule: str = field(default=RULE, init=False)
+    takes_fields: bool = field(default=False, init=False)
+    can_delete: bool = field(default=True, init=False)
+    adds_accounts: bool = field(default=False, init=False)
 
     def normalize(self, typed: str) -> str | None:
         """Return the form in which usernames are compared."""

@@ -136,7 +136,7 @@ def verify_old(stored_hash: str, password: str) -> bool:
     parameters, salt, expected = parsed
     typed = password.encode()
     if parameters.scheme == "bcrypt":
-        return b"\0" not in typed and bcrypt.checkpw(typed[:_BCRYPT_INPUT], stored_hash.encode())
+        return bcrypt is not None and b"\0" not in typed and bcrypt.checkpw(typed[:_BCRYPT_INPUT], stored_hash.encode())
     if parameters.scheme == "scrypt":
         n, r, p = parameters.cost
         computed = hashlib.scrypt(
