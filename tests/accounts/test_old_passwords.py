@@ -140,6 +140,7 @@ def test_no_text_is_an_error(text: str) -> None:
         "scrypt:1000:8:1",
         "scrypt:1:8:1",
         "scrypt:1024:0:1",
+        "scrypt:65536:1:1",  # RFC 7914, 6: N is less than 2^(128 * r / 8)
         f"pbkdf2:sha256:{MAX_ITERATIONS + 1}",
         "pbkdf2:sha256:0",
         "pbkdf2_sha256$999999999",
@@ -159,6 +160,19 @@ async def test_denial_of_service_by_a_planted_hash_is_prevented(
     assert not (await hashing.check(parameters.dummy_hash(), PASSWORD)).is_right
     hashing.close()
     assert "limits" in caplog.text
+
+
+@pytest.mark.parametrize("numbers", [(2, 9999, 1), (4, 9999, 1), (2, 8, 9999), (32768, 1, 1), (2, 1, 1)])
+def test_unusual_parameters_within_the_limits_are_verified(numbers: tuple[int, int, int]) -> None:
+    n, r, p = numbers
+    digest = hashlib.scrypt(PASSWORD.encode(), salt=b"NaCl", n=n, r=r, p=p, maxmem=64 * 1024 * 1024)
+    stored = f"scrypt:{n}:{r}:{p}$NaCl${digest.hex()}"
+    parameters = read_old_parameters(stored)
+
+    assert parameters is not None
+    assert parameters.is_within_limits
+    assert verify_old(stored, PASSWORD)
+    assert not verify_old(stored, WRONG)
 
 
 @pytest.mark.parametrize("stored", HASHES.values(), ids=HASHES)

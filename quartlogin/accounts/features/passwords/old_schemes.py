@@ -75,7 +75,8 @@ class OldParameters(NamedTuple):
         """Tell whether a hash with these parameters is ever computed."""
         if self.scheme == "scrypt":
             n, r, p = self.cost
-            return n > 1 and n & (n - 1) == 0 and min(r, p) > 0 and self.memory <= MAX_MEMORY
+            is_valid = n > 1 and n & (n - 1) == 0 and min(r, p) > 0 and n < 1 << 16 * r  # RFC 7914, 6
+            return is_valid and self.memory <= MAX_MEMORY
         if self.scheme == "bcrypt":
             return bcrypt is not None and 4 <= self.cost[0] <= MAX_BCRYPT_COST  # noqa: PLR2004 -- the format's least
         return 1 <= self.cost[0] <= MAX_ITERATIONS
@@ -139,9 +140,8 @@ def verify_old(stored_hash: str, password: str) -> bool:
         return bcrypt is not None and b"\0" not in typed and bcrypt.checkpw(typed[:_BCRYPT_INPUT], stored_hash.encode())
     if parameters.scheme == "scrypt":
         n, r, p = parameters.cost
-        computed = hashlib.scrypt(
-            typed, salt=salt, n=n, r=r, p=p, maxmem=132 * n * r * p + 1024 * 1024, dklen=len(expected)
-        )
+        needed = 128 * r * (n + p + 2)  # as OpenSSL counts its buffers
+        computed = hashlib.scrypt(typed, salt=salt, n=n, r=r, p=p, maxmem=needed, dklen=len(expected))
     else:
         computed = hashlib.pbkdf2_hmac(parameters.variant, typed, salt, parameters.cost[0], len(expected))
     return compare_digest(computed, expected)
