@@ -8,6 +8,8 @@ from quart import Blueprint
 
 from quartlogin import ConfigurationError
 
+from .pages.forms import FormPage
+
 
 class Feature(Protocol):
     """One capability: its pages and its options."""
@@ -21,6 +23,10 @@ class Feature(Protocol):
 
     def add_pages(self, blueprint: Blueprint) -> None:
         """Add its pages to the blueprint of the accounts."""
+        ...
+
+    def form_pages(self) -> tuple[FormPage, ...]:
+        """Return the fields that its forms must have."""
         ...
 
 

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from argon2 import PasswordHasher
-from quart import Quart
+from quart import Quart, url_for
 from quart.testing import QuartClient
 
 from quartlogin import QuartLoginClient
 
-from .context import get_accounts
+from .context import BLUEPRINT, get_accounts
 from .features.passwords.hashing import PasswordHashing
+from .form_fields import missing_fields
 
 #: A password that the default policy allows.
 PASSWORD: Final = "a password for tests, not for people"  # noqa: S105 -- for tests
@@ -69,3 +70,32 @@ def signed_in_client(app: Quart, user: Any) -> QuartClient:
         user: A user of the app, such as `create_user` returns.
     """
     return QuartLoginClient(app, user=user)
+
+
+async def check_templates(app: Quart, user: Any) -> None:
+    """Check that every form of the accounts' pages has the fields that it must have, such as after copying templates.
+
+    A page that answers 404, as that of the deletion does where users cannot be deleted, is left out.
+
+    Args:
+        app: The app, started.
+        user: A user of the app, such as `create_user` returns.
+
+    Raises:
+        AssertionError: A page cannot be opened, or a form lacks a field.
+    """
+    forms = [form for feature in get_accounts(app).plan.features for form in feature.form_pages()]
+    fields = {form.endpoint: form.fields for form in forms}
+    faults: list[str] = []
+    for page, is_for_visitors in dict.fromkeys((form.page or form.endpoint, form.is_for_visitors) for form in forms):
+        client = app.test_client() if is_for_visitors else signed_in_client(app, user)
+        async with app.test_request_context("/"):
+            path = url_for(f"{BLUEPRINT}.{page}", next="/", _external=False)
+        response = await client.get(path)
+        if response.status_code == 404:  # noqa: PLR2004 -- as the docstring says
+            continue
+        assert response.status_code == 200, f"{path} answers {response.status_code}"  # noqa: PLR2004, S101 -- for tests
+        expected = [form.endpoint for form in forms if (form.page or form.endpoint) == page]
+        faults += missing_fields(app, path, await response.get_data(as_text=True), expected, fields)
+    if faults:
+        raise AssertionError("; ".join(faults))

@@ -1,5 +1,6 @@
 """The base of every form: its CSRF token, and reading its fields from a request."""
 
+from dataclasses import dataclass
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl
 
@@ -20,6 +21,20 @@ _REFUSED: Final = (
     "This form was open for too long, or it was opened before you signed in or out. Nothing was changed. "
     "Go back, reload the page and send it again."
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormPage:
+    """The fields that a form must have on its page, whichever template shows it, besides the CSRF token."""
+
+    #: The endpoint that the form is submitted to, without the name of the blueprint.
+    endpoint: str
+    #: The names of its fields.
+    fields: tuple[str, ...] = ()
+    #: The endpoint of the page; `None`: the same.
+    page: str | None = None
+    #: Whether visitors see it, and users who are signed in do not.
+    is_for_visitors: bool = False
 
 
 class CSRFForm(Form):  # type: ignore[misc]  # WTForms ships no types

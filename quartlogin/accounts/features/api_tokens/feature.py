@@ -6,7 +6,9 @@ from typing import Any, ClassVar
 
 from quart import Blueprint
 
+from ...pages.forms import FormPage
 from . import pages
+from .forms import FORM_PAGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,3 +24,7 @@ class ApiTokens:
     def add_pages(self, blueprint: Blueprint) -> None:
         """Add its pages to the blueprint of the accounts."""
         pages.add_pages(blueprint)
+
+    def form_pages(self) -> tuple[FormPage, ...]:
+        """Return the fields that its forms must have."""
+        return FORM_PAGES

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from wtforms import IntegerField, StringField, ValidationError
 
-from ...pages.forms import CSRFForm
+from ...pages.forms import CSRFForm, FormPage
 
 MAX_TOKEN_DAYS: Final = 366
 MAX_TOKEN_NAME: Final = 64  # characters
@@ -32,3 +32,7 @@ class TokenForm(CSRFForm):
 
 class TokenRevocationForm(CSRFForm):
     """Revoke an API token; no field except the CSRF token."""
+
+
+#: The fields that the templates must have.
+FORM_PAGES: Final = (FormPage(endpoint="create_token", fields=("name", "days"), page="account"),)

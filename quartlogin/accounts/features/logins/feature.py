@@ -8,7 +8,9 @@ from typing import Any, ClassVar, Final
 from quart import Blueprint
 
 from ...feature import check_duration, check_range
+from ...pages.forms import FormPage
 from . import pages
+from .forms import FORM_PAGES
 
 _BOUNDS: Final = (timedelta(minutes=5), timedelta(days=30))  # NIST SP 800-63B-4, 2.1.3
 
@@ -46,3 +48,7 @@ class Logins:
     def add_pages(self, blueprint: Blueprint) -> None:
         """Add its pages to the blueprint of the accounts."""
         pages.add_pages(blueprint)
+
+    def form_pages(self) -> tuple[FormPage, ...]:
+        """Return the fields that its forms must have."""
+        return FORM_PAGES

@@ -1,6 +1,8 @@
 """The forms that end logins; they have no field except the CSRF token."""
 
-from ...pages.forms import CSRFForm
+from typing import Final
+
+from ...pages.forms import CSRFForm, FormPage
 
 
 class LogoutForm(CSRFForm):
@@ -9,3 +11,10 @@ class LogoutForm(CSRFForm):
 
 class RevocationForm(CSRFForm):
     """End a login."""
+
+
+#: The fields that the templates must have.
+FORM_PAGES: Final = (
+    FormPage(endpoint="logout"),
+    FormPage(endpoint="revoke_login", page="account"),
+)

@@ -9,7 +9,9 @@ from quart import Blueprint
 from quartlogin import ConfigurationError
 
 from ...feature import check_range
+from ...pages.forms import FormPage
 from . import pages
+from .forms import FORM_PAGES
 from .hashing import MAX_PASSWORD_LENGTH
 from .old_schemes import LIMITS, OldParameters, has_bcrypt, read_beginning
 
@@ -59,6 +61,10 @@ class Passwords:
     def add_pages(self, blueprint: Blueprint) -> None:
         """Add its pages to the blueprint of the accounts."""
         pages.add_pages(blueprint)
+
+    def form_pages(self) -> tuple[FormPage, ...]:
+        """Return the fields that its forms must have."""
+        return FORM_PAGES
 
 
 def read_schemes(beginnings: Iterable[str]) -> list[OldParameters]:

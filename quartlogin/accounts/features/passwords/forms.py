@@ -1,12 +1,12 @@
 """The forms that ask for a password."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from wtforms import BooleanField, HiddenField, PasswordField, StringField, ValidationError
 
 from ...context import current_accounts
-from ...pages.forms import CSRFForm
+from ...pages.forms import CSRFForm, FormPage
 from .policy import validate_password
 
 
@@ -72,3 +72,11 @@ class ReauthenticationForm(CSRFForm):
 
     password = PasswordField("Password")
     next = HiddenField()
+
+
+#: The fields that the templates must have.
+FORM_PAGES: Final = (
+    FormPage(endpoint="login", fields=("username", "password", "next"), is_for_visitors=True),
+    FormPage(endpoint="reauthenticate", fields=("password", "next")),
+    FormPage(endpoint="change_password", fields=("current_password", "new_password")),
+)

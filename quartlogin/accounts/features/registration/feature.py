@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from quart import Blueprint
 from wtforms import Form
 
+from ...pages.forms import FormPage
 from . import pages
-from .forms import registration_form
+from .forms import form_page_with, registration_form
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,3 +36,7 @@ class Registration:
     def add_pages(self, blueprint: Blueprint) -> None:
         """Add its pages to the blueprint of the accounts."""
         pages.add_pages(blueprint)
+
+    def form_pages(self) -> tuple[FormPage, ...]:
+        """Return the fields that its forms must have."""
+        return (form_page_with(self.form),)

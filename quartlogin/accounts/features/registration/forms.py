@@ -8,7 +8,7 @@ from wtforms import Form, PasswordField, StringField, ValidationError
 from quartlogin import ConfigurationError
 
 from ...context import current_accounts
-from ...pages.forms import CSRFForm
+from ...pages.forms import CSRFForm, FormPage
 from ..passwords.forms import PasswordPolicyValidator, name_field
 
 _OURS: Final = frozenset({"username", "password", "csrf_token", "next"})
@@ -59,3 +59,9 @@ def registration_form(own: type[Form] | None) -> type[RegistrationForm]:
             f"Registration(form={own.__name__}): the page has a field {clashes[0]!r} already. Give only the app's."
         )
     return type("RegistrationForm", (RegistrationForm, own), {})
+
+
+def form_page_with(own: type[Form] | None) -> FormPage:
+    """Return the fields that the form must have, with those of the app's own that it requires."""
+    names = [] if own is None else [field.name for field in own() if field.flags.required]
+    return FormPage(endpoint="register", fields=("username", "password", *names), is_for_visitors=True)
