@@ -10,6 +10,7 @@ from client import CHEAP, PASSWORD, add_user
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords.hash_parameters import TODAY, HashParameters
+from quartlogin.accounts.features.passwords.old_schemes import OldParameters
 from quartlogin.accounts.features.passwords.parameters_in_use import ParametersInUse, count_sets
 from quartlogin.accounts.features.passwords.table import PasswordTable
 
@@ -112,6 +113,7 @@ async def test_parameter_sets_are_counted_in_batches_by_primary_key(
         "user6": "$2b$12$abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzab",
         "user7": "$" * 1000,
         "user8": CHEAP.hash(PASSWORD)[:40],
+        "user9": f"scrypt:32768:8:1$a.b-c${'00' * 64}",
     }
     for name, password_hash in stored.items():
         run_sql(
@@ -132,7 +134,9 @@ async def test_parameter_sets_are_counted_in_batches_by_primary_key(
     counts = await count_sets(passwords, 10)
 
     cheap = HashParameters("id", 19, 1, 8, 1)
-    assert counts == {FOUR_LANES: 2, OLD: 1, OLD._replace(variant="i", version=16): 1, cheap: 16}
+    scrypt, bcrypt = OldParameters("scrypt", "", (32768, 8, 1)), OldParameters("bcrypt", "b", (12,))
+    of_argon2 = {FOUR_LANES: 2, OLD: 1, OLD._replace(variant="i", version=16): 1, cheap: 15}
+    assert counts == {**of_argon2, scrypt: 1, bcrypt: 1}
     assert batches == [10, 10, 5, 0]
     batches.clear()
     assert sum((await count_sets(passwords, 5, at_most=10)).values()) <= 10

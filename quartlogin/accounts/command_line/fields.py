@@ -33,7 +33,9 @@ def read_fields(form: type[Form] | None, given: Sequence[str]) -> dict[str, Any]
         raise click.ClickException(f"The app has no field {unknown[0]!r}. Its fields: {known}.")
     if not filled.validate():
         name, texts = next(iter(filled.errors.items()))
-        raise click.ClickException(f"The app refuses the field {name!r}: {next(iter(texts))} Pass --field {name}=VALUE.")
+        raise click.ClickException(
+            f"The app refuses the field {name!r}: {next(iter(texts))} Pass --field {name}=VALUE."
+        )
     return dict(filled.data)
 
 

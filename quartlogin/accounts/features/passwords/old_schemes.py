@@ -123,6 +123,15 @@ def read_beginning(text: str) -> OldParameters | None:
     return None
 
 
+def read_prefix(text: str) -> OldParameters | None:
+    """Parse the first part of a hash, which may contain some of its salt; `None` if it is none of these schemes'."""
+    for begins in (_SCRYPT, _WERKZEUG, _DJANGO, _BCRYPT):
+        found = begins.match(text)
+        if found is not None and text[found.end() :][:1] in ("", "$"):
+            return read_beginning(found[0])
+    return None
+
+
 def read_old_parameters(stored_hash: str) -> OldParameters | None:
     """Parse a stored hash's scheme and cost; `None` if it is not a complete hash of one of these schemes."""
     parsed = _parse(stored_hash)

@@ -8,7 +8,7 @@ from math import inf
 from typing import Final
 
 from .hash_parameters import HashParameters, read_parameters
-from .old_schemes import Parameters, read_beginning
+from .old_schemes import Parameters, read_prefix
 from .table import PasswordTable
 
 #: More parameter sets than any site has; of more, the rarest are left out, so that a draw stays quick.
@@ -86,7 +86,7 @@ async def count_sets(
             break
         seen, last = seen + len(beginnings), last_of_batch
         for beginning, count in Counter(beginnings).items():
-            parameters = read_parameters(f"{beginning}{_SOME_HASH}") or read_beginning(beginning.rstrip("$"))
+            parameters = read_parameters(f"{beginning}{_SOME_HASH}") or read_prefix(beginning)
             if parameters is not None and parameters.is_within_limits:
                 counts[parameters] += count
         await asyncio.sleep(pause)
