@@ -48,8 +48,9 @@ If the app has its own users, `user create` calls their `create`, with the field
 
 ## Importing
 
-The file has a header, and one account per line: `username,password`, or `username,password_hash` with argon2 hashes in
-the PHC string format. Usernames and plain passwords must follow the usual rules; plain passwords take a tenth of a
+The file has a header, and one account per line: `username,password`, or `username,password_hash` with hashes of
+argon2 and [other schemes](accounts.md#passwords-that-people-have). Usernames and plain passwords must follow the usual
+rules. Plain passwords take a tenth of a
 second each, hashed ones almost no time (100,000 took 2.4 seconds and 99 MB of memory on two cores). All accounts are
 created in one transaction: if it is stopped, even by SIGKILL, none of them exists.
 """

@@ -20,6 +20,9 @@ _, MIGRATION, INCLUDE_NAME = doc_pages.blocks(PAGE, "py")
 MODELS = """
 from sqlalchemy import Column, Integer, MetaData, Table
 
+#: Each starts a process of its own, or applies migrations.
+pytestmark = pytest.mark.slow
+
 metadata = MetaData()
 Table("orders", metadata, Column("id", Integer, primary_key=True))
 """

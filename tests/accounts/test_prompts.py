@@ -20,6 +20,9 @@ __all__ = ["write_module"]
 TAKE_TERMINAL = """
 import fcntl, os, sys, termios
 
+#: Each starts a process of its own, or applies migrations.
+pytestmark = pytest.mark.slow
+
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """

@@ -21,6 +21,9 @@ from quart import Quart
 from quartlogin import current_user, login_required
 from quartlogin.accounts import Accounts
 
+#: Each starts a process of its own, or applies migrations.
+pytestmark = pytest.mark.slow
+
 accounts = Accounts(database="app.sqlite3", page_after_login="/mine")
 
 

@@ -42,9 +42,9 @@ def list_templates() -> None:
 
 @templates.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@click.option("--force", is_flag=True, help="Overwrite copies that exist.")
+@click.option("--force", "overwrites", is_flag=True, help="Overwrite copies that exist.")
 @folder_option
-def copy(names: tuple[str, ...], force: bool, folder: Path) -> None:
+def copy(names: tuple[str, ...], overwrites: bool, folder: Path) -> None:
     """Copy templates, each with a stamp, and with the original beside it for `diff`. Keep both under version control.
 
     \b
@@ -52,7 +52,7 @@ def copy(names: tuple[str, ...], force: bool, folder: Path) -> None:
     """
     paths = [_path_of(name) for name in names]
     taken = [folder / path for path in paths if (folder / path).exists()]
-    if taken and not force:
+    if taken and not overwrites:
         raise click.ClickException(f"{taken[0]} exists. Nothing was copied; overwrite it with --force.")
     for path in paths:
         try:
