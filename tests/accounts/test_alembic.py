@@ -15,13 +15,13 @@ from databases import both_databases, run_sql
 from quartlogin.accounts import Accounts, DatabaseRefused
 from servers import PATIENCE, SCRIPTS
 
+#: Each starts a process of its own, or applies migrations.
+pytestmark = pytest.mark.slow
+
 PAGE = doc_pages.DOCS / "alembic.md"
 _, MIGRATION, INCLUDE_NAME = doc_pages.blocks(PAGE, "py")
 MODELS = """
 from sqlalchemy import Column, Integer, MetaData, Table
-
-#: Each starts a process of its own, or applies migrations.
-pytestmark = pytest.mark.slow
 
 metadata = MetaData()
 Table("orders", metadata, Column("id", Integer, primary_key=True))

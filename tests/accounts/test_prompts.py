@@ -13,15 +13,15 @@ from app_modules import THREE_LINES, WriteModule, write_module
 from servers import PATIENCE, SCRIPTS
 from slow import mostly_slow
 
+#: Each starts a process of its own, or applies migrations.
+pytestmark = pytest.mark.slow
+
 __all__ = ["write_module"]
 
 
 #: Makes standard input the controlling terminal, whose Ctrl+C is a signal, and becomes the command.
 TAKE_TERMINAL = """
 import fcntl, os, sys, termios
-
-#: Each starts a process of its own, or applies migrations.
-pytestmark = pytest.mark.slow
 
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])

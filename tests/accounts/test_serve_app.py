@@ -13,6 +13,9 @@ import pytest
 from client import PASSWORD
 from servers import PATIENCE, SCRIPTS, Server, free_port, running
 
+#: Each starts a process of its own, or applies migrations.
+pytestmark = pytest.mark.slow
+
 QUARTLOGIN = str(SCRIPTS / "quartlogin")
 SHOP = """
 import os
@@ -20,9 +23,6 @@ import os
 from quart import Quart
 from quartlogin import current_user, login_required
 from quartlogin.accounts import Accounts
-
-#: Each starts a process of its own, or applies migrations.
-pytestmark = pytest.mark.slow
 
 accounts = Accounts(database="app.sqlite3", page_after_login="/mine")
 
