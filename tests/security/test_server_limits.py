@@ -20,6 +20,7 @@ from quartlogin.accounts.database import postgres, sqlite
 from quartlogin.accounts.features.passwords import hashing
 from quartlogin.webapp import app as application
 from quartlogin.webapp import server as serving
+from quartlogin.webapp.cli.source import ApplicationSource
 from servers import PATIENCE, SCRIPTS, Server, free_port, running
 
 pytestmark = pytest.mark.alone
@@ -63,7 +64,7 @@ def is_open(connection: socket.socket) -> bool:
 
 @pytest.mark.requirement("13.1.2", "13.1.3", "13.2.6")
 def test_resource_limits_in_the_docs_match_the_code() -> None:
-    config = serving.config_for(["127.0.0.1:5000"], 1)
+    config = serving.config_for(["127.0.0.1:5000"], 1, ApplicationSource.max_message_size)
 
     assert [int(number) for number in DOCUMENTED] == [
         *(config.backlog, config.keep_alive_timeout, serving.READ_TIMEOUT, config.h11_max_incomplete_size),

@@ -14,7 +14,7 @@ from quart import Quart
 
 from ..app_errors import AppError, describe
 
-_NAME: Final = re.compile(r"(?P<module>[^:()]+):(?P<attribute>\w+)(?:\(\))?")
+_NAME: Final = re.compile(r"(?P<module>[^:()]{1,120}):(?P<attribute>\w{1,120})(?:\(\))?")
 _MAX_SHOWN: Final = 80  # characters of a name that is none
 
 
