@@ -267,6 +267,7 @@ async def test_an_interrupted_registration_is_continued_with_its_password(
         with pytest.raises((Killed, BaseExceptionGroup)):
             await registered(app)
         people.moment = "never"
+        run_sql(accounts_file, "UPDATE quartlogin_registrations SET created_at = created_at - 60")
 
         stranger = Visitor(app.test_client())
         await stranger.register("ada@example.org", NEW_PASSWORD)
@@ -280,6 +281,37 @@ async def test_an_interrupted_registration_is_continued_with_its_password(
             await ada.sign_in("ada@example.org")
         assert await is_in(ada)
     assert people.run("SELECT count(*) FROM people") == [(1,)]
+    assert run_sql(accounts_file, "SELECT * FROM quartlogin_registrations") == []
+
+
+async def test_race_a_user_who_is_invited_during_a_registration_is_not_the_strangers(
+    tmp_path: Path, accounts_file: str
+) -> None:
+    """The stranger registers with an address, and signs in while the app is still busy creating the user."""
+
+    class Inviting(People):
+        begun, goes_on = asyncio.Event(), asyncio.Event()
+
+        async def create(self, name: str, fields: Mapping[str, Any]) -> Person:
+            self.begun.set()
+            await self.goes_on.wait()
+            return await super().create(name, fields)
+
+    people = Inviting(tmp_path / "people.sqlite3")
+    app = make_app(people, accounts_file)
+    async with app.test_app():
+        registering = asyncio.ensure_future(registered(app))
+        await people.begun.wait()
+        people.run("INSERT INTO people (address) VALUES ('ada@example.org')")  # by an invitation
+
+        stranger = Visitor(app.test_client())
+        answer = await stranger.sign_in("ada@example.org")
+        people.goes_on.set()
+        _, refused = await registering
+
+        assert (answer.status, refused.status) == (400, 400)
+        assert not await is_in(stranger)
+    assert run_sql(accounts_file, "SELECT * FROM quartlogin_accounts") == []
     assert run_sql(accounts_file, "SELECT * FROM quartlogin_registrations") == []
 
 

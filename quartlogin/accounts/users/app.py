@@ -30,6 +30,9 @@ T = TypeVar("T")
 
 #: Seconds that each of the app's methods has to return.
 TIMEOUT: Final = 10
+#: Seconds after which a registration was interrupted. Until then the app may be creating the user, or refusing the name
+#: because the user is somebody else's: nobody may sign in with the password of that registration.
+_CREATION_TIME: Final = 2 * TIMEOUT
 #: Seconds after which a deletion that is not complete was interrupted.
 _DELETION_TIME: Final = 10 * TIMEOUT
 _BATCH: Final = 100  # rows of one round of cleaning, users of one lookup
@@ -150,7 +153,7 @@ class AppDirectory:
         user = await self._by_name(name_key)
         user_id = "" if user is None else self._id_of(user, "by_name")
         found = await self._store.passwords.find(user, user_id)
-        begun = await self._store.registrations.find(name_key)
+        begun = await self._store.registrations.find(name_key, int(time.time()) - _CREATION_TIME)
         if user is None:
             return None
         if found is not None and not await self._is_same_person(user, user_id, found.account.stamp):
@@ -204,7 +207,7 @@ class AppDirectory:
 
     async def begun_hash(self, name_key: str) -> str | None:
         """Return the password hash of an interrupted registration of this name."""
-        return await self._store.registrations.find(name_key)
+        return await self._store.registrations.find(name_key, int(time.time()))
 
     async def list_all(self, now: int, idle_since: int) -> list[UserRow]:
         """List the users who have an account by name; each is loaded by the app."""

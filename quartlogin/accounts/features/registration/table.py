@@ -31,10 +31,16 @@ class RegistrationTable:
         )
         return bool(rows)
 
-    async def find(self, name_key: str) -> str | None:
-        """Return the password hash of the registration of this name that has begun; `None` without one."""
+    async def find(self, name_key: str, begun_until: int) -> str | None:
+        """Return the password hash of a registration of this name that began at a time or earlier; `None` without one.
+
+        Args:
+            name_key: The normalized name.
+            begun_until: Seconds since 1970.
+        """
         rows = await self.database.read(
-            "SELECT password_hash FROM quartlogin_registrations WHERE username_key = $1", name_key
+            "SELECT password_hash FROM quartlogin_registrations WHERE username_key = $1 AND created_at <= $2",
+            *(name_key, begun_until),
         )
         return rows[0][0] if rows else None
 
