@@ -1,6 +1,6 @@
 """An app with its own users, in SQLAlchemy: integer ids, e-mail addresses, one more field at registration.
 
-The users table has no column for the accounts: passwords, logins and tokens are in tables of their own, in the same
+The users table has no column for the accounts: passwords, logins and tokens are in the accounts' tables, in the same
 database. Start it with `hypercorn 'examples.accounts.shop:create_app()'` and open http://127.0.0.1:8000.
 """
 

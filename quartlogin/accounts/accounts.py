@@ -41,7 +41,7 @@ class Accounts(Services):
         app: The app, if it exists already; otherwise call `init_app`.
         database: The path of a SQLite file, or the address of a PostgreSQL server, `postgresql://...`. It may be the
             app's own: the names of all tables begin with `quartlogin_`.
-        users: The app's own users, as `users` registers them; `None`: the accounts have a users table of their own.
+        users: The app's own users, as `users` registers them; `None`: the accounts keep them in `quartlogin_users`.
         login_manager: The app's `LoginManager`, without a `user_loader`. One is created if `None`.
         prefix: The path below which the pages are, such as `/me`.
         features: The features; all of them if `None`.
@@ -88,7 +88,7 @@ class Accounts(Services):
             self.init_app(app)
 
     def init_app(self, app: Quart) -> None:
-        """Add the accounts to an app. Each further app gets accounts of its own, with the same options.
+        """Add the accounts to an app. Each further app gets separate accounts with the same options.
 
         Raises:
             ConfigurationError: The app has accounts already, or something that they need is taken.

@@ -45,7 +45,7 @@ def check_addresses(app: Quart) -> None:
         (ours if rule.endpoint.startswith(f"{BLUEPRINT}.") else others)[rule.rule, rule.host] = rule.endpoint
     for address in ours.keys() & others.keys():
         raise ConfigurationError(
-            f"The app has a route of its own, {others[address]!r}, at {address[0]}, where the accounts have a page: "
+            f"The app has a route {others[address]!r} at {address[0]}, where the accounts have a page: "
             "change its path, or give Accounts a `prefix`."
         )
 
@@ -62,7 +62,7 @@ def check_features(features: Sequence[Feature]) -> None:
 
 
 def exempt_from_csrf_of(app: Quart) -> None:
-    """Exempt the accounts' pages from a CSRF extension of the app's: they check tokens of their own."""
+    """Exempt the accounts' pages from a CSRF extension of the app's: they check their own tokens."""
     extension = app.extensions.get("csrf")
     if extension is None:
         return

@@ -67,7 +67,7 @@ class Plan:
     create_tables: bool
     shares_database: bool
     hooks: Hooks
-    #: The app's own users, checked; `None`: the accounts have a users table of their own.
+    #: The app's own users, checked; `None`: the accounts keep them in `quartlogin_users`.
     users: Any = None
 
 

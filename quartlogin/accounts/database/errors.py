@@ -19,7 +19,7 @@ class LoginEnded(LoginRefused):
     """The login that requests a change is no longer active; nothing was changed."""
 
 
-class NamesTaken(Exception):  # noqa: N818 -- as below
+class NamesTaken(Exception):  # noqa: N818 -- the caller reports the names
     """Some of the usernames are taken.
 
     Args:

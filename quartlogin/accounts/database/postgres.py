@@ -54,7 +54,7 @@ class PostgresDatabase:
         try:
             import asyncpg  # noqa: PLC0415 -- an extra, which only PostgreSQL needs
 
-            from .postgres_connections import DRIVER_ERRORS, Connection, Hosts  # noqa: PLC0415 -- as above
+            from .postgres_connections import DRIVER_ERRORS, Connection, Hosts  # noqa: PLC0415 -- the extra again
         except ImportError:
             raise DatabaseRefused("PostgreSQL needs one more package: pip install 'quartlogin[postgres]'.") from None
         expected: tuple[type[Exception], ...] = (*DRIVER_ERRORS, ValueError, OverflowError, Conflict, StoreUnavailable)
@@ -169,9 +169,9 @@ class _Transaction:
 @contextmanager
 def _translated_errors() -> Iterator[None]:
     """Translate the driver's errors into the package's own."""
-    import asyncpg  # noqa: PLC0415 -- as above
+    import asyncpg  # noqa: PLC0415 -- it imports the extra
 
-    from .postgres_connections import DRIVER_ERRORS  # noqa: PLC0415 -- as above
+    from .postgres_connections import DRIVER_ERRORS  # noqa: PLC0415 -- it imports the extra
 
     try:
         yield

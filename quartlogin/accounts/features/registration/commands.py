@@ -35,7 +35,7 @@ def import_users(file: str, skip_bad: bool, source: AccountsSource) -> None:
     quartlogin user import people.csv
     """
     if not isinstance(source.directory, OwnDirectory):
-        raise click.ClickException("The users of this app are in a table of its own: import them there.")
+        raise click.ClickException("The users of this app are in the app's own table: import them there.")
     users, bad = _read(file, source.options)
     if bad and not skip_bad:
         raise _refusal(bad)

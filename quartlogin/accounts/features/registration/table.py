@@ -1,4 +1,4 @@
-"""The registrations table: registrations that have begun, whose user the app creates in a transaction of its own."""
+"""The registrations table: registrations that have begun, whose user the app creates in a separate transaction."""
 
 from dataclasses import dataclass
 from typing import Final
