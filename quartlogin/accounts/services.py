@@ -46,6 +46,7 @@ from .security.rate_limits import RateLimits
 from .security.secret_key import APP_WITHOUT_KEY, derive_key
 from .store import store_at
 from .users.app import AppDirectory
+from .users.checked import CheckedUsers
 from .users.directory import Directory, OwnDirectory
 from .users.protocol import FieldError
 
@@ -153,7 +154,7 @@ class Services:
         self.directory: Directory = (
             OwnDirectory(self.store)
             if self.plan.users is None
-            else AppDirectory(self.store, self.plan.users, self.login_manager.id_attribute)
+            else AppDirectory(self.store, CheckedUsers(self.plan.users, self.login_manager.id_attribute))
         )
 
     def _add_services(self) -> None:

@@ -618,7 +618,7 @@ async def test_a_method_that_hangs_is_given_up(
             await asyncio.sleep(3600)
             return None
 
-    monkeypatch.setattr("quartlogin.accounts.users.app.TIMEOUT", 0.01)
+    monkeypatch.setattr("quartlogin.accounts.users.checked.TIMEOUT", 0.01)
     app = make_app(Hanging(tmp_path / "people.sqlite3"), accounts_file)
     async with app.test_app():
         assert (await Visitor(app.test_client()).sign_in("ada@example.org")).status == 503

@@ -5,46 +5,28 @@ app deletes one: whatever stops in between is completed later, or undone.
 """
 
 import asyncio
-import inspect
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from logging import getLogger
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
-from werkzeug.exceptions import HTTPException
-
-from quartlogin import BatchLoader, ConfigurationError, QuartLoginError
-
-from ..database.errors import Conflict, NameTaken, StoreUnavailable
+from ..database.errors import Conflict, NameTaken
 from ..database.interface import Transaction, shield
 from ..database.models import Account, ActingLogin, ActiveLogin, Credentials, UserRow
 from ..features.passwords.table import PasswordTable
 from ..features.registration.table import LIFETIME, RegistrationTable
 from ..store import Store
 from ..table import AccountTable
+from .checked import TIMEOUT, CheckedUsers
 from .directory import NewAccount
-from .protocol import MAX_NAME_LENGTH, DeleteRefused, FieldError, has_method, is_storable_id, normalize_name
+from .protocol import DeleteRefused, is_storable_id
 
-T = TypeVar("T")
-
-#: Seconds that each of the app's methods has to return.
-TIMEOUT: Final = 10
 #: Seconds after which a registration was interrupted. Until then the app may be creating the user, or refusing the name
 #: because the user is somebody else's: nobody may sign in with the password of that registration.
 _CREATION_TIME: Final = 2 * TIMEOUT
 #: Seconds after which a deletion that is not complete was interrupted.
 _DELETION_TIME: Final = 10 * TIMEOUT
-_BATCH: Final = 100  # rows of one round of cleaning, users of one lookup
-
-#: Errors of the app's methods that mean something; any other is the app's failure.
-_MEANT: Final = (NameTaken, FieldError, DeleteRefused, HTTPException, QuartLoginError, StoreUnavailable)
-
-_log = getLogger(__name__)
-
-
-class UsersUnavailable(StoreUnavailable):
-    """A method of the app's users failed or took too long; the request is answered 503."""
+_BATCH: Final = 100  # rows of one round of cleaning
 
 
 class AppDirectory:
@@ -52,30 +34,15 @@ class AppDirectory:
 
     Args:
         store: The database of the accounts.
-        users: As `check_users` returned it.
-        id_attribute: The name of the method that returns a user's id.
+        users: The app's users.
     """
 
-    def __init__(self, store: Store, users: Any, id_attribute: str = "get_id") -> None:
+    def __init__(self, store: Store, users: CheckedUsers) -> None:
         self._store = store
         self._users = users
-        self._id_attribute = id_attribute
-        self._batches: BatchLoader[str, Any] | None = BatchLoader(users.by_ids) if has_method(users, "by_ids") else None
-
-    @property
-    def table(self) -> str:
-        """The name of the users table: the `table` of the class, or else the name of the class."""
-        return str(getattr(self._users, "table", None) or type(self._users).__qualname__)
-
-    @property
-    def name_label(self) -> str:
-        """What pages call the name: the `name_label` of the class, or "Username"."""
-        return str(getattr(self._users, "name_label", None) or "Username")
-
-    @property
-    def name_rule(self) -> str:
-        """The rule for names in one sentence: the `name_rule` of the class; empty without one."""
-        return str(getattr(self._users, "name_rule", None) or "")
+        self.table = users.table
+        self.name_label = users.name_label
+        self.name_rule = users.name_rule
 
     @property
     def takes_fields(self) -> bool:
@@ -85,7 +52,7 @@ class AppDirectory:
     @property
     def can_delete(self) -> bool:
         """Tell whether the app deletes users."""
-        return has_method(self._users, "delete")
+        return self._users.has("delete")
 
     @property
     def adds_accounts(self) -> bool:
@@ -94,36 +61,19 @@ class AppDirectory:
 
     def normalize(self, typed: str) -> str | None:
         """Return the form in which names are compared: the app's own, or the default."""
-        own = getattr(self._users, "normalize", None)
-        if own is None:
-            return normalize_name(typed)
-        name = own(typed) if len(typed) <= 4 * MAX_NAME_LENGTH else None
-        if name is not None and not isinstance(name, str):
-            raise ConfigurationError(f"{self._name}.normalize returned {type(name).__name__}: return a text or None.")
-        return name if name and "\0" not in name and len(name) <= MAX_NAME_LENGTH else None
+        return self._users.normalize(typed)
 
     def validate(self, typed: str) -> str | None:
         """Return why this is not a valid name, in one sentence; `None` if it is."""
-        if self.normalize(typed) is not None:
-            return None
-        if not typed.strip():
-            return "Enter a name."
-        is_long = len(typed) > MAX_NAME_LENGTH
-        return f"Use at most {MAX_NAME_LENGTH} characters." if is_long else "This is not a valid name."
+        return self._users.validate(typed)
 
     def name_of(self, user: Any) -> str:
         """Return the name that pages show."""
-        return str(self._users.name_of(user))
+        return self._users.name_of(user)
 
     async def by_id(self, user_id: str) -> Any | None:
         """Find a user by id, and check that it is the one."""
-        asked = self._users.by_id(user_id) if self._batches is None else self._batches.load(user_id)
-        user = await self._answer("by_id", asked)
-        if user is None:
-            return None
-        if (found := self._id_of(user, "by_id")) != user_id:
-            raise ConfigurationError(f"{self._name}.by_id returned user {found!r:.80} when asked for {user_id!r:.80}.")
-        return user
+        return await self._users.by_id(user_id)
 
     def is_possible_id(self, user_id: str) -> bool:
         """Tell whether a user can have this id."""
@@ -150,8 +100,8 @@ class AppDirectory:
 
     async def find_credentials(self, name_key: str) -> Credentials | None:
         """Find them, for an unknown name with the same queries."""
-        user = await self._by_name(name_key)
-        user_id = "" if user is None else self._id_of(user, "by_name")
+        user = await self._users.by_name(name_key)
+        user_id = "" if user is None else self._users.id_of(user, "by_name")
         found = await self._store.passwords.find(user, user_id)
         begun = await self._store.registrations.find(name_key, int(time.time()) - _CREATION_TIME)
         if user is None:
@@ -166,12 +116,7 @@ class AppDirectory:
 
     async def _with_apps_hash(self, found: Credentials) -> Credentials | None:
         """Return credentials with the hash that the app has, if it has one."""
-        if not has_method(self._users, "old_password_hash"):
-            return found if found.has_account else None
-        asked = self._users.old_password_hash(found.user)
-        stored = await self._answer("old_password_hash", asked) if inspect.isawaitable(asked) else asked
-        if stored is not None and not isinstance(stored, str):
-            raise ConfigurationError(f"{self._name}.old_password_hash returned {type(stored).__name__}: return a text.")
+        stored = await self._users.old_password_hash(found.user)
         if stored:
             return replace(found, password_hash=stored, is_apps_hash=True)
         return found if found.has_account else None
@@ -203,7 +148,7 @@ class AppDirectory:
 
     async def is_taken(self, name_key: str) -> bool:
         """Tell whether a user has this normalized name, even one without an account."""
-        return await self._by_name(name_key) is not None
+        return await self._users.by_name(name_key) is not None
 
     async def begun_hash(self, name_key: str) -> str | None:
         """Return the password hash of an interrupted registration of this name."""
@@ -212,7 +157,7 @@ class AppDirectory:
     async def list_all(self, now: int, idle_since: int) -> list[UserRow]:
         """List the users who have an account by name; each is loaded by the app."""
         rows = await self._store.accounts.list_all(now, idle_since)
-        users = await self._by_ids([row.id for row in rows])
+        users = await self._users.by_ids([row.id for row in rows])
         listed = [
             replace(row, username=self.name_of(user), is_active=row.is_active and bool(user.is_active))
             for row, user in zip(rows, users, strict=True)
@@ -228,7 +173,7 @@ class AppDirectory:
             FieldError: The app refuses a value.
         """
         user = await shield(self._begin_and_create(name_key, password_hash, fields))
-        user_id = self._id_of(user, "create")
+        user_id = self._users.id_of(user, "create")
 
         async def add(transaction: Transaction, now: int) -> None:
             await AccountTable.purge(transaction, user_id)  # of a former user with this id
@@ -244,7 +189,7 @@ class AppDirectory:
         if ended is None:
             return None
         try:
-            await self._answer("delete", self._users.delete(credentials.user))
+            await self._users.delete(credentials.user)
         except DeleteRefused:
             await self._store.accounts.take_back_deletion(account.user_id)
             raise
@@ -275,31 +220,18 @@ class AppDirectory:
         if not await self._store.registrations.begin(name_key, password_hash, int(time.time())):
             raise NameTaken
         try:
-            user = await self._answer("create", self._users.create(name_key, fields))
-            self._id_of(user, "create")
+            return await self._users.create(name_key, fields)
         except Exception:
             await self._store.registrations.withdraw(name_key, password_hash)
             raise
-        return user
 
     async def _add(self, transaction: Transaction, user: Any, user_id: str, password_hash: str, now: int) -> None:
-        await AccountTable.insert(transaction, user_id, now, stamp=self._stamp_of(user))
+        await AccountTable.insert(transaction, user_id, now, stamp=self._users.stamp_of(user))
         await PasswordTable.insert(transaction, user_id, password_hash, now)
-
-    async def _by_ids(self, user_ids: list[str]) -> list[Any]:
-        """Find many users; some at a time where the app loads many at once, or else one after another."""
-        at_once = 1 if self._batches is None else _BATCH
-        users: list[Any] = []
-        for start in range(0, len(user_ids), at_once):
-            users += await asyncio.gather(*map(self.by_id, user_ids[start : start + at_once]))
-        return users
-
-    async def _by_name(self, name_key: str) -> Any | None:
-        return None if not name_key else await self._answer("by_name", self._users.by_name(name_key))
 
     async def _is_same_person(self, user: Any, user_id: str, kept: str | None) -> bool:
         """Tell whether a user is the one whose account this is; what is kept about a former one is removed."""
-        stamp = self._stamp_of(user)
+        stamp = self._users.stamp_of(user)
         if stamp is None or stamp == kept:
             return True
         if kept is None:
@@ -307,48 +239,6 @@ class AppDirectory:
             return True
         await self._store.accounts.forget(user_id)
         return False
-
-    def _stamp_of(self, user: Any) -> str | None:
-        return str(self._users.stamp(user)) if has_method(self._users, "stamp") else None
-
-    def _id_of(self, user: Any, method: str) -> str:
-        """Return a user's id.
-
-        Raises:
-            ConfigurationError: This is no user, or its id cannot be kept.
-        """
-        get_id = getattr(user, self._id_attribute, None)
-        if not callable(get_id) or not hasattr(user, "is_active"):
-            raise ConfigurationError(
-                f"{self._name}.{method} returned an object of type {type(user).__name__}, which has no "
-                f"{self._id_attribute}() or no is_active: derive its class from quartlogin.UserMixin."
-            )
-        user_id = get_id()
-        if not is_storable_id(user_id):
-            raise ConfigurationError(
-                f"{self._name}.{method} returned a user with the id {user_id!r:.80}: an id must be a text of 1 to 255 "
-                "characters, without NUL and surrogates."
-            )
-        return cast(str, user_id)
-
-    async def _answer(self, method: str, asked: Awaitable[T]) -> T:
-        """Wait for a method of the app.
-
-        Raises:
-            UsersUnavailable: It failed, or took too long.
-        """
-        try:
-            async with asyncio.timeout(TIMEOUT):
-                return await asked
-        except _MEANT:
-            raise
-        except Exception as error:
-            _log.exception("%s.%s failed; the request was answered 503.", self._name, method)
-            raise UsersUnavailable(f"{self._name}.{method} failed: {type(error).__name__}.") from error
-
-    @property
-    def _name(self) -> str:
-        return type(self._users).__name__
 
 
 def _retrieve(task: "asyncio.Future[Any]") -> None:
