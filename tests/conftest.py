@@ -64,6 +64,23 @@ def skip_or_fail(config: pytest.Config, what: str) -> None:
     pytest.skip(f"{what} is missing: what this test shows was NOT shown.")
 
 
+@pytest.fixture
+def browser(missing: Callable[[str], None]) -> Iterator[Any]:
+    """A real browser."""
+    from chromium import chromium  # noqa: PLC0415 -- few tests need it, and importing Playwright takes its time
+
+    with chromium(missing) as browser:
+        yield browser
+
+
+@pytest.fixture
+def screenshots(request: pytest.FixtureRequest) -> Path:
+    """The folder for a browser's screenshots."""
+    folder = Path(request.config.getoption("--screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def postgres_server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
     """One PostgreSQL server for all tests: making one takes seconds."""

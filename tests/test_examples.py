@@ -1,7 +1,6 @@
 """The examples sign in and do their thing; the code in docs/ runs, and its diffs are those of the files."""
 
 import ast
-import importlib.util
 import re
 import subprocess
 import sys
@@ -10,7 +9,6 @@ from difflib import unified_diff
 from http.cookies import SimpleCookie
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -19,10 +17,10 @@ from quart.testing import QuartClient, WebsocketResponseError
 
 from client import PASSWORD, Visitor
 from doc_pages import DOCS, PAGES, ROOT, blocks, run
+from examples import EXAMPLES, load
 from quartlogin import logout_user
 from quartlogin.accounts.testing import use_cheap_hashes
 
-EXAMPLES = ROOT / "examples"
 MOVED = ["flask_login", "quart_auth"]
 KEY = "a key for the tests of examples and pages"
 
@@ -30,7 +28,7 @@ KEY = "a key for the tests of examples and pages"
 TYPED = [
     ROOT / "tests" / "typing_uses.py",
     *sorted(EXAMPLES.glob("*.py")),
-    *sorted((EXAMPLES / "accounts").glob("*.py")),
+    *sorted((EXAMPLES / "accounts").rglob("*.py")),
 ]
 
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # Flask-Login's own
@@ -39,17 +37,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:Depreca
 @pytest.fixture(autouse=True)
 def secret_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY", KEY)
-
-
-def load(path: str) -> ModuleType:
-    """Import an example, fresh: each test has its own users and logins."""
-    spec = importlib.util.spec_from_file_location(f"example_{Path(path).stem}", EXAMPLES / path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses and SQLAlchemy look annotations up there
-    spec.loader.exec_module(module)
-    return module
 
 
 def visitor(app: Quart) -> Visitor:
@@ -98,27 +85,6 @@ async def test_three_lines_give_an_app_sign_in_pages(tmp_path: Path, monkeypatch
     assert (refused.status, registered.location) == (400, "/")
     assert "Your notes, Ada" in notes.text
     assert signed_in.location == "/notes"
-
-
-async def test_the_shop_signs_in_its_own_customers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    app = load("accounts/shop.py").create_app()
-    use_cheap_hashes(app)
-    async with app.test_app():
-        ada, fields = visitor(app), {"username": "Ada@example.org", "password": PASSWORD}
-        without = await ada.fill_in("/register", **fields)
-        registered = await ada.fill_in("/register", nickname="Ada", **fields)
-        orders = await ada.get("/")
-        again = await visitor(app).fill_in("/register", nickname="Eve", **fields)
-        account = await ada.get("/account")
-        deleted = await ada.fill_in("/account/delete", password=PASSWORD)
-        unknown = await visitor(app).fill_in("/login", **fields)
-
-    assert without.errors_beside("nickname")
-    assert registered.location == "/"
-    assert "Ada, you have no orders." in orders.text
-    assert "ada@example.org" in account.text
-    assert (again.status, deleted.status, unknown.status) == (400, 302, 400)
 
 
 async def ask_api(

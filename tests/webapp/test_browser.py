@@ -1,15 +1,14 @@
 """A real browser: registration, sign-in, account page, CSRF and clickjacking."""
 
 import re
-import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, WebSocketRoute, sync_playwright
+from playwright.sync_api import Browser, Page, WebSocketRoute
 
+from chromium import open_page
 from client import PASSWORD
 from quartlogin.accounts.features.passwords.pages import FAILED
 from servers import SCRIPTS, Server, free_port, running
@@ -20,14 +19,6 @@ PHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)"
     " Version/17.5 Mobile/15E148 Safari/604.1"
 )
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="module")
@@ -35,44 +26,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     port, folder = free_port(), tmp_path_factory.mktemp("browser")
     with running([str(SCRIPTS / "quartlogin"), "serve", "--port", str(port)], port, folder) as server:
         yield server
-
-
-@pytest.fixture
-def browser(missing: Callable[[str], None]) -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        missing("A Chromium browser")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def screenshots(request: pytest.FixtureRequest) -> Path:
-    folder = Path(request.config.getoption("--screenshots"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def open_page(browser: Browser, server: Server, *, width: int = 1280, scheme: str = "light", **more: Any) -> Page:
-    context = browser.new_context(
-        base_url=server.url,
-        viewport={"width": width, "height": 800},
-        color_scheme=scheme,  # type: ignore[arg-type]
-        **more,
-    )
-    page = context.new_page()
-    page.complaints = []  # type: ignore[attr-defined]
-    page.on("console", lambda message: keep_complaint(page, message))
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))  # type: ignore[attr-defined]
-    return page
-
-
-def keep_complaint(page: Page, message: ConsoleMessage) -> None:
-    """Keep what the browser finds wrong; that it has cleared its cache as told is no complaint."""
-    if not message.text.startswith("Clear-Site-Data header on"):
-        page.complaints.append(message.text)  # type: ignore[attr-defined]
 
 
 def register(page: Page, username: str) -> None:

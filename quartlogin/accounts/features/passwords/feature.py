@@ -1,6 +1,6 @@
 """`Passwords`: sign-in with a password, and changing it."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -31,14 +31,14 @@ class Passwords:
     #: Code points that a new password must have, at least.
     min_length: int = 15
     #: Extra words that a password may not consist of. The site name and the username are always included.
-    denylist: tuple[str, ...] = ()
+    denylist: Sequence[str] = ()
     #: Failed sign-ins allowed within 15 minutes.
     rate_limit_per_account: int = 10
     #: The same, with registrations.
     rate_limit_per_address: int = 50
     #: The beginnings of hashes that `old_password_hash` of the app's users returns, each up to the salt, such as
     #: `scrypt:32768:8:1`, `pbkdf2:sha256:600000`, `pbkdf2_sha256$870000` or `$2b$12`: unknown names then cost the same.
-    old_schemes: tuple[str, ...] = ()
+    old_schemes: Sequence[str] = ()
     #: Called with a new password in NFC: does it appear in a data breach? An error or timeout means no.
     is_breached: Callable[[str], Awaitable[bool]] | None = None
 

@@ -1,7 +1,8 @@
-"""An app with its own users, in SQLAlchemy: integer ids, e-mail addresses, one more field at registration.
+"""An app with its own users, in SQLAlchemy: integer ids, e-mail addresses, Werkzeug's hashes, an own layout.
 
 The users table has no column for the accounts: passwords, logins and tokens are in the accounts' tables, in the same
-database. Start it with `hypercorn 'examples.accounts.shop:create_app()'` and open http://127.0.0.1:8000.
+database. Customers from before the accounts keep their passwords (`customers.sql`), and registration has one more
+field. Start it with `hypercorn 'examples.accounts.shop.app:create_app()'` and open http://127.0.0.1:8000.
 """
 
 import os
@@ -9,7 +10,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from quart import Quart, render_template_string
+from quart import Quart, render_template
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
@@ -20,9 +21,8 @@ from wtforms.validators import InputRequired, Length
 from quartlogin import UserMixin, login_required
 from quartlogin.accounts import Accounts, ApiTokens, Deletion, FieldError, Logins, NameTaken, Passwords, Registration
 
-ORDERS = """
-<p>{{ current_user.nickname }}, you have no orders. <a href="{{ url_for('accounts.account') }}">Your account</a></p>
-"""
+#: How the customers' passwords were hashed: unknown addresses take as long to answer.
+OLD_SCHEMES = ["scrypt:32768:8:1", "pbkdf2:sha256:600000"]
 
 
 class Model(DeclarativeBase):
@@ -39,6 +39,8 @@ class Customer(UserMixin, Model):
     address: Mapped[str] = mapped_column(unique=True)
     nickname: Mapped[str]
     blocked: Mapped[bool] = mapped_column(default=False)
+    #: Werkzeug's, of a customer from before the accounts who has not signed in since.
+    password_hash: Mapped[str | None]
 
     @property
     def is_active(self) -> bool:
@@ -99,6 +101,16 @@ class Customers:
         """Return what pages show."""
         return user.address
 
+    def old_password_hash(self, user: Customer) -> str | None:
+        """Return the hash from before the accounts."""
+        return user.password_hash
+
+    async def empty_old_password(self, user: Customer) -> None:
+        """Forget that hash: the accounts have their own of this password now."""
+        if user.password_hash is not None:
+            async with self._sessions.begin() as database:
+                (await database.merge(user)).password_hash = None
+
 
 def create_app(database: str = "shop.sqlite3") -> Quart:
     """Create the app on a SQLite file."""
@@ -108,11 +120,13 @@ def create_app(database: str = "shop.sqlite3") -> Quart:
     accounts = Accounts(
         app,
         database=database,
-        features=[Passwords(), Logins(), Registration(form=SignUp), ApiTokens(), Deletion()],
-        site_name="Shop",
-        home="orders",
+        features=[Passwords(old_schemes=OLD_SCHEMES), Logins(), Registration(form=SignUp), ApiTokens(), Deletion()],
+        site_name="Tea shop",
+        home="home",
+        page_after_login="orders",
     )
-    accounts.users(Customers(async_sessionmaker(engine, expire_on_commit=False)))
+    customers = accounts.users(Customers(async_sessionmaker(engine, expire_on_commit=False)))
+    accounts.after_sign_in(customers.empty_old_password)
 
     @app.before_serving
     async def create_tables() -> None:
@@ -124,8 +138,12 @@ def create_app(database: str = "shop.sqlite3") -> Quart:
         await engine.dispose()
 
     @app.get("/")
+    async def home() -> str:
+        return await render_template("home.html")
+
+    @app.get("/orders")
     @login_required
     async def orders() -> str:
-        return await render_template_string(ORDERS)
+        return await render_template("orders.html")
 
     return app
