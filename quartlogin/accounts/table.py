@@ -54,11 +54,12 @@ class AccountTable:
         )
 
     @staticmethod
-    async def ensure(transaction: Transaction, user_id: str, now: int) -> None:
+    async def ensure(transaction: Transaction, user_id: str, now: int, stamp: str | None = None) -> None:
         """Add an account without a password, unless there is one."""
         await transaction.run(
-            "INSERT INTO quartlogin_accounts (user_id, created_at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING",
-            *(user_id, now),
+            "INSERT INTO quartlogin_accounts (user_id, created_at, stamp) VALUES ($1, $2, $3)"
+            " ON CONFLICT (user_id) DO NOTHING",
+            *(user_id, now, stamp),
         )
 
     @staticmethod

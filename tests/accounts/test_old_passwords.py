@@ -80,6 +80,17 @@ def test_a_long_password_is_truncated_as_bcrypt_did() -> None:
     assert not verify_old(stored, "x" * 72 + "\0")
 
 
+async def test_rehash_of_a_long_password_that_bcrypt_truncated_is_of_all_of_it() -> None:
+    hashing = PasswordHashing(CHEAP)
+    stored = bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4)).decode()
+
+    renewed = (await hashing.check(stored, "x" * 100)).new_hash
+
+    assert (await hashing.check(renewed, "x" * 100)).is_right
+    assert not (await hashing.check(renewed, "x" * 72)).is_right
+    hashing.close()
+
+
 @pytest.mark.parametrize("stored", HASHES.values(), ids=HASHES)
 def test_a_damaged_hash_is_none(stored: str) -> None:
     damaged = {

@@ -1,6 +1,7 @@
 """Hooks: what the operator's own code receives, and what its failure does."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -127,7 +128,10 @@ async def test_nothing_is_asked_about_what_is_refused_anyhow(site: Site) -> None
 
 @pytest.mark.requirement("6.3.3")
 @pytest.mark.parametrize("answer", [False, None, "yes", 1])
-async def test_before_sign_in_can_reject_a_correct_password(site: Site, answer: Any, database: str) -> None:
+async def test_before_sign_in_can_reject_a_correct_password(
+    site: Site, answer: Any, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "quartlogin.audit")
     hook = Hook(answer)
     async with site(before_sign_in=hook) as app:
         user = await add_user(app, "Alice")
@@ -140,6 +144,8 @@ async def test_before_sign_in_can_reject_a_correct_password(site: Site, answer: 
         assert not await visitor.is_signed_in()
         assert hook.calls == [(user,)]  # and never asked about a wrong password
         assert run_sql(database, "SELECT count(*) FROM quartlogin_logins") == [(0,)]
+    lines = [json.loads(record.message) for record in caplog.records if record.name == "quartlogin.audit"]
+    assert [line["reason"] for line in lines if "reason" in line] == ["before_sign_in", "wrong password"]
 
 
 @pytest.mark.requirement("6.3.3")

@@ -100,36 +100,40 @@ class AppDirectory:
 
     async def find_credentials(self, name_key: str) -> Credentials | None:
         """Find them, for an unknown name with the same queries."""
-        user = await self._users.by_name(name_key)
-        user_id = "" if user is None else self._users.id_of(user, "by_name")
-        found = await self._store.passwords.find(user, user_id)
-        begun = await self._store.registrations.find(name_key, int(time.time()) - _CREATION_TIME)
-        if user is None:
-            return None
-        if found is not None and not await self._is_same_person(user, user_id, found.account.stamp):
-            found = None
-        if found is not None and found.has_had_password:
+        now = int(time.time())
+        found = await self._find(name_key, now - LIFETIME, now - _CREATION_TIME)
+        if found is None or found.completes is not None:
             return found
-        if found is None and begun is not None:
-            return Credentials(user, Account(user_id), begun, has_account=False, completes=name_key)
-        return await self._with_apps_hash(found or Credentials(user, Account(user_id), None, has_account=False))
+        found = await self.with_old_hash(found)
+        return found if found.has_account or found.is_apps_hash else None
 
-    async def _with_apps_hash(self, found: Credentials) -> Credentials | None:
-        """Return credentials with the hash that the app has, if it has one."""
-        stored = await self._users.old_password_hash(found.user)
-        if stored:
-            return replace(found, password_hash=stored, is_apps_hash=True)
-        return found if found.has_account else None
+    async def find_user(self, name_key: str) -> Credentials | None:
+        """Find a user by normalized name, even one without an account."""
+        now = int(time.time())
+        return await self._find(name_key, now - LIFETIME, now)
+
+    async def with_old_hash(self, credentials: Credentials) -> Credentials:
+        """Return credentials with the hash that the app has, if the account never had a password."""
+        if credentials.has_had_password:
+            return credentials
+        stored = await self._users.old_password_hash(credentials.user)
+        return credentials if stored is None else replace(credentials, password_hash=stored, is_apps_hash=True)
 
     async def adopt(self, credentials: Credentials, password_hash: str) -> None:
         """Keep the password of a user whose hash the app has, with an account if there is none."""
-        user_id, now = credentials.account.user_id, int(time.time())
 
         async def work(transaction: Transaction) -> None:
-            await AccountTable.ensure(transaction, user_id, now)
-            await PasswordTable.adopt(transaction, user_id, password_hash, now)
+            now = int(time.time())
+            await self.add_account(transaction, credentials, now)
+            await PasswordTable.adopt(transaction, credentials.account, password_hash, now)
 
         await self._store.database.transaction(work)
+
+    async def add_account(self, transaction: Transaction, credentials: Credentials, now: int) -> None:
+        """Add the account of a user who has none, unless another request was faster."""
+        if not credentials.has_account:
+            stamp = self._users.stamp_of(credentials.user)
+            await AccountTable.ensure(transaction, credentials.account.user_id, now, stamp)
 
     async def complete(self, credentials: Credentials) -> bool:
         """Add the account of a user whose registration was interrupted; return False if it has been completed."""
@@ -152,7 +156,8 @@ class AppDirectory:
 
     async def begun_hash(self, name_key: str) -> str | None:
         """Return the password hash of an interrupted registration of this name."""
-        return await self._store.registrations.find(name_key, int(time.time()))
+        now = int(time.time())
+        return await self._store.registrations.find(name_key, now - LIFETIME, now)
 
     async def list_all(self, now: int, idle_since: int) -> list[UserRow]:
         """List the users who have an account by name; each is loaded by the app."""
@@ -209,15 +214,41 @@ class AppDirectory:
                 await self._store.accounts.take_back_deletion(user_id)
         return len(begun) + len(deleting)
 
+    async def _find(self, name_key: str, since: int, until: int) -> Credentials | None:
+        """Find a user, with the password of the account, or of a registration that began between two times."""
+        user = await self._users.by_name(name_key)
+        user_id = "" if user is None else self._users.id_of(user, "by_name")
+        found = await self._store.passwords.find(user, user_id)
+        begun = await self._store.registrations.find(name_key, since, until)
+        if user is None:
+            return None
+        if found is not None and await self._is_same_person(user, user_id, found.account.stamp):
+            return found
+        name_of_begun = None if begun is None else name_key
+        return Credentials(
+            user, Account(user_id), begun, has_account=False, has_had_password=False, completes=name_of_begun
+        )
+
     async def _settle(self, name_key: str, password_hash: str) -> None:
         """Complete a registration whose user exists and has no account; remove any other."""
-        found = await self.find_credentials(name_key)
+        found = await self._find(name_key, 0, int(time.time()))
         if found is None or found.completes is None or not await self.complete(found):
             await self._store.registrations.withdraw(name_key, password_hash)
 
+    async def _begin(self, name_key: str, password_hash: str) -> bool:
+        """Write a registration down; another one of this name stands in its way for an hour."""
+        now, registrations = int(time.time()), self._store.registrations
+        if await registrations.begin(name_key, password_hash, now):
+            return True
+        expired = await registrations.find(name_key, 0, now - LIFETIME - 1)
+        if expired is None:
+            return False
+        await self._settle(name_key, expired)
+        return await registrations.begin(name_key, password_hash, now)
+
     async def _begin_and_create(self, name_key: str, password_hash: str, fields: Mapping[str, Any]) -> Any:
         """Create a user, whether or not the browser still waits: what was begun must not stand for another's user."""
-        if not await self._store.registrations.begin(name_key, password_hash, int(time.time())):
+        if not await self._begin(name_key, password_hash):
             raise NameTaken
         try:
             return await self._users.create(name_key, fields)

@@ -84,6 +84,24 @@ class Directory(Protocol):
         """Find the credentials of a normalized name, even if the account is disabled."""
         ...
 
+    async def find_user(self, name_key: str, /) -> Credentials | None:
+        """Find a user by normalized name, even one without an account, for the operator."""
+        ...
+
+    async def with_old_hash(self, credentials: Credentials, /) -> Credentials:
+        """Return a user's credentials with the hash that the app has, if the account never had a password."""
+        ...
+
+    async def add_account(self, transaction: Transaction, credentials: Credentials, now: int, /) -> None:
+        """Add the account of a user who has none, unless another request was faster.
+
+        Args:
+            transaction: The transaction.
+            credentials: As `find_user` returned them.
+            now: Seconds since 1970.
+        """
+        ...
+
     async def complete(self, credentials: Credentials, /) -> bool:
         """Add the account of a user whose registration was interrupted; return False if it has been completed."""
         ...
@@ -183,6 +201,17 @@ class OwnDirectory:
     async def find_credentials(self, name_key: str) -> Credentials | None:
         """Find them in one statement."""
         return await self.store.users.find_credentials(name_key)
+
+    async def find_user(self, name_key: str) -> Credentials | None:
+        """Find them in one statement: every user has an account."""
+        return await self.store.users.find_credentials(name_key)
+
+    async def with_old_hash(self, credentials: Credentials) -> Credentials:
+        """Return them as they are: no app has hashes of these users."""
+        return credentials
+
+    async def add_account(self, _: Transaction, __: Credentials, ___: int) -> None:
+        """Do nothing: every user has an account."""
 
     async def is_taken(self, name_key: str) -> bool:
         """Tell whether a user has this normalized username."""

@@ -77,8 +77,8 @@ class PasswordService:
         """Return the credentials of this username and password; `None` if they are wrong, for whatever reason.
 
         Unknown and disabled users cost as much as a wrong password: the same queries, one hash with parameters that are
-        in use, and one event. A sign-in that the second step refuses counts as a failure too, so that it cannot be
-        guessed.
+        in use, and one event. A sign-in that `before_sign_in` refuses counts as a failure too, so that what it checks
+        cannot be guessed.
 
         Raises:
             TooManyAttempts: Too many attempts failed before this one; the password was not checked.
@@ -113,7 +113,7 @@ class PasswordService:
             if is_let_in and (not credentials.completes or await self.directory.complete(credentials)):
                 await self.rate_limits.succeeded(attempt)
                 return credentials
-            reason = "second step"
+            reason = "before_sign_in"
         event = self.audit_log.event("sign_in_failed", user_id)
         await self.audit_log.record(event, name_hash=name_hash, reason=reason)
         return None
@@ -156,6 +156,7 @@ class PasswordService:
         credentials = await self.store.passwords.find_of(user, by)  # first: a login that has ended learns nothing
         if credentials is None:
             raise LoginEnded("This login has ended.")
+        credentials = await self.directory.with_old_hash(credentials)
         attempt = await self.rate_limits.count_reauthentication(login.user_id, login.public_id)
         async with self.reserved_slot(attempt):
             is_correct = await self._is_correct(credentials, password)

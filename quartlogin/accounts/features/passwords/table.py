@@ -8,7 +8,7 @@ from ...audit.events import Events
 from ...database.active_logins import is_active_sql
 from ...database.errors import Conflict
 from ...database.interface import Database, Row, Transaction
-from ...database.models import ActingLogin, Credentials, Event, Moment
+from ...database.models import Account, ActingLogin, Credentials, Event, Moment
 from ...security.attempt_counters import AttemptCounters
 from ...table import COLUMNS, account_of, end_logins
 
@@ -68,12 +68,13 @@ class PasswordTable:
         )
 
     @staticmethod
-    async def adopt(transaction: Transaction, user_id: str, password_hash: str, now: int) -> None:
+    async def adopt(transaction: Transaction, account: Account, password_hash: str, now: int) -> None:
         """Add the password of an account that never had one, unless another request was faster."""
         await transaction.run(
-            "INSERT INTO quartlogin_passwords (user_id, password_hash, changed_at) VALUES ($1, $2, $3)"
-            " ON CONFLICT (user_id) DO NOTHING",
-            *(user_id, password_hash, now),
+            "INSERT INTO quartlogin_passwords (user_id, password_hash, changed_at)"
+            " SELECT user_id, $3, CAST($4 AS BIGINT) FROM quartlogin_accounts"
+            " WHERE user_id = $1 AND security_stamp = $2 ON CONFLICT (user_id) DO NOTHING",
+            *(account.user_id, account.security_stamp, password_hash, now),
         )
 
     async def replace_hash(self, user_id: str, old: str, new: str) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from ...database.interface import Database, Transaction
 
-#: Seconds within which the app must create the user.
+#: Seconds for which a registration stands: later, its password is worth nothing.
 LIFETIME: Final = 60 * 60
 
 
@@ -31,16 +31,18 @@ class RegistrationTable:
         )
         return bool(rows)
 
-    async def find(self, name_key: str, begun_until: int) -> str | None:
-        """Return the password hash of a registration of this name that began at a time or earlier; `None` without one.
+    async def find(self, name_key: str, since: int, until: int) -> str | None:
+        """Return the password hash of a registration of this name that began between two times; `None` without one.
 
         Args:
             name_key: The normalized name.
-            begun_until: Seconds since 1970.
+            since: The first second: seconds since 1970.
+            until: The last second.
         """
         rows = await self.database.read(
-            "SELECT password_hash FROM quartlogin_registrations WHERE username_key = $1 AND created_at <= $2",
-            *(name_key, begun_until),
+            "SELECT password_hash FROM quartlogin_registrations"
+            " WHERE username_key = $1 AND created_at >= $2 AND created_at <= $3",
+            *(name_key, since, until),
         )
         return rows[0][0] if rows else None
 
