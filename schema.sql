@@ -7,7 +7,7 @@ CREATE TABLE quartlogin_schema (
     users_table TEXT                   -- whose accounts these are; NULL: not known yet
 );
 
-INSERT INTO quartlogin_schema (version) VALUES (7);
+INSERT INTO quartlogin_schema (version) VALUES (8);
 
 -- The users of an app that has no users table of its own.
 CREATE TABLE quartlogin_users (
@@ -56,7 +56,8 @@ CREATE TABLE quartlogin_logins (
     seen_at BIGINT NOT NULL,           -- at most a minute behind; 0 for a token that was never used
     expires_at BIGINT NOT NULL,
     address TEXT NOT NULL,
-    browser TEXT NOT NULL              -- the user agent, shortened
+    browser TEXT NOT NULL,             -- the user agent, shortened
+    proofs TEXT NOT NULL DEFAULT ''    -- what was proved in it and when: password:1764278400
 );
 
 CREATE INDEX quartlogin_logins_user ON quartlogin_logins (user_id);

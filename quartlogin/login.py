@@ -56,7 +56,7 @@ async def login_user(
     if not force and not require_bool(user, "is_active"):
         return False
     current_manager().check_loaders()
-    login = replace(_new_login(_id_of(user), _end_of(duration) if remember else None), user=user)
+    login = replace(_new_login(_id_of(user), _end_of(duration) if remember else None), user=user, is_fresh=fresh)
     try:
         await current_manager().records.login_began(login)
     except LoginRefused:
@@ -117,7 +117,7 @@ async def confirm_login() -> None:
         token = None if cookie is None else cookie.token
         if token is not None and token.login_id != old_id:
             token = None  # it belongs to another login
-        login = replace(_new_login(user_id, None if token is None else token.expires_at), user=user)
+        login = replace(_new_login(user_id, None if token is None else token.expires_at), user=user, is_fresh=True)
         await login_session.regenerate()  # first: if it raises, nothing has changed
         await current_manager().records.login_renewed(old_id or "", login)
         current_manager().sockets.rebind(old_id, login, login_session.secret_hash())

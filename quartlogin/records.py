@@ -19,6 +19,8 @@ class Login:
     secret: str | None = None
     #: When it ends at the latest, in seconds since 1970; `None`: with the session.
     expires_at: int | None = None
+    #: Whether it is fresh: the password was checked just now.
+    is_fresh: bool = False
     #: Whether the browser sent Flask-Login's cookies, so that the login is older than its record.
     is_imported: bool = False
     #: The name of a bearer token.

@@ -68,9 +68,10 @@ class QuartLoginClient(QuartClient):
             raise ConfigurationError("A test client without cookies cannot be signed in: leave use_cookies=False out.")
         manager = manager_of(self.app)
         async with self.app.test_request_context(path, **self._alike(options)):
-            login = Login(login_session.new_id(), id_of(user, manager.id_attribute), user=user)
+            user_id = id_of(user, manager.id_attribute)
+            login = Login(login_session.new_id(), user_id, is_fresh=self._fresh_login, user=user)
             await manager.records.login_began(login)
-            contents = login_session.contents_of(login.user_id, login.id, fresh=self._fresh_login)
+            contents = login_session.contents_of(login.user_id, login.id, fresh=login.is_fresh)
             response = await _response_with(self.app, {**contents, login_session.FINGERPRINT: fingerprint()})
             self._take_cookies(response, request.url)
 

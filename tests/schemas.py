@@ -1,10 +1,11 @@
 """Databases with the tables of each version."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 from databases import run_sql
-from quartlogin.accounts.database.schema import UPGRADES, statements
+from quartlogin.accounts.database.schema import SCHEMA_VERSION, UPGRADES, creation_script, statements
 
 VERSION_1 = (
     "CREATE TABLE quartlogin_schema (version BIGINT NOT NULL)",
@@ -13,6 +14,21 @@ VERSION_1 = (
     " password_hash TEXT NOT NULL, is_active BOOLEAN NOT NULL DEFAULT TRUE, created_at BIGINT NOT NULL,"
     " password_changed_at BIGINT NOT NULL)",
     "INSERT INTO users VALUES ('1', 'Alice', 'alice', 'hash', TRUE, 5, 5)",
+)
+
+#: The version that created every table anew.
+CREATED_ANEW = 7
+#: What each later version has changed in `schema.sql`, as it is and as it was before; the comments are part of it.
+TAKE_BACK = {
+    8: (
+        re.compile(r"browser TEXT NOT NULL,( +-- .*\n) +proofs .*\n(?=\);)"),
+        r"browser TEXT NOT NULL\1",
+    )
+}
+ALICE = (
+    "INSERT INTO quartlogin_users VALUES ('1', 'Alice', 'alice', 5)",
+    "INSERT INTO quartlogin_accounts (user_id, created_at) VALUES ('1', 5)",
+    "INSERT INTO quartlogin_passwords VALUES ('1', 'hash', 5, NULL)",
 )
 
 
@@ -33,18 +49,30 @@ def columns(database: str) -> set[Any]:
     return found | set(run_sql(database, "SELECT name, tbl_name FROM sqlite_master WHERE type = 'index'"))
 
 
-def make_version_1(database: str) -> None:
+def touch(database: str) -> None:
     if not database.startswith("postgresql://"):
         Path(database).touch(0o600)  # as every release makes it
+
+
+def make_version_1(database: str) -> None:
+    touch(database)
     for statement in VERSION_1:
         run_sql(database, statement)
 
 
 def make_version(version: int, database: str) -> None:
-    make_version_1(database)
-    for step in range(2, version + 1):
-        for statement in statements(UPGRADES[step]):
-            run_sql(database, statement)
+    if version < CREATED_ANEW:
+        make_version_1(database)
+        script = [statement for step in range(2, version + 1) for statement in statements(UPGRADES[step])]
+    else:
+        touch(database)
+        text = creation_script()
+        for step in range(SCHEMA_VERSION, version, -1):
+            text, count = TAKE_BACK[step][0].subn(TAKE_BACK[step][1], text)
+            assert count == 1
+        script = [*statements(text), *ALICE]
+    for statement in script:
+        run_sql(database, statement)
     run_sql(database, f"UPDATE quartlogin_schema SET version = {version}")
 
 

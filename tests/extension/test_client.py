@@ -148,7 +148,7 @@ async def test_the_login_is_real_and_reported_to_the_record_once(app: Quart, not
     first, second = await page(client), await page(client)
 
     (login,) = notes.began
-    assert login == Login(login.id, "1", "session", user=ADA)
+    assert login == Login(login.id, "1", "session", is_fresh=True, user=ADA)
     assert first["login"] == second["login"] == login.id
     assert len(login.id) == 32
 

@@ -147,7 +147,7 @@ async def test_a_login_that_is_not_remembered_has_no_secret(site: Quart, how: di
     await browser.post("/login")
     page = await see(browser)
 
-    assert told.said == [("began", Login(page["login_id"], "1"))]
+    assert told.said == [("began", Login(page["login_id"], "1", is_fresh=True))]
 
 
 async def test_a_remembered_login_has_the_secret_and_the_end_of_its_cookie(site: Quart, told: Told) -> None:
@@ -156,7 +156,7 @@ async def test_a_remembered_login_has_the_secret_and_the_end_of_its_cookie(site:
 
     _, login, expires_at, secret, _ = contents_of(cookie)
 
-    assert told.said == [("began", Login(page["login_id"], "1", secret=secret, expires_at=expires_at))]
+    assert told.said == [("began", Login(page["login_id"], "1", secret=secret, expires_at=expires_at, is_fresh=True))]
     assert login == page["login_id"]
     assert len(secret) == 32
 
@@ -208,7 +208,7 @@ async def test_a_login_in_the_place_of_another_ends_that_one(site: Quart, told: 
     await browser.post("/login/grace")
     second = (await see(browser))["login_id"]
 
-    assert told.said == [("began", Login(second, "2")), ("ended", first)]
+    assert told.said == [("began", Login(second, "2", is_fresh=True)), ("ended", first)]
 
 
 async def test_signing_in_again_ends_the_login_before_it(site: Quart, told: Told) -> None:
@@ -504,7 +504,7 @@ async def test_a_confirmed_login_goes_on_under_a_new_id(site: Quart, how: dict[s
     new = (await see(browser))["login_id"]
 
     assert new != old
-    assert told.said == [("renewed", (old, Login(new, "1")))]
+    assert told.said == [("renewed", (old, Login(new, "1", is_fresh=True)))]
 
 
 @pytest.mark.parametrize("takes", [True, False])
@@ -520,7 +520,10 @@ async def test_a_confirmed_login_that_is_remembered_gets_a_new_secret(
 
     page = await see(browser)
     old, new = contents_of(before), contents_of(after)
-    assert told.said[-1] == ("renewed", (old[1], Login(page["login_id"], "1", secret=new[3], expires_at=old[2])))
+    assert told.said[-1] == (
+        "renewed",
+        (old[1], Login(page["login_id"], "1", secret=new[3], expires_at=old[2], is_fresh=True)),
+    )
     assert new[1] == page["login_id"] != old[1]
     assert new[3] not in {old[3], *told.new_secrets}
 
@@ -670,7 +673,7 @@ async def test_a_signed_in_test_client_is_reported(site: Quart, told: Told) -> N
 
     page = await see(site.test_client(user=ADA))
 
-    assert told.said == [("began", Login(page["login_id"], "1"))]
+    assert told.said == [("began", Login(page["login_id"], "1", is_fresh=True))]
 
 
 async def test_an_app_without_records_keeps_the_cookies_as_they_are() -> None:

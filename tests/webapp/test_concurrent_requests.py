@@ -79,7 +79,7 @@ def everything(one: Store, two: Store) -> list[Awaitable[Any]]:
         one.logins.revoke_reused("hash 4", event("token_reuse_detected")),
         one.logins.end_sessions(ADA.id, event("logins_revoked"), AT, by(5)),
         two.logins.end_sessions(ADA.id, event("logins_revoked"), AT, by(6)),
-        two.logins.replace_secrets("hash 7", "old", "new", AT, event("login_resumed")),
+        two.logins.replace_secrets("hash 7", "old", "new", AT, event=event("login_resumed")),
         one.logins.touch(visits, 60, AT),
         two.logins.touch([*reversed(visits)], 60, AT),
         one.database.transaction(sign_in),

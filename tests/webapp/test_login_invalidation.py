@@ -110,7 +110,7 @@ class Story:
         await self.store.logins.touch([Seen(self.a_login()[0], ADA.id, seen_at)], 1, self.at())
 
     async def replace_secrets(self) -> None:
-        await self.store.logins.replace_secrets(*self.a_login(), "b+1", self.at(), self.event())
+        await self.store.logins.replace_secrets(*self.a_login(), "b+1", self.at(), event=self.event())
 
     async def renew(self, change: bool = False) -> None:
         old, new = self.a_login()[0], self.a_new_one()

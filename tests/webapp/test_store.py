@@ -258,7 +258,7 @@ async def test_a_renewed_login_counts_under_its_new_id_only(store: Store) -> Non
 async def test_race_to_rotate_a_remember_token_one_wins(store: Store) -> None:
     won = await asyncio.gather(
         *(
-            store.logins.replace_secrets(LOGIN.id_hash, "aa+1", f"b{number}+2", AT, event(number))
+            store.logins.replace_secrets(LOGIN.id_hash, "aa+1", f"b{number}+2", AT, event=event(number))
             for number in range(10)
         )
     )

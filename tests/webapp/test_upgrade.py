@@ -56,6 +56,23 @@ async def test_events_of_version_5_get_the_names_that_they_have_now(database: st
     assert {*kinds} <= KINDS.keys()
 
 
+async def test_step_up_what_was_proved_before_version_8_is_not_known(database: str) -> None:
+    make_version(7, database)
+    insert = (
+        "INSERT INTO quartlogin_logins (id_hash, public_id, user_id, kind, security_stamp, secrets, made_at, seen_at,"
+        " expires_at, address, browser) VALUES ('hash', 'ref', '1', 'session', 0, '', 5, 5, 99, '', '')"
+    )
+    run_sql(database, insert)
+    store = store_at(database)
+
+    await store.database.open()
+    found = await store.logins.find("hash", "1", 6, 4)
+    await store.database.close()
+
+    assert found is not None
+    assert found.login.proofs == ""
+
+
 async def test_an_upgrade_that_fails_leaves_everything_as_it_was_and_says_why(database: str) -> None:
     make_version_1(database)
     run_sql(database, "CREATE TABLE events (somebody_elses TEXT)")

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Final
 
-from .active_logins import select_active
+from .active_logins import is_active_sql
 from .errors import LoginEnded
 from .interface import Transaction
 from .models import ActingLogin, Moment, Seen
@@ -29,10 +29,13 @@ _LOCK_SOME: Final = (
     "UPDATE quartlogin_accounts SET security_stamp = security_stamp WHERE user_id IN"
     " (SELECT user_id FROM quartlogin_logins WHERE user_id >= $1 AND user_id <= $2) RETURNING user_id"
 )
-_IS_STILL_ACTIVE: Final = select_active("l.id_hash = $1 AND l.user_id = $2", "$3", "$4")
+_FIND_ACTING: Final = (
+    "SELECT l.proofs FROM quartlogin_logins l JOIN quartlogin_accounts a ON a.user_id = l.user_id"  # noqa: S608 -- constants
+    f" WHERE l.id_hash = $1 AND l.user_id = $2 AND {is_active_sql('$3', '$4')}"
+)
 
 
-async def lock_for(transaction: Transaction, user_id: str, by: ActingLogin | None) -> None:
+async def lock_for(transaction: Transaction, user_id: str, by: ActingLogin | None) -> str:
     """Lock an account's row, and check that the login on whose behalf it is changed is still active.
 
     Args:
@@ -40,15 +43,20 @@ async def lock_for(transaction: Transaction, user_id: str, by: ActingLogin | Non
         user_id: The user whose account is to be changed.
         by: The login that requests the change; `None` for the operator.
 
+    Returns:
+        What was proved in that login, as `Proofs` writes it.
+
     Raises:
         LoginEnded: It is not active, or is another user's.
     """
     await lock_account(transaction, user_id)
     if by is None:
-        return
+        return ""
     at = Moment.present(by.idle)  # only now: waiting for the lock may have taken time
-    if by.user_id != user_id or not await transaction.run(_IS_STILL_ACTIVE, by.id_hash, user_id, *at):
+    found = await transaction.run(_FIND_ACTING, by.id_hash, user_id, *at)
+    if by.user_id != user_id or not found:
         raise LoginEnded("The login that requests this has ended.")
+    return str(found[0][0])
 
 
 async def lock_account(transaction: Transaction, user_id: str) -> bool:

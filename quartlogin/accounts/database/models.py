@@ -130,6 +130,8 @@ class AccountLogin(NamedTuple):
     security_stamp: int
     #: Whether the user must change the password first.
     must_change_password: bool
+    #: What was proved in it, as `Proofs` writes it: parsed only where it is asked for.
+    proofs: str = ""
 
 
 class ActiveLogin(NamedTuple):
@@ -173,6 +175,8 @@ class NewLogin:
     expires_at: int
     address: str
     browser: str
+    #: What was proved in it, as `Proofs` writes it.
+    proofs: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from .errors import DatabaseRefused
 from .interface import Transaction
 
 #: The version of `schema.sql`, and of this code.
-SCHEMA_VERSION: Final = 7
+SCHEMA_VERSION: Final = 8
 
 #: The table that marks a database as ours.
 _OURS: Final = "quartlogin_schema"
@@ -17,7 +17,8 @@ _HOW_TO_CREATE: Final = "Create or upgrade them with `quartlogin accounts init-d
 #: The first letters of the names of our tables.
 _PREFIX: Final = "quartlogin_"
 
-#: The upgrade from each version to the next; together they create what `schema.sql` creates in an empty database.
+#: The upgrade from each version to the next, but for the one that created every table anew. Together they create what
+#: `schema.sql` creates in an empty database.
 UPGRADES: Final = {
     2: """
 ALTER TABLE users ADD COLUMN epoch BIGINT NOT NULL DEFAULT 0;
@@ -77,11 +78,15 @@ UPDATE events SET kind = CASE kind
     WHEN 'everyone_signed_out' THEN 'all_logins_revoked'
 END WHERE kind IN ('came_back', 'login_copied', 'login_crowded_out', 'everyone_signed_out');
 """,
+    # What was proved in the logins before is not known: their users enter the password at the next sensitive action.
+    8: """
+ALTER TABLE quartlogin_logins ADD COLUMN proofs TEXT NOT NULL DEFAULT '';
+""",
 }
 
 #: The upgrade to version 7, which created every table anew: the table of users became three, all names got a prefix.
 _CREATED_ANEW: Final = 7
-#: Fills the new tables from the old ones, and drops those.
+#: Fills the tables of this code's version from the old ones, and drops those.
 _MOVE: Final = """
 INSERT INTO quartlogin_users (id, username, username_key, created_at)
     SELECT id, username, username_key, created_at FROM users;
@@ -152,9 +157,11 @@ def creation_script() -> str:
 
 def upgrade_script(version: int) -> str:
     """Return the statements that upgrade the tables of a version to this code's."""
-    steps = [UPGRADES[step] for step in range(version + 1, _CREATED_ANEW)]
     if version < _CREATED_ANEW:
+        steps = [UPGRADES[step] for step in range(version + 1, _CREATED_ANEW)]
         steps += ["DROP TABLE quartlogin_schema;\n", creation_script(), _MOVE]
+    else:
+        steps = [UPGRADES[step] for step in range(version + 1, SCHEMA_VERSION + 1)]
     return "".join(steps) + _SET_VERSION
 
 

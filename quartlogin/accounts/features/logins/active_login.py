@@ -16,7 +16,7 @@ _SIZE_FOR: Final = [next(size for size in _SIZES if size >= number) for number i
 _FIND: Final = {
     size: (
         "SELECT l.id_hash, l.user_id, u.username, l.public_id, a.security_stamp, a.must_change_password,"  # noqa: S608 -- numbers only
-        " l.seen_at, l.secrets FROM quartlogin_logins l JOIN quartlogin_accounts a ON a.user_id = l.user_id"
+        " l.seen_at, l.secrets, l.proofs FROM quartlogin_logins l JOIN quartlogin_accounts a ON a.user_id = l.user_id"
         " JOIN quartlogin_users u ON u.id = l.user_id"
         f" WHERE l.id_hash IN ({', '.join(f'${number + 3}' for number in range(size))})"
         f" AND {is_active_sql('$1', '$2')}"
@@ -27,7 +27,7 @@ _FIND: Final = {
 _FIND_ALONE: Final = {
     size: (
         "SELECT l.id_hash, l.user_id, a.stamp, l.public_id, a.security_stamp, a.must_change_password,"  # noqa: S608 -- numbers only
-        " l.seen_at, l.secrets FROM quartlogin_logins l JOIN quartlogin_accounts a ON a.user_id = l.user_id"
+        " l.seen_at, l.secrets, l.proofs FROM quartlogin_logins l JOIN quartlogin_accounts a ON a.user_id = l.user_id"
         f" WHERE l.id_hash IN ({', '.join(f'${number + 3}' for number in range(size))})"
         f" AND {is_active_sql('$1', '$2')}"
     )
@@ -84,11 +84,12 @@ async def _rows(
 
 
 def _with_user(row: Row) -> ActiveLogin:
-    _, user_id, username, public_id, security_stamp, must_change, seen_at, secrets = row
-    login = AccountLogin(user_id, public_id, security_stamp, bool(must_change))
+    _, user_id, username, public_id, security_stamp, must_change, seen_at, secrets, proofs = row
+    login = AccountLogin(user_id, public_id, security_stamp, bool(must_change), proofs)
     return ActiveLogin(User(user_id, username), login, seen_at, secrets)
 
 
 def _alone(row: Row) -> LoginOfUser:
-    _, user_id, stamp, public_id, security_stamp, must_change, seen_at, secrets = row
-    return LoginOfUser(stamp, AccountLogin(user_id, public_id, security_stamp, bool(must_change)), seen_at, secrets)
+    _, user_id, stamp, public_id, security_stamp, must_change, seen_at, secrets, proofs = row
+    login = AccountLogin(user_id, public_id, security_stamp, bool(must_change), proofs)
+    return LoginOfUser(stamp, login, seen_at, secrets)

@@ -18,9 +18,10 @@ from ...database.errors import Conflict, LoginEnded
 from ...database.interface import Transaction
 from ...database.locking import lock_for
 from ...database.models import Account, ActingLogin, Event, Kind, LoginRow, Moment, NewLogin, RememberedLogin, User
+from ...security.proofs import APP, Proofs
 from ...store import Store
 from .remember_rotation import RememberTokens
-from .transactions import JoinedWork, account_signing_in, joined_work
+from .transactions import JoinedWork, account_signing_in, joined_work, proved_now
 
 _PUBLIC_ID_BYTES: Final = 8
 _PUBLIC_ID: Final = re.compile(r"[0-9a-f]{16}")  # as created below; nothing else is queried
@@ -39,6 +40,13 @@ class TooManyTokens(Exception):  # noqa: N818 -- the visitor's next step, not a 
 def digest(login: str) -> str:
     """Return the hash under which a login is stored; its id is random, so a plain hash is enough."""
     return sha256(login.encode()).hexdigest()
+
+
+def _proved_in(login: Login) -> tuple[str, ...]:
+    """Return what is proved in a login that begins or is renewed now."""
+    if not login.is_fresh:
+        return ()
+    return proved_now() or (APP,)
 
 
 class LoginStore:
@@ -156,7 +164,10 @@ class LoginStore:
                 return False
             is_recorded = now - found.resumed_at >= _RESUMED_EVERY
             event = self._audit_log.event("login_resumed", found.user_id, found.public_id) if is_recorded else None
-            if await self._store.logins.replace_secrets(id_hash, found.secrets, replaced.write(), at, event):
+            # No proof lasts longer than the browser was open.
+            if await self._store.logins.replace_secrets(
+                id_hash, found.secrets, replaced.write(), at, event=event, proofs=""
+            ):
                 if event is not None:
                     self._audit_log.emit(event)
                 return True
@@ -170,12 +181,13 @@ class LoginStore:
         event = self._audit_log.event("reauthenticated", login.user_id, None if this is None else this.public_id)
 
         async def work(transaction: Transaction) -> None:
-            await lock_for(transaction, login.user_id, by)
+            earlier = await lock_for(transaction, login.user_id, by)
             if joined is not None:
                 await joined.work(transaction)
             if joined is None:
                 await self._store.events.insert(transaction, event)
-            if await self._store.logins.renew(transaction, by.id_hash, row, self.present()) is None:
+            new = replace(row, proofs=Proofs.read(earlier).after(_proved_in(login), row.made_at).write())
+            if await self._store.logins.renew(transaction, by.id_hash, new, self.present()) is None:
                 raise LoginEnded("This login has ended.")
 
         await self._store.database.transaction(work)
@@ -266,6 +278,7 @@ class LoginStore:
             expires_at=expires_at,
             address=address,
             browser=browser,
+            proofs=Proofs({}).after(_proved_in(login), now).write(),
         )
 
     def _emit(self, joined: JoinedWork | None, *events: Event) -> None:

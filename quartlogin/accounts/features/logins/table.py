@@ -30,15 +30,15 @@ from .active_login import MAX_QUESTIONS, Question, find_all, find_all_alone
 #: One statement, so that a login can only begin with the security stamp that was read with its credentials.
 _INSERT: Final = (
     "INSERT INTO quartlogin_logins (id_hash, public_id, user_id, kind, security_stamp, name, secrets,"
-    " made_at, seen_at, expires_at, address, browser)"
+    " made_at, seen_at, expires_at, address, browser, proofs)"
     " SELECT $1, $2, a.user_id, $4, a.security_stamp, $6, $7,"
-    " CAST($8 AS BIGINT), CAST($9 AS BIGINT), CAST($10 AS BIGINT), $11, $12 FROM quartlogin_accounts a"
+    " CAST($8 AS BIGINT), CAST($9 AS BIGINT), CAST($10 AS BIGINT), $11, $12, $13 FROM quartlogin_accounts a"
     " WHERE a.user_id = $3 AND a.security_stamp = coalesce(CAST($5 AS BIGINT), a.security_stamp)"
     " AND a.disabled_at IS NULL AND a.deleting_at IS NULL RETURNING public_id"
 )
 _COUNT: Final = select_active("l.user_id = $1 AND l.kind = $2", "$3", "$4")
 _RENEW: Final = (
-    "UPDATE quartlogin_logins SET id_hash = $2, secrets = $3, seen_at = $4, expires_at = $5"  # noqa: S608 -- a constant
+    "UPDATE quartlogin_logins SET id_hash = $2, secrets = $3, seen_at = $4, expires_at = $5, proofs = $9"  # noqa: S608 -- a constant
     f" WHERE id_hash IN ({select_active('l.id_hash = $1 AND l.user_id = $6', '$7', '$8')}) RETURNING public_id"
 )
 _END_OTHERS: Final = (
@@ -58,7 +58,8 @@ _REMEMBERED: Final = (
     f" WHERE l.id_hash = $1 AND {is_active_sql('$2', '$3')}"
 )
 _REPLACE_SECRETS: Final = (
-    "UPDATE quartlogin_logins SET secrets = $3, resumed_at = coalesce($6, resumed_at) WHERE secrets = $2"  # noqa: S608 -- a constant
+    "UPDATE quartlogin_logins SET secrets = $3, resumed_at = coalesce($6, resumed_at),"  # noqa: S608 -- a constant
+    " proofs = coalesce($7, proofs) WHERE secrets = $2"
     f" AND id_hash IN ({select_active('l.id_hash = $1', '$4', '$5')}) RETURNING public_id"
 )
 _LIST: Final = (
@@ -130,7 +131,7 @@ class Logins:
                 login.secrets,
             ),
             *(login.made_at, login.made_at if login.kind == "session" else NEVER),
-            *(login.expires_at, login.address, login.browser),
+            *(login.expires_at, login.address, login.browser, login.proofs),
         )
         if not rows:
             raise Conflict("The account is disabled, deleted, or has another security stamp.")
@@ -142,7 +143,7 @@ class Logins:
 
     @staticmethod
     async def renew(transaction: Transaction, old_hash: str, login: NewLogin, at: Moment) -> str | None:
-        """Continue a login under another id, with another secret and expiry; the old ones become worthless.
+        """Continue a login under another id, with another secret, expiry and proofs; the old ones become worthless.
 
         The user's row is locked.
 
@@ -152,6 +153,7 @@ class Logins:
         rows = await transaction.run(
             _RENEW,
             *(old_hash, login.id_hash, login.secrets, login.made_at, login.expires_at, login.user_id, *at),
+            login.proofs,
         )
         return str(rows[0][0]) if rows else None
 
@@ -325,7 +327,16 @@ class Logins:
         rows = await self.database.read(_REMEMBERED, id_hash, *at)
         return RememberedLogin(*rows[0]) if rows else None
 
-    async def replace_secrets(self, id_hash: str, old: str, new: str, at: Moment, event: Event | None = None) -> bool:
+    async def replace_secrets(
+        self,
+        id_hash: str,
+        old: str,
+        new: str,
+        at: Moment,
+        *,
+        event: Event | None = None,
+        proofs: str | None = None,
+    ) -> bool:
         """Replace the state of a login's remember-me tokens; False if another request was faster, or it has ended.
 
         Args:
@@ -334,13 +345,14 @@ class Logins:
             new: The new state.
             at: The time at which the login must be active.
             event: The event that the login was resumed, if it is to be stored.
+            proofs: What is proved in it from now on; `None` leaves that as it is.
         """
 
         async def work(transaction: Transaction) -> bool:
             if event is not None:
                 await lock_owner(transaction, id_hash)
             resumed_at = None if event is None else event.happened_at
-            rows = await transaction.run(_REPLACE_SECRETS, id_hash, old, new, *at, resumed_at)
+            rows = await transaction.run(_REPLACE_SECRETS, id_hash, old, new, *at, resumed_at, proofs)
             if rows and event is not None:
                 await Events.insert(transaction, event)
             return bool(rows)

@@ -1,7 +1,7 @@
-"""Work that belongs to a login's transaction.
+"""What belongs to a login's transaction: other work, and what the user has proved.
 
 `login_user` and `confirm_login` write the login through the extension, which knows nothing of accounts. Other changes
-of the same transaction, such as adding the account, are passed in a context variable.
+of the same transaction, such as adding the account, are passed in a context variable, and so are the kinds of proof.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -27,6 +27,7 @@ class JoinedWork:
 #: The account of the login that begins now, as it was when its credentials were read.
 _account: Final[ContextVar[Account | None]] = ContextVar("quartlogin_account_signing_in", default=None)
 _joined: Final[ContextVar[JoinedWork | None]] = ContextVar("quartlogin_joined_work", default=None)
+_proved: Final[ContextVar[tuple[str, ...]]] = ContextVar("quartlogin_proved", default=())
 
 
 @contextmanager
@@ -55,6 +56,16 @@ def signing_in(account: Account) -> Iterator[None]:
         _account.reset(token)
 
 
+@contextmanager
+def proving(*kinds: str) -> Iterator[None]:
+    """Note what the user has just proved in the login that begins or is renewed in this block."""
+    token = _proved.set(kinds)
+    try:
+        yield
+    finally:
+        _proved.reset(token)
+
+
 def account_signing_in() -> Account | None:
     """Return the account whose login begins now; `None` if the app signs a user in by itself."""
     return _account.get()
@@ -63,3 +74,8 @@ def account_signing_in() -> Account | None:
 def joined_work() -> JoinedWork | None:
     """Return the work that belongs to the login that begins or is renewed now."""
     return _joined.get()
+
+
+def proved_now() -> tuple[str, ...]:
+    """Return the kinds of proof of the login that begins or is renewed now; none if the app does that by itself."""
+    return _proved.get()

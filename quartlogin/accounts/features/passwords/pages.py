@@ -12,7 +12,9 @@ from ...pages.forms import render_form
 from ...pages.messages import BREACHED_PASSWORD, WRONG_PASSWORD, in_a_sentence
 from ...pages.recent_login import recent_login_required
 from ...pages.redirects import next_page
+from ...security.proofs import PASSWORD
 from ..logins.notices import show_notices
+from ..logins.transactions import proving
 from .forms import LoginForm, PasswordForm, ReauthenticationForm
 from .service import BreachedPassword, SamePassword
 
@@ -53,7 +55,8 @@ async def reauthenticate() -> ResponseReturnValue:
     if form.is_complete():
         passwords, user = current_accounts().passwords, await current_user
         if await passwords.verify_current_password(user, form.password.data or "", "reauthentication_failed"):
-            await confirm_login()
+            with proving(PASSWORD):
+                await confirm_login()
             return redirect(next_page(form.next.data, "accounts.account"))
         form.refuse("password", WRONG_PASSWORD)
     return await render_form("accounts/passwords/reauthenticate.html", form)

@@ -19,12 +19,13 @@ from ...database.models import Account, AccountLogin, ActingLogin, Credentials, 
 from ...hooks import HookFailed, Hooks
 from ...security.attempt_counters import counter_of_user
 from ...security.device_cookies import DeviceCookies
+from ...security.proofs import PASSWORD
 from ...security.rate_limits import Attempt, RateLimits
 from ...store import Store
 from ...users.directory import Directory
 from ..logins.notices import Activity, activity_since_last_sign_in
 from ..logins.service import LoginStore
-from ..logins.transactions import in_login_transaction, signing_in
+from ..logins.transactions import in_login_transaction, proving, signing_in
 from .hashing import Overloaded, PasswordHashing, VerifyResult
 from .policy import is_same
 
@@ -128,7 +129,7 @@ class PasswordService:
         if found is None:
             return None
         activity = await activity_since_last_sign_in(found.account)
-        with signing_in(found.account):
+        with signing_in(found.account), proving(PASSWORD):
             if not await login_user(found.user, remember=remember):
                 return None
         self.set_device_cookie(found.account)
@@ -200,7 +201,7 @@ class PasswordService:
             await self.store.logins.carry_over(transaction, user_id, old, stamp)
             await self.store.events.insert(transaction, event)
 
-        with in_login_transaction(change, event):
+        with in_login_transaction(change, event), proving(PASSWORD):
             await confirm_login()
         self.set_device_cookie(replace(account, security_stamp=new_stamp))
         self.logins.close_sockets(ended)

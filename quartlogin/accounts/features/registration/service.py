@@ -8,10 +8,11 @@ from ...audit.log import AuditLog, client_info
 from ...database.errors import NameTaken
 from ...database.interface import Transaction
 from ...database.models import Account
+from ...security.proofs import PASSWORD
 from ...security.rate_limits import RateLimits
 from ...store import Store
 from ...users.directory import Directory
-from ..logins.transactions import in_login_transaction
+from ..logins.transactions import in_login_transaction, proving
 from ..passwords.service import PasswordService
 
 
@@ -62,7 +63,7 @@ class RegistrationService:
             await new.add(transaction, event.happened_at)
             await self.store.events.insert(transaction, event)
 
-        with in_login_transaction(add, event):
+        with in_login_transaction(add, event), proving(PASSWORD):
             await sign_in(new.user)
         self.passwords.set_device_cookie(Account(new.user_id))
         await self.passwords.hooks.tell(self.passwords.hooks.after_registration, new.user)

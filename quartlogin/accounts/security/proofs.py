@@ -1,0 +1,60 @@
+"""What a user has proved in a login, and when.
+
+A login's row has one line of text: `kind:time` for each proof, such as `password:1764278400 totp:1764278405`, with the
+time of the latest one in seconds since 1970. An entry that cannot be read proves nothing.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+#: The user entered the account's password.
+PASSWORD: Final = "password"  # noqa: S105 -- a kind of proof, not a password
+#: The app signed the user in by itself, as after single sign-on; it says that the login is fresh, not why.
+APP: Final = "app"
+
+#: A whole word: without the lookbehind, each letter of a long word would be tried as the first one.
+_ENTRY: Final = re.compile(r"(?<!\S)(?P<kind>[a-z][a-z0-9_]{0,31}):(?P<at>[0-9]{1,15})(?!\S)")
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """The proofs of one login, each by its kind, with a time in seconds since 1970."""
+
+    made: dict[str, int]
+
+    @classmethod
+    def read(cls, text: str) -> "Proofs":
+        """Parse the line of text."""
+        return cls({found["kind"]: int(found["at"]) for found in _ENTRY.finditer(text)})
+
+    def write(self) -> str:
+        """Return the line of text."""
+        return " ".join(f"{kind}:{at}" for kind, at in self.made.items())
+
+    def after(self, kinds: Iterable[str], now: int) -> "Proofs":
+        """Return the proofs after some were made, in addition to earlier ones.
+
+        Args:
+            kinds: What was proved.
+            now: Seconds since 1970.
+        """
+        return Proofs({**self.made, **dict.fromkeys(kinds, now)})
+
+    def holds(self, kind: str, within: timedelta | None, now: float) -> bool:
+        """Tell whether a proof was made.
+
+        Args:
+            kind: The kind.
+            within: How long ago at most; `None` for any time in this login.
+            now: Seconds since 1970.
+        """
+        at = self.made.get(kind)
+        return at is not None and (within is None or now - at <= within.total_seconds())
+
+    @property
+    def latest_at(self) -> int | None:
+        """When the latest proof was made, in seconds since 1970; `None` without any."""
+        return max(self.made.values(), default=None)
