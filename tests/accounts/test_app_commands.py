@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -304,17 +305,22 @@ def test_another_password_of_a_user_of_the_app_revokes_the_tokens(write_module: 
     assert rows(app, "token", "list", "ada@example.org") == []
 
 
-def test_an_interrupted_registration_is_left_to_its_password(write_module: WriteModule) -> None:
+@pytest.mark.parametrize(("seconds_ago", "is_left"), [(5, True), (60 * 60 + 1, False)])
+def test_an_interrupted_registration_is_left_to_its_password_for_an_hour(
+    write_module: WriteModule, seconds_ago: int, is_left: bool
+) -> None:
     app = f"{write_module(OWN_USERS)}:create_app"
     create(app)
     [(hash_,)] = run_sql("app.sqlite3", "SELECT password_hash FROM quartlogin_passwords")
     run_sql("app.sqlite3", "DELETE FROM quartlogin_accounts")
-    run_sql("app.sqlite3", f"INSERT INTO quartlogin_registrations VALUES ('ada@example.org', '{hash_}', 1700000000)")
+    began = int(time.time()) - seconds_ago
+    run_sql("app.sqlite3", f"INSERT INTO quartlogin_registrations VALUES ('ada@example.org', '{hash_}', {began})")
 
     done = run("user", "set-password", "ada@example.org", "--password-stdin", "--app", app, typed=NEW_PASSWORD)
 
-    assert "interrupted" in error_of(done)
+    assert ("interrupted" in done.stderr, done.exit_code) == (is_left, int(is_left))
     assert run_sql("app.sqlite3", "SELECT password_hash FROM quartlogin_registrations") == [(hash_,)]
+    assert run_sql("app.sqlite3", "SELECT count(*) FROM quartlogin_accounts") == [(int(not is_left),)]
 
 
 def test_an_import_into_the_table_of_the_app_is_refused(write_module: WriteModule) -> None:

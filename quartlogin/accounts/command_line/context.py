@@ -60,7 +60,20 @@ class CommandContext:
         Raises:
             click.ClickException: There is none, or its registration is not complete.
         """
-        found = await self.directory.find_credentials(self.directory.normalize(name) or "")
+        found = await self.find_user(name)
+        if not found.has_account:
+            raise click.ClickException(
+                f"The user {name!r} has no account yet: `quartlogin user set-password NAME --temporary` adds one."
+            )
+        return found
+
+    async def find_user(self, name: str) -> Credentials:
+        """Return the user with this name, even one of the app's who has no account.
+
+        Raises:
+            click.ClickException: There is none, or the registration is not complete.
+        """
+        found = await self.directory.find_user(self.directory.normalize(name) or "")
         if found is None:
             raise click.ClickException(f"There is no account named {name!r}.")
         if found.completes is not None:

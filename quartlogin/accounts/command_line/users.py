@@ -126,7 +126,7 @@ def list_users(as_json: bool, source: AccountsSource) -> None:
 @temporary_option
 @accounts_command
 def set_password(name: str, password_stdin: bool, temporary: bool, source: AccountsSource) -> None:
-    """Set the password of NAME, and end every sign-in and API token.
+    """Set the password of NAME, and end every sign-in and API token. A user of your app without an account gets one.
 
     \b
     quartlogin user set-password alice --temporary
@@ -134,11 +134,17 @@ def set_password(name: str, password_stdin: bool, temporary: bool, source: Accou
     """
 
     async def work(context: CommandContext) -> _Chosen:
-        found = await context.find(name)  # before the operator enters a password for an unknown account
+        found = await context.find_user(name)  # before the operator enters a password for an unknown name
         chosen = _choose_password(source.options, name, from_stdin=password_stdin, temporary=temporary)
         event = context.audit_log.event("password_set", found.account.user_id)
         password_hash = await context.hashing.hash(chosen.password)
-        if not await context.store.passwords.set(found.account.user_id, password_hash, event, chosen.temporary_until):
+
+        async def add_account(transaction: Transaction) -> None:
+            await context.directory.add_account(transaction, found, event.happened_at)
+
+        if not await context.store.passwords.set(
+            found.account.user_id, password_hash, event, chosen.temporary_until, before=add_account
+        ):
             raise _gone(name)
         context.audit_log.emit(event)
         return chosen

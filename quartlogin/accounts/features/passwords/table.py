@@ -1,5 +1,6 @@
 """The passwords table."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from string import ascii_letters, digits
 from typing import Any, Final
@@ -112,7 +113,15 @@ class PasswordTable:
         await AttemptCounters.forget_user(transaction, user_id)
         return int(rows[0][0])
 
-    async def set(self, user_id: str, password_hash: str, event: Event, temporary_until: int | None = None) -> bool:
+    async def set(
+        self,
+        user_id: str,
+        password_hash: str,
+        event: Event,
+        temporary_until: int | None = None,
+        *,
+        before: Callable[[Transaction], Awaitable[None]] | None = None,
+    ) -> bool:
         """Set a user's password, and end every login and API token; return False if there is no such account.
 
         Args:
@@ -121,9 +130,12 @@ class PasswordTable:
             event: The event to store.
             temporary_until: When this temporary password, valid for one sign-in, expires: seconds since 1970. `None`:
                 it is not temporary.
+            before: Called first in the transaction, such as to add a missing account.
         """
 
         async def work(transaction: Transaction) -> bool:
+            if before is not None:
+                await before(transaction)
             rows = await transaction.run(
                 "UPDATE quartlogin_accounts SET security_stamp = security_stamp + 1, must_change_password = $2"
                 " WHERE user_id = $1 RETURNING user_id",
