@@ -24,7 +24,7 @@ def account_of(row: Row) -> Account:
     """Return the account of a row of `COLUMNS`."""
     user_id, security_stamp, disabled_at, must_change, deleting_at, stamp = row
     is_enabled = disabled_at is None and deleting_at is None
-    return Account(user_id, security_stamp, is_enabled, bool(must_change), stamp)
+    return Account(user_id, security_stamp, is_enabled, bool(must_change), stamp, deleting_at)
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,35 @@ class AccountTable:
         await AttemptCounters.forget_user(transaction, user_id)
         rows = await transaction.run("DELETE FROM quartlogin_accounts WHERE user_id = $1 RETURNING user_id", user_id)
         return bool(rows)
+
+    @staticmethod
+    async def purge_deleting(transaction: Transaction, user_id: str) -> None:
+        """Remove an account that is being deleted; leave any other, such as that of a later user with the id."""
+        rows = await transaction.run(
+            "DELETE FROM quartlogin_accounts WHERE user_id = $1 AND deleting_at IS NOT NULL RETURNING user_id", user_id
+        )
+        if rows:
+            await AttemptCounters.forget_user(transaction, user_id)
+
+    async def complete_deletion(self, user_id: str) -> None:
+        """Remove an account that is being deleted, as `purge_deleting` does."""
+
+        async def work(transaction: Transaction) -> None:
+            await self.purge_deleting(transaction, user_id)
+
+        await self.database.transaction(work)
+
+    async def forget_former(self, user_id: str, stamp: str) -> None:
+        """Remove what is kept about a former user with an id, unless it is kept about another one by now."""
+
+        async def work(transaction: Transaction) -> None:
+            rows = await transaction.run(
+                "DELETE FROM quartlogin_accounts WHERE user_id = $1 AND stamp = $2 RETURNING user_id", user_id, stamp
+            )
+            if rows:
+                await AttemptCounters.forget_user(transaction, user_id)
+
+        await self.database.transaction(work)
 
     async def forget(self, user_id: str) -> bool:
         """Remove everything that is kept under a user's id; return False if there is nothing."""

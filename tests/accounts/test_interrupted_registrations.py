@@ -33,14 +33,14 @@ async def test_a_registration_is_found_for_an_hour_to_the_second(database: str) 
     store = store_at(database)
     await store.database.open()
     try:
-        assert await store.registrations.begin("ada", "a hash", 1000)
+        assert await store.registrations.begin("ada", "a hash", 1000, 900)
 
         found = [await store.registrations.find("ada", since, until) for since, until in [(1000, 1000), (0, 2000)]]
         missed = [await store.registrations.find("ada", since, until) for since, until in [(1001, 2000), (0, 999)]]
     finally:
         await store.database.close()
 
-    assert found == ["a hash", "a hash"]
+    assert found == [("ada", "a hash", 1000), ("ada", "a hash", 1000)]
     assert missed == [None, None]
     assert LIFETIME == HOUR
 

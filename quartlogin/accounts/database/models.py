@@ -63,6 +63,8 @@ class Account:
     must_change_password: bool = False
     #: What distinguishes this user from a later one with the same id; `None`: not known.
     stamp: str | None = None
+    #: When a deletion began that is not complete: seconds since 1970.
+    deleting_at: int | None = None
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,17 @@ app deletes one: whatever stops in between is completed later, or undone.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Final
+
+from quartlogin import ConfigurationError
 
 from ..database.errors import Conflict, NameTaken
 from ..database.interface import Transaction, shield
 from ..database.models import Account, ActingLogin, ActiveLogin, Credentials, UserRow
 from ..features.passwords.table import PasswordTable
-from ..features.registration.table import LIFETIME, RegistrationTable
+from ..features.registration.table import LIFETIME, BegunRegistration, RegistrationTable
 from ..store import Store
 from ..table import AccountTable
 from .checked import TIMEOUT, CheckedUsers
@@ -142,6 +144,7 @@ class AppDirectory:
         async def work(transaction: Transaction) -> bool:
             if not await RegistrationTable.complete(transaction, name_key or "", hash_ or ""):
                 return False
+            await AccountTable.purge_deleting(transaction, credentials.account.user_id)  # of a former user with this id
             await self._add(transaction, user, credentials.account.user_id, hash_ or "", int(time.time()))
             return True
 
@@ -157,7 +160,8 @@ class AppDirectory:
     async def begun_hash(self, name_key: str) -> str | None:
         """Return the password hash of an interrupted registration of this name."""
         now = int(time.time())
-        return await self._store.registrations.find(name_key, now - LIFETIME, now)
+        begun = await self._store.registrations.find(name_key, now - LIFETIME, now - _CREATION_TIME)
+        return None if begun is None else begun.password_hash
 
     async def list_all(self, now: int, idle_since: int) -> list[UserRow]:
         """List the users who have an account by name; each is loaded by the app."""
@@ -198,21 +202,20 @@ class AppDirectory:
         except DeleteRefused:
             await self._store.accounts.take_back_deletion(account.user_id)
             raise
-        await self._store.accounts.forget(account.user_id)
+        await self._store.accounts.complete_deletion(account.user_id)
         return [*ended, by.id_hash]
 
     async def clean(self, now: int) -> int:
         """Complete or undo registrations and deletions that were interrupted; return their number."""
-        begun = await self._store.registrations.list_before(now - LIFETIME, _BATCH)
-        for name_key, password_hash in begun:
-            await self._settle(name_key, password_hash)
         deleting = await self._store.accounts.list_deleting(now - _DELETION_TIME, _BATCH)
+        begun = await self._store.registrations.list_before(now - _CREATION_TIME, _BATCH)
+        settled = [registration for registration in begun if await self._settle(registration, now, deleting)]
         for user_id in deleting:
             if await self.by_id(user_id) is None:
-                await self._store.accounts.forget(user_id)
+                await self._store.accounts.complete_deletion(user_id)
             else:
                 await self._store.accounts.take_back_deletion(user_id)
-        return len(begun) + len(deleting)
+        return len(settled) + len(deleting)
 
     async def _find(self, name_key: str, since: int, until: int) -> Credentials | None:
         """Find a user, with the password of the account, or of a registration that began between two times."""
@@ -222,39 +225,60 @@ class AppDirectory:
         begun = await self._store.registrations.find(name_key, since, until)
         if user is None:
             return None
-        if found is not None and await self._is_same_person(user, user_id, found.account.stamp):
-            return found
-        name_of_begun = None if begun is None else name_key
-        return Credentials(
-            user, Account(user_id), begun, has_account=False, has_had_password=False, completes=name_of_begun
-        )
+        if found is not None and not await self._is_same_person(user, user_id, found.account.stamp):
+            found = None
+        if begun is not None and (found is None or _is_of_former_user(found.account, begun)):
+            return Credentials(
+                *(user, Account(user_id), begun.password_hash),
+                has_account=False,
+                has_had_password=False,
+                completes=name_key,
+            )
+        return found or Credentials(user, Account(user_id), None, has_account=False, has_had_password=False)
 
-    async def _settle(self, name_key: str, password_hash: str) -> None:
-        """Complete a registration whose user exists and has no account; remove any other."""
-        found = await self._find(name_key, 0, int(time.time()))
-        if found is None or found.completes is None or not await self.complete(found):
-            await self._store.registrations.withdraw(name_key, password_hash)
+    async def _settle(self, begun: BegunRegistration, now: int, deleting: Collection[str] = ()) -> bool:
+        """Complete a registration whose user exists and has no account, or remove it; return False if it is too early.
+
+        The user may have the id of one whose deletion was interrupted, too: then it is not too early.
+        """
+        has_expired = begun.begun_at < now - LIFETIME
+        found = await self._find(begun.name_key, begun.begun_at, begun.begun_at)
+        is_completed = (
+            found is not None
+            and found.completes is not None
+            and (has_expired or found.account.user_id in deleting)
+            and await self.complete(found)
+        )
+        if has_expired and not is_completed:
+            await self._store.registrations.withdraw_expired(begun.name_key, now - LIFETIME)
+        return has_expired or is_completed
 
     async def _begin(self, name_key: str, password_hash: str) -> bool:
         """Write a registration down; another one of this name stands in its way for an hour."""
         now, registrations = int(time.time()), self._store.registrations
-        if await registrations.begin(name_key, password_hash, now):
+        if await registrations.begin(name_key, password_hash, now, now - _CREATION_TIME):
             return True
         expired = await registrations.find(name_key, 0, now - LIFETIME - 1)
         if expired is None:
             return False
-        await self._settle(name_key, expired)
-        return await registrations.begin(name_key, password_hash, now)
+        await self._settle(expired, now)
+        return await registrations.begin(name_key, password_hash, now, now - _CREATION_TIME)
 
     async def _begin_and_create(self, name_key: str, password_hash: str, fields: Mapping[str, Any]) -> Any:
         """Create a user, whether or not the browser still waits: what was begun must not stand for another's user."""
         if not await self._begin(name_key, password_hash):
             raise NameTaken
         try:
-            return await self._users.create(name_key, fields)
+            user = await self._users.create(name_key, fields)
         except Exception:
             await self._store.registrations.withdraw(name_key, password_hash)
             raise
+        try:
+            await self._users.check_created(user, name_key)
+        except ConfigurationError:  # any other error leaves the user who was created to this registration
+            await self._store.registrations.withdraw(name_key, password_hash)
+            raise
+        return user
 
     async def _add(self, transaction: Transaction, user: Any, user_id: str, password_hash: str, now: int) -> None:
         await AccountTable.insert(transaction, user_id, now, stamp=self._users.stamp_of(user))
@@ -268,8 +292,17 @@ class AppDirectory:
         if kept is None:
             await self._store.accounts.keep_stamp(user_id, stamp)
             return True
-        await self._store.accounts.forget(user_id)
+        await self._store.accounts.forget_former(user_id, kept)
         return False
+
+
+def _is_of_former_user(account: Account, begun: BegunRegistration) -> bool:
+    """Tell whether an account is that of a deleted user, whose id the user has got whose registration was interrupted.
+
+    The name was free when the registration began. The deletion may have begun shortly after: both are interrupted when
+    the process ends.
+    """
+    return account.deleting_at is not None and begun.begun_at > account.deleting_at - _CREATION_TIME
 
 
 def _retrieve(task: "asyncio.Future[Any]") -> None:

@@ -131,6 +131,19 @@ class CheckedUsers:
         self.id_of(user, "create")
         return user
 
+    async def check_created(self, user: Any, name_key: str) -> None:
+        """Check that a user whom the app has created has the name: any other was there before.
+
+        Raises:
+            ConfigurationError: The name is nobody's, or another user's.
+        """
+        created, found = self.id_of(user, "create"), await self.by_name(name_key)
+        if found is None or self.id_of(found, "by_name") != created:
+            raise ConfigurationError(
+                f"{self._name}.create returned user {created!r:.80} for the name {name_key!r:.80}, and by_name finds "
+                "another one or none: create a new user with this very name, or raise NameTaken."
+            )
+
     async def delete(self, user: Any) -> None:
         """Delete a user.
 

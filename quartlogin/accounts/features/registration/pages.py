@@ -1,5 +1,7 @@
 """The registration page."""
 
+from typing import Final
+
 from quart import Blueprint, flash, redirect, request
 from quart.typing import ResponseReturnValue
 
@@ -13,6 +15,9 @@ from ...pages.redirects import page_after_login, page_after_registration
 from ...users.protocol import FieldError
 from ..passwords.service import BreachedPassword
 from .forms import registration_form
+
+_READY: Final = "Your account is ready."
+_NOT_ACTIVE_YET: Final = "Your account has been created. You can sign in as soon as it is activated."
 
 
 def add_pages(blueprint: Blueprint) -> None:
@@ -32,7 +37,9 @@ async def register() -> ResponseReturnValue:
     if form.is_complete():
         try:
             fields = {field.name: field.data for field in form.own_fields()}
-            await accounts.registration.register(form.username.data or "", form.password.data or "", fields, login_user)
+            user = await accounts.registration.register(
+                form.username.data or "", form.password.data or "", fields, login_user
+            )
         except NameTaken:
             form.refuse("username", f"This {label} is taken. Choose a different one.")
         except FieldError as error:
@@ -40,6 +47,6 @@ async def register() -> ResponseReturnValue:
         except BreachedPassword:
             form.refuse("password", BREACHED_PASSWORD)
         else:
-            await flash("Your account is ready.")
+            await flash(_READY if user.is_active else _NOT_ACTIVE_YET)
             return redirect(page_after_registration())
     return await render_form("accounts/registration/register.html", form)

@@ -64,7 +64,10 @@ class RegistrationService:
             await self.store.events.insert(transaction, event)
 
         with in_login_transaction(add, event), proving(PASSWORD):
-            await sign_in(new.user)
+            is_signed_in = await sign_in(new.user)
+        if not is_signed_in and not new.user.is_active:  # the app will make the user active later
+            await self.store.database.transaction(add)
+            self.audit_log.emit(event)
         self.passwords.set_device_cookie(Account(new.user_id))
         await self.passwords.hooks.tell(self.passwords.hooks.after_registration, new.user)
         return new.user
