@@ -10,6 +10,7 @@ from quartlogin.accounts.audit.log import AuditLog
 from quartlogin.accounts.database.models import User
 from quartlogin.accounts.features.logins.service import LoginStore
 from quartlogin.accounts.features.logins.user_loader import UserLoader
+from quartlogin.accounts.features.shipped import known_events
 from quartlogin.accounts.store import store_at
 from quartlogin.accounts.users.directory import OwnDirectory
 
@@ -22,7 +23,7 @@ def make_ours(database: str) -> Quart:
     login_manager: LoginManager[User] = LoginManager(app)
     store = store_at(database)
     month = timedelta(days=30)
-    logins = LoginStore(store, AuditLog(store), login_manager, idle=month, lifetime=month, per_user=50)
+    logins = LoginStore(store, AuditLog(store, known_events()), login_manager, idle=month, lifetime=month, per_user=50)
     login_manager.records = logins
     user_loader = UserLoader(store, OwnDirectory(store), month)
     login_manager.user_loader(user_loader.find)

@@ -7,11 +7,14 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from quartlogin.accounts.audit.log import KINDS, LOGGED_ONLY
+from quartlogin.accounts.features.shipped import known_events
 from quartlogin.webapp.settings import Settings
 
 README = Path(__file__).parent.parent / "README.md"
 PAGE = Path(__file__).parent / "application.md"
+#: The titles of the events that are stored, and of those that are only logged.
+KINDS = {name: kind.title for name, kind in known_events().items() if not kind.is_logged_only}
+LOGGED_ONLY = {name: kind.title for name, kind in known_events().items() if kind.is_logged_only}
 #: Events of the first kind that are not stored.
 NOT_STORED = ("rate_limited", "all_logins_revoked", "login_context_changed")
 

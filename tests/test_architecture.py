@@ -187,7 +187,7 @@ def test_a_feature_imports_only_features_below_it() -> None:
     sideways = [
         (label(path), module)
         for path in ACCOUNTS
-        if "features" in path.parts
+        if path.parent.parent.name == "features"
         for dots, module, _ in imports_of(path)
         if dots == BESIDE_FEATURE and module.split(".")[0] not in MAY_USE[path.parent.name]
     ]

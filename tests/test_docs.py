@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from quartlogin.accounts.audit.log import KINDS, LOGGED_ONLY
+from event_kinds import KINDS, LOGGED_ONLY
 
 DOCS = Path(__file__).parent.parent / "docs"
 

@@ -13,23 +13,15 @@ from .checks import check_features, check_place
 from .context import BLUEPRINT, EXTENSION_NAME, get_accounts
 from .database.errors import StoreUnavailable
 from .feature import Feature
-from .features.api_tokens.feature import ApiTokens
-from .features.deletion.feature import Deletion
-from .features.logins.feature import Logins
 from .features.passwords.feature import Passwords
 from .features.passwords.service import WrongCredentials, WrongPassword
-from .features.registration.feature import Registration
+from .features.shipped import default_features, known_events
 from .hooks import Check, Hooks, Listener
 from .options import AccountsOptions
 from .services import Plan, Services
 from .users.protocol import FieldError, check_users
 
 UsersT = TypeVar("UsersT")
-
-
-def default_features() -> list[Feature]:
-    """Return every feature, with its default options."""
-    return [Passwords(), Logins(), Registration(), ApiTokens(), Deletion()]
 
 
 class Accounts(Services):
@@ -71,6 +63,7 @@ class Accounts(Services):
         check_place(database, prefix)
         chosen = default_features() if features is None else [*features]
         check_features(chosen)
+        known_events(chosen)
         super().__init__(
             Plan(
                 database,

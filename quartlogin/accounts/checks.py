@@ -51,7 +51,10 @@ def check_addresses(app: Quart) -> None:
 
 
 def check_features(features: Sequence[Feature]) -> None:
-    """Refuse a feature given twice, and accounts without those that every page needs."""
+    """Refuse what is no feature, a feature given twice, and accounts without those that every page needs."""
+    for feature in features:
+        if not isinstance(feature, Feature):
+            raise ConfigurationError(f"Accounts(features=[...]): {feature!r:.80} is no feature; write `Passwords()`.")
     names = [feature.name for feature in features]
     for name, count in Counter(names).items():
         if count > 1:

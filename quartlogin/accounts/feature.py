@@ -1,33 +1,46 @@
-"""The interface of a feature: one capability of the accounts, given to `Accounts(features=[...])`."""
+"""The base of a feature: one capability of the accounts, given to `Accounts(features=[...])`."""
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from quart import Blueprint
 
 from quartlogin import ConfigurationError
 
+from .audit.kinds import EventKind
+from .database.models import AccountLogin
 from .pages.forms import FormPage
 
 
-class Feature(Protocol):
-    """One capability: its pages and its options."""
+class Feature:
+    """One capability. A feature overrides what it has, and nothing else."""
 
-    #: The name of its folder.
+    #: The name of its folder, also of its templates: `templates/accounts/<name>/`.
     name: ClassVar[str]
+    #: The kinds of events that it records.
+    events: ClassVar[Mapping[str, EventKind]] = {}
 
     def options(self) -> Mapping[str, Any]:
-        """Return the fields of `AccountsOptions` that this feature sets."""
-        ...
+        """Return the fields of `AccountsOptions` that it sets."""
+        return {}
 
     def add_pages(self, blueprint: Blueprint) -> None:
         """Add its pages to the blueprint of the accounts."""
-        ...
 
     def form_pages(self) -> tuple[FormPage, ...]:
         """Return the fields that its forms must have."""
-        ...
+        return ()
+
+    async def panel(self, login: AccountLogin) -> Mapping[str, Any] | None:  # noqa: ARG002 -- for those that override it
+        """Return the variables of its panel on the account page; `None` without one.
+
+        The template is `accounts/<name>/panel.html`, and finds them in `panel`.
+
+        Args:
+            login: The login of the request.
+        """
+        return None
 
 
 def check_range(owner: str, name: str, value: Any, bounds: tuple[int, int], unit: str) -> None:

@@ -29,6 +29,7 @@ from .features.passwords.pages import well_known_change_password
 from .features.passwords.policy import validate_password
 from .features.passwords.service import PasswordService
 from .features.registration.service import RegistrationService
+from .features.shipped import known_events
 from .hooks import Hooks
 from .options import AccountsOptions
 from .pages import account as account_pages
@@ -100,7 +101,7 @@ class Services:
         """Join the accounts to an app."""
         self.app = app
         self.store = store_at(self.plan.database)
-        self.audit_log = AuditLog(self.store)
+        self.audit_log = AuditLog(self.store, known_events(self.plan.features))
         self.account_updates = AccountUpdates(self.store)
         self.login_manager = _prepare_login_manager(app, self.plan.login_manager)
         self.rate_limits = RateLimits(

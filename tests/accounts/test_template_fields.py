@@ -29,8 +29,8 @@ LOST = [
     ("registration/register", "field(form.password", "password"),
     ("deletion/delete", "csrf_field", "csrf_token"),
     ("deletion/delete", "field(form.password", "password"),
-    ("account", "field(form.days", "days"),
-    ("account", "csrf_field", "csrf_token"),
+    ("api_tokens/panel", "field(panel.form.days", "days"),
+    ("logins/panel", "csrf_field", "csrf_token"),
     ("page", "csrf_field", "csrf_token"),
     ("passwords/login", "<form", "no form for login"),
 ]

@@ -13,7 +13,7 @@ from quart import Quart
 from client import KEY, PASSWORD, Visitor, with_cheap_hashes
 from commands import error_of
 from databases import run_sql
-from quartlogin.accounts.audit.log import KINDS
+from event_kinds import KINDS
 from quartlogin.webapp import create_app
 from quartlogin.webapp.cli import main
 

@@ -12,7 +12,7 @@ from quart import Quart
 
 from client import KEY, NEW_PASSWORD, PASSWORD, Visitor, header_of, with_cheap_hashes
 from databases import both_databases, run_sql
-from quartlogin.accounts.audit.log import KINDS
+from event_kinds import KINDS
 from quartlogin.webapp import create_app
 from sockets import open_socket
 

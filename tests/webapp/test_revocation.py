@@ -9,8 +9,8 @@ from quart import Quart
 
 from client import KEY, PASSWORD, Page, Visitor, with_cheap_hashes
 from databases import both_databases, run_sql
+from event_kinds import KINDS
 from quartlogin.accounts import get_accounts
-from quartlogin.accounts.audit.log import KINDS
 from quartlogin.webapp import create_app
 
 pytestmark = both_databases

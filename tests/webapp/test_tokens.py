@@ -10,8 +10,8 @@ from quart import Quart
 
 from client import Page, Visitor, set_active
 from databases import both_databases, run_sql
+from event_kinds import KINDS
 from quartlogin.accounts import get_accounts
-from quartlogin.accounts.audit.log import KINDS
 
 
 @pytest.fixture

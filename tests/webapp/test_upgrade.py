@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from databases import both_databases, run_sql
-from quartlogin.accounts.audit.log import KINDS
+from event_kinds import KINDS
 from quartlogin.accounts.database.errors import DatabaseRefused
 from quartlogin.accounts.database.schema import SCHEMA_VERSION
 from quartlogin.accounts.store import store_at

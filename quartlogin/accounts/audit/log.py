@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,66 +16,26 @@ from ..database.errors import Conflict
 from ..database.models import MAX_USER_AGENT_LENGTH, ActingLogin, Event
 from ..pages.user_agents import COMMAND_LINE
 from ..store import Store
+from .kinds import EventKind
 
 #: Logs one line of JSON for each event, without passwords, cookies and tokens.
 AUDIT_LOGGER: Final = "quartlogin.audit"
-
-#: Every stored event, and its title on the account page.
-KINDS: Final = {
-    "registered": "Account created",
-    "signed_in": "Signed in",
-    "sign_in_failed": "Failed sign-in",
-    "signed_in_after_failures": "Signed in after several failed sign-ins",
-    "rate_limited": "Attempt rejected by the rate limit",
-    "login_resumed": "Signed in again by “keep me signed in”",
-    "signed_out": "Signed out",
-    "login_context_changed": "Sign-in used from a different browser or address",
-    "token_reuse_detected": "Sign-in ended, because a copy of its cookie was used",
-    "login_evicted": "Sign-in ended, because there were too many",
-    "login_revoked": "Sign-in ended",
-    "logins_revoked": "All other sign-ins ended",
-    "all_logins_revoked": "All sign-ins and API tokens ended by the operator",
-    "reauthenticated": "Password confirmed",
-    "reauthentication_failed": "Wrong password when confirming",
-    "password_changed": "Password changed",
-    "password_change_failed": "Wrong password when changing the password",
-    "password_set": "Password set by the operator",
-    "password_change_required": "Password change required by the operator",
-    "token_created": "API token created",
-    "token_revoked": "API token revoked",
-    "user_disabled": "Account disabled by the operator",
-    "user_enabled": "Account enabled by the operator",
-    "account_deletion_failed": "Wrong password when deleting the account",
-    "account_deleted": "Account deleted",
-}
-
-#: Events that are logged but not stored: a client that keeps trying would otherwise fill the database.
-LOGGED_ONLY: Final = {
-    "access_denied": "Unauthenticated request to a protected page",
-    "reauthentication_required": "Request to a page that needs a recent sign-in",
-    "object_access_denied": "Attempt to end a sign-in or token that belongs to another user or does not exist",
-    "csrf_rejected": "Rejected a form without its session's CSRF token",
-    "cross_site_request_rejected": "Rejected a form or websocket from another site",
-    "malformed_request": "Rejected a malformed request, or one for another host",
-    "session_refused": "Rejected a session cookie that is expired or not ours",
-    "remember_refused": "Rejected a “keep me signed in” cookie that is expired or not ours",
-    "bearer_refused": "Rejected an API token that is expired, revoked or not ours",
-    "invalid_device_cookie": "Rejected a device cookie that is expired or not ours",
-    "open_redirect_blocked": "Rejected an off-site `next` URL",
-    "overloaded": "Rejected a password check because too many others were waiting",
-    "database_unavailable": "Could not answer a request because the database does not respond",
-    "unexpected_error": "Could not answer a request because of a bug; the program's log has the traceback",
-}
 
 _ID_BYTES: Final = 6  # after the time, which keeps the events of one second in order
 _audit = getLogger(AUDIT_LOGGER)
 
 
 class AuditLog:
-    """Creates events from requests, stores them, logs them and sends them to listeners."""
+    """Creates events from requests, stores them, logs them and sends them to listeners.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: Where they are stored.
+        kinds: The kinds of events that exist; any other is refused.
+    """
+
+    def __init__(self, store: Store, kinds: Mapping[str, EventKind]) -> None:
         self._store = store
+        self._kinds = kinds
         #: Called with each event after it is stored.
         self.listeners: list[Callable[[Event], None]] = []
 
@@ -83,10 +43,23 @@ class AuditLog:
         """Create an event of the current request, or of the command line.
 
         Args:
-            kind: One of `KINDS`.
+            kind: A kind of events that are stored.
             user_id: The user whose account it concerns.
             subject: The public id of the login, or the name of the API token, that it concerns.
+
+        Raises:
+            ValueError: There is no such kind.
         """
+        self._check(kind, is_logged_only=False)
+        return self._create(kind, user_id, subject)
+
+    def describe(self, kind: str, subject: str | None = None) -> str:
+        """Return an event in words; the name of its kind if a feature recorded it that is not given any more."""
+        known = self._kinds.get(kind)
+        return kind if known is None else known.describe(subject)
+
+    @staticmethod
+    def _create(kind: str, user_id: str | None, subject: str | None = None) -> Event:
         address, browser = client_info()
         now = time.time()
         event_id = f"{int(now * 1e6):016x}{token_hex(_ID_BYTES)}"
@@ -123,11 +96,15 @@ class AuditLog:
         """Log an event that is not stored.
 
         Args:
-            kind: One of `LOGGED_ONLY`.
+            kind: A kind of events that are only logged.
             user_id: The user, if known.
             more: Further fields of the log record.
+
+        Raises:
+            ValueError: There is no such kind.
         """
-        _audit.warning("%s", _as_json(self.event(kind, user_id), more))
+        self._check(kind, is_logged_only=True)
+        _audit.warning("%s", _as_json(self._create(kind, user_id), more))
 
     def warn_unserved(self, address: str, browser: str) -> None:
         """Log a request that the middleware rejects before the application sees it.
@@ -136,8 +113,14 @@ class AuditLog:
             address: The client's address.
             browser: The `User-Agent` header.
         """
-        event = replace(self.event("malformed_request"), address=address, browser=_shown(browser))
+        event = replace(self._create("malformed_request", None), address=address, browser=_shown(browser))
         _audit.warning("%s", _as_json(event, {}))
+
+    def _check(self, kind: str, *, is_logged_only: bool) -> None:
+        known = self._kinds.get(kind)
+        if known is None or known.is_logged_only != is_logged_only:
+            what = "logged only" if is_logged_only else "stored"
+            raise ValueError(f"No feature declares an event {kind!r} that is {what}: add it to `Feature.events`.")
 
 
 def client_info() -> tuple[str, str]:

@@ -9,7 +9,6 @@ from quartlogin import login_required
 
 from ..context import current_accounts, current_login
 from ..database.models import AccountLogin, Event
-from ..pages.filters import describe_event
 from ..pages.user_agents import describe
 
 _POLICY_VIOLATION: Final = 1008  # RFC 6455, 7.4.1; the extension sends it when a login ends
@@ -56,7 +55,7 @@ async def _send_updates(login: AccountLogin, events: Any) -> None:
 def _message(event: Event, this_login: str) -> dict[str, Any]:
     return {
         "event": event.kind,
-        "text": describe_event(event.kind),
+        "text": current_accounts().audit_log.describe(event.kind),
         "at": event.happened_at,
         "address": event.address,
         "browser": describe(event.browser),

@@ -18,6 +18,7 @@ from ..database.errors import DatabaseRefused, StoreUnavailable
 from ..database.models import Credentials, User
 from ..features.logins.service import LoginStore
 from ..features.passwords.hashing import PasswordHashing
+from ..features.shipped import known_events
 from ..options import AccountsOptions
 from ..store import Store, store_at
 from ..users.directory import Directory, OwnDirectory
@@ -137,7 +138,7 @@ async def open_context(
 ) -> AsyncIterator[CommandContext]:
     """Open a database without an app; leaving the block closes it."""
     store, hashing = store_at(database), PasswordHashing()
-    audit_log = AuditLog(store)
+    audit_log = AuditLog(store, known_events())
     logins = LoginStore(
         store,
         audit_log,

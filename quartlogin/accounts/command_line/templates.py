@@ -37,7 +37,7 @@ def templates() -> None:
 def list_templates() -> None:
     """List the templates that can be copied, with their paths in the folder."""
     for name, path in _paths().items():
-        click.echo(f"{name:<16}{path}")
+        click.echo(f"{name:<18}{path}")
 
 
 @templates.command()
@@ -81,9 +81,12 @@ def diff(folder: Path) -> None:
 
 
 def _paths() -> dict[str, Path]:
-    """Return the path of each template below `templates`, by its name."""
+    """Return the path of each template below `templates`, by its name; panels have the name of their folder, too."""
     root = find_resource("templates")
-    return {path.stem: path.relative_to(root) for path in sorted((root / "accounts").rglob("*.html"))}
+    found = sorted((root / "accounts").rglob("*.html"))
+    return {
+        f"{path.parent.name}/panel" if path.stem == "panel" else path.stem: path.relative_to(root) for path in found
+    }
 
 
 def _path_of(name: str) -> Path:

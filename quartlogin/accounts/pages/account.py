@@ -1,4 +1,4 @@
-"""The account page: profile, logins, API tokens, recent activity."""
+"""The account page: profile, a panel of each feature that has one, recent activity."""
 
 from typing import Any, Final
 
@@ -9,7 +9,6 @@ from quartlogin import login_required
 
 from ..context import current_accounts, current_login
 from ..database.errors import LoginEnded
-from ..features.api_tokens.forms import TokenForm
 from ..security.headers import FETCH_HEADERS
 
 _MAX_EVENTS: Final = 20
@@ -23,28 +22,34 @@ def add_pages(blueprint: Blueprint) -> None:
 @login_required
 async def account() -> ResponseReturnValue:
     """Show the account."""
-    return await show_account(await TokenForm.read())
+    return await show_account()
 
 
-async def show_account(token_form: TokenForm, **context: Any) -> ResponseReturnValue:
+async def show_account(
+    feature: str = "", *, is_error: bool = False, top: str | None = None, **variables: Any
+) -> ResponseReturnValue:
     """Render the account page.
 
     Args:
-        token_form: The form for a new API token.
-        context: Further variables of the template.
+        feature: The name of the feature whose form was sent, if one was.
+        is_error: Whether that form was refused.
+        top: The template of what the page shows first, if anything. It finds the variables in `panel`, too.
+        variables: Variables of that feature's panel, instead of its own.
     """
     login, accounts = await current_login(), current_accounts()
     if login is None:
         raise LoginEnded("This request is not signed in.")
-    logins = await accounts.logins.list_of(login.user_id)
-    sign_ins = [login for login in logins if login.kind == "session"]
+    panels = [
+        {"template": f"accounts/{each.name}/panel.html", **own, **(variables if each.name == feature else {})}
+        for each in accounts.plan.features
+        if (own := await each.panel(login)) is not None
+    ]
     page = await render_template(
         "accounts/account.html",
-        form=token_form,
-        this_login=login.public_id,
-        sign_ins=sorted(sign_ins, key=lambda row: row.public_id != login.public_id),  # this one first
-        tokens=[login for login in logins if login.kind == "bearer"],
+        is_error=is_error,
+        top=top,
+        panel=variables,
+        panels=panels,
         events=await accounts.store.events.list_of(login.user_id, _MAX_EVENTS),
-        **context,
     )
-    return page, 400 if token_form.errors else 200, FETCH_HEADERS
+    return page, 400 if is_error else 200, FETCH_HEADERS

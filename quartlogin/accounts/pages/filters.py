@@ -1,11 +1,9 @@
-"""Template filters: times, durations and events in words."""
+"""Template filters: times and durations in words."""
 
 from datetime import UTC, datetime
 from typing import Final
 
 from markupsafe import Markup
-
-from ..audit.log import KINDS
 
 _UNITS: Final = (("hour", 3600), ("minute", 60), ("second", 1))
 
@@ -27,8 +25,3 @@ def duration(seconds: int) -> str:
     unit, length = next(((unit, length) for unit, length in _UNITS if seconds >= length), _UNITS[-1])
     count = -(-seconds // length)
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
-
-
-def describe_event(kind: str) -> str:
-    """Return the title of an event; its own name if a newer release recorded it."""
-    return KINDS.get(kind, kind)

@@ -67,6 +67,6 @@ class TemplateGlobal:
         """Return what a `User-Agent` says, in words."""
         return await user_agents.describe_among_many(user_agent)
 
-    def describe_event(self, kind: str) -> str:
-        """Return what the kind of an event means, in words."""
-        return filters.describe_event(kind)
+    def describe_event(self, kind: str, subject: str | None = None) -> str:
+        """Return an event in words."""
+        return self._services.audit_log.describe(kind, subject)

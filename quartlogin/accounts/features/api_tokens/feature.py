@@ -6,13 +6,16 @@ from typing import Any, ClassVar
 
 from quart import Blueprint
 
+from ...context import current_accounts
+from ...database.models import AccountLogin
+from ...feature import Feature
 from ...pages.forms import FormPage
 from . import pages
-from .forms import FORM_PAGES
+from .forms import FORM_PAGES, TokenForm
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApiTokens:
+class ApiTokens(Feature):
     """API tokens, with which programs act as their user."""
 
     name: ClassVar[str] = "api_tokens"
@@ -25,6 +28,11 @@ class ApiTokens:
         """Add its pages to the blueprint of the accounts."""
         pages.add_pages(blueprint)
 
+    async def panel(self, login: AccountLogin) -> Mapping[str, Any]:
+        """List the tokens, with the form for a new one."""
+        logins = await current_accounts().logins.list_of(login.user_id)
+        return {"tokens": [row for row in logins if row.kind == "bearer"], "form": await TokenForm.read()}
+
     def form_pages(self) -> tuple[FormPage, ...]:
-        """Return the fields that its forms must have."""
+        """Return the fields of its forms."""
         return FORM_PAGES

@@ -15,6 +15,8 @@ from ..logins.service import MAX_TOKENS, TooManyTokens
 from .forms import TokenForm, TokenRevocationForm
 
 _UNKNOWN: Final = "There is no such token, or it has already been revoked. Nothing was changed."
+#: The name of the feature, and so of its panel.
+_PANEL: Final = "api_tokens"
 
 
 def add_pages(blueprint: Blueprint) -> None:
@@ -28,14 +30,15 @@ async def create_token() -> ResponseReturnValue:
     """Create a token and show it once."""
     form, user = await TokenForm.read(), await current_user
     if not form.is_complete():
-        return await show_account(form)
+        return await _show_refused(form)
     duration = timedelta(days=form.days.data or 0)
     try:
         token = await create_bearer_token(user, duration=duration, name=form.name.data)
     except TooManyTokens:
         form.refuse("name", f"You have {MAX_TOKENS} tokens. Revoke one that you no longer use.")
-        return await show_account(form)
-    return await show_account(TokenForm(), new_token=token, new_token_name=form.name.data)
+        return await _show_refused(form)
+    top = "accounts/api_tokens/new_token.html"
+    return await show_account(_PANEL, top=top, form=TokenForm(), new_token=token, new_token_name=form.name.data)
 
 
 @recent_login_required
@@ -47,3 +50,7 @@ async def revoke_token(public_id: str) -> ResponseReturnValue:
         abort(404, _UNKNOWN)
     await flash("The token has been revoked.")
     return redirect(url_for("accounts.account"))
+
+
+async def _show_refused(form: TokenForm) -> ResponseReturnValue:
+    return await show_account(_PANEL, is_error=True, form=form)

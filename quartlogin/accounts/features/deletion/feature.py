@@ -6,16 +6,20 @@ from typing import Any, ClassVar
 
 from quart import Blueprint
 
+from ...audit.kinds import EventKind
+from ...feature import Feature
 from ...pages.forms import FormPage
 from . import pages
+from .events import EVENTS
 from .forms import FORM_PAGES
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deletion:
+class Deletion(Feature):
     """Deleting one's account."""
 
     name: ClassVar[str] = "deletion"
+    events: ClassVar[Mapping[str, EventKind]] = EVENTS
 
     def options(self) -> Mapping[str, Any]:
         """Return the fields of `AccountsOptions` that this feature sets."""
@@ -26,5 +30,5 @@ class Deletion:
         pages.add_pages(blueprint)
 
     def form_pages(self) -> tuple[FormPage, ...]:
-        """Return the fields that its forms must have."""
+        """Return the fields of its forms."""
         return FORM_PAGES

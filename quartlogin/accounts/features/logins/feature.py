@@ -7,16 +7,20 @@ from typing import Any, ClassVar, Final
 
 from quart import Blueprint
 
-from ...feature import check_duration, check_range
+from ...audit.kinds import EventKind
+from ...context import current_accounts
+from ...database.models import AccountLogin
+from ...feature import Feature, check_duration, check_range
 from ...pages.forms import FormPage
 from . import pages
+from .events import EVENTS
 from .forms import FORM_PAGES
 
 _BOUNDS: Final = (timedelta(minutes=5), timedelta(days=30))  # NIST SP 800-63B-4, 2.1.3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Logins:
+class Logins(Feature):
     """Logins on record: listing, ending, signing out.
 
     Raises:
@@ -24,6 +28,7 @@ class Logins:
     """
 
     name: ClassVar[str] = "logins"
+    events: ClassVar[Mapping[str, EventKind]] = EVENTS
 
     #: How long an unused sign-in stays active.
     idle_timeout: timedelta = timedelta(days=14)
@@ -49,6 +54,15 @@ class Logins:
         """Add its pages to the blueprint of the accounts."""
         pages.add_pages(blueprint)
 
+    async def panel(self, login: AccountLogin) -> Mapping[str, Any]:
+        """List the sign-ins, this one first."""
+        logins = await current_accounts().logins.list_of(login.user_id)
+        sign_ins = [row for row in logins if row.kind == "session"]
+        return {
+            "this_login": login.public_id,
+            "sign_ins": sorted(sign_ins, key=lambda row: row.public_id != login.public_id),
+        }
+
     def form_pages(self) -> tuple[FormPage, ...]:
-        """Return the fields that its forms must have."""
+        """Return the fields of its forms."""
         return FORM_PAGES

@@ -8,9 +8,11 @@ from quart import Blueprint
 
 from quartlogin import ConfigurationError
 
-from ...feature import check_range
+from ...audit.kinds import EventKind
+from ...feature import Feature, check_range
 from ...pages.forms import FormPage
 from . import pages
+from .events import EVENTS
 from .forms import FORM_PAGES
 from .hashing import MAX_PASSWORD_LENGTH
 from .old_schemes import LIMITS, OldParameters, has_bcrypt, read_beginning
@@ -19,7 +21,7 @@ _MIN_LENGTH: Final = 8  # NIST SP 800-63B-4, 3.1.1.2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Passwords:
+class Passwords(Feature):
     """Sign-in with a password, confirming it, and changing it.
 
     Raises:
@@ -27,6 +29,7 @@ class Passwords:
     """
 
     name: ClassVar[str] = "passwords"
+    events: ClassVar[Mapping[str, EventKind]] = EVENTS
 
     #: Code points that a new password must have, at least.
     min_length: int = 15
@@ -63,7 +66,7 @@ class Passwords:
         pages.add_pages(blueprint)
 
     def form_pages(self) -> tuple[FormPage, ...]:
-        """Return the fields that its forms must have."""
+        """Return the fields of its forms."""
         return FORM_PAGES
 
 

@@ -7,13 +7,16 @@ from typing import Any, ClassVar
 from quart import Blueprint
 from wtforms import Form
 
+from ...audit.kinds import EventKind
+from ...feature import Feature
 from ...pages.forms import FormPage
 from . import pages
+from .events import EVENTS
 from .forms import form_page_with, registration_form
 
 
 @dataclass(frozen=True, kw_only=True)
-class Registration:
+class Registration(Feature):
     """Creating accounts, on a page that anyone can open.
 
     Raises:
@@ -21,6 +24,7 @@ class Registration:
     """
 
     name: ClassVar[str] = "registration"
+    events: ClassVar[Mapping[str, EventKind]] = EVENTS
 
     #: A WTForms class with fields of the app's own, and no others: they stand between the name and the password, and
     #: `Users.create` gets their values.
