@@ -63,6 +63,21 @@ class AccountTable:
         )
 
     @staticmethod
+    async def restrict(transaction: Transaction, user_id: str, disabled_at: int | None, *, must_change: bool) -> None:
+        """Restrict a new account.
+
+        Args:
+            transaction: The transaction that adds the account.
+            user_id: The user.
+            disabled_at: Seconds since 1970; `None`: it is enabled.
+            must_change: Whether the user must change the password first.
+        """
+        await transaction.run(
+            "UPDATE quartlogin_accounts SET disabled_at = $2, must_change_password = $3 WHERE user_id = $1",
+            *(user_id, disabled_at, must_change),
+        )
+
+    @staticmethod
     async def purge(transaction: Transaction, user_id: str) -> bool:
         """Remove everything that is kept under a user's id; return False if there is nothing."""
         await AttemptCounters.forget_user(transaction, user_id)

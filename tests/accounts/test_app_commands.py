@@ -323,14 +323,6 @@ def test_an_interrupted_registration_is_left_to_its_password_for_an_hour(
     assert run_sql("app.sqlite3", "SELECT count(*) FROM quartlogin_accounts") == [(int(not is_left),)]
 
 
-def test_an_import_into_the_table_of_the_app_is_refused(write_module: WriteModule) -> None:
-    app = f"{write_module(OWN_USERS)}:create_app"
-    Path("people.csv").write_text(f"username,password\nada@example.org,{PASSWORD}\n")
-
-    assert "own table" in error_of(run("user", "import", "people.csv", "--app", app))
-    assert not Path("people.json").exists()
-
-
 def test_an_import_into_the_accounts_own_table_works(write_module: WriteModule) -> None:
     app = f"{write_module(THREE_LINES)}:app"
     Path("people.csv").write_text(f"username,password\nAda,{PASSWORD}\n")

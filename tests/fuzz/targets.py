@@ -28,7 +28,13 @@ from quart import Quart, redirect
 
 from quartlogin import SignedSessionInterface, decode_cookie, encode_cookie, safe_next
 from quartlogin.accounts.features.logins.remember_rotation import RememberTokens
-from quartlogin.accounts.features.registration.csv_import import BadLine, ImportedUser, ImportRefused, read_users
+from quartlogin.accounts.features.registration.csv_import import (
+    BadLine,
+    ImportedUser,
+    ImportRefused,
+    ImportRules,
+    read_users,
+)
 from quartlogin.accounts.users.usernames import MAX_USERNAME_LENGTH, display_name, normalize_username, validate_username
 from quartlogin.tokens import Purpose, Token, bearer_token, load
 from quartlogin.webapp.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -310,7 +316,7 @@ def people_file(data: bytes) -> None:
     path.write_bytes(data)
     keys = []
     try:
-        for entry in read_users(path, 15, ("Quartlogin",)):
+        for entry in read_users(path, ImportRules(15, ("Quartlogin",))):
             if isinstance(entry, ImportedUser):
                 assert normalize_username(entry.username) == entry.key, entry
                 keys.append(entry.key)

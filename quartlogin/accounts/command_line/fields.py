@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from werkzeug.datastructures import MultiDict
 from wtforms import Form
+
+from ..features.registration.forms import fill_in
+from ..users.protocol import FieldError
 
 fields_option = click.option(
     "--field",
@@ -26,17 +28,16 @@ def read_fields(form: type[Form] | None, given: Sequence[str]) -> dict[str, Any]
     Raises:
         click.ClickException: The form has no such field, or refuses a value.
     """
-    values = MultiDict(_split(each) for each in given)
-    filled = (form or Form)(values)
-    if unknown := [name for name in values if name not in filled]:
-        known = ", ".join(field.name for field in filled) or "none"
-        raise click.ClickException(f"The app has no field {unknown[0]!r}. Its fields: {known}.")
-    if not filled.validate():
-        name, texts = next(iter(filled.errors.items()))
+    values = [_split(each) for each in given]
+    known = [] if form is None else [field.name for field in form()]
+    if unknown := [name for name, _ in values if name not in known]:
+        raise click.ClickException(f"The app has no field {unknown[0]!r}. Its fields: {', '.join(known) or 'none'}.")
+    try:
+        return fill_in(form, values)
+    except FieldError as error:
         raise click.ClickException(
-            f"The app refuses the field {name!r}: {next(iter(texts))} Pass --field {name}=VALUE."
-        )
-    return dict(filled.data)
+            f"The app refuses the field {error.field!r}: {error.text} Pass --field {error.field}=VALUE."
+        ) from None
 
 
 def _split(given: str) -> tuple[str, str]:

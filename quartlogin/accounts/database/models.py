@@ -78,6 +78,9 @@ class NewUser:
     password_hash: str = field(repr=False)
     #: When this temporary password, valid for one sign-in, expires: seconds since 1970. `None`: it is not temporary.
     temporary_until: int | None = None
+    is_disabled: bool = False
+    #: Whether the user must change the password first, even if it is not temporary.
+    must_change_password: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ _INSERTS: Final = (
     "INSERT INTO quartlogin_users (id, username, username_key, created_at)"
     " SELECT n.id, n.username, n.username_key, CAST($1 AS BIGINT) FROM newcomers n"
     " WHERE n.number >= $2 AND n.number < $3 ON CONFLICT (username_key) DO NOTHING",
-    "INSERT INTO quartlogin_accounts (user_id, created_at)"
-    " SELECT n.id, CAST($1 AS BIGINT) FROM newcomers n JOIN quartlogin_users u ON u.id = n.id"
+    "INSERT INTO quartlogin_accounts (user_id, created_at, disabled_at, must_change_password)"
+    " SELECT n.id, CAST($1 AS BIGINT), CASE WHEN n.disabled THEN CAST($1 AS BIGINT) END, n.must_change"
+    " FROM newcomers n JOIN quartlogin_users u ON u.id = n.id"
     " WHERE n.number >= $2 AND n.number < $3",
     "INSERT INTO quartlogin_passwords (user_id, password_hash, changed_at)"
     " SELECT n.id, n.password_hash, CAST($1 AS BIGINT) FROM newcomers n JOIN quartlogin_users u ON u.id = n.id"
@@ -37,15 +38,13 @@ async def bulk_insert(
     async def work(transaction: Transaction) -> list[str]:
         await transaction.run(
             "CREATE TEMPORARY TABLE newcomers"
-            " (number BIGINT PRIMARY KEY, id TEXT, username TEXT, username_key TEXT, password_hash TEXT)"
+            " (number BIGINT PRIMARY KEY, id TEXT, username TEXT, username_key TEXT, password_hash TEXT,"
+            " disabled BOOLEAN, must_change BOOLEAN)"
         )
         count = 0
         for batch in _batches(new_users()):
-            newcomers = [
-                (number, new.user.id, new.user.username, new.username_key, new.password_hash)
-                for number, new in enumerate(batch, count)
-            ]
-            await transaction.run_many("INSERT INTO newcomers VALUES ($1, $2, $3, $4, $5)", newcomers)
+            newcomers = [(number, *_values_of(new)) for number, new in enumerate(batch, count)]
+            await transaction.run_many("INSERT INTO newcomers VALUES ($1, $2, $3, $4, $5, $6, $7)", newcomers)
             count += len(newcomers)
         for first in range(0, count, _BATCH):
             for statement in _INSERTS:
@@ -65,6 +64,11 @@ async def bulk_insert(
         return taken
 
     return await database.transaction(work)
+
+
+def _values_of(new: NewUser) -> tuple[object, ...]:
+    flags = (new.is_disabled, new.must_change_password)
+    return (new.user.id, new.user.username, new.username_key, new.password_hash, *flags)
 
 
 def _batches(new_users: Iterable[NewUser]) -> Iterator[list[NewUser]]:

@@ -78,6 +78,13 @@ class PasswordTable:
             *(account.user_id, account.security_stamp, password_hash, now),
         )
 
+    @staticmethod
+    async def replace(transaction: Transaction, user_id: str, password_hash: str) -> None:
+        """Replace the password hash of a new account, within the transaction that adds it."""
+        await transaction.run(
+            "UPDATE quartlogin_passwords SET password_hash = $2 WHERE user_id = $1", user_id, password_hash
+        )
+
     async def replace_hash(self, user_id: str, old: str, new: str) -> None:
         """Store a new hash of the same password, unless the password has been changed meanwhile."""
         await self.database.write(

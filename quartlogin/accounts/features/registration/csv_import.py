@@ -1,25 +1,38 @@
 """Reading accounts from a CSV file."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
+
+from wtforms import Form
 
 from ...database.models import NewUser, User
 from ...users.own import new_user_id
+from ...users.protocol import FieldError
 from ...users.usernames import display_name, normalize_username
 from ..passwords import old_schemes
 from ..passwords.hash_parameters import LIMITS, HashParameters, read_parameters
 from ..passwords.policy import validate_password
+from .forms import fill_in
 
-_COLUMNS: Final = ({"username", "password"}, {"username", "password_hash"})
+_SECRETS: Final = frozenset({"password", "password_hash"})
+_FLAGS: Final = frozenset({"disabled", "must_change_password"})
+_TRUTH: Final = {"": False, "0": False, "no": False, "false": False, "1": True, "yes": True, "true": True}
+_OURS: Final = frozenset({"username"}) | _SECRETS
+_NO_FIELDS: Final[Mapping[str, Any]] = MappingProxyType({})
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 class ImportRefused(Exception):  # noqa: N818 -- the message is for the operator
     """The file as a whole cannot be read."""
+
+
+class _Fault(Exception):  # noqa: N818 -- becomes a `BadLine`
+    """A line cannot be imported; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,27 @@ class BadLine:
     #: Its number in the file; the header is line 1.
     number: int
     reason: str
+
+
+@dataclass(frozen=True)
+class ImportRules:
+    """The rules for the lines of a file."""
+
+    #: Of clear-text passwords, in code points.
+    password_min_length: int
+    #: Words that a password may not consist of.
+    context_words: tuple[str, ...]
+    #: Returns the normalized name; `None` if it is not valid.
+    normalize: Callable[[str], str | None] = normalize_username
+    #: The name of a name, for messages.
+    name_label: str = "username"
+    #: The app's own fields; `None` without any.
+    form: type[Form] | None = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the app's own fields."""
+        return () if self.form is None else tuple(field.name for field in self.form() if field.name not in _FLAGS)
 
 
 @dataclass(slots=True)
@@ -42,21 +76,28 @@ class ImportedUser:
     #: In clear text, until it is hashed.
     password: str | None
     password_hash: str
+    is_disabled: bool
+    must_change_password: bool
+    #: The values of the app's own fields.
+    fields: Mapping[str, Any]
 
     def new_user(self) -> NewUser:
         """Return the account, with a new id."""
-        return NewUser(User(new_user_id(), self.username), self.key, self.password_hash)
+        return NewUser(
+            User(new_user_id(), display_name(self.username)),
+            self.key,
+            self.password_hash,
+            is_disabled=self.is_disabled,
+            must_change_password=self.must_change_password,
+        )
 
 
-def read_users(
-    path: str | Path, password_min_length: int, password_denylist: tuple[str, ...]
-) -> Iterator[ImportedUser | BadLine]:
+def read_users(path: str | Path, rules: ImportRules) -> Iterator[ImportedUser | BadLine]:
     """Read a file line by line.
 
     Args:
         path: A CSV file in UTF-8 with a header.
-        password_min_length: Of clear-text passwords, in code points.
-        password_denylist: Words that a password may not consist of.
+        rules: The rules for its lines.
 
     Raises:
         ImportRefused: It has another encoding, or other columns.
@@ -64,20 +105,30 @@ def read_users(
     """
     with Path(path).open("rb") as file:
         reader = csv.reader(_decoded(file), strict=True)
-        try:
-            columns = [column.strip() for column in next(reader, [])]
-        except csv.Error as error:
-            raise ImportRefused(f"its first line is not valid CSV: {error}.") from None
-        if set(columns) not in _COLUMNS or len(columns) != len(set(columns)):
-            raise ImportRefused(
-                "its first line must be username,password or username,password_hash, separated by a comma."
-            )
+        columns = _columns_of(reader, rules)
         seen: dict[str, int] = {}
         for number, entry in _records(reader):
             if isinstance(entry, BadLine):
                 yield entry
             elif entry:  # not an empty line
-                yield _user_of(number, columns, entry, seen, (password_min_length, password_denylist))
+                try:
+                    yield _user_of(number, columns, entry, seen, rules)
+                except _Fault as fault:
+                    yield BadLine(number, str(fault))
+
+
+def _columns_of(reader: Any, rules: ImportRules) -> list[str]:
+    try:
+        columns = [column.strip() for column in next(reader, [])]
+    except csv.Error as error:
+        raise ImportRefused(f"its first line is not valid CSV: {error}.") from None
+    given, optional = {*columns}, {*_FLAGS, *rules.fields}
+    if len(given) < len(columns) or "username" not in given or len(given & _SECRETS) != 1 or given - _OURS - optional:
+        raise ImportRefused(
+            "its first line must be username,password or username,password_hash, separated by a comma. It may "
+            f"also have the columns {', '.join([*sorted(_FLAGS), *rules.fields])}."
+        )
+    return columns
 
 
 def _decoded(file: Iterable[bytes]) -> Iterator[str]:
@@ -105,27 +156,55 @@ def _records(reader: Any) -> Iterator[tuple[int, list[str] | BadLine]]:
 
 
 def _user_of(
-    number: int, columns: list[str], record: list[str], seen: dict[str, int], rules: tuple[int, tuple[str, ...]]
-) -> ImportedUser | BadLine:
+    number: int, columns: list[str], record: list[str], seen: dict[str, int], rules: ImportRules
+) -> ImportedUser:
     if len(record) != len(columns):
-        return BadLine(number, f"it has {len(record)} columns instead of {len(columns)}")
-    fields = dict(zip(columns, record, strict=True))
-    username, password = fields["username"], fields.get("password")
-    key = normalize_username(username)
+        raise _Fault(f"it has {len(record)} columns instead of {len(columns)}")
+    values = dict(zip(columns, record, strict=True))
+    username = values["username"]
+    key = rules.normalize(username)
     if key is None:
-        return BadLine(number, f"{username[:80]!r} is not a valid username")
+        raise _Fault(f"{username[:80]!r} is not a valid {rules.name_label}")
     if key in seen:
-        return BadLine(number, f"the name {username!r} is already in line {seen[key]}")
+        raise _Fault(f"the name {username!r} is already in line {seen[key]}")
     seen[key] = number
-    password_hash = fields.get("password_hash", "")
-    fault = (
-        _fault_of_hash(password_hash)
-        if password is None
-        else validate_password(password, rules[0], (*rules[1], username))
+    password, password_hash = values.get("password"), values.get("password_hash", "")
+    if fault := _fault_of_password(username, password, password_hash, rules):
+        raise _Fault(f"the password cannot be used. {fault}")
+    return ImportedUser(
+        number,
+        username,
+        key,
+        password,
+        password_hash,
+        _flag("disabled", values),
+        _flag("must_change_password", values),
+        _fields_of(values, rules),
     )
-    if fault is not None:
-        return BadLine(number, f"the password cannot be used. {fault}")
-    return ImportedUser(number, display_name(username), key, password, password_hash)
+
+
+def _flag(name: str, values: Mapping[str, str]) -> bool:
+    text = values.get(name, "")
+    truth = _TRUTH.get(text.strip().casefold())
+    if truth is None:
+        raise _Fault(f"{name} is {text[:80]!r}: write true or false")
+    return truth
+
+
+def _fields_of(values: Mapping[str, str], rules: ImportRules) -> Mapping[str, Any]:
+    """Return the values of the app's own fields, as its form reads them."""
+    if rules.form is None:
+        return _NO_FIELDS
+    try:
+        return fill_in(rules.form, [(name, values[name]) for name in rules.fields if name in values])
+    except FieldError as error:
+        raise _Fault(f"the app refuses the field {error.field!r}: {error.text}") from None
+
+
+def _fault_of_password(username: str, password: str | None, password_hash: str, rules: ImportRules) -> str | None:
+    if password is None:
+        return _fault_of_hash(password_hash)
+    return validate_password(password, rules.password_min_length, (*rules.context_words, username))
 
 
 def _fault_of_hash(password_hash: str) -> str | None:

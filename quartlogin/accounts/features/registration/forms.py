@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
+from werkzeug.datastructures import MultiDict
 from wtforms import Form, PasswordField, StringField, ValidationError
 
 from quartlogin import ConfigurationError
 
 from ...context import current_accounts
 from ...pages.forms import CSRFForm, FormPage
+from ...users.protocol import FieldError
 from ..passwords.forms import PasswordPolicyValidator, name_field
 
 _OURS: Final = frozenset({"username", "password", "csrf_token", "next"})
@@ -59,6 +61,23 @@ def registration_form(own: type[Form] | None) -> type[RegistrationForm]:
             f"Registration(form={own.__name__}): the page has a field {clashes[0]!r} already. Give only the app's."
         )
     return type("RegistrationForm", (RegistrationForm, own), {})
+
+
+def fill_in(own: type[Form] | None, values: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Return the values of the app's own fields, as its form reads them.
+
+    Args:
+        own: The app's own form; `None` without one.
+        values: Names of fields, and what is entered there.
+
+    Raises:
+        FieldError: The form refuses a value.
+    """
+    form = (own or Form)(MultiDict(values))
+    if form.validate():
+        return dict(form.data)
+    name, texts = next(iter(form.errors.items()))
+    raise FieldError(str(name), str(next(iter(texts))))
 
 
 def form_page_with(own: type[Form] | None) -> FormPage:
