@@ -32,6 +32,7 @@ class Manager(Protocol):
     blueprint_login_views: dict[str | None, str | None]
     session_protection: str | None
     id_attribute: str
+    audience: str | None
     records: LoginRecords
     websocket_origins: Collection[str]
     websocket_recheck: timedelta | None

@@ -83,6 +83,9 @@ class LoginManager(Generic[UserT]):
         self.needs_refresh_callback: Callable[..., Any] | None = None
         #: The name of the method that returns a user's id.
         self.id_attribute = config.ID_ATTRIBUTE
+        #: Separates the remember cookies and bearer tokens of apps that share a secret key (ASVS 5.0 9.2.4), as that of
+        #: `SignedSessionInterface` does their sessions; the app's name if `None`.
+        self.audience: str | None = None
         #: The app's record of its logins, if it keeps one.
         self.records: LoginRecords = NoRecords()
         #: Origins, such as "https://chat.example", whose pages may open websockets here, in addition to this site's.

@@ -9,7 +9,7 @@ from itsdangerous import BadData, BadSignature
 from quart_auth import QuartAuth
 
 from .config import fallback_keys
-from .context import current_connection, running_app
+from .context import current_connection, current_manager, running_app
 from .errors import ConfigurationError
 from .sessions.login_session import text_of
 from .sessions.serializer import SizeLimitedSerializer
@@ -129,11 +129,12 @@ def _serializer(purpose: Purpose) -> Any:
 
 
 def _signer(purpose: Purpose) -> QuartAuth:
-    """Make quart-auth's signer for one purpose of this app: its salt keeps tokens apart (ASVS 5.0 9.2.2, 9.2.3)."""
+    """Make quart-auth's signer for one purpose and audience: its salt keeps tokens apart (ASVS 5.0 9.2.2, 9.2.3)."""
+    audience = current_manager().audience or running_app().name
     return QuartAuth(
         attribute_name=f"_quartlogin_{purpose}",
         cookie_name=f"quartlogin_{purpose}",
-        salt=f"quartlogin {purpose} token of {running_app().name}",
+        salt=f"quartlogin {purpose} token of {audience}",
         serializer_class=_Serializer,
         singleton=False,
     )

@@ -41,7 +41,7 @@ class Accounts(Services):
         shares_database: Whether the database may contain other tables.
         options: The fields of `AccountsOptions` that belong to no feature: `site_name`, `home`, `page_after_login`,
             `page_after_logout`, `page_after_registration`,
-            `event_retention`, `https_only`, `device_cookie_name`, `cookie_path`.
+            `audience`, `event_retention`, `https_only`, `device_cookie_name`, `cookie_path`.
 
     Raises:
         ConfigurationError: The app has accounts already, or something that they need is taken or missing.

@@ -8,7 +8,7 @@ from typing import Final
 
 from quart import Quart
 
-from quartlogin import ConfigurationError
+from quartlogin import ConfigurationError, SignedSessionInterface
 
 from .context import BLUEPRINT
 from .feature import Feature
@@ -62,6 +62,31 @@ def check_features(features: Sequence[Feature]) -> None:
     for needed in (Passwords, Logins):
         if needed.name not in names:
             raise ConfigurationError(f"The accounts need the feature {needed.__name__}(): add it to `features`.")
+
+
+def check_shared_cookies(app: Quart, audience: str | None) -> None:
+    """Refuse cookies that the other apps of this audience would not get, or could not read.
+
+    Raises:
+        ConfigurationError: The app shares its logins, and its cookies are its own.
+    """
+    if audience is None:
+        return
+    shares = f"The app shares its logins under the audience {audience!r}"
+    interface = app.session_interface
+    if isinstance(interface, SignedSessionInterface) and interface.audience != audience:
+        raise ConfigurationError(
+            f"{shares}, and its sessions have another one: write SignedSessionInterface(audience={audience!r})."
+        )
+    paths = {
+        "SESSION_COOKIE_PATH": interface.get_cookie_path(app),
+        "REMEMBER_COOKIE_PATH": app.config.get("REMEMBER_COOKIE_PATH", "/"),
+    }
+    for setting, path in paths.items():
+        if path != "/":
+            raise ConfigurationError(
+                f"{shares}, and browsers send its cookies below {path} only: set {setting} to '/', in each of the apps."
+            )
 
 
 def exempt_from_csrf_of(app: Quart) -> None:

@@ -14,6 +14,7 @@ from .feature import Feature, check_duration
 
 #: The options that belong to no feature.
 OWN_OPTIONS: Final = (
+    "audience",
     "site_name",
     "home",
     "page_after_login",
@@ -25,6 +26,7 @@ OWN_OPTIONS: Final = (
     "cookie_path",
 )
 _MAX_SITE_NAME: Final = 64
+_MAX_AUDIENCE: Final = 64
 _RETENTION: Final = (timedelta(days=1), timedelta(days=3650))
 
 
@@ -32,6 +34,8 @@ _RETENTION: Final = (timedelta(days=1), timedelta(days=3650))
 class AccountsOptions:
     """The options of `Accounts`: its own, and those of its features."""
 
+    #: The name under which apps share their logins; `None`: this app's logins are its own.
+    audience: str | None = None
     site_name: str = "Quartlogin"
     #: The endpoint, or the path, of the site's home page.
     home: str | None = None
@@ -86,9 +90,20 @@ class AccountsOptions:
     def __post_init__(self) -> None:
         if not isinstance(self.site_name, str) or not 1 <= len(self.site_name) <= _MAX_SITE_NAME:
             raise ConfigurationError(f"Accounts(site_name=...): use a text of 1 to {_MAX_SITE_NAME} characters.")
+        if self.audience is not None and not _is_audience(self.audience):
+            raise ConfigurationError(
+                f"Accounts(audience=...): use a text of 1 to {_MAX_AUDIENCE} printable characters, the same in each "
+                "app that shares the logins."
+            )
         check_duration("Accounts", "event_retention", self.event_retention, _RETENTION)
 
     @property
     def context_words(self) -> tuple[str, ...]:
         """Words that an attacker tries first at this site (NIST SP 800-63B-4, 3.1.1.2)."""
         return (self.site_name, *self.password_denylist)
+
+
+def _is_audience(text: Any) -> bool:
+    if not isinstance(text, str) or not 1 <= len(text) <= _MAX_AUDIENCE:
+        return False
+    return text.isprintable() and text == text.strip()

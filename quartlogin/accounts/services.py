@@ -14,7 +14,7 @@ from .audit import pages as updates_pages
 from .audit import security_events
 from .audit.account_updates import AccountUpdates
 from .audit.log import AuditLog
-from .checks import check_addresses, exempt_from_csrf_of
+from .checks import check_addresses, check_shared_cookies, exempt_from_csrf_of
 from .cleanup import Cleanup, EventLimit
 from .context import BLUEPRINT, EXTENSION_NAME, is_own_page
 from .database.models import AccountLogin
@@ -103,7 +103,9 @@ class Services:
         self.store = store_at(self.plan.database)
         self.audit_log = AuditLog(self.store, known_events(self.plan.features))
         self.account_updates = AccountUpdates(self.store)
-        self.login_manager = _prepare_login_manager(app, self.plan.login_manager)
+        self.login_manager = _prepare_login_manager(app, self.plan.login_manager, self.plan.options.audience)
+        #: Whose logins count in this app: its own, or those of all apps with this audience.
+        self.audience = self.login_manager.audience or app.name
         self.rate_limits = RateLimits(
             self.store,
             self.audit_log,
@@ -164,13 +166,16 @@ class Services:
             self.store,
             self.audit_log,
             self.login_manager,
+            audience=self.audience,
             idle=self.plan.options.login_idle_timeout,
             lifetime=self.plan.options.login_lifetime,
             per_user=self.plan.options.max_logins_per_user,
             adds_accounts=self.directory.adds_accounts,
         )
         self.login_manager.records = self.logins
-        self.user_loader = UserLoader(self.store, self.directory, self.plan.options.login_idle_timeout, self._stand_in)
+        self.user_loader = UserLoader(
+            self.store, self.directory, self.logins.hash_of, self.plan.options.login_idle_timeout, self._stand_in
+        )
         self.login_manager.user_loader(self.user_loader.find)
         if self.app is not None and (keys := _keys_of(self.app)):
             self._add_keyed_services(keys)
@@ -271,6 +276,7 @@ class Services:
             raise ConfigurationError(_SECOND_LOADER)
         check_addresses(app)
         check_landing_pages(app, self.options)
+        check_shared_cookies(app, self.options.audience)
         if self.options.registration_form is not None and not self.directory.takes_fields:
             raise ConfigurationError(
                 "Registration(form=...) has fields of the app's own, and the accounts' users table has no columns for "
@@ -305,16 +311,22 @@ def _keys_of(app: Quart) -> list[Any]:
     return [*reversed(app.config["SECRET_KEY_FALLBACKS"] or []), app.secret_key]
 
 
-def _prepare_login_manager(app: Quart, given: LoginManager[Any] | None) -> LoginManager[Any]:
+def _prepare_login_manager(app: Quart, given: LoginManager[Any] | None, audience: str | None) -> LoginManager[Any]:
     """Return the app's login manager, with the accounts' pages where it has none.
 
     Raises:
-        ConfigurationError: It has a `user_loader`, or is another one than the app's.
+        ConfigurationError: It has a `user_loader` or another audience, or is another one than the app's.
     """
     present: LoginManager[Any] | None = getattr(app, "login_manager", None)
     manager = given or present or LoginManager()
     if manager.user_callback is not None:
         raise ConfigurationError(_SECOND_LOADER)
+    if manager.audience not in {None, audience}:
+        raise ConfigurationError(
+            f"The LoginManager has the audience {manager.audience!r:.80}, and Accounts has {audience!r}: set only that "
+            "of Accounts."
+        )
+    manager.audience = audience
     if present is not manager:
         manager.init_app(app)
     if manager.login_view is None:

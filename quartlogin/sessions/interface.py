@@ -62,7 +62,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         read_flask_cookie: bool = False,
         on_refused: Callable[[], None] | None = None,
     ) -> None:
-        self._audience = audience
+        self.audience = audience
         self._on_refused = on_refused
         self._reads_flask_cookie = read_flask_cookie
         self._cookies: dict[tuple[Any, ...], SessionCookies] = {}
@@ -148,7 +148,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
 
     def _cookies_of(self, app: Quart) -> SessionCookies:
         keys: tuple[Any, ...] = (*fallback_keys(app), app.secret_key)  # itsdangerous signs with the last
-        audience = self._audience or app.name
+        audience = self.audience or app.name
         cookies = self._cookies.get((audience, keys))
         if cookies is None:
             serializer = SizeLimitedSerializer(

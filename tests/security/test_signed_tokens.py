@@ -27,7 +27,7 @@ from quart import Quart
 from quart_auth import QuartAuth
 
 from client import KEY, PASSWORD, Visitor, header_of, make_token, who_is, with_cheap_hashes
-from quartlogin import SignedSessionInterface, tokens
+from quartlogin import LoginManager, SignedSessionInterface, tokens
 from quartlogin.accounts.security.attempt_counters import counter_of_user
 from quartlogin.accounts.security.device_cookies import DeviceCookies
 from quartlogin.webapp import create_app
@@ -183,6 +183,7 @@ async def test_replay_apps_with_other_names_have_other_signatures_under_the_same
     for app in apps:
         app.secret_key = KEY
         app.session_interface = SignedSessionInterface()
+        LoginManager(app)
     token = tokens.Token("ada", "login", int(time.time()) + 100)
 
     signed_by_one = await dumped_by(apps[0], token)

@@ -16,7 +16,7 @@ from ..accounts import Accounts
 from ..audit.log import AuditLog
 from ..database.errors import DatabaseRefused, StoreUnavailable
 from ..database.models import Credentials, User
-from ..features.logins.service import LoginStore
+from ..features.logins.service import APPLICATION, LoginStore
 from ..features.passwords.hashing import PasswordHashing
 from ..features.shipped import known_events
 from ..options import AccountsOptions
@@ -143,6 +143,7 @@ async def open_context(
         store,
         audit_log,
         login_manager,
+        audience=APPLICATION,
         idle=options.login_idle_timeout,
         lifetime=options.login_lifetime,
         per_user=options.max_logins_per_user,

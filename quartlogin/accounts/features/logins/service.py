@@ -1,5 +1,6 @@
 """The login records: starting, renewing and ending logins."""
 
+import hmac
 import re
 import time
 from dataclasses import replace
@@ -29,6 +30,9 @@ _PUBLIC_ID: Final = re.compile(r"[0-9a-f]{16}")  # as created below; nothing els
 #: Seconds within which a login's returns by remember cookie are recorded once.
 _RESUMED_EVERY: Final = 60
 
+#: The audience of the stand-alone application, which stored hashes of the ids alone before there were audiences.
+APPLICATION: Final = "quartlogin.webapp"
+
 #: API tokens of one user.
 MAX_TOKENS: Final = 50
 
@@ -37,9 +41,17 @@ class TooManyTokens(Exception):  # noqa: N818 -- the visitor's next step, not a 
     """The user already has `MAX_TOKENS` API tokens; none was created."""
 
 
-def digest(login: str) -> str:
-    """Return the hash under which a login is stored; its id is random, so a plain hash is enough."""
-    return sha256(login.encode()).hexdigest()
+def digest(login_id: str, audience: str) -> str:
+    """Return the hash under which a login is stored; its id is random, so a plain hash is enough.
+
+    Args:
+        login_id: The login's id.
+        audience: Whose login it is. An app with another audience computes another hash and finds no login, even if it
+            has the same database and key, and so reads the same session cookie (ASVS 5.0 9.2.3).
+    """
+    if audience == APPLICATION:
+        return sha256(login_id.encode()).hexdigest()
+    return hmac.digest(audience.encode(), login_id.encode(), "sha256").hex()
 
 
 def _proved_in(login: Login) -> tuple[str, ...]:
@@ -56,6 +68,7 @@ class LoginStore:
         store: The database.
         audit_log: Where their start and end are recorded.
         manager: The login manager, whose websockets are closed when their login ends.
+        audience: The app, or the apps, whose logins these are.
         idle: How long an unused sign-in stays active.
         lifetime: How long a sign-in stays active at most.
         per_user: How many sign-ins of a user may be active.
@@ -68,12 +81,14 @@ class LoginStore:
         audit_log: AuditLog,
         manager: LoginManager[User],
         *,
+        audience: str,
         idle: timedelta,
         lifetime: timedelta,
         per_user: int,
         adds_accounts: bool = False,
     ) -> None:
         self._adds_accounts = adds_accounts
+        self._audience = audience
         self._store = store
         self._audit_log = audit_log
         self._sockets = manager.sockets
@@ -98,7 +113,11 @@ class LoginStore:
         login = login_id()
         if login is None:
             raise LoginEnded("This request is not signed in.")
-        return ActingLogin(digest(login), user_id, self._idle)
+        return ActingLogin(self.hash_of(login), user_id, self._idle)
+
+    def hash_of(self, login_id: str) -> str:
+        """Return the hash under which a login of this audience is stored."""
+        return digest(login_id, self._audience)
 
     def present(self) -> Moment:
         """Return the current time, by which logins are active or not."""
@@ -148,7 +167,7 @@ class LoginStore:
 
     async def login_restored(self, login: Login, new_secret: str | None) -> bool:
         """Check the secret of a remember cookie, and replace it; a used-up secret ends the login."""
-        secret, id_hash = hash_of_secret(login.secret or ""), digest(login.id)
+        secret, id_hash = hash_of_secret(login.secret or ""), self.hash_of(login.id)
         while True:
             at = self.present()
             now = at.now
@@ -176,7 +195,7 @@ class LoginStore:
         """Continue a login under a new id, after the password was entered again."""
         this = loaded_login()
         row = self._row(login, None, int(time.time()))
-        by = ActingLogin(digest(old_id), login.user_id, self._idle)
+        by = ActingLogin(self.hash_of(old_id), login.user_id, self._idle)
         joined = joined_work()
         event = self._audit_log.event("reauthenticated", login.user_id, None if this is None else this.public_id)
 
@@ -196,7 +215,7 @@ class LoginStore:
     async def login_ended(self, login_id: str) -> None:
         """End a login, when its user signs out."""
         event = self._audit_log.event("signed_out")
-        stored = await self._store.logins.end(digest(login_id), event)
+        stored = await self._store.logins.end(self.hash_of(login_id), event)
         if stored is not None:
             self._audit_log.emit(stored)
 
@@ -249,14 +268,14 @@ class LoginStore:
     def close_sockets(self, ended: list[str]) -> None:
         """Close the websockets of this process that belong to logins with these hashes."""
         gone = frozenset(ended)
-        self._sockets.close_where(lambda login: digest(login) in gone)
+        self._sockets.close_where(lambda login: self.hash_of(login) in gone)
 
     async def _has_max_tokens(self, transaction: Transaction, user_id: str) -> bool:
         return await self._store.logins.count(transaction, user_id, "bearer", self.present()) >= MAX_TOKENS
 
     async def _end_reused(self, login: str, found: RememberedLogin) -> None:
         event = self._audit_log.event("token_reuse_detected", found.user_id, found.public_id)
-        if await self._store.logins.revoke_reused(digest(login), event):
+        if await self._store.logins.revoke_reused(self.hash_of(login), event):
             self._audit_log.emit(event)
             self._sockets.close(login)
 
@@ -267,7 +286,7 @@ class LoginStore:
         else:
             expires_at = now + self._lifetime
         return NewLogin(
-            id_hash=digest(login.id),
+            id_hash=self.hash_of(login.id),
             public_id=token_hex(_PUBLIC_ID_BYTES),
             user_id=login.user_id,
             kind=login.kind,

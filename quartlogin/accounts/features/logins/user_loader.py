@@ -15,7 +15,6 @@ from ...store import Store
 from ...users.directory import Directory
 from .last_seen import LastSeen, is_due
 from .remember_rotation import RememberTokens
-from .service import digest
 
 #: The header of background requests of a page's script, which the user did not cause.
 BACKGROUND_HEADER: Final = "Quartlogin-Background"
@@ -27,6 +26,7 @@ class UserLoader:
     Args:
         store: The database.
         directory: The users.
+        hash_of: Returns the hash under which a login is stored.
         idle: How long an unused sign-in stays active.
         stand_in: Returns the user to show instead of an active login's in this request, `None` for the login's own.
     """
@@ -35,11 +35,13 @@ class UserLoader:
         self,
         store: Store,
         directory: Directory,
+        hash_of: Callable[[str], str],
         idle: timedelta,
         stand_in: Callable[[AccountLogin], Any] = lambda _: None,
     ) -> None:
         self._store = store
         self._directory = directory
+        self._hash_of = hash_of
         self._stand_in = stand_in
         self._idle = int(idle.total_seconds())
         #: Writes the last-seen times.
@@ -63,7 +65,7 @@ class UserLoader:
         login = login_id()
         if login is None or not self._directory.is_possible_id(user_id):
             return None
-        now, id_hash = int(time.time()), digest(login)
+        now, id_hash = int(time.time()), self._hash_of(login)
         found = await self._directory.find_login(id_hash, user_id, now, now - self._idle)
         if found is None:
             return None
