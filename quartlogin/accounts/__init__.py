@@ -17,6 +17,7 @@ from .features.passwords.service import BreachedPassword, SamePassword, WrongCre
 from .features.registration.feature import Registration
 from .hooks import HookFailed
 from .options import AccountsOptions
+from .pages.csrf_check import check_csrf
 from .paths import STATIC, find_resource
 from .security.rate_limits import TooManyAttempts
 from .security.secret_key import APP_WITHOUT_KEY, NO_KEY, key_file, new_key, read_or_create, rotate
@@ -54,6 +55,7 @@ __all__ = [
     "Users",
     "WrongCredentials",
     "WrongPassword",
+    "check_csrf",
     "current_accounts",
     "find_resource",
     "get_accounts",

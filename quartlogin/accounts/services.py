@@ -153,6 +153,18 @@ class Services:
             self._use_directory()
             self._add_services()
 
+    def use_secret_key(self, app: Quart) -> None:
+        """Create what depends on the app's secret key, unless that is done and the key is the same.
+
+        Raises:
+            ConfigurationError: The app has none.
+        """
+        keys = _keys_of(app)
+        if not keys:
+            raise ConfigurationError(APP_WITHOUT_KEY)
+        if keys != self._keys:
+            self._add_keyed_services(keys)
+
     def _use_directory(self) -> None:
         self.directory: Directory = (
             OwnDirectory(self.store)
@@ -269,9 +281,9 @@ class Services:
 
     async def _open(self) -> None:
         app = self.app
-        keys = [] if app is None else _keys_of(app)
-        if app is None or not keys:
-            raise ConfigurationError(APP_WITHOUT_KEY)
+        if app is None:
+            return  # never: an app calls this
+        self.use_secret_key(app)
         if self.login_manager.user_callback != self.user_loader.find:
             raise ConfigurationError(_SECOND_LOADER)
         check_addresses(app)
@@ -283,8 +295,6 @@ class Services:
                 "them: register your users with @accounts.users."
             )
         exempt_from_csrf_of(app)
-        if keys != self._keys:
-            self._add_keyed_services(keys)
         await self.store.database.open(create_tables=self.plan.create_tables, is_shared=self.plan.shares_database)
         await self._claim_accounts()
         await self.cleanup.start()

@@ -21,10 +21,14 @@ def use_cheap_hashes(app: Quart) -> None:
     """Let passwords be hashed in a thousandth of the time, in this app; call it before the app starts.
 
     The database must be one for tests: what is hashed this way is stored nowhere else.
+
+    Raises:
+        ConfigurationError: The app has no secret key yet.
     """
-    passwords = get_accounts(app).passwords
-    passwords.hashing.close()
-    passwords.hashing = PasswordHashing(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    accounts = get_accounts(app)
+    accounts.use_secret_key(app)
+    accounts.passwords.hashing.close()
+    accounts.passwords.hashing = PasswordHashing(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 async def create_user(

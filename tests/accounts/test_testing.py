@@ -7,7 +7,7 @@ import pytest
 from quart import Quart
 
 from client import KEY, Visitor
-from quartlogin import current_user, login_required
+from quartlogin import ConfigurationError, current_user, login_required
 from quartlogin.accounts import Accounts, NameTaken, get_accounts
 from quartlogin.accounts.testing import PASSWORD, create_user, signed_in_client, use_cheap_hashes
 
@@ -54,3 +54,18 @@ async def test_a_user_that_cannot_be_is_not_created(app: Quart) -> None:
         await create_user(app, "ADA")
     with pytest.raises(ValueError, match="username"):
         await create_user(app, "")
+
+
+async def test_hashes_are_made_cheap_also_if_the_secret_key_comes_after_the_accounts(tmp_path: Path) -> None:
+    app = Quart("shop", root_path=str(tmp_path))
+    accounts = Accounts(app, database=str(tmp_path / "app.sqlite3"))
+    with pytest.raises(ConfigurationError, match="secret key"):
+        use_cheap_hashes(app)
+
+    app.secret_key = KEY
+    use_cheap_hashes(app)
+    cheap = accounts.passwords.hashing
+    async with app.test_app():
+        await create_user(app, "Ada")
+
+        assert accounts.passwords.hashing is cheap

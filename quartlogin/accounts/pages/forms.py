@@ -9,18 +9,13 @@ from quart.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 from wtforms import Form
 
-from ..context import current_accounts
 from ..security.csrf import FIELD_NAME, SessionBoundCSRF
 from ..security.headers import SCRIPT_HEADERS
 from ..security.own_pages import MAX_BODY
+from .csrf_check import reject_form
 
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _MAX_FIELDS: Final = 20
-
-_REFUSED: Final = (
-    "This form was open for too long, or it was opened before you signed in or out. Nothing was changed. "
-    "Go back, reload the page and send it again."
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +57,7 @@ class CSRFForm(Form):  # type: ignore[misc]  # WTForms ships no types
             return cls(**values)
         form = cls(await _posted_fields(), **values)
         if not form[FIELD_NAME].validate(form):
-            current_accounts().audit_log.warn("csrf_rejected")
-            abort(400, _REFUSED)
+            reject_form()
         return form
 
     def is_complete(self) -> bool:

@@ -7,7 +7,8 @@ from quart import abort, request
 
 from ..audit.log import AuditLog
 
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+#: Methods of requests that change nothing.
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_FETCH_SITES: Final = frozenset({"same-origin", "none"})
 
 
@@ -20,7 +21,7 @@ def reject_cross_site_request(audit_log: AuditLog) -> None:
     Raises:
         HTTPException: 403.
     """
-    if request.method not in _SAFE_METHODS and not _is_same_origin(request.headers):
+    if request.method not in SAFE_METHODS and not _is_same_origin(request.headers):
         audit_log.warn("cross_site_request_rejected")
         abort(403, "This form was sent from another site and has been rejected. Nothing was changed.")
 
