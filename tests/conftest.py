@@ -76,7 +76,7 @@ def browser(missing: Callable[[str], None]) -> Iterator[Any]:
 @pytest.fixture
 def screenshots(request: pytest.FixtureRequest) -> Path:
     """The folder for a browser's screenshots."""
-    folder = Path(request.config.getoption("--screenshots"))
+    folder = request.config.rootpath / Path(request.config.getoption("--screenshots"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

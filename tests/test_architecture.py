@@ -67,7 +67,8 @@ LEVELS = {module: level for level, modules in enumerate(LAYERS) for module in mo
 ROOMS = ["sessions", "websockets"]
 EXTENSION = sorted(path for room in (".", *ROOMS) for path in (PACKAGE / room).glob("*.py"))
 ACCOUNTS = sorted((PACKAGE / "accounts").rglob("*.py"))
-APPLICATION = sorted((PACKAGE / "webapp").rglob("*.py"))
+#: Without the project that `quartlogin new` copies, which is an app's code.
+APPLICATION = sorted(path for path in (PACKAGE / "webapp").rglob("*.py") if "new_project" not in path.parts)
 EVERYTHING = [*EXTENSION, *ACCOUNTS, *APPLICATION]
 
 

@@ -6,6 +6,7 @@ from quartlogin import __version__
 from quartlogin.accounts.commands import accounts, init_db, logins, templates, token, user
 
 from .completion import completion
+from .new import new
 from .secret import secret
 from .serve import serve
 from .source import choose_source
@@ -21,6 +22,7 @@ def main(context: click.Context) -> None:
     quartlogin serve                       start it at http://localhost:5000
     quartlogin user create alice           create an account
     quartlogin logins list alice           list an account's sign-ins
+    quartlogin new notes                   start a project of your own
     quartlogin serve --app mymodule:app    start an app of your own
 
     Settings come from the environment, with the prefix QUARTLOGIN_; an app of your own has its own. An error is one
@@ -29,5 +31,5 @@ def main(context: click.Context) -> None:
     context.obj = choose_source
 
 
-for command in (serve, init_db, accounts, user, logins, token, templates, secret, completion):
+for command in (serve, new, init_db, accounts, user, logins, token, templates, secret, completion):
     main.add_command(command)

@@ -1,0 +1,203 @@
+"""`quartlogin new`: the project that it writes, and what it refuses."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from chromium import open_page
+from client import PASSWORD
+from commands import error_of
+from quartlogin.webapp.cli import main
+from servers import PATIENCE, SCRIPTS, free_port, running
+
+LONGEST = "a" * 40
+#: As much as ruff allows in a line by default.
+LINE_LENGTH = 88
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(name: str) -> Result:
+    return CliRunner().invoke(main, ["new", name])
+
+
+def files_in(project: Path) -> list[str]:
+    return [str(path.relative_to(project)) for path in sorted(project.rglob("*")) if path.is_file()]
+
+
+def test_new_writes_a_project_with_the_name_in_each_spelling(folder: Path) -> None:
+    done = run("my-notes")
+
+    assert done.exit_code == 0, done.output
+    assert files_in(folder / "my-notes") == [
+        ".gitignore",
+        "README.md",
+        "my_notes/__init__.py",
+        "my_notes/database.py",
+        "my_notes/notes.py",
+        "my_notes/static/style.css",
+        "my_notes/templates/accounts/layout.html",
+        "my_notes/templates/notes.html",
+        "pyproject.toml",
+        "tests/conftest.py",
+        "tests/test_notes.py",
+    ]
+    assert tomllib.loads((folder / "my-notes/pyproject.toml").read_text())["project"]["name"] == "my-notes"
+    assert 'site_name="My notes"' in (folder / "my-notes/my_notes/__init__.py").read_text()
+    assert [path.name for path in folder.iterdir()] == ["my-notes"]
+
+
+def test_no_placeholder_is_left_in_the_project(folder: Path) -> None:
+    run("x-project_name")
+
+    texts = [path.read_text() for path in (folder / "x-project_name").rglob("*") if path.is_file()]
+
+    assert [re.findall(r"(?<!x[-_ ])project[-_ ]name", text, re.IGNORECASE) for text in texts] == [[]] * 11
+
+
+def test_the_longest_name_keeps_the_lines_short(folder: Path) -> None:
+    run(LONGEST)
+
+    code = list((folder / LONGEST).rglob("*.py"))
+    assert len(code) == 5
+    for path in code:
+        compile(path.read_text(), path, "exec")
+        assert [line for line in path.read_text().splitlines() if len(line) > LINE_LENGTH] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "", "2do", "-notes", "notes-", "_notes", "my notes", "my.notes", "../notes", "/notes", "é", "notes\n", "a" * 41,
+        "class", "None", "json", "JSON", "quart", "quartlogin", "aiosqlite", "tests", "winreg",
+    ],
+)  # fmt: skip
+def test_a_name_that_no_module_can_have_is_refused(folder: Path, name: str) -> None:
+    done = CliRunner().invoke(main, ["new", "--", name])
+
+    error_of(done)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_with_a_file_is_refused_and_left_as_it_is(folder: Path) -> None:
+    (folder / "notes").mkdir()
+    (folder / "notes" / "mine.txt").write_text("mine")
+
+    assert "empty" in error_of(run("notes"))
+    assert files_in(folder) == ["notes/mine.txt"]
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(folder: Path) -> None:
+    (folder / "notes").write_text("mine")
+
+    assert "empty" in error_of(run("notes"))
+    assert files_in(folder) == ["notes"]
+
+
+def test_an_empty_folder_is_filled(folder: Path) -> None:
+    (folder / "notes").mkdir()
+
+    assert run("notes").exit_code == 0
+    assert (folder / "notes" / "pyproject.toml").exists()
+
+
+def test_nothing_half_written_is_left_when_the_disk_is_full(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Path.write_text
+
+    def write_some(self: Path, *arguments: str) -> int:
+        if self.name == "pyproject.toml":
+            raise OSError(28, "No space left on device")
+        return write(self, *arguments)
+
+    monkeypatch.setattr(Path, "write_text", write_some)
+
+    assert "no space left" in error_of(run("notes"))
+    assert list(folder.iterdir()) == []
+
+
+def test_files_that_tools_keep_beside_the_template_are_not_copied(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template = folder / "template"
+    for name in ("pyproject.toml", "project_name/__pycache__/a.pyc", ".ruff_cache/.gitignore"):
+        (template / name).parent.mkdir(parents=True, exist_ok=True)
+        (template / name).write_bytes(b"\xff" if name.endswith("pyc") else b"")
+    monkeypatch.setattr(sys.modules["quartlogin.webapp.cli.new"], "_PROJECT", template)
+
+    run("notes")
+
+    assert files_in(folder / "notes") == ["pyproject.toml"]
+
+
+def test_the_next_commands_are_those_of_this_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(SCRIPTS))
+    short = run("notes").stdout
+    monkeypatch.setenv("PATH", str(folder))
+    long = run("memos").stdout
+
+    assert "  quartlogin serve --app notes:create_app\n" in short
+    assert f"  {SCRIPTS / 'quartlogin'} serve --app memos:create_app\n" in long
+
+
+@pytest.mark.slow
+def test_the_tests_of_the_project_pass(folder: Path) -> None:
+    run("notes")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest"],
+        cwd=folder / "notes",
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_browser_registers_and_keeps_notes_in_the_project(folder: Path, browser: Any, screenshots: Path) -> None:
+    run("notes")
+    port = free_port()
+    command = [str(SCRIPTS / "quartlogin"), "serve", "--app", "notes:create_app", "--port", str(port)]
+    with running(command, port, folder / "notes") as server:
+        page = open_page(browser, server)
+        page.goto("/")
+        assert page.url.endswith("/login?next=%2F")
+        page.get_by_role("navigation").get_by_role("link", name="Create account").click()
+        enter(page, "Create account")
+        page.get_by_label("New note").fill("Tea & cake\n<b>at four</b>")
+        page.get_by_role("button", name="Add note").click()
+        page.get_by_text("<b>at four</b>").wait_for()
+        page.screenshot(path=screenshots / "new-project-1280.png", full_page=True)
+        page.get_by_role("button", name="Sign out").click()
+        assert "Tea" not in page.content()
+
+        phone = open_page(browser, server, width=360, scheme="dark")
+        phone.goto("/")
+        enter(phone, "Sign in")
+        assert phone.locator(".note").inner_text() == "Tea & cake\n<b>at four</b>"
+        phone.get_by_label("New note").fill("a" * 2001)
+        phone.get_by_role("button", name="Add note").click()
+        assert phone.get_by_label("New note").input_value() == "a" * 2001
+        assert phone.get_by_role("alert").count() == 1
+        assert phone.evaluate("document.documentElement.scrollWidth") == 360
+        phone.screenshot(path=screenshots / "new-project-360-dark.png", full_page=True)
+        phone.get_by_role("button", name="Delete").click()
+        assert phone.locator(".note").count() == 0
+        assert page.complaints == []
+
+
+def enter(page: Any, button: str) -> None:
+    page.get_by_label("Username").fill("Ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button", name=button).click()
