@@ -8,6 +8,7 @@ from .command_line.context import (
     context_of,
     open_context,
 )
+from .command_line.rename import rename
 from .command_line.tables import accounts, init_db
 from .command_line.templates import templates
 from .command_line.users import user
@@ -33,4 +34,5 @@ __all__ = [
     "user",
 ]
 
+user.add_command(rename)
 user.add_command(import_users)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from argon2 import PasswordHasher
 from quart import Blueprint, Quart, abort, request
 from quart.typing import ResponseReturnValue
 
@@ -84,6 +85,7 @@ class Services:
         self.plan = plan
         #: The app, once the accounts are joined to it.
         self.app: Quart | None = None
+        self._hasher: PasswordHasher | None = None
         #: Whether every page of the app is protected as those of the accounts are.
         self.is_hardened = False
 
@@ -205,6 +207,7 @@ class Services:
             self.store,
             self.directory,
             PasswordHashing(
+                self._hasher,
                 key=derive_key(keys[-1], b"quartlogin parameters of unknown names"),
                 declared=self.options.old_password_schemes,
             ),
@@ -247,6 +250,12 @@ class Services:
         # default threads for each page.
         app.template_context_processors.pop(blueprint.name, None)
         app.jinja_env.globals[BLUEPRINT] = TemplateGlobal(self)
+
+    def use_hasher(self, hasher: PasswordHasher) -> None:
+        """Hash passwords with other parameters of argon2, such as cheap ones in tests, from the start of the app on."""
+        self._hasher = hasher
+        if self._keys:
+            self._add_keyed_services(self._keys)
 
     def harden_app(self, app: Quart, max_body: int | None, csp_report_url: str | None) -> None:
         """Protect every page of the app as those of the accounts are; see `Accounts.harden`."""

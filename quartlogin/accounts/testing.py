@@ -10,7 +10,6 @@ from quart.testing import QuartClient
 from quartlogin import QuartLoginClient
 
 from .context import BLUEPRINT, get_accounts
-from .features.passwords.hashing import PasswordHashing
 from .form_fields import missing_fields
 
 #: A password that the default policy allows.
@@ -21,14 +20,8 @@ def use_cheap_hashes(app: Quart) -> None:
     """Let passwords be hashed in a thousandth of the time, in this app; call it before the app starts.
 
     The database must be one for tests: what is hashed this way is stored nowhere else.
-
-    Raises:
-        ConfigurationError: The app has no secret key yet.
     """
-    accounts = get_accounts(app)
-    accounts.use_secret_key(app)
-    accounts.passwords.hashing.close()
-    accounts.passwords.hashing = PasswordHashing(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    get_accounts(app).use_hasher(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 async def create_user(

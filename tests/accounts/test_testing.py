@@ -1,13 +1,15 @@
 """The helpers for the tests of an app with accounts."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from quart import Quart
+from test_app_users import People
 
-from client import KEY, Visitor
-from quartlogin import ConfigurationError, current_user, login_required
+from client import CHEAP, KEY, Visitor
+from quartlogin import current_user, login_required
 from quartlogin.accounts import Accounts, NameTaken, get_accounts
 from quartlogin.accounts.testing import PASSWORD, create_user, signed_in_client, use_cheap_hashes
 
@@ -56,16 +58,38 @@ async def test_a_user_that_cannot_be_is_not_created(app: Quart) -> None:
         await create_user(app, "")
 
 
-async def test_hashes_are_made_cheap_also_if_the_secret_key_comes_after_the_accounts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("comes_first", ["secret key", "users", "neither"])
+async def test_cheap_hashes_stay_cheap_whatever_is_set_later(tmp_path: Path, comes_first: str) -> None:
     app = Quart("shop", root_path=str(tmp_path))
     accounts = Accounts(app, database=str(tmp_path / "app.sqlite3"))
-    with pytest.raises(ConfigurationError, match="secret key"):
-        use_cheap_hashes(app)
-
-    app.secret_key = KEY
+    steps = {
+        "secret key": lambda: app.config.update(SECRET_KEY=KEY),
+        "users": lambda: accounts.users(People(tmp_path / "people.sqlite3")),
+    }
+    if first := steps.pop(comes_first, None):
+        first()
     use_cheap_hashes(app)
-    cheap = accounts.passwords.hashing
-    async with app.test_app():
-        await create_user(app, "Ada")
+    for step in steps.values():
+        step()
 
-        assert accounts.passwords.hashing is cheap
+    async with app.test_app():
+        hashed = await accounts.passwords.hashing.hash(PASSWORD)
+
+    assert not CHEAP.check_needs_rehash(hashed)
+
+
+def test_an_app_can_be_started_again(tmp_path: Path) -> None:
+    """As an app at the top of a module is, by each test."""
+    app = Quart("shop", root_path=str(tmp_path))
+    app.config["SECRET_KEY"] = KEY
+    Accounts(app, database=str(tmp_path / "app.sqlite3"))
+    use_cheap_hashes(app)
+
+    async def begin(name: str) -> int:
+        async with app.test_app():
+            await create_user(app, name)
+            visitor = Visitor(app.test_client())
+            await visitor.sign_in(name, PASSWORD)
+            return (await visitor.get("/account")).status
+
+    assert [asyncio.run(begin(name)) for name in ("Ada", "Grace")] == [200, 200]

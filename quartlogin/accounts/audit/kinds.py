@@ -29,6 +29,7 @@ SHARED_EVENTS: Final[Mapping[str, EventKind]] = {
     "login_context_changed": EventKind("Sign-in used from a different browser or address"),
     "user_disabled": EventKind("Account disabled by the operator"),
     "user_enabled": EventKind("Account enabled by the operator"),
+    "user_renamed": EventKind("Account renamed by the operator"),
     "access_denied": EventKind("Unauthenticated request to a protected page", is_logged_only=True),
     "reauthentication_required": EventKind("Request to a page that needs a recent sign-in", is_logged_only=True),
     "csrf_rejected": EventKind("Rejected a form without its session's CSRF token", is_logged_only=True),

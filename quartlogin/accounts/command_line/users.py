@@ -16,6 +16,7 @@ from ..database.interface import Transaction
 from ..features.passwords.policy import validate_password
 from ..features.passwords.temporary import LIFETIME, temporary_password
 from ..options import AccountsOptions
+from ..users.directory import Directory
 from ..users.protocol import FieldError
 from .context import (
     AccountsSource,
@@ -57,10 +58,7 @@ def create(name: str, password_stdin: bool, temporary: bool, fields: tuple[str, 
     quartlogin user create ada@example.org --field nickname=Ada --app mymodule:app
     pass show alice | quartlogin user create alice --password-stdin
     """
-    directory = source.directory
-    if (fault := directory.validate(name)) is not None:
-        rule = directory.name_rule or fault
-        raise click.ClickException(f"{name!r} is not a valid {directory.name_label.lower()}. {rule}")
+    check_name(source.directory, name)
     values = read_fields(source.options.registration_form, fields)
     chosen = _choose_password(source.options, name, from_stdin=password_stdin, temporary=temporary)
 
@@ -74,6 +72,19 @@ def create(name: str, password_stdin: bool, temporary: bool, fields: tuple[str, 
     except FieldError as error:
         raise click.ClickException(f"The app refuses the field {error.field!r}: {error.text}") from None
     chosen.tell(f"The account {name!r} is ready.")
+
+
+def check_name(directory: Directory, name: str) -> str:
+    """Return the normalized form of a new name.
+
+    Raises:
+        click.ClickException: It is not valid.
+    """
+    key = directory.normalize(name)
+    if key is None:
+        rule = directory.name_rule or directory.validate(name) or ""
+        raise click.ClickException(f"{name!r} is not a valid {directory.name_label.lower()}. {rule}")
+    return key
 
 
 async def _create(context: CommandContext, name: str, chosen: "_Chosen", fields: dict[str, Any]) -> None:

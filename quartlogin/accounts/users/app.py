@@ -14,7 +14,7 @@ from quartlogin import ConfigurationError
 
 from ..database.errors import Conflict, NameTaken
 from ..database.interface import Transaction, shield
-from ..database.models import Account, ActingLogin, ActiveLogin, Credentials, UserRow
+from ..database.models import Account, ActingLogin, ActiveLogin, Credentials, Event, UserRow
 from ..features.passwords.table import PasswordTable
 from ..features.registration.table import LIFETIME, BegunRegistration, RegistrationTable
 from ..store import Store
@@ -55,6 +55,11 @@ class AppDirectory:
     def can_delete(self) -> bool:
         """Tell whether the app deletes users."""
         return self._users.has("delete")
+
+    @property
+    def can_rename(self) -> bool:
+        """Tell whether the app renames users."""
+        return self._users.has("rename")
 
     @property
     def adds_accounts(self) -> bool:
@@ -190,6 +195,18 @@ class AppDirectory:
             await RegistrationTable.complete(transaction, name_key, password_hash)
 
         return NewAccount(user, user_id, add)
+
+    async def rename(self, credentials: Credentials, _: str, name_key: str, event: Event) -> None:
+        """Let the app rename the user, and store the event if there is an account."""
+        user_id, now = credentials.account.user_id, int(time.time())
+        if await self._store.registrations.find(name_key, now - LIFETIME, now) is not None:
+            raise NameTaken  # a user without an account would get the password of that registration
+        present = await self._users.by_name(name_key)
+        if present is not None and self._users.id_of(present, "by_name") != user_id:
+            raise NameTaken
+        await self._users.rename(credentials.user, name_key)
+        if credentials.has_account:
+            await self._store.events.add(event)
 
     async def delete(self, credentials: Credentials, by: ActingLogin) -> list[str] | None:
         """Mark the account, let the app delete the user, and remove the account."""

@@ -144,6 +144,15 @@ class CheckedUsers:
                 "another one or none: create a new user with this very name, or raise NameTaken."
             )
 
+    async def rename(self, user: Any, name_key: str) -> None:
+        """Rename a user.
+
+        Raises:
+            NameTaken: Another user has this name.
+            FieldError: The app refuses it.
+        """
+        await self._answer("rename", self._users.rename(user, name_key))
+
     async def delete(self, user: Any) -> None:
         """Delete a user.
 

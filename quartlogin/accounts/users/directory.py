@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from ..database.interface import Transaction
-from ..database.models import ActingLogin, ActiveLogin, Credentials, NewUser, User, UserRow
+from ..database.models import ActingLogin, ActiveLogin, Credentials, Event, NewUser, User, UserRow
 from ..store import Store
 from .own import is_user_id, new_user_id
 from .usernames import RULE, display_name, normalize_username, validate_username
@@ -49,6 +49,11 @@ class Directory(Protocol):
     @property
     def can_delete(self) -> bool:
         """Tell whether users can be deleted."""
+        ...
+
+    @property
+    def can_rename(self) -> bool:
+        """Tell whether users can be renamed."""
         ...
 
     @property
@@ -145,6 +150,21 @@ class Directory(Protocol):
         """
         ...
 
+    async def rename(self, credentials: Credentials, name: str, name_key: str, event: Event, /) -> None:
+        """Rename a user; logins and passwords stay.
+
+        Args:
+            credentials: As `find_user` returned them.
+            name: As entered.
+            name_key: The normalized name.
+            event: The event to store.
+
+        Raises:
+            NameTaken: Another user has this name, or somebody is registering with it.
+            FieldError: The app refuses it.
+        """
+        ...
+
     async def delete(self, credentials: Credentials, by: ActingLogin) -> list[str] | None:
         """Delete a user with everything that belongs to it.
 
@@ -172,6 +192,7 @@ class OwnDirectory:
     name_rule: str = field(default=RULE, init=False)
     takes_fields: bool = field(default=False, init=False)
     can_delete: bool = field(default=True, init=False)
+    can_rename: bool = field(default=True, init=False)
     adds_accounts: bool = field(default=False, init=False)
 
     def normalize(self, typed: str) -> str | None:
@@ -244,6 +265,10 @@ class OwnDirectory:
             await self.store.users.insert(transaction, new, now)
 
         return NewAccount(new.user, new.user.id, add)
+
+    async def rename(self, credentials: Credentials, name: str, name_key: str, event: Event) -> None:
+        """Rename a user in one transaction."""
+        await self.store.users.rename(User(credentials.account.user_id, display_name(name)), name_key, event)
 
     async def delete(self, credentials: Credentials, by: ActingLogin) -> list[str] | None:
         """Delete a user in one transaction."""

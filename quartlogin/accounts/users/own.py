@@ -10,7 +10,7 @@ from ..audit.events import Events
 from ..database.active_logins import is_active_sql
 from ..database.errors import Conflict, NameTaken
 from ..database.interface import Database, Row, Transaction
-from ..database.locking import lock_for
+from ..database.locking import lock_account, lock_for
 from ..database.models import ActingLogin, Credentials, Event, NewUser, User, UserRow
 from ..features.passwords.table import CREDENTIALS, PasswordTable, credentials_of
 from ..security.attempt_counters import AttemptCounters
@@ -81,6 +81,31 @@ class OwnUsers:
             )
             await AccountTable.insert(transaction, user.id, now, must_change_password=until is not None)
             await PasswordTable.insert(transaction, user.id, new.password_hash, now, until)
+        except Conflict as error:
+            raise NameTaken from error
+
+    async def rename(self, user: User, username_key: str, event: Event) -> None:
+        """Rename a user, and store the event.
+
+        Args:
+            user: The user, with the new name.
+            username_key: That name, normalized.
+            event: The event.
+
+        Raises:
+            NameTaken: Another user has this normalized username.
+        """
+
+        async def work(transaction: Transaction) -> None:
+            await lock_account(transaction, user.id)
+            await transaction.run(
+                "UPDATE quartlogin_users SET username = $2, username_key = $3 WHERE id = $1",
+                *(user.id, user.username, username_key),
+            )
+            await Events.insert(transaction, event)
+
+        try:
+            await self.database.transaction(work)
         except Conflict as error:
             raise NameTaken from error
 

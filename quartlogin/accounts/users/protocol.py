@@ -20,6 +20,8 @@ _COROUTINES: Final = ("by_id", "by_name", "create")
 _OPTIONAL_COROUTINES: Final = ("by_ids", "delete", "rename", "set_address")
 _FUNCTIONS: Final = ("name_of",)
 _OPTIONAL_FUNCTIONS: Final = ("stamp", "normalize", "address_of")
+_EITHER: Final = ("old_password_hash",)  # `def` or `async def`
+_ADDRESS: Final = ("address_of", "set_address")
 
 
 class FieldError(Exception):
@@ -68,6 +70,10 @@ class Users(Protocol[UserT]):
       password. It is asked for until the accounts have had a password of this user, and replaced at a sign-in.
     - `async def delete(self, user) -> None`: deletes the user, committed when it returns. Raises `DeleteRefused`.
       Without it, users cannot delete their accounts.
+    - `async def rename(self, user, name: str) -> None`: gives the user a normalized name, committed when it returns.
+      Raises `NameTaken` or `FieldError`. Without it, `quartlogin user rename` does not rename the app's users.
+    - `def address_of(self, user) -> str | None` and `async def set_address(self, user, address: str) -> None`: the
+      user's e-mail address. Give both or none. Nothing calls them yet: they are for features that send mail.
     - `def normalize(self, typed: str) -> str | None`: the form in which names are compared; `None` if it is not a name.
     """
 
@@ -111,12 +117,18 @@ def check_users(given: Any) -> Any:
     missing = [method for method in (*_COROUTINES, *_FUNCTIONS) if not callable(getattr(users, method, None))]
     if missing:
         raise ConfigurationError(f"The class {name} lacks {', '.join(missing)}: see quartlogin.accounts.Users.")
+    for method in (*_OPTIONAL_COROUTINES, *_OPTIONAL_FUNCTIONS, *_EITHER):
+        if has_method(users, method) and not callable(getattr(users, method)):
+            raise ConfigurationError(f"{name}.{method} must be a method: see quartlogin.accounts.Users.")
     for method in (*_COROUTINES, *_OPTIONAL_COROUTINES):
         if has_method(users, method) and not inspect.iscoroutinefunction(getattr(users, method)):
             raise ConfigurationError(f"{name}.{method} must be a coroutine function: write `async def {method}`.")
     for method in (*_FUNCTIONS, *_OPTIONAL_FUNCTIONS):
         if inspect.iscoroutinefunction(getattr(users, method, None)):
             raise ConfigurationError(f"{name}.{method} must not be a coroutine function: write `def {method}`.")
+    lacking = [method for method in _ADDRESS if not has_method(users, method)]
+    if len(lacking) == 1:
+        raise ConfigurationError(f"The class {name} lacks {lacking[0]}: write both of {', '.join(_ADDRESS)}, or none.")
     return users
 
 

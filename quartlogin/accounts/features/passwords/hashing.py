@@ -79,10 +79,7 @@ class PasswordHashing:
         self.in_use = ParametersInUse(self._today, key or token_bytes(32), declared)
         #: How many passwords are hashed or checked at once.
         self.threads = min(cores or _cores(), _MAX_THREADS)
-        self._pool = ThreadPoolExecutor(
-            self.threads, thread_name_prefix="quartlogin-argon2", initializer=_lower_priority
-        )
-        self._slots = Slots(self.threads)
+        self._renew_threads()
         self._capacity = _QUEUE_PER_THREAD * self.threads
         self._taken = 0
 
@@ -138,8 +135,15 @@ class PasswordHashing:
         )
 
     def close(self) -> None:
-        """End the threads; pending hashes are dropped."""
+        """End the threads; pending hashes are dropped. An app that starts again gets new threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._renew_threads()
+
+    def _renew_threads(self) -> None:
+        self._pool = ThreadPoolExecutor(
+            self.threads, thread_name_prefix="quartlogin-argon2", initializer=_lower_priority
+        )
+        self._slots = Slots(self.threads)
 
     async def _in_thread(self, work: Callable[[], T], parameters: Parameters) -> T:
         """Compute a hash with these parameters as soon as cores and memory are free."""
