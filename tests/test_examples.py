@@ -17,7 +17,7 @@ from quart.testing import QuartClient, WebsocketResponseError
 
 from client import PASSWORD, Visitor
 from doc_pages import DOCS, PAGES, ROOT, blocks, run
-from examples import EXAMPLES, load
+from example_apps import EXAMPLES, load
 from quartlogin import logout_user
 from quartlogin.accounts.testing import use_cheap_hashes
 

@@ -12,7 +12,7 @@ from quart import Quart
 from chromium import open_page
 from client import NEW_PASSWORD, PASSWORD, Visitor
 from databases import run_sql
-from examples import EXAMPLES, load
+from example_apps import EXAMPLES, load
 from quartlogin.accounts.testing import check_templates, create_user, use_cheap_hashes
 from servers import SCRIPTS, Server, free_port, running
 
