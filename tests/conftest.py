@@ -14,9 +14,11 @@ from typing import Any
 
 import hypothesis
 import pytest
+from jinja2 import Environment
 from quart import Quart
 
 from client import KEY, Visitor, add_user, with_cheap_hashes
+from compiled_templates import compile_once
 from databases import run_sql
 from quartlogin.accounts import cleanup
 from quartlogin.accounts.store import Store, store_at
@@ -42,6 +44,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="build/screenshots",
         help="Where the browser test puts its screenshots.",
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def templates_are_compiled_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Environment, "compile", compile_once)
+        yield
 
 
 @pytest.fixture(autouse=True)
