@@ -36,13 +36,6 @@ CREATE TABLE quartlogin_passwords (
     expires_at BIGINT                  -- no one signs in with it from then on; NULL: never
 );
 
--- Registrations that have begun: the app creates the user in a transaction of its own.
-CREATE TABLE quartlogin_registrations (
-    username_key TEXT NOT NULL PRIMARY KEY,
-    password_hash TEXT NOT NULL,
-    created_at BIGINT NOT NULL
-);
-
 CREATE TABLE quartlogin_logins (
     id_hash TEXT NOT NULL PRIMARY KEY, -- of the login id, which only the cookie or the token has
     public_id TEXT NOT NULL UNIQUE,    -- its name on pages and on the command line; grants nothing
@@ -62,6 +55,13 @@ CREATE TABLE quartlogin_logins (
 
 CREATE INDEX quartlogin_logins_user ON quartlogin_logins (user_id);
 CREATE INDEX quartlogin_logins_expiry ON quartlogin_logins (expires_at);
+
+-- Registrations that have begun: the app creates the user in a transaction of its own.
+CREATE TABLE quartlogin_registrations (
+    username_key TEXT NOT NULL PRIMARY KEY,
+    password_hash TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
 
 CREATE TABLE quartlogin_events (
     id TEXT NOT NULL PRIMARY KEY,

@@ -39,6 +39,9 @@ quartlogin serve --workers 2
 quartlogin user create alice
 ```
 
+The commands are those of the app's [features](accounts.md#arguments), and the shared ones: without `ApiTokens`, there
+is no `token`.
+
 If the app sets no secret key, its database is a file and `serve` listens on a loopback address, then `serve` creates a
 key beside the database, readable by its owner only. Otherwise the app must set one. A websocket message may have
 16 MiB, the server's own limit, not 64 KiB as in the stand-alone application.
@@ -63,10 +66,13 @@ def page() -> str:
 
 def helps(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
     """Yield each command's name and its help text."""
-    context = click.Context(command, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH)
+    context = command.make_context(name, [], resilient_parsing=True, terminal_width=WIDTH, max_content_width=WIDTH)
     yield name, command.get_help(context).rstrip()
-    for child in getattr(command, "commands", {}).values():
-        yield from helps(child, f"{name} {child.name}")
+    if isinstance(command, click.Group):
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            assert found is not None
+            yield from helps(found, f"{name} {child}")
 
 
 if __name__ == "__main__":

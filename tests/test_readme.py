@@ -63,8 +63,9 @@ def test_the_table_of_commands_is_the_one_in_the_code() -> None:
 
 
 def commands_of(group: click.Group, prefix: str = "") -> list[str]:
-    found = []
-    for name, command in group.commands.items():
+    found, context = [], group.make_context("quartlogin", [], resilient_parsing=True)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         is_group = isinstance(command, click.Group)
         found += commands_of(command, f"{prefix}{name} ") if is_group else [f"{prefix}{name}"]
     return found

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from functools import partial
 from itertools import count
@@ -12,6 +12,7 @@ from typing import Final
 
 from .database.errors import StoreUnavailable
 from .database.models import Event
+from .feature import Feature
 from .features.passwords.old_schemes import Parameters
 from .features.passwords.parameters_in_use import count_sets
 from .store import Store
@@ -78,7 +79,7 @@ class EventLimit:
 
 
 class Cleanup:
-    """Removes expired logins, old events and old attempt counters for as long as the application runs.
+    """Removes old events, old attempt counters and what features have to remove, for as long as the application runs.
 
     It also counts how many accounts have which parameter set.
 
@@ -86,6 +87,7 @@ class Cleanup:
         store: The database.
         keep_events: How long events are kept.
         event_limit: Knows which accounts may have excess events.
+        features: They may have rows to remove.
         learn: Called after each count with the number of accounts for each parameter set.
         clean_directory: Completes or undoes what was interrupted; called with the time in seconds since 1970.
     """
@@ -95,11 +97,13 @@ class Cleanup:
         store: Store,
         keep_events: timedelta,
         event_limit: EventLimit,
+        features: Iterable[Feature] = (),
         learn: Callable[[Counter[Parameters]], None] = lambda _: None,
         clean_directory: Callable[[int], Awaitable[int]] | None = None,
     ) -> None:
         self._clean_directory = clean_directory
         self._store = store
+        self._features = tuple(features)
         self._event_limit = event_limit
         self._learn = learn
         self._keep_events = int(keep_events.total_seconds())
@@ -121,10 +125,10 @@ class Cleanup:
         """Remove everything that is expired or in excess; return the number of rows."""
         now, store = int(time.time()), self._store
         removals = (
-            partial(store.logins.remove_expired, now, _BATCH),
             partial(store.events.remove_before, now - self._keep_events, _BATCH),
             partial(store.attempts.remove_before, now - _KEEP_SHORT_LIVED, now - _KEEP_ATTEMPTS, _BATCH),
             partial(store.attempts.remove_of_ended_logins, _BATCH),
+            *(partial(feature.remove_expired, store, now, _BATCH) for feature in self._features),
         )
         settled = 0 if self._clean_directory is None else await self._clean_directory(now)
         return settled + sum([await _remove_all(remove) for remove in removals]) + await self._event_limit.clean()

@@ -1,8 +1,8 @@
 """The base of a feature: one capability of the accounts, given to `Accounts(features=[...])`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from quart import Blueprint
 
@@ -11,6 +11,11 @@ from quartlogin import ConfigurationError
 from .audit.kinds import EventKind
 from .database.models import AccountLogin
 from .pages.forms import FormPage
+
+if TYPE_CHECKING:
+    import click
+
+    from .store import Store
 
 
 class Feature:
@@ -41,6 +46,20 @@ class Feature:
             login: The login of the request.
         """
         return None
+
+    def commands(self) -> Sequence["click.Command"]:
+        """Return its commands; import them here, since an app that is served needs none."""
+        return ()
+
+    async def remove_expired(self, store: "Store", now: int, at_most: int) -> int:  # noqa: ARG002 -- as above
+        """Remove some rows that are no longer needed; return how many. It is called again until there are none.
+
+        Args:
+            store: The database.
+            now: Seconds since 1970.
+            at_most: How many rows: others wait for the transaction.
+        """
+        return 0
 
 
 def check_range(owner: str, name: str, value: Any, bounds: tuple[int, int], unit: str) -> None:

@@ -117,7 +117,12 @@ class Services:
         event_limit = EventLimit(self.store)
         self.audit_log.listeners += [self.account_updates.send, event_limit.note]
         self.cleanup = Cleanup(
-            self.store, self.plan.options.event_retention, event_limit, self._learn_hash_costs, self._clean_directory
+            self.store,
+            self.plan.options.event_retention,
+            event_limit,
+            self.plan.features,
+            self._learn_hash_costs,
+            self._clean_directory,
         )
         #: Endpoints that stay open to users who must change the password first.
         self.password_change_exempt: set[str | None] = {*EXEMPT}

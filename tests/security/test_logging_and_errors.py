@@ -419,7 +419,7 @@ async def test_background_tasks_survive_an_error(app: Quart, caplog: pytest.LogC
     with mock.patch("quartlogin.accounts.cleanup._FIRST", 0), mock.patch("quartlogin.accounts.cleanup._INTERVAL", 0):
         cleaning = Cleanup(store, create_app(SECRET_KEY=KEY).permanent_session_lifetime, EventLimit(store))
         await cleaning.start()
-        await eventually(lambda: store.logins.remove_expired.call_count > 2)
+        await eventually(lambda: store.events.remove_before.call_count > 2)
         await cleaning.stop()
 
     places = Counter(record.module for record in caplog.records if record.levelno >= logging.WARNING)

@@ -9,7 +9,7 @@ from quart import Quart
 
 from client import Visitor
 from databases import both_databases, run_sql
-from quartlogin.accounts import cleanup, get_accounts
+from quartlogin.accounts import Logins, cleanup, get_accounts
 from quartlogin.accounts.audit.events import Events
 from quartlogin.accounts.cleanup import Cleanup, EventLimit
 from quartlogin.accounts.database.errors import StoreUnavailable
@@ -40,7 +40,7 @@ async def test_expired_logins_and_old_events_go_and_the_others_stay(
     assert run_sql(database, "SELECT count(*) FROM quartlogin_events") == [(2,)]
     assert await visitor.is_signed_in()
     run_sql(database, "UPDATE quartlogin_logins SET expires_at = 1")
-    assert await Cleanup(store, timedelta(days=2), EventLimit(store)).clean() == 1
+    assert await Cleanup(store, timedelta(days=2), EventLimit(store), [Logins()]).clean() == 1
     assert run_sql(database, "SELECT count(*) FROM quartlogin_logins") == [(0,)]
 
 
@@ -60,7 +60,7 @@ async def test_a_database_that_is_down_is_tried_again(
         return 0
 
     monkeypatch.setattr(type(get_accounts(app).store.logins), "remove_expired", fail)
-    keeping_house = Cleanup(get_accounts(app).store, timedelta(days=2), EventLimit(get_accounts(app).store))
+    keeping_house = Cleanup(get_accounts(app).store, timedelta(days=2), EventLimit(get_accounts(app).store), [Logins()])
 
     await keeping_house.start()
     assert keeping_house._task is not None

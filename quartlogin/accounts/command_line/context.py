@@ -1,7 +1,7 @@
 """The context of a command: the accounts that it manages, and its errors."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import wraps
@@ -16,6 +16,7 @@ from ..accounts import Accounts
 from ..audit.log import AuditLog
 from ..database.errors import DatabaseRefused, StoreUnavailable
 from ..database.models import Credentials, User
+from ..feature import Feature
 from ..features.logins.service import APPLICATION, LoginStore
 from ..features.passwords.hashing import PasswordHashing
 from ..features.shipped import known_events
@@ -28,10 +29,13 @@ T = TypeVar("T")
 #: Errors that are not bugs; each is one sentence for the operator.
 EXPECTED: Final = (ConfigurationError, DatabaseRefused, StoreUnavailable)
 
+#: The environment variable of `--app`.
+APP_VARIABLE: Final = "QUARTLOGIN_APP"
+
 app_option = click.option(
     "--app",
     metavar="MODULE:APP",
-    envvar="QUARTLOGIN_APP",
+    envvar=APP_VARIABLE,
     help="An app of your own, such as mymodule:app or mymodule:create_app() "
     "(default: QUARTLOGIN_APP, or the stand-alone application)",
 )
@@ -128,8 +132,20 @@ class AccountsSource(Protocol):
         ...
 
 
-#: The `obj` of the click context: chooses a source by the values of `--app` and `--database`, of which one is `None`.
-ChooseSource = Callable[[str | None, str | None], AccountsSource]
+class Sources(Protocol):
+    """The `obj` of the click context: chooses the source of a command line."""
+
+    def choose(self, app: str | None, database: str | None) -> AccountsSource:
+        """Return the source for the values of `--app` and `--database`, of which one is `None`."""
+        ...
+
+    def features(self, app: str) -> Sequence[Feature]:
+        """Return the features of an app's accounts.
+
+        Raises:
+            ConfigurationError: The app cannot be loaded, or has no accounts.
+        """
+        ...
 
 
 @asynccontextmanager
@@ -201,5 +217,5 @@ def accounts_command(command: Callable[..., T]) -> Callable[..., T]:
 
 
 def _choose(app: str | None, database: str | None) -> AccountsSource:
-    choose = cast(ChooseSource, click.get_current_context().obj)
-    return choose(app, database)
+    sources = cast(Sources, click.get_current_context().obj)
+    return sources.choose(app, database)

@@ -3,19 +3,18 @@
 import click
 
 from quartlogin import __version__
-from quartlogin.accounts.commands import accounts, init_db, logins, templates, token, user
+from quartlogin.accounts.commands import AccountsGroup, accounts, init_db, templates, user
 
 from .completion import completion
 from .new import new
 from .secret import secret
 from .serve import serve
-from .source import choose_source
+from .source import AppsAndApplication
 
 
-@click.group()
-@click.pass_context
+@click.group(cls=AccountsGroup, sources=AppsAndApplication)
 @click.version_option(__version__, prog_name="quartlogin")
-def main(context: click.Context) -> None:
+def main() -> None:
     """Run and manage a quartlogin sign-in service.
 
     \b
@@ -28,8 +27,7 @@ def main(context: click.Context) -> None:
     Settings come from the environment, with the prefix QUARTLOGIN_; an app of your own has its own. An error is one
     sentence on standard error, with exit status 1, or 2 for an invalid command line.
     """
-    context.obj = choose_source
 
 
-for command in (serve, new, init_db, accounts, user, logins, token, templates, secret, completion):
+for command in (serve, new, init_db, accounts, user, templates, secret, completion):
     main.add_command(command)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Final, Protocol
@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from quart import Quart
 
 from quartlogin import LoginManager
-from quartlogin.accounts import APP_WITHOUT_KEY, NO_KEY, AccountsOptions, get_accounts, new_key, store_at
+from quartlogin.accounts import APP_WITHOUT_KEY, NO_KEY, AccountsOptions, Feature, get_accounts, new_key, store_at
 from quartlogin.accounts.commands import (
     EXPECTED,
     AccountsSource,
@@ -60,14 +60,24 @@ class Servable(AccountsSource, Protocol):
         ...
 
 
-def choose_source(app: str | None, database: str | None) -> AccountsSource:
-    """Return the source of the accounts.
+class AppsAndApplication:
+    """Chooses between an app of one's own and the stand-alone application; loads an app once."""
 
-    Args:
-        app: The value of `--app`.
-        database: The value of `--database`.
-    """
-    return ApplicationSource(database) if app is None else AppSource(app)
+    def __init__(self) -> None:
+        self._apps: dict[str, AppSource] = {}
+
+    def choose(self, app: str | None, database: str | None) -> AccountsSource:
+        """Return the source for the values of `--app` and `--database`."""
+        return ApplicationSource(database) if app is None else self._load(app)
+
+    def features(self, app: str) -> Sequence[Feature]:
+        """Return the features of an app's accounts."""
+        return self._load(app).features
+
+    def _load(self, app: str) -> "AppSource":
+        if app not in self._apps:
+            self._apps[app] = AppSource(app)
+        return self._apps[app]
 
 
 class ApplicationSource:
@@ -157,6 +167,11 @@ class AppSource:
         self.title = name
         self._app = load_app(name)
         self._accounts = get_accounts(self._app)
+
+    @property
+    def features(self) -> Sequence[Feature]:
+        """The features of the app's accounts."""
+        return self._accounts.plan.features
 
     @property
     def address(self) -> str:

@@ -1,8 +1,8 @@
 """`ApiTokens`: API tokens that users create and revoke."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from quart import Blueprint
 
@@ -12,6 +12,9 @@ from ...feature import Feature
 from ...pages.forms import FormPage
 from . import pages
 from .forms import FORM_PAGES, TokenForm
+
+if TYPE_CHECKING:
+    import click
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,3 +39,9 @@ class ApiTokens(Feature):
     def form_pages(self) -> tuple[FormPage, ...]:
         """Return the fields of its forms."""
         return FORM_PAGES
+
+    def commands(self) -> "Sequence[click.Command]":
+        """Return the group `token`."""
+        from .commands import token  # noqa: PLC0415 -- an app that is served needs no command
+
+        return (token,)

@@ -1,9 +1,9 @@
 """`Logins`: logins on record, which users can list and end."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from quart import Blueprint
 
@@ -15,6 +15,11 @@ from ...pages.forms import FormPage
 from . import pages
 from .events import EVENTS
 from .forms import FORM_PAGES
+
+if TYPE_CHECKING:
+    import click
+
+    from ...store import Store
 
 _BOUNDS: Final = (timedelta(minutes=5), timedelta(days=30))  # NIST SP 800-63B-4, 2.1.3
 
@@ -66,3 +71,13 @@ class Logins(Feature):
     def form_pages(self) -> tuple[FormPage, ...]:
         """Return the fields of its forms."""
         return FORM_PAGES
+
+    def commands(self) -> "Sequence[click.Command]":
+        """Return the group `logins`."""
+        from .commands import logins  # noqa: PLC0415 -- an app that is served needs no command
+
+        return (logins,)
+
+    async def remove_expired(self, store: "Store", now: int, at_most: int) -> int:
+        """Remove expired logins."""
+        return await store.logins.remove_expired(now, at_most)

@@ -1,0 +1,1 @@
+"""A feature that the package does not ship: a code word, which is asked for after the password."""
