@@ -10,6 +10,7 @@ from quart.testing import QuartClient
 from quartlogin import QuartLoginClient
 
 from .context import BLUEPRINT, get_accounts
+from .features.registration.new_account import create_account
 from .form_fields import missing_fields
 
 #: A password that the default policy allows.
@@ -46,17 +47,7 @@ async def create_user(
     accounts = get_accounts(app)
     if fault := accounts.directory.validate(name):
         raise ValueError(fault)
-    key = accounts.directory.normalize(name) or ""
-    password_hash = await accounts.passwords.hashing.hash(password)
-    new = await accounts.directory.create(name, key, password_hash, fields or {})
-    event = accounts.audit_log.event("registered", new.user_id)
-
-    async def add(transaction: Any) -> None:
-        await new.add(transaction, event.happened_at)
-        await accounts.store.events.insert(transaction, event)
-
-    await accounts.store.database.transaction(add)
-    return new.user
+    return await create_account(accounts, name, await accounts.passwords.hashing.hash(password), fields or {})
 
 
 def signed_in_client(app: Quart, user: Any) -> QuartClient:

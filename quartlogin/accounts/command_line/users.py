@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import current_thread, main_thread
-from typing import Any
 
 import click
 
 from ..database.errors import NameTaken
 from ..database.interface import Transaction
 from ..features.passwords.policy import validate_password
+from ..features.passwords.table import PasswordTable
 from ..features.passwords.temporary import LIFETIME, temporary_password
+from ..features.registration.new_account import create_account
 from ..options import AccountsOptions
 from ..users.directory import Directory
 from ..users.protocol import FieldError
@@ -62,8 +63,12 @@ def create(name: str, password_stdin: bool, temporary: bool, fields: tuple[str, 
     values = read_fields(source.options.registration_form, fields)
     chosen = _choose_password(source.options, name, from_stdin=password_stdin, temporary=temporary)
 
+    async def restrict(transaction: Transaction, user_id: str) -> None:
+        if chosen.temporary_until is not None:
+            await PasswordTable.make_temporary(transaction, user_id, chosen.temporary_until)
+
     async def work(context: CommandContext) -> None:
-        await _create(context, name, chosen, values)
+        await create_account(context, name, await context.hashing.hash(chosen.password), values, restrict)
 
     try:
         run_with_context(source, work)
@@ -85,21 +90,6 @@ def check_name(directory: Directory, name: str) -> str:
         rule = directory.name_rule or directory.validate(name) or ""
         raise click.ClickException(f"{name!r} is not a valid {directory.name_label.lower()}. {rule}")
     return key
-
-
-async def _create(context: CommandContext, name: str, chosen: "_Chosen", fields: dict[str, Any]) -> None:
-    key = context.directory.normalize(name) or ""
-    new = await context.directory.create(name, key, await context.hashing.hash(chosen.password), fields)
-    event = context.audit_log.event("registered", new.user_id)
-
-    async def add(transaction: Transaction) -> None:
-        await new.add(transaction, event.happened_at)
-        if chosen.temporary_until is not None:
-            await context.store.passwords.make_temporary(transaction, new.user_id, chosen.temporary_until)
-        await context.store.events.insert(transaction, event)
-
-    await context.store.database.transaction(add)
-    context.audit_log.emit(event)
 
 
 @user.command("list")
