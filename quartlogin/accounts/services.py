@@ -88,6 +88,7 @@ class Services:
         self._hasher: PasswordHasher | None = None
         #: Whether every page of the app is protected as those of the accounts are.
         self.is_hardened = False
+        self._max_body: int | None = None
 
     @property
     def options(self) -> AccountsOptions:
@@ -265,6 +266,7 @@ class Services:
     def harden_app(self, app: Quart, max_body: int | None, csp_report_url: str | None) -> None:
         """Protect every page of the app as those of the accounts are; see `Accounts.harden`."""
         self.is_hardened = True
+        self._max_body = max_body
         error_pages.install(app)
         # Before the app's own functions, which may change something.
         app.before_request_funcs.setdefault(None, []).insert(0, self._check_request)
@@ -290,6 +292,8 @@ class Services:
         return None if self.is_hardened else await self._check_request()
 
     async def _check_request(self) -> ResponseReturnValue | None:
+        if self._max_body is not None and (request.content_length or 0) > self._max_body:
+            abort(413)  # the middleware reads nothing of it
         reject_cross_site_request(self.audit_log)
         return await redirect_to_password_change(self.password_change_exempt)
 

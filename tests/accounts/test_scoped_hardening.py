@@ -264,7 +264,9 @@ async def test_an_app_can_limit_all_bodies(tmp_path: Path) -> None:
     get_accounts(app).harden(app, max_body=1000)
 
     async with app.test_app():
-        assert (await Visitor(app.test_client()).request("POST", "/upload", data=b"x" * 1001)).status == 413
+        visitor = Visitor(app.test_client())
+        for headers in ({}, {"Content-Length": "1001"}):  # in chunks, and announced
+            assert (await visitor.request("POST", "/upload", data=b"x" * 1001, headers=headers)).status == 413
 
 
 def test_an_app_is_hardened_once_and_with_accounts(tmp_path: Path) -> None:
