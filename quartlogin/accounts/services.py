@@ -333,10 +333,17 @@ class Services:
 
 
 def _keys_of(app: Quart) -> list[Any]:
-    """Return the app's keys, the one that signs last; none without a secret key."""
+    """Return the app's keys, the one that signs last; none without a secret key.
+
+    Raises:
+        ConfigurationError: One is neither text nor bytes, such as a number that an environment variable was read as.
+    """
     if not app.secret_key:
         return []
-    return [*reversed(app.config["SECRET_KEY_FALLBACKS"] or []), app.secret_key]
+    keys: list[Any] = [*reversed(app.config["SECRET_KEY_FALLBACKS"] or []), app.secret_key]
+    if not all(isinstance(key, str | bytes) for key in keys):
+        raise ConfigurationError("A secret key of the app is neither str nor bytes: set a text as SECRET_KEY.")
+    return keys
 
 
 def _prepare_login_manager(app: Quart, given: LoginManager[Any] | None, audience: str | None) -> LoginManager[Any]:

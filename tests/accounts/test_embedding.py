@@ -29,7 +29,7 @@ def make_app(root: Path = Path(__file__).parent) -> Quart:
 
     @app.before_serving
     async def hash_cheaply() -> None:
-        if hasattr(get_accounts(app), "passwords"):  # not in the tests in which the key comes later
+        if app.secret_key:  # in all tests but one
             use_cheap_hashes(app)
 
     @app.get("/")
@@ -181,6 +181,14 @@ async def test_pages_bring_their_own_files(tmp_path: Path) -> None:
 
 
 # --- what is refused
+
+
+def test_a_secret_key_that_is_a_number_is_refused(tmp_path: Path) -> None:
+    app = Quart("shop", root_path=str(tmp_path))
+    app.config["SECRET_KEY"] = 12345678  # as `from_prefixed_env` reads it
+
+    with pytest.raises(ConfigurationError, match="SECRET_KEY"):
+        Accounts(app, database=str(tmp_path / "app.sqlite3"))
 
 
 async def test_an_app_without_a_secret_key_does_not_start(tmp_path: Path) -> None:

@@ -145,8 +145,8 @@ def test_the_next_commands_are_those_of_this_environment(folder: Path, monkeypat
     monkeypatch.setenv("PATH", str(folder))
     long = run("memos").stdout
 
-    assert "  quartlogin serve --app notes:create_app\n" in short
-    assert f"  {SCRIPTS / 'quartlogin'} serve --app memos:create_app\n" in long
+    assert re.findall(r"  (\S+) .*--app notes:", short) == ["quartlogin"]
+    assert re.findall(r"  (\S+) .*--app memos:", long) == [str(SCRIPTS / "quartlogin")]
 
 
 @pytest.mark.slow

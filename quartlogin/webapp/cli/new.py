@@ -107,16 +107,12 @@ def _replace(text: str, replacements: dict[str, str]) -> str:
 
 
 def _next_commands(name: str, module: str) -> list[str]:
-    """Return what to type, with the path of the programs if they are not on the `PATH`."""
+    """Return what to type, with the path of the programs if it is not on the `PATH`."""
+    here, found = Path(sys.executable).parent, shutil.which("quartlogin")
+    path = "" if found is not None and Path(found).parent == here else f"{here}/"
     return [
         f"cd {name}",
-        f"{_program('pip')} install -e '.[test]'",
-        _program("pytest"),
-        f"{_program('quartlogin')} serve --app {module}:create_app",
+        f"{path}pip install -e '.[test]'",
+        f"{path}pytest",
+        f"{path}quartlogin serve --app {module}:create_app",
     ]
-
-
-def _program(name: str) -> str:
-    here = Path(sys.executable).parent
-    found = shutil.which(name)
-    return name if found is not None and Path(found).parent == here else str(here / name)

@@ -1,5 +1,6 @@
 """The app: accounts, and a page of notes that belong to their users."""
 
+import os
 from collections.abc import AsyncGenerator
 
 from quart import Quart
@@ -16,7 +17,7 @@ def create_app(database: str = "app.sqlite3") -> Quart:
         database: The path of the SQLite file with the accounts and the notes.
     """
     app = Quart(__name__)
-    app.config.from_prefixed_env()  # QUART_SECRET_KEY
+    app.secret_key = os.environ.get("SECRET_KEY")  # quartlogin serve creates one
     accounts = Accounts(
         app,
         database=database,
