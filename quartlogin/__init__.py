@@ -18,7 +18,7 @@ from .config import (
     secret_key_weakness,
 )
 from .current_user import current_user, is_signed_in, login_fresh, login_id, login_secret_hash, uses_cookies
-from .decorators import fresh_login_required, login_exempt, login_required
+from .decorators import fresh_login_required, login_exempt, login_required, make_guard
 from .errors import (
     ConfigurationError,
     LoginRefused,
@@ -31,7 +31,7 @@ from .errors import (
 from .flask_login import decode_cookie, encode_cookie
 from .login import confirm_login, create_bearer_token, login_user, logout_user
 from .manager import LoginManager, set_login_view
-from .records import Login, LoginRecords, NoRecords, hash_of_secret
+from .records import FreshnessRecords, Login, LoginRecords, NoRecords, hash_of_secret
 from .redirects import login_url, make_next_param, safe_next
 from .remember_cookie import login_remembered
 from .request_user import loaded_user, reload_user
@@ -72,6 +72,7 @@ __all__ = [
     "AnonymousUserMixin",
     "BatchLoader",
     "ConfigurationError",
+    "FreshnessRecords",
     "Login",
     "LoginManager",
     "LoginRecords",
@@ -105,6 +106,7 @@ __all__ = [
     "login_url",
     "login_user",
     "logout_user",
+    "make_guard",
     "make_next_param",
     "prefers_json",
     "reload_user",

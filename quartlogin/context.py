@@ -51,7 +51,7 @@ class Manager(Protocol):
         """Return the response to a visitor who must sign in first."""
         ...
 
-    async def needs_refresh(self) -> ResponseReturnValue:
+    async def needs_refresh(self, *, max_age: timedelta | None = None) -> ResponseReturnValue:
         """Return the response to a user whose login is not fresh."""
         ...
 

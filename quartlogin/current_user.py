@@ -14,8 +14,10 @@ import sys
 from abc import ABCMeta
 from collections.abc import Callable, Generator
 from types import FrameType
-from typing import Any, Final, Generic, TypeGuard, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeGuard, TypeVar
 
+from .context import current_manager
+from .records import FreshnessRecords
 from .request_state import state_of_asker, state_of_request
 from .request_user import resolved_user, user_of_request
 from .sessions import login_session
@@ -220,14 +222,42 @@ def login_secret_hash() -> str | None:
 
 
 def login_fresh() -> bool:
-    """Tell whether the password was entered in this session, rather than the login restored from a remember cookie."""
+    """Tell whether the password was entered in this session, rather than the login restored from a remember cookie.
+
+    Raises:
+        UserNotLoadedError: The app's `FreshnessRecords` decide, and the user is not loaded yet.
+    """
+    return freshness().is_fresh
+
+
+class Freshness(NamedTuple):
+    """Whether a login is fresh, and since when."""
+
+    is_fresh: bool
+    #: Seconds since 1970; `None`: not known.
+    since: int | None = None
+
+
+def freshness() -> Freshness:
+    """Return whether the login of this request is fresh, and since when.
+
+    What this request itself has changed counts at once: it has written session and records.
+
+    Raises:
+        UserNotLoadedError: As for `login_fresh`.
+    """
     state = state_of_asker()
     if state is None:
-        return False
+        return Freshness(False)
     state.access()
-    if state.fresh is not None:
-        return state.fresh
-    return state.uses_cookies and login_session.is_fresh()
+    if state.fresh or (state.fresh is None and state.uses_cookies and login_session.is_fresh()):
+        records = current_manager().records
+        if state.fresh is None and isinstance(records, FreshnessRecords):
+            resolved_user()  # loading may show that it is another browser
+            since = records.fresh_since()
+            return Freshness(since is not None and state.fresh is not False, since)
+        return Freshness(True, login_session.fresh_at())
+    return Freshness(False)
 
 
 def uses_cookies() -> bool:

@@ -1,5 +1,6 @@
 """Decorators that restrict who can reach a view or a websocket."""
 
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial, update_wrapper, wraps
@@ -12,10 +13,9 @@ from quart.views import MethodView
 from .clients import is_websocket
 from .config import EXEMPT_METHODS
 from .context import current_manager
-from .current_user import login_fresh
+from .current_user import freshness
 from .errors import OriginRefused
 from .request_user import user_of_request
-from .sessions import login_session
 from .user import require_bool
 from .websockets.origin import is_own_origin
 
@@ -62,9 +62,28 @@ def fresh_login_required(func: Callable[..., Any] | None = None, *, max_age: tim
         func: As for `login_required`.
         max_age: How long ago the password may have been entered; `None` for any time.
     """
-    if func is None:
-        return partial(_guard, check=partial(_check_fresh, max_age))
-    return _guard(func, partial(_check_fresh, max_age))
+    guard = make_guard(partial(_is_fresh, max_age), partial(_refresh, max_age))
+    return guard if func is None else guard(func)
+
+
+def make_guard(
+    is_allowed: Callable[[], Awaitable[bool]], refuse: Callable[[], Awaitable[Any]]
+) -> Callable[[Callable[..., Any]], Callable[..., Awaitable[Any]]]:
+    """Make a decorator that restricts a view as `login_required` does, and then by one more question.
+
+    Args:
+        is_allowed: Called without arguments if the user is signed in, and loaded.
+        refuse: Called without arguments if the user is not allowed; returns what the view may return, or raises. A
+            websocket is refused by an error alone, such as `LoginManager.needs_refresh` raises it.
+    """
+
+    async def check() -> Any:
+        answer = await check_authenticated()
+        if answer is not ALLOWED or await is_allowed():
+            return answer
+        return await refuse()
+
+    return partial(_guard, check=check)
 
 
 def login_exempt(view: ViewT) -> ViewT:
@@ -126,20 +145,16 @@ async def check_authenticated() -> Any:
     return await current_manager().unauthorized()
 
 
-async def _check_fresh(max_age: timedelta | None) -> Any:
-    answer = await check_authenticated()
-    if answer is not ALLOWED or _is_fresh(max_age):
-        return answer
-    return await current_manager().needs_refresh()
+async def _is_fresh(max_age: timedelta | None) -> bool:
+    is_fresh, since = freshness()
+    if not is_fresh or max_age is None:
+        return is_fresh
+    return since is not None and time.time() - since <= max_age.total_seconds()
 
 
-def _is_fresh(max_age: timedelta | None) -> bool:
-    if not login_fresh():
-        return False
-    if max_age is None:
-        return True
-    age = login_session.age_of_freshness()
-    return age is not None and age <= max_age
+async def _refresh(max_age: timedelta | None) -> Any:
+    manager = current_manager()
+    return await (manager.needs_refresh() if max_age is None else manager.needs_refresh(max_age=max_age))
 
 
 def _guard(func: Callable[..., Any], check: Callable[[], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

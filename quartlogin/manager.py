@@ -1,6 +1,6 @@
 """`LoginManager`: the app's settings and callbacks."""
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Generic, TypeVar, cast
@@ -268,8 +268,14 @@ class LoginManager(Generic[UserT]):
         )
         return await answer(refusal, is_by_token=is_by_token)
 
-    async def needs_refresh(self) -> ResponseReturnValue:
+    async def needs_refresh(
+        self, *, max_age: timedelta | None = None, acr_values: Sequence[str] = ()
+    ) -> ResponseReturnValue:
         """Return the response to a user whose login is not fresh: like `unauthorized`, with its own settings.
+
+        Args:
+            max_age: How long ago the user may have been authenticated, for the challenge (RFC 9470).
+            acr_values: The alternatives of what must have been proved, as names without spaces, for the challenge.
 
         Returns:
             The view's result.
@@ -286,7 +292,7 @@ class LoginManager(Generic[UserT]):
             category=self.needs_refresh_message_category,
             localize=self.localize_callback,
             detail="Type your password again first.",
-            challenge=_STEP_UP,
+            challenge=_challenge(max_age, acr_values),
         )
         return await answer(refusal, is_by_token=_is_by_token())
 
@@ -294,6 +300,13 @@ class LoginManager(Generic[UserT]):
         """Return the login page of the innermost blueprint that serves this request and has one, else the app's."""
         blueprints = current_connection().blueprints
         return login_view_for(running_app(), blueprints, self.blueprint_login_views, self.login_view)
+
+
+def _challenge(max_age: timedelta | None, acr_values: Sequence[str]) -> str:
+    """Return the challenge of a step-up (RFC 9470, 3)."""
+    parameters = [] if max_age is None else [f', max_age="{int(max_age.total_seconds())}"']
+    parameters += [f', acr_values="{" ".join(acr_values)}"'] if acr_values else []
+    return _STEP_UP + "".join(parameters)
 
 
 def _is_by_token() -> bool:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,21 @@ class LoginRecords(Protocol):
 
     async def login_ended(self, login_id: str) -> None:
         """Called when a user signs out, or another user signs in. The id may be unknown or ended already."""
+
+
+@runtime_checkable
+class FreshnessRecords(LoginRecords, Protocol):
+    """Records that also keep whether a login is fresh. They decide then, and no session cookie can claim it alone.
+
+    A login is fresh if its session says so, and the records say so too: a session stops being fresh in another browser.
+    """
+
+    def fresh_since(self) -> int | None:
+        """Return when the login of this request became fresh, in seconds since 1970; `None` if it is not.
+
+        Called after the `user_loader`, which can keep what it has read of the login, such as in `quart.g`.
+        """
+        ...
 
 
 def hash_of_secret(secret: str) -> str:

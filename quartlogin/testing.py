@@ -59,6 +59,10 @@ class QuartLoginClient(QuartClient):
         async with super().request(path, **options) as connection:
             yield connection
 
+    async def begin_login(self, login: Login) -> None:
+        """Call the app's records, in a request like the first one; a subclass can add what its records need to know."""
+        await manager_of(self.app).records.login_began(login)
+
     async def _sign_in(self, path: str, options: Mapping[str, Any]) -> None:
         """Begin the login in a request like the one to be sent, so that its cookie is valid there."""
         user, self._user = self._user, None
@@ -70,7 +74,7 @@ class QuartLoginClient(QuartClient):
         async with self.app.test_request_context(path, **self._alike(options)):
             user_id = id_of(user, manager.id_attribute)
             login = Login(login_session.new_id(), user_id, is_fresh=self._fresh_login, user=user)
-            await manager.records.login_began(login)
+            await self.begin_login(login)
             contents = login_session.contents_of(login.user_id, login.id, fresh=login.is_fresh)
             response = await _response_with(self.app, {**contents, login_session.FINGERPRINT: fingerprint()})
             self._take_cookies(response, request.url)

@@ -4,7 +4,6 @@ import hmac
 import re
 import time
 from collections.abc import Collection
-from datetime import timedelta
 from inspect import isawaitable
 from secrets import token_urlsafe
 from typing import Any, Final
@@ -195,12 +194,10 @@ def is_fresh() -> bool:
     return _contents().get(FRESH) is True
 
 
-def age_of_freshness() -> timedelta | None:
-    """Return how long ago the password was entered in this session, `None` if unknown."""
+def fresh_at() -> int | None:
+    """Return when the password was entered in this session, in seconds since 1970; `None` if unknown."""
     at = _contents().get(FRESH_AT)
-    if isinstance(at, bool) or not isinstance(at, int) or abs(at) > _LONGEST:
-        return None
-    return timedelta(seconds=max(time.time() - at, 0))
+    return None if isinstance(at, bool) or not isinstance(at, int) or abs(at) > _LONGEST else at
 
 
 def matches_fingerprint(fingerprints: Collection[str]) -> bool:
