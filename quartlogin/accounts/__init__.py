@@ -4,7 +4,7 @@ from .accounts import Accounts
 from .audit.log import AUDIT_LOGGER
 from .audit.security_events import RouteLoggingQuart, session_refused
 from .context import current_accounts, get_accounts
-from .database.errors import DatabaseRefused, LoginEnded, NameTaken, StoreUnavailable
+from .database.errors import DatabaseRefused, LoginEnded, NameTaken, ReauthenticationRequired, StoreUnavailable
 from .database.models import User
 from .feature import Feature
 from .features.api_tokens.feature import ApiTokens
@@ -46,6 +46,7 @@ __all__ = [
     "NameTaken",
     "Overloaded",
     "Passwords",
+    "ReauthenticationRequired",
     "Registration",
     "RouteLoggingQuart",
     "SamePassword",

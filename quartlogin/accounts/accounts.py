@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import copy
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from quart import Quart, current_app, has_app_context
@@ -18,6 +19,8 @@ from .features.passwords.service import WrongCredentials, WrongPassword
 from .features.shipped import default_features, known_events
 from .hooks import Check, Hooks, Listener
 from .options import AccountsOptions
+from .security.proofs import Requirement
+from .security.step_up import Guard, check_requirement, guard_with
 from .services import Plan, Services
 from .users.protocol import FieldError, check_users
 
@@ -106,6 +109,24 @@ class Accounts(Services):
         """
         self.use(check_users(users))
         return users
+
+    def requires(self, *proofs: str, within: timedelta | None = None) -> Guard:
+        """Make a decorator that restricts a view to users who have proved something in this login.
+
+        It implies `login_required`. Others are led to the page that asks for the password, or get 401 with the
+        challenge of RFC 9470 if they are API clients; websockets are refused. One above another means both. What the
+        accounts write in such a view checks the proofs again.
+
+        Args:
+            proofs: Alternatives, such as `"password"`: one of them is enough. Without any, whatever was proved.
+            within: How long ago at most; `None` for any time in this login.
+
+        Raises:
+            ConfigurationError: No feature knows one of the proofs, or the duration is out of range.
+        """
+        known = {name for feature in self.plan.features for name in feature.proofs}
+        check_requirement(proofs, within, known)
+        return guard_with(Requirement(proofs, within))
 
     def harden(self, app: Quart, *, max_body: int | None = None, csp_report_url: str | None = None) -> None:
         """Protect every page of the app as those of the accounts are.
@@ -217,6 +238,7 @@ class Accounts(Services):
             BreachedPassword: The new password appears in a data breach.
             SamePassword: The new password is the one that must be changed.
             LoginEnded: This request's login has ended.
+            ReauthenticationRequired: The view requires a proof that is gone meanwhile.
             TooManyAttempts: Too many attempts failed before this one; nothing was checked.
         """
         here, user = self._here, await current_user
@@ -234,6 +256,7 @@ class Accounts(Services):
             WrongPassword: It is not the user's password.
             DeleteRefused: The app refuses.
             LoginEnded: This request's login has ended.
+            ReauthenticationRequired: The view requires a proof that is gone meanwhile.
             TooManyAttempts: Too many attempts failed before this one; nothing was checked.
         """
         if not await self._here.deletion.delete(await current_user, password):

@@ -7,6 +7,7 @@ from quart import Quart, current_app, has_request_context, has_websocket_context
 from quartlogin import ConfigurationError, current_user
 
 from .database.models import AccountLogin
+from .security.proofs import Requirement
 
 if TYPE_CHECKING:
     from .accounts import Accounts
@@ -17,6 +18,8 @@ EXTENSION_NAME: Final = "quartlogin.accounts"
 BLUEPRINT: Final = "accounts"
 #: Where a request or websocket keeps the login that its user was loaded by.
 _LOGIN: Final = "_quartlogin_account_login"
+#: Where it keeps what its guards have required of that login.
+_REQUIREMENTS: Final = "_quartlogin_requirements"
 
 
 def get_accounts(app: Quart) -> "Accounts":
@@ -56,6 +59,13 @@ def keep_login(login: AccountLogin | None) -> None:
         vars(connection)[_LOGIN] = login
 
 
+def keep_proofs(proofs: str) -> None:
+    """Keep what is proved from now on in the login of the current request, if it is loaded."""
+    login = loaded_login()
+    if login is not None:
+        keep_login(login._replace(proofs=proofs))
+
+
 async def current_login() -> AccountLogin | None:
     """Return the login of the current request; `None` for an anonymous visitor."""
     user = await current_user
@@ -67,6 +77,20 @@ def loaded_login() -> AccountLogin | None:
     """Return the login of the current request if its user is loaded, without loading it."""
     connection = _connection()
     return None if connection is None else vars(connection).get(_LOGIN)
+
+
+def keep_requirement(requirement: Requirement) -> None:
+    """Keep what a guard of the current request or websocket requires, for what it writes."""
+    connection = _connection()
+    if connection is not None:
+        vars(connection)[_REQUIREMENTS] = (*kept_requirements(), requirement)
+
+
+def kept_requirements() -> tuple[Requirement, ...]:
+    """Return what the guards of the current request or websocket require."""
+    connection = _connection()
+    kept: tuple[Requirement, ...] = () if connection is None else vars(connection).get(_REQUIREMENTS, ())
+    return kept
 
 
 def _connection() -> Any:

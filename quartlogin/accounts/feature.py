@@ -25,6 +25,8 @@ class Feature:
     name: ClassVar[str]
     #: The kinds of events that it records.
     events: ClassVar[Mapping[str, EventKind]] = {}
+    #: What its pages prove about a user, by the names that `Accounts.requires` takes, such as `password`.
+    proofs: ClassVar[tuple[str, ...]] = ()
 
     def options(self) -> Mapping[str, Any]:
         """Return the fields of `AccountsOptions` that it sets."""

@@ -7,11 +7,13 @@ from argon2 import PasswordHasher
 from quart import Quart, url_for
 from quart.testing import QuartClient
 
-from quartlogin import QuartLoginClient
+from quartlogin import Login, QuartLoginClient
 
 from .context import BLUEPRINT, get_accounts
+from .features.logins.transactions import proving
 from .features.registration.new_account import create_account
 from .form_fields import missing_fields
+from .security import proofs
 
 #: A password that the default policy allows.
 PASSWORD: Final = "a password for tests, not for people"  # noqa: S105 -- for tests
@@ -50,14 +52,22 @@ async def create_user(
     return await create_account(accounts, name, await accounts.passwords.hashing.hash(password), fields or {})
 
 
+class _PasswordClient(QuartLoginClient):
+    """A client whose user seems to have entered the password."""
+
+    async def begin_login(self, login: Login) -> None:
+        with proving(proofs.PASSWORD):
+            await super().begin_login(login)
+
+
 def signed_in_client(app: Quart, user: Any) -> QuartClient:
-    """Return a test client in which a user is signed in, with a login on record.
+    """Return a test client in which a user is signed in, with a login on record, as if with the password just now.
 
     Args:
         app: The app, started.
         user: A user of the app, such as `create_user` returns.
     """
-    return QuartLoginClient(app, user=user)
+    return _PasswordClient(app, user=user)
 
 
 async def check_templates(app: Quart, user: Any) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,17 @@ from quartlogin.accounts.testing import PASSWORD, create_user, signed_in_client,
 async def app(tmp_path: Path) -> AsyncIterator[Quart]:
     made = Quart("shop", root_path=str(tmp_path))
     made.config["SECRET_KEY"] = KEY
-    Accounts(made, database=str(tmp_path / "app.sqlite3"))
+    accounts = Accounts(made, database=str(tmp_path / "app.sqlite3"))
     use_cheap_hashes(made)
 
     @made.get("/me")
     @login_required
     async def me() -> str:
+        return str(current_user.username)
+
+    @made.get("/password")
+    @accounts.requires("password", within=timedelta(minutes=1))
+    async def password() -> str:
         return str(current_user.username)
 
     async with made.test_app():
@@ -45,6 +51,7 @@ async def test_a_client_is_signed_in_with_a_login_on_record(app: Quart) -> None:
     ada = Visitor(signed_in_client(app, user))
 
     assert (await ada.get("/me")).text == "Ada"
+    assert (await ada.get("/password")).text == "Ada"
     assert len(await get_accounts(app).logins.list_of(user.get_id())) == 1
     assert (await Visitor(app.test_client()).get("/me")).status == 302
 

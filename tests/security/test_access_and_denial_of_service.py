@@ -9,7 +9,6 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 from statistics import median
 from unittest import mock
@@ -60,7 +59,7 @@ async def test_access_control_matches_the_readme_for_every_page(
     stale = Visitor(app.test_client())
     await stale.register("Alice")
     nobody = await visitor.request(method, path, form={})
-    with mock.patch("quartlogin.sessions.login_session.age_of_freshness", return_value=timedelta(hours=1)):
+    with mock.patch("quartlogin.accounts.security.proofs.Proofs.holds", return_value=False):
         somebody = await stale.request(method, path, form={})
 
     sent = [(page.location or "").partition("?")[0] for page in (nobody, somebody)]

@@ -35,7 +35,7 @@ async def test_no_page_checks_a_password_for_a_bearer_token(
             pages += [await who.get(path, headers=headers), await who.post(path, form, headers=headers)]
 
     assert [page.status for page in pages] == [401] * 12
-    assert {page.headers["WWW-Authenticate"] for page in pages} == {STEP_UP}
+    assert all(page.headers["WWW-Authenticate"].startswith(STEP_UP) for page in pages)
     assert (
         run_sql(
             database, "SELECT name FROM quartlogin_attempt_counters WHERE name LIKE 'login:%' OR name LIKE 'holders:%'"

@@ -1,14 +1,24 @@
 """The store: one suite for both kinds of database."""
 
 import asyncio
+import time
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from databases import both_databases_always, run_sql
-from quartlogin.accounts.database.errors import Conflict, LoginEnded, NamesTaken, NameTaken, StoreUnavailable
+from quartlogin.accounts.database.errors import (
+    Conflict,
+    LoginEnded,
+    NamesTaken,
+    NameTaken,
+    ReauthenticationRequired,
+    StoreUnavailable,
+)
 from quartlogin.accounts.database.interface import Transaction
 from quartlogin.accounts.database.models import NEVER, ActingLogin, Event, Moment, NewLogin, NewUser, Seen, User
+from quartlogin.accounts.security.proofs import Requirement
 from quartlogin.accounts.store import Store, store_at
 
 pytestmark = both_databases_always
@@ -311,6 +321,26 @@ async def test_on_behalf_of_a_login_that_has_ended_nothing_is_changed(store: Sto
 
     assert run_sql(database, "SELECT id_hash FROM quartlogin_logins ORDER BY public_id") == before
     assert run_sql(database, "SELECT id FROM quartlogin_events WHERE id IN ('event 2', 'event 3', 'event 4')") == []
+
+
+@pytest.mark.usefixtures("people")
+async def test_step_up_on_behalf_of_a_login_whose_proof_is_gone_nothing_is_changed(store: Store) -> None:
+    proved = replace(LOGIN, id_hash="5" * 64, public_id="ref5", proofs=f"password:{int(time.time())}")
+    await begin(store, proved)
+    acting = replace(BY_ALICE, id_hash=proved.id_hash, requirements=(Requirement(("password",), timedelta(hours=1)),))
+    assert await store.logins.end_by_public_id(ALICE.id, "ref2", "session", event(2), acting) is not None
+    assert await store.logins.replace_secrets(proved.id_hash, "aa+1", "bb+2", AT, proofs="")
+
+    for done in (
+        store.logins.end_by_public_id(ALICE.id, "ref1", "session", event(3), acting),
+        store.logins.end_sessions(ALICE.id, event(4), AT, acting),
+        store.users.delete(ALICE.id, 0, acting),
+    ):
+        with pytest.raises(ReauthenticationRequired):
+            await done
+
+    assert await public_ids(store) == {"ref1", "ref3", "ref5"}
+    await store.events.add_by(acting, event(5))  # such as that of a wrong password
 
 
 @pytest.mark.usefixtures("people")

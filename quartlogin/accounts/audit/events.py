@@ -1,7 +1,7 @@
 """The events table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ..database.interface import Database, Transaction
@@ -42,14 +42,14 @@ class Events:
         await self.database.write(_INSERT, *_values(event))
 
     async def add_by(self, by: ActingLogin, event: Event) -> None:
-        """Store an event on behalf of a login, if that is active.
+        """Store an event on behalf of a login, if that is active, whatever is proved in it: it changes nothing else.
 
         Raises:
             LoginEnded: It is not.
         """
 
         async def work(transaction: Transaction) -> None:
-            await lock_for(transaction, by.user_id, by)
+            await lock_for(transaction, by.user_id, replace(by, requirements=()))
             await self.insert(transaction, event)
 
         await self.database.transaction(work)

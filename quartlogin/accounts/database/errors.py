@@ -2,6 +2,8 @@
 
 from quartlogin import LoginRefused
 
+from ..security.proofs import Requirement
+
 
 class StoreUnavailable(Exception):  # noqa: N818 -- a state of affairs; the caller answers 503
     """The database does not respond."""
@@ -17,6 +19,18 @@ class Conflict(Exception):  # noqa: N818 -- callers translate it
 
 class LoginEnded(LoginRefused):
     """The login that requests a change is no longer active; nothing was changed."""
+
+
+class ReauthenticationRequired(Exception):  # noqa: N818 -- the visitor's next step, not a fault
+    """The login that requests a change no longer holds what must be proved; nothing was changed.
+
+    Args:
+        requirement: What must be proved.
+    """
+
+    def __init__(self, requirement: Requirement) -> None:
+        super().__init__("The user must be authenticated again.")
+        self.requirement = requirement
 
 
 class NamesTaken(Exception):  # noqa: N818 -- the caller reports the names

@@ -3,19 +3,20 @@
 - No two transactions deadlock.
 - PostgreSQL shows each statement what was committed before it began (READ COMMITTED), so two statements of one
   transaction may see two states. After the lock they see one: any other change of this account waits, or is committed.
-- A change on behalf of a login is checked where it is written: the login must be active after the lock. A guard checks
-  earlier, before the body of the request has arrived.
+- A change on behalf of a login is checked where it is written: the login must be active after the lock, and hold the
+  proofs that its request requires. A guard checks earlier, before the body of the request has arrived.
 
 Writing an event locks the row too, less strictly: the user cannot be deleted meanwhile. SQLite has one writer and needs
 no lock.
 """
 
+import time
 from collections import Counter
 from collections.abc import Collection
 from typing import Final
 
 from .active_logins import is_active_sql
-from .errors import LoginEnded
+from .errors import LoginEnded, ReauthenticationRequired
 from .interface import Transaction
 from .models import ActingLogin, Moment, Seen
 
@@ -48,6 +49,7 @@ async def lock_for(transaction: Transaction, user_id: str, by: ActingLogin | Non
 
     Raises:
         LoginEnded: It is not active, or is another user's.
+        ReauthenticationRequired: It does not hold what its request requires, such as a password entered recently.
     """
     await lock_account(transaction, user_id)
     if by is None:
@@ -56,7 +58,11 @@ async def lock_for(transaction: Transaction, user_id: str, by: ActingLogin | Non
     found = await transaction.run(_FIND_ACTING, by.id_hash, user_id, *at)
     if by.user_id != user_id or not found:
         raise LoginEnded("The login that requests this has ended.")
-    return str(found[0][0])
+    proofs = str(found[0][0])
+    for requirement in by.requirements:
+        if not requirement.is_met(proofs, time.time()):
+            raise ReauthenticationRequired(requirement)
+    return proofs
 
 
 async def lock_account(transaction: Transaction, user_id: str) -> bool:

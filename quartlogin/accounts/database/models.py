@@ -6,6 +6,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 from quartlogin import UserMixin
 
+from ..security.proofs import Requirement
+
 #: How a login is carried: by the session cookie, or as a bearer token.
 Kind = Literal["session", "bearer"]
 
@@ -33,13 +35,15 @@ class Moment(NamedTuple):
 
 @dataclass(frozen=True)
 class ActingLogin:
-    """The login on whose behalf an account is changed: it must be active when the change is written."""
+    """The login on whose behalf an account is changed: it must be active, and proved, when the change is written."""
 
     id_hash: str
     #: Whose login it must be.
     user_id: str
     #: Seconds after which an unused sign-in is no longer active.
     idle: int
+    #: What must be proved in it when the change is written.
+    requirements: tuple[Requirement, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)  # UserMixin compares by id

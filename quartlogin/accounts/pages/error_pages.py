@@ -12,11 +12,12 @@ from werkzeug.exceptions import HTTPException, ServiceUnavailable, TooManyReques
 from quartlogin import LoginRefused, LoginRequired, OriginRefused
 
 from ..context import current_accounts, is_own_page
-from ..database.errors import StoreUnavailable
+from ..database.errors import ReauthenticationRequired, StoreUnavailable
 from ..features.passwords.hashing import Overloaded
 from ..hooks import HookFailed
 from ..security.headers import SCRIPT_HEADERS
 from ..security.rate_limits import TooManyAttempts
+from ..security.step_up import ask_for_proof
 from . import filters
 
 _log = getLogger(__name__)
@@ -87,6 +88,14 @@ async def _show_sign_in(_: LoginRefused) -> ResponseReturnValue:
         return await _show(error)
 
 
+async def _show_reauthentication(error: ReauthenticationRequired) -> ResponseReturnValue:
+    """Answer a request whose proof was gone when it was to be written as its guard would."""
+    try:
+        return await ask_for_proof(error.requirement)
+    except LoginRequired as refusal:
+        return await _show(refusal)
+
+
 async def _show_rate_limit(error: TooManyAttempts) -> ResponseReturnValue:
     """Say when the next attempt is allowed: to known and unknown usernames alike."""
     if not (current_accounts().is_hardened or is_own_page()):
@@ -126,6 +135,7 @@ async def _show_unavailable(error: StoreUnavailable) -> ResponseReturnValue:
 
 _HANDLERS: Final[dict[type[Exception], Any]] = {
     LoginRefused: _show_sign_in,
+    ReauthenticationRequired: _show_reauthentication,
     TooManyAttempts: _show_rate_limit,
     Overloaded: _show_overloaded,
     HookFailed: _show_failed_hook,

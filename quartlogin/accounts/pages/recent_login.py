@@ -3,10 +3,11 @@
 from datetime import timedelta
 from typing import Final
 
-from quartlogin import fresh_login_required
+from ..security.proofs import Requirement
+from ..security.step_up import guard_with
 
-#: How long ago the password may have been entered for a sensitive action (ASVS 5.0 7.5.1).
+#: How long ago the user may have been authenticated for a sensitive action (ASVS 5.0 7.5.1).
 MAX_AGE: Final = timedelta(minutes=30)
 
-#: Guards a view that needs a recent login.
-recent_login_required = fresh_login_required(max_age=MAX_AGE)
+#: Guards a view that needs a recent login, as `accounts.requires(within=MAX_AGE)` does.
+recent_login_required = guard_with(Requirement(within=MAX_AGE))

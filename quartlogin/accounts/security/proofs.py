@@ -1,4 +1,4 @@
-"""What a user has proved in a login, and when.
+"""What a user has proved in a login and when, and what must have been proved.
 
 A login's row has one line of text: `kind:time` for each proof, such as `password:1764278400 totp:1764278405`, with the
 time of the latest one in seconds since 1970. An entry that cannot be read proves nothing.
@@ -58,3 +58,23 @@ class Proofs:
     def latest_at(self) -> int | None:
         """When the latest proof was made, in seconds since 1970; `None` without any."""
         return max(self.made.values(), default=None)
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What must have been proved in a login."""
+
+    #: The alternatives: kinds of which one is enough. Empty: any.
+    kinds: tuple[str, ...] = ()
+    #: How long ago at most; `None` for any time in this login.
+    within: timedelta | None = None
+
+    def is_met(self, proofs: str, now: float) -> bool:
+        """Tell whether a login meets it.
+
+        Args:
+            proofs: What was proved in the login, as `Proofs` writes it.
+            now: Seconds since 1970.
+        """
+        held = Proofs.read(proofs)
+        return any(held.holds(kind, self.within, now) for kind in self.kinds or held.made)

@@ -14,7 +14,7 @@ from quart import has_request_context, has_websocket_context
 from quartlogin import Login, LoginManager, LoginRefused, hash_of_secret, login_id
 
 from ...audit.log import AuditLog, client_info
-from ...context import loaded_login
+from ...context import keep_login, keep_proofs, kept_requirements, loaded_login
 from ...database.errors import Conflict, LoginEnded
 from ...database.interface import Transaction
 from ...database.locking import lock_for
@@ -113,7 +113,7 @@ class LoginStore:
         login = login_id()
         if login is None:
             raise LoginEnded("This request is not signed in.")
-        return ActingLogin(self.hash_of(login), user_id, self._idle)
+        return ActingLogin(self.hash_of(login), user_id, self._idle, kept_requirements())
 
     def hash_of(self, login_id: str) -> str:
         """Return the hash under which a login of this audience is stored."""
@@ -124,6 +124,11 @@ class LoginStore:
         return Moment.present(self._idle)
 
     # --- called by the extension
+
+    def fresh_since(self) -> int | None:
+        """Return when something was last proved in the login of this request, which the user loader has kept."""
+        login = loaded_login()
+        return None if login is None else Proofs.read(login.proofs).latest_at
 
     async def login_began(self, login: Login) -> None:
         """Store a new login, together with the work that belongs to its transaction."""
@@ -162,6 +167,8 @@ class LoginStore:
             await self._store.database.transaction(work)
         except Conflict:  # the account has been changed meanwhile, or its temporary password used
             raise LoginRefused(login.user_id) from None
+        if not is_token:
+            keep_login(None)  # whoever asks for it loads the new one
         self._emit(joined, event, *(eviction for _, eviction in evicted))
         self.close_sockets([row.id_hash for row, _ in evicted])
 
@@ -187,6 +194,7 @@ class LoginStore:
             if await self._store.logins.replace_secrets(
                 id_hash, found.secrets, replaced.write(), at, event=event, proofs=""
             ):
+                keep_proofs("")
                 if event is not None:
                     self._audit_log.emit(event)
                 return True
@@ -195,11 +203,11 @@ class LoginStore:
         """Continue a login under a new id, after the password was entered again."""
         this = loaded_login()
         row = self._row(login, None, int(time.time()))
-        by = ActingLogin(self.hash_of(old_id), login.user_id, self._idle)
+        by = ActingLogin(self.hash_of(old_id), login.user_id, self._idle, kept_requirements())
         joined = joined_work()
         event = self._audit_log.event("reauthenticated", login.user_id, None if this is None else this.public_id)
 
-        async def work(transaction: Transaction) -> None:
+        async def work(transaction: Transaction) -> str:
             earlier = await lock_for(transaction, login.user_id, by)
             if joined is not None:
                 await joined.work(transaction)
@@ -208,8 +216,9 @@ class LoginStore:
             new = replace(row, proofs=Proofs.read(earlier).after(_proved_in(login), row.made_at).write())
             if await self._store.logins.renew(transaction, by.id_hash, new, self.present()) is None:
                 raise LoginEnded("This login has ended.")
+            return new.proofs
 
-        await self._store.database.transaction(work)
+        keep_proofs(await self._store.database.transaction(work))
         self._emit(joined, *([event] if joined is None else []))
 
     async def login_ended(self, login_id: str) -> None:

@@ -11,6 +11,7 @@ from quartlogin import ConfigurationError
 from ...audit.kinds import EventKind
 from ...feature import Feature, check_range
 from ...pages.forms import FormPage
+from ...security.proofs import PASSWORD
 from . import pages
 from .events import EVENTS
 from .forms import FORM_PAGES
@@ -30,6 +31,7 @@ class Passwords(Feature):
 
     name: ClassVar[str] = "passwords"
     events: ClassVar[Mapping[str, EventKind]] = EVENTS
+    proofs: ClassVar[tuple[str, ...]] = (PASSWORD,)
 
     #: Code points that a new password must have, at least.
     min_length: int = 15
