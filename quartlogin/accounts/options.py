@@ -1,6 +1,6 @@
 """The options of an app's accounts."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from difflib import get_close_matches
@@ -56,6 +56,8 @@ class AccountsOptions:
     password_denylist: tuple[str, ...] = ()
     #: The schemes and costs of hashes that the app keeps.
     old_password_schemes: tuple[Any, ...] = ()
+    #: Returns the text that those hashes were computed from, if that is not the password.
+    old_password_pepper: Callable[[str], str] | None = None
     login_idle_timeout: timedelta = timedelta(days=14)
     login_lifetime: timedelta = timedelta(days=30)
     max_logins_per_user: int = 50

@@ -223,6 +223,7 @@ class Services:
             self.device_cookies,
             self.hooks,
             log_key=derive_key(keys[-1], b"quartlogin audit log"),
+            old_pepper=self.options.old_password_pepper,
         )
         self.registration = RegistrationService(
             self.store, self.directory, self.passwords, self.audit_log, self.rate_limits

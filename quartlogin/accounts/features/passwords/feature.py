@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from typing import Any, ClassVar, Final
 
 from quart import Blueprint
@@ -44,12 +45,16 @@ class Passwords(Feature):
     #: The beginnings of hashes that `old_password_hash` of the app's users returns, each up to the salt, such as
     #: `scrypt:32768:8:1`, `pbkdf2:sha256:600000`, `pbkdf2_sha256$870000` or `$2b$12`: unknown names then cost the same.
     old_schemes: Sequence[str] = ()
+    #: Called with a password as typed: returns the text that the hashes of `old_password_hash` were computed from, such
+    #: as an HMAC of the password under a secret key. Without it, that is the password.
+    old_pepper: Callable[[str], str] | None = None
     #: Called with a new password in NFC: does it appear in a data breach? An error or timeout means no.
     is_breached: Callable[[str], Awaitable[bool]] | None = None
 
     def __post_init__(self) -> None:
         check_range("Passwords", "min_length", self.min_length, (_MIN_LENGTH, MAX_PASSWORD_LENGTH), "characters")
         read_schemes(self.old_schemes)
+        _check_pepper(self.old_pepper)
         check_range("Passwords", "rate_limit_per_account", self.rate_limit_per_account, (4, 50), "attempts")
         check_range("Passwords", "rate_limit_per_address", self.rate_limit_per_address, (10, 500), "attempts")
 
@@ -59,6 +64,7 @@ class Passwords(Feature):
             "password_min_length": self.min_length,
             "password_denylist": tuple(self.denylist),
             "old_password_schemes": tuple(read_schemes(self.old_schemes)),
+            "old_password_pepper": self.old_pepper,
             "login_rate_limit_per_account": self.rate_limit_per_account,
             "login_rate_limit_per_address": self.rate_limit_per_address,
         }
@@ -70,6 +76,24 @@ class Passwords(Feature):
     def form_pages(self) -> tuple[FormPage, ...]:
         """Return the fields of its forms."""
         return FORM_PAGES
+
+
+def _check_pepper(pepper: Any) -> None:
+    """Refuse a pepper that does not return a text.
+
+    Raises:
+        ConfigurationError: It does not.
+    """
+    if pepper is None:
+        return
+    if iscoroutinefunction(pepper):
+        raise ConfigurationError("Passwords(old_pepper=...) is a coroutine function: write it with `def`.")
+    try:
+        peppered = pepper("a password")
+    except Exception as error:
+        raise ConfigurationError(f"Passwords(old_pepper=...) failed ({type(error).__name__}): {error!s:.80}") from error
+    if not isinstance(peppered, str):
+        raise ConfigurationError(f"Passwords(old_pepper=...) returned {type(peppered).__name__}: return a text.")
 
 
 def read_schemes(beginnings: Iterable[str]) -> list[OldParameters]:

@@ -110,6 +110,7 @@ class PasswordHashing:
         cost_key: str = "",
         renew: bool = True,
         as_typed: bool = False,
+        pepper: Callable[[str], str] | None = None,
     ) -> VerifyResult:
         """Compare a password with a stored hash.
 
@@ -123,9 +124,13 @@ class PasswordHashing:
             cost_key: Determines the cost if no hash can be checked: the normalized unknown username, or the user's id.
             renew: Whether to compute a new hash if the password is correct and the stored hash has outdated parameters.
             as_typed: Whether an argon2 hash was computed from the password as typed, and not from its NFC.
+            pepper: Returns the text that the hash was computed from, if that is not the password; no new hash is then
+                computed.
         """
         if length(password) > MAX_PASSWORD_LENGTH or has_too_many_marks(password) or not is_utf8(password):
             return VerifyResult(is_right=False)
+        if pepper is not None:
+            password, renew = pepper(password), False
         stored, drawn = _usable(stored_hash), self.in_use.draw(cost_key)
         if isinstance(stored, OldParameters):
             return await self._in_thread(lambda: self._check_old(stored_hash or "", password, renew=renew), stored)

@@ -2,7 +2,7 @@
 
 import hmac
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from logging import getLogger
@@ -73,6 +73,8 @@ class PasswordService:
     hooks: Hooks
     #: Hashes the username for the audit log: it may be a password that was entered in the wrong field.
     log_key: bytes
+    #: Returns the text that the app's old hashes were computed from, if that is not the password.
+    old_pepper: Callable[[str], str] | None = None
 
     async def authenticate(self, username: str, password: str) -> Credentials | None:
         """Return the credentials of this username and password; `None` if they are wrong, for whatever reason.
@@ -275,6 +277,7 @@ class PasswordService:
             cost_key=credentials.account.user_id,
             renew=credentials.is_active and not credentials.has_expired(int(time.time())),
             as_typed=credentials.is_apps_hash,
+            pepper=self.old_pepper if credentials.is_apps_hash else None,
         )
         if credentials.is_apps_hash and result.is_right and credentials.is_active:
             await self.directory.adopt(credentials, await self._own_hash(credentials, password, result))
@@ -286,8 +289,8 @@ class PasswordService:
 
     async def _own_hash(self, credentials: Credentials, password: str, result: VerifyResult) -> str:
         """Return our hash of a password that was compared with the app's."""
-        is_nfc = is_normalized("NFC", password)
-        kept = result.new_hash or (credentials.password_hash if is_nfc else None)
+        is_ours = self.old_pepper is None and is_normalized("NFC", password)
+        kept = result.new_hash or (credentials.password_hash if is_ours else None)
         return kept or await self.hashing.hash(password)
 
     def _hash_of_name(self, username: str) -> str:
