@@ -11,10 +11,12 @@ import pytest
 THREE_LINES = """
 from quart import Quart
 from quartlogin.accounts import Accounts
+from quartlogin.accounts.testing import use_cheap_hashes
 
 app = Quart(__name__)
 app.secret_key = "a key for tests, of more than 32 characters"
 accounts = Accounts(app, database="app.sqlite3")
+use_cheap_hashes(app)
 """
 
 #: An app with users of its own, whose ids are numbers; it keeps them in a file from its start to its end.
@@ -25,6 +27,7 @@ from pathlib import Path
 from quart import Quart, current_app
 from quartlogin import UserMixin
 from quartlogin.accounts import Accounts, NameTaken
+from quartlogin.accounts.testing import use_cheap_hashes
 
 STORED = Path("people.json")
 
@@ -38,6 +41,7 @@ def create_app():
     app = Quart(__name__)
     app.secret_key = "a key for tests, of more than 32 characters"
     accounts = Accounts(app, database="app.sqlite3")
+    use_cheap_hashes(app)
 
     @app.before_serving
     async def load():

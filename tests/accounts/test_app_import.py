@@ -173,7 +173,7 @@ def test_a_user_whom_the_app_refuses_is_reported_and_leaves_nothing(
 ) -> None:
     begins = "async def create(self, name, fields):"
     text = OWN_USERS.replace(begins, begins + REFUSING.format(refusal=refusal)).replace(
-        "NameTaken\n\nSTORED", "FieldError, NameTaken\n\nSTORED"
+        "Accounts, NameTaken", "Accounts, FieldError, NameTaken"
     )
     app = f"{write_module(text)}:create_app"
 

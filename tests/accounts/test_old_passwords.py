@@ -18,7 +18,7 @@ from werkzeug.security import generate_password_hash
 from client import CHEAP, NEW_PASSWORD, WRONG, Visitor
 from databases import run_sql
 from quartlogin import ConfigurationError
-from quartlogin.accounts import Logins, Passwords, Registration
+from quartlogin.accounts import Logins, Passwords, Registration, get_accounts
 from quartlogin.accounts.features.passwords import old_schemes
 from quartlogin.accounts.features.passwords.hash_parameters import TODAY
 from quartlogin.accounts.features.passwords.hashing import PasswordHashing
@@ -326,6 +326,37 @@ async def test_a_user_who_is_not_active_keeps_the_apps_hash(tmp_path: Path, acco
     async with app.test_app():
         assert (await Visitor(app.test_client()).sign_in("ada@example.org", PASSWORD)).status == 400
     assert run_sql(accounts_file, "SELECT * FROM quartlogin_accounts") == []
+
+
+@pytest.mark.parametrize("has_account", [True, False])
+async def test_race_a_password_that_the_operator_sets_meanwhile_is_the_only_one(
+    tmp_path: Path, accounts_file: str, has_account: bool
+) -> None:
+    """The operator sets it after the app was asked for its hash, and before the sign-in is complete."""
+
+    class Slow(AsyncMovers):
+        async def old_password_hash(self, user: Person) -> str | None:  # type: ignore[override]
+            accounts = get_accounts(app)
+            found = await accounts.directory.find_user("ada@example.org")
+            assert found is not None
+
+            async def add_account(transaction: Any) -> None:
+                await accounts.directory.add_account(transaction, found, 1)
+
+            event = accounts.audit_log.event("password_set", "1")
+            await accounts.store.passwords.set("1", HASHES["Django's PBKDF2"], event, before=add_account)
+            return self.stored
+
+    people = movers(tmp_path, PasswordHasher(1, 8, 1).hash("another password"), Slow)
+    app = make_app(people, accounts_file, features=FEATURES)
+    async with app.test_app():
+        if has_account:
+            await Visitor(app.test_client()).request("POST", "/invited/ada@example.org")
+        ada = Visitor(app.test_client())
+        await ada.sign_in("ada@example.org", "another password")
+
+        assert not await ada.is_signed_in()
+        assert (await Visitor(app.test_client()).sign_in("ada@example.org", PASSWORD)).status == 302
 
 
 def test_every_scheme_of_werkzeug_is_known() -> None:

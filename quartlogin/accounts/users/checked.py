@@ -215,5 +215,5 @@ class CheckedUsers:
         except _MEANT:
             raise
         except Exception as error:
-            _log.exception("%s.%s failed; the request was answered 503.", self._name, method)
+            _log.exception("%s.%s failed.", self._name, method)
             raise UsersUnavailable(f"{self._name}.{method} failed: {type(error).__name__}.") from error
