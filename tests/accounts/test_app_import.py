@@ -166,16 +166,16 @@ REFUSING = """
         ("raise FieldError('age', 'Enter your age.')", True, ["ada", "eve"]),
         ("raise NameTaken", True, ["ada", "eve"]),
         ("1 / 0", True, ["ada"]),
+        ("raise Forbidden", True, ["ada"]),
     ],
 )
 def test_a_user_whom_the_app_refuses_is_reported_and_leaves_nothing(
     write_module: WriteModule, refusal: str, skips: bool, imported: list[str]
 ) -> None:
     begins = "async def create(self, name, fields):"
-    text = OWN_USERS.replace(begins, begins + REFUSING.format(refusal=refusal)).replace(
-        "Accounts, NameTaken", "Accounts, FieldError, NameTaken"
-    )
-    app = f"{write_module(text)}:create_app"
+    refusing = OWN_USERS.replace(begins, begins + REFUSING.format(refusal=refusal))
+    imports = "from werkzeug.exceptions import Forbidden\nfrom quartlogin.accounts import FieldError\n"
+    app = f"{write_module(imports + refusing)}:create_app"
 
     done = import_file(app, hashed("ada", "bob", "eve"), *(["--skip-bad"] if skips else []))
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, TypeVar, cast
 
 import click
 from quart import Quart
+from werkzeug.exceptions import HTTPException
 
 from quartlogin import ConfigurationError, LoginManager
 
@@ -27,7 +28,7 @@ from ..users.directory import Directory, OwnDirectory
 T = TypeVar("T")
 
 #: Errors that are not bugs; each is one sentence for the operator.
-EXPECTED: Final = (ConfigurationError, DatabaseRefused, StoreUnavailable)
+EXPECTED: Final = (ConfigurationError, DatabaseRefused, StoreUnavailable, HTTPException)
 
 #: The environment variable of `--app`.
 APP_VARIABLE: Final = "QUARTLOGIN_APP"
