@@ -269,13 +269,14 @@ class LoginManager(Generic[UserT]):
         return await answer(refusal, is_by_token=is_by_token)
 
     async def needs_refresh(
-        self, *, max_age: timedelta | None = None, acr_values: Sequence[str] = ()
+        self, *, max_age: timedelta | None = None, acr_values: Sequence[str] = (), view: str | None = None
     ) -> ResponseReturnValue:
         """Return the response to a user whose login is not fresh: like `unauthorized`, with its own settings.
 
         Args:
             max_age: How long ago the user may have been authenticated, for the challenge (RFC 9470).
             acr_values: The alternatives of what must have been proved, as names without spaces, for the challenge.
+            view: The endpoint, or the URL, of the page to redirect to; `refresh_view` if `None`.
 
         Returns:
             The view's result.
@@ -287,7 +288,7 @@ class LoginManager(Generic[UserT]):
         await signals.send(signals.user_needs_refresh)
         refusal = UnauthorizedResponse(
             callback=self.needs_refresh_callback,
-            view=self.refresh_view,
+            view=view or self.refresh_view,
             message=self.needs_refresh_message,
             category=self.needs_refresh_message_category,
             localize=self.localize_callback,

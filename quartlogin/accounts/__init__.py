@@ -10,6 +10,7 @@ from .feature import Feature
 from .features.api_tokens.feature import ApiTokens
 from .features.deletion.feature import Deletion
 from .features.logins.feature import Logins
+from .features.logins.transactions import proving
 from .features.passwords.change_required import must_change_password
 from .features.passwords.feature import Passwords
 from .features.passwords.hashing import MAX_PASSWORD_LENGTH, Overloaded
@@ -63,6 +64,7 @@ __all__ = [
     "key_file",
     "must_change_password",
     "new_key",
+    "proving",
     "read_or_create",
     "rotate",
     "session_refused",

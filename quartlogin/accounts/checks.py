@@ -14,6 +14,7 @@ from .context import BLUEPRINT
 from .feature import Feature
 from .features.logins.feature import Logins
 from .features.passwords.feature import Passwords
+from .security.proofs import check_kind
 
 _log = getLogger(__name__)
 
@@ -55,6 +56,8 @@ def check_features(features: Sequence[Feature]) -> None:
     for feature in features:
         if not isinstance(feature, Feature):
             raise ConfigurationError(f"Accounts(features=[...]): {feature!r:.80} is no feature; write `Passwords()`.")
+        for kind in feature.proofs:
+            check_kind(kind)
     names = [feature.name for feature in features]
     for name, count in Counter(names).items():
         if count > 1:
@@ -62,6 +65,21 @@ def check_features(features: Sequence[Feature]) -> None:
     for needed in (Passwords, Logins):
         if needed.name not in names:
             raise ConfigurationError(f"The accounts need the feature {needed.__name__}(): add it to `features`.")
+
+
+def check_proof_pages(app: Quart, features: Sequence[Feature]) -> None:
+    """Check that the page on which each feature asks for a proof exists.
+
+    Raises:
+        ConfigurationError: The app has no such endpoint.
+    """
+    for feature in features:
+        for kind, page in feature.proofs.items():
+            if page is not None and page not in app.view_functions:
+                raise ConfigurationError(
+                    f"The feature {feature.name!r} asks for the proof {kind!r} at {page!r:.80}: the app has no such "
+                    "endpoint."
+                )
 
 
 def check_shared_cookies(app: Quart, audience: str | None) -> None:

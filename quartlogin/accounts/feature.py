@@ -25,8 +25,10 @@ class Feature:
     name: ClassVar[str]
     #: The kinds of events that it records.
     events: ClassVar[Mapping[str, EventKind]] = {}
-    #: What its pages prove about a user, by the names that `Accounts.requires` takes, such as `password`.
-    proofs: ClassVar[tuple[str, ...]] = ()
+    #: What its pages prove about a user, by the names that `Accounts.requires` takes, such as `totp`; each with the
+    #: endpoint of the page that asks for it, `None` for the `refresh_view` of the login manager. The page writes
+    #: `with proving("totp"): await confirm_login()`.
+    proofs: ClassVar[Mapping[str, str | None]] = {}
 
     def options(self) -> Mapping[str, Any]:
         """Return the fields of `AccountsOptions` that it sets."""

@@ -15,7 +15,7 @@ from .audit import pages as updates_pages
 from .audit import security_events
 from .audit.account_updates import AccountUpdates
 from .audit.log import AuditLog
-from .checks import check_addresses, check_shared_cookies, exempt_from_csrf_of
+from .checks import check_addresses, check_proof_pages, check_shared_cookies, exempt_from_csrf_of
 from .cleanup import Cleanup, EventLimit
 from .context import BLUEPRINT, EXTENSION_NAME, is_own_page
 from .database.models import AccountLogin
@@ -307,6 +307,7 @@ class Services:
             raise ConfigurationError(_SECOND_LOADER)
         check_addresses(app)
         check_landing_pages(app, self.options)
+        check_proof_pages(app, self.plan.features)
         check_shared_cookies(app, self.options.audience)
         if self.options.registration_form is not None and not self.directory.takes_fields:
             raise ConfigurationError(

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,8 +15,16 @@ from werkzeug.datastructures import WWWAuthenticate
 
 from client import KEY, NEW_PASSWORD, PASSWORD, Page, Visitor, everything_stored
 from databases import run_sql
-from quartlogin import ConfigurationError, QuartLoginClient, create_bearer_token, current_user, login_user
-from quartlogin.accounts import Accounts, Feature
+from quartlogin import (
+    ConfigurationError,
+    QuartLoginClient,
+    confirm_login,
+    create_bearer_token,
+    current_user,
+    login_required,
+    login_user,
+)
+from quartlogin.accounts import Accounts, Feature, proving
 from quartlogin.accounts.accounts import default_features
 from quartlogin.accounts.testing import create_user, use_cheap_hashes
 
@@ -25,14 +33,22 @@ JSON = {"Accept": "application/json"}
 
 
 class Totp(Feature):
-    """A feature that proves something else; a test writes the proof itself."""
+    """A feature that proves something else, on a page of its own."""
 
     name: ClassVar[str] = "totp"
-    proofs: ClassVar[tuple[str, ...]] = ("totp",)
+    proofs: ClassVar[Mapping[str, str | None]] = {"totp": "views.code"}
 
 
 accounts = Accounts(database="replaced", features=[*default_features(), Totp()])  # before there is an app
 views = Blueprint("views", __name__)
+
+
+@views.get("/code")
+@login_required
+async def code() -> str:
+    with proving("totp"):  # after the code was checked
+        await confirm_login()
+    return "proved"
 
 
 @views.get("/any")
@@ -145,8 +161,12 @@ async def test_alternatives_are_met_by_one_and_stacked_decorators_by_all(visitor
     assert await answers(visitor, "/either", "/password") == ["Ada", "/reauthenticate?next=%2Fpassword"]
     assert await answers(visitor, "/both") == ["/reauthenticate?next=%2Fboth"]
 
-    set_proofs(database, f"totp:{ago(1)} password:{ago(60)}")
-    assert await answers(visitor, "/both") == ["Ada"]
+    set_proofs(database, f"password:{ago(60)}")
+    assert await answers(visitor, "/both") == ["/code?next=%2Fboth"]
+
+
+async def test_a_feature_of_ones_own_proves_what_it_has_checked(visitor: Visitor) -> None:
+    assert await answers(visitor, "/both", "/code", "/both") == ["/code?next=%2Fboth", "proved", "Ada"]
 
 
 async def test_replay_a_cookie_that_says_fresh_is_worth_nothing_if_the_row_does_not(
@@ -170,6 +190,17 @@ async def test_a_login_that_a_remember_cookie_resumes_has_proved_nothing(app: Qu
     assert await visitor.is_signed_in()
     await visitor.fill_in("/reauthenticate", password=PASSWORD)
     assert await answers(visitor, "/any", "/password") == ["Ada", "Ada"]
+
+
+async def test_cookie_theft_a_copied_remember_cookie_takes_the_proof_from_the_login(app: Quart, ada: Any) -> None:
+    """The login that the copy resumes is the one that was fresh, and its own browser is asked as well."""
+    visitor, thief = Visitor(app.test_client()), Visitor(app.test_client())
+    await visitor.fill_in("/login", username="Ada", password=PASSWORD, remember="y")
+    thief.client.set_cookie("localhost", "remember_token", visitor.cookies["remember_token"])
+    assert await answers(visitor, "/any") == ["Ada"]
+
+    assert await answers(thief, "/any") == ["/reauthenticate?next=%2Fany"]
+    assert await answers(visitor, "/any") == ["/reauthenticate?next=%2Fany"]
 
 
 async def test_a_sign_in_of_the_apps_own_is_fresh_but_has_proved_no_password(app: Quart, ada: Any) -> None:
@@ -246,6 +277,26 @@ def test_what_no_feature_proves_is_refused_where_it_is_written(
         accounts.requires(*arguments, **options)
 
     assert str(refusal.value).count("\n") == 0
+
+
+@pytest.mark.parametrize("name", ["app", "e-mail", "Totp", ""])
+def test_a_proof_that_cannot_be_kept_is_refused(name: str) -> None:
+    odd = type("Odd", (Totp,), {"proofs": {name: "views.code"}})()
+
+    with pytest.raises(ConfigurationError, match=repr(name)):
+        Accounts(database="app.sqlite3", features=[*default_features(), odd])
+    with pytest.raises(ConfigurationError, match=repr(name)), proving(name):
+        pass
+
+
+async def test_a_proof_without_its_page_stops_the_start(app: Quart, database: str) -> None:
+    odd = type("Odd", (Totp,), {"proofs": {"totp": "views.nowhere"}})()
+    other = Quart("other")
+    other.config["SECRET_KEY"] = KEY
+    Accounts(other, database=database, features=[*default_features(), odd])
+
+    with pytest.raises(ConfigurationError, match=r"views\.nowhere"):
+        await other.startup()
 
 
 # --- writes

@@ -10,13 +10,29 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from quartlogin import ConfigurationError
+
 #: The user entered the account's password.
 PASSWORD: Final = "password"  # noqa: S105 -- a kind of proof, not a password
 #: The app signed the user in by itself, as after single sign-on; it says that the login is fresh, not why.
 APP: Final = "app"
 
+_KIND: Final = r"[a-z][a-z0-9_]{0,31}"
 #: A whole word: without the lookbehind, each letter of a long word would be tried as the first one.
-_ENTRY: Final = re.compile(r"(?<!\S)(?P<kind>[a-z][a-z0-9_]{0,31}):(?P<at>[0-9]{1,15})(?!\S)")
+_ENTRY: Final = re.compile(rf"(?<!\S)(?P<kind>{_KIND}):(?P<at>[0-9]{{1,15}})(?!\S)")
+
+
+def check_kind(kind: str) -> None:
+    """Check the name of a proof.
+
+    Raises:
+        ConfigurationError: It cannot be kept, or is the one for what the app does by itself.
+    """
+    if kind == APP or not re.fullmatch(_KIND, kind):
+        raise ConfigurationError(
+            f"A proof cannot be named {kind!r:.80}: use at most 32 small letters, digits and underscores, a letter "
+            f"first, and not {APP!r}."
+        )
 
 
 @dataclass(frozen=True)

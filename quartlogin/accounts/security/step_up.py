@@ -50,13 +50,17 @@ def guard_with(requirement: Requirement) -> Guard:
 
 
 async def ask_for_proof(requirement: Requirement) -> ResponseReturnValue:
-    """Return the response to a user who must prove something first.
+    """Return the response to a user who must prove something: pages lead to where the first alternative is proved.
 
     Raises:
         LoginRequired: The response is 401: for JSON, for API tokens and for websockets.
     """
-    manager = current_accounts().login_manager
-    return await manager.needs_refresh(max_age=requirement.within, acr_values=requirement.kinds)
+    accounts = current_accounts()
+    pages = {kind: page for feature in accounts.plan.features for kind, page in feature.proofs.items()}
+    [view] = [pages.get(kind) for kind in requirement.kinds[:1]] or [None]
+    return await accounts.login_manager.needs_refresh(
+        max_age=requirement.within, acr_values=requirement.kinds, view=view
+    )
 
 
 async def _is_met(requirement: Requirement) -> bool:

@@ -12,6 +12,7 @@ from typing import Final
 
 from ...database.interface import Transaction
 from ...database.models import Account, Event
+from ...security.proofs import check_kind
 
 Work = Callable[[Transaction], Awaitable[None]]
 
@@ -58,7 +59,16 @@ def signing_in(account: Account) -> Iterator[None]:
 
 @contextmanager
 def proving(*kinds: str) -> Iterator[None]:
-    """Note what the user has just proved in the login that begins or is renewed in this block."""
+    """Note what the user has just proved in the login that begins or is renewed in this block.
+
+    Args:
+        kinds: The names, as a feature's `proofs` has them.
+
+    Raises:
+        ConfigurationError: One cannot be kept.
+    """
+    for kind in kinds:
+        check_kind(kind)
     token = _proved.set(kinds)
     try:
         yield

@@ -32,7 +32,7 @@ class Passwords(Feature):
 
     name: ClassVar[str] = "passwords"
     events: ClassVar[Mapping[str, EventKind]] = EVENTS
-    proofs: ClassVar[tuple[str, ...]] = (PASSWORD,)
+    proofs: ClassVar[Mapping[str, str | None]] = {PASSWORD: None}
 
     #: Code points that a new password must have, at least.
     min_length: int = 15
