@@ -6,6 +6,7 @@ python docs/make_security_page.py
 import ast
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,11 +71,13 @@ def row_of(line: str) -> Row | None:
     return Row(*(cell.strip() for cell in line.strip("|").split(" | ")))
 
 
+@cache  # parsing all tests takes a second
 def marked_tests() -> dict[str, set[str]]:
     """Return the requirements that each test names, by `file::function` below the folder of the tests."""
     found: dict[str, set[str]] = {}
     for path in sorted(TESTS.rglob("test_*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        for node in ast.parse(text).body if "mark.requirement" in text else ():
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 named = {name for decorator in node.decorator_list for name in _requirements_of(decorator)}
                 if named:

@@ -17,6 +17,7 @@ import pytest
 from jinja2 import Environment
 from quart import Quart
 
+from amounts import THOROUGH
 from client import KEY, Visitor, add_user, with_cheap_hashes
 from compiled_templates import compile_once
 from databases import run_sql
@@ -26,10 +27,11 @@ from quartlogin.webapp import create_app
 from servers import Postgres, postgres, postgres_binaries
 
 # No test depends on the machine's speed or on chance: no example has a deadline, and the examples of a test are the
-# same in every run. `--hypothesis-profile=search` looks for new ones.
-hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
-hypothesis.settings.register_profile("search", deadline=None)
-hypothesis.settings.load_profile("repeatable")
+# same in every run. CI takes more of them, with `--hypothesis-profile=thorough`; `search` looks for new ones.
+hypothesis.settings.register_profile("quick", deadline=None, derandomize=True, max_examples=THOROUGH // 5)
+hypothesis.settings.register_profile("thorough", deadline=None, derandomize=True, max_examples=THOROUGH)
+hypothesis.settings.register_profile("search", deadline=None, max_examples=THOROUGH)
+hypothesis.settings.load_profile("quick")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 
-def mostly_slow(cases: Iterable[Any], quick: int = 10) -> list[Any]:
+def mostly_slow(cases: Iterable[Any], quick: int = 4) -> list[Any]:
     """Mark all cases as slow except a few, evenly spread over the list, for `pytest.mark.parametrize`.
 
     Args:

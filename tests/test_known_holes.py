@@ -13,6 +13,7 @@ from quart import Quart, render_template_string, websocket
 from quart.testing.connections import WebsocketResponseError
 from quart_auth import QuartAuth
 
+from amounts import examples
 from client import KEY, PASSWORD, Visitor, add_user
 from quartlogin import (
     LoginManager,
@@ -198,7 +199,7 @@ async def test_v20_an_account_without_a_password_cannot_be_signed_in_to(
     value=st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=60),
     name=st.sampled_from(["session", "remember_token"]),
 )
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_v22_a_cookie_of_any_bytes_is_never_an_error(value: str, name: str) -> None:
     headers = {"Cookie": f"{name}={value}"}
 

@@ -119,7 +119,8 @@ def copy_of_project() -> Iterator[Path]:
 
 def run_tests(folder: Path, tests: Sequence[str]) -> tuple[int, list[str]]:
     """Run tests on the code in a folder; return pytest's exit status and the tests that failed."""
-    options = ["-q", "-x", "-p", "no:cacheprovider", "--require-everything", "-m", ""]  # slow ones, too
+    options = ["-q", "-x", "-p", "no:cacheprovider", "--require-everything", "--hypothesis-profile=thorough"]
+    options += ["-m", ""]  # slow ones, too
     command = [sys.executable, "-m", "pytest", *options, *tests]
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     try:

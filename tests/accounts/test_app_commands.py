@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from quartlogin import ConfigurationError
 from quartlogin.accounts import get_accounts
 from quartlogin.webapp.cli import main
 from servers import PATIENCE, SCRIPTS
+from slow import mostly_slow
 
 __all__ = ["write_module"]
 
@@ -135,8 +137,10 @@ def test_an_app_that_cannot_be_had_is_one_sentence(
     assert [word for word in words if word.format(module=module) not in error] == []
 
 
-@pytest.mark.parametrize("is_first", [False, True])
-@pytest.mark.parametrize("moment", ["before_serving", "after_serving"])
+@pytest.mark.parametrize(
+    ("moment", "is_first"),
+    mostly_slow(list(product(["before_serving", "after_serving"], [False, True])), quick=1),
+)
 def test_an_app_that_fails_at_its_start_or_end_ends_the_command(
     write_module: WriteModule, moment: str, is_first: bool
 ) -> None:

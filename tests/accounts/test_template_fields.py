@@ -10,6 +10,7 @@ from wtforms.validators import InputRequired
 from client import KEY
 from quartlogin.accounts import Accounts, ApiTokens, Deletion, Logins, Passwords, Registration, find_resource
 from quartlogin.accounts.testing import check_templates, create_user, use_cheap_hashes
+from slow import mostly_slow
 
 #: For each template, a text in the line to take out, and the field that is missing then.
 LOST = [
@@ -62,7 +63,7 @@ async def test_the_packages_templates_have_every_field(tmp_path: Path) -> None:
     await check(make_app(tmp_path))
 
 
-@pytest.mark.parametrize(("template", "taken", "field"), LOST)
+@pytest.mark.parametrize(("template", "taken", "field"), mostly_slow(LOST))
 async def test_a_template_that_lost_a_field_is_found(tmp_path: Path, template: str, taken: str, field: str) -> None:
     path = tmp_path / "templates" / "accounts" / f"{template}.html"
     path.parent.mkdir(parents=True)

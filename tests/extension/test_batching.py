@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from amounts import examples
 from quartlogin import ConfigurationError
 from quartlogin.batching import BatchLoader
 
@@ -559,7 +560,7 @@ STEPS = st.tuples(st.sampled_from(["ask", "ask", "cancel", "end", "fail"]), st.i
 
 @pytest.mark.parametrize("concurrency", [1, 3])
 @given(steps=st.lists(STEPS, max_size=40))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 async def test_race_in_any_order_no_caller_gets_a_stale_or_another_callers_value(
     concurrency: int, steps: list[tuple[str, int]]
 ) -> None:
@@ -602,7 +603,7 @@ async def test_race_in_any_order_no_caller_gets_a_stale_or_another_callers_value
 
 
 @given(gone=st.sets(st.integers(0, 9)), turns=st.integers(0, 6))
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 async def test_race_a_cancelled_caller_causes_no_further_lookup_for_the_others(gone: set[int], turns: int) -> None:
     database = Database(max_size=10)
     await database.ask(0)

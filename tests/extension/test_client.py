@@ -23,6 +23,7 @@ from quartlogin import (
     login_required,
     logout_user,
 )
+from slow import mostly_slow
 
 
 class Notes(NoRecords):
@@ -270,21 +271,23 @@ INTERFACES = pytest.mark.parametrize("interface", [None, SignedSessionInterface(
 @pytest.mark.parametrize("protection", ["basic", "strong"])
 @pytest.mark.parametrize(
     ("config", "options"),
-    [
-        ({}, {"scheme": "https"}),
-        ({}, {"scheme": "https", "headers": {"Host": "shop.site.example"}}),
-        ({"SESSION_COOKIE_SECURE": True}, {"scheme": "https"}),
-        ({"SESSION_COOKIE_SECURE": True, "SESSION_COOKIE_SAMESITE": "Strict"}, {}),
-        ({"SESSION_COOKIE_DOMAIN": ".site.example"}, {"headers": {"Host": "shop.site.example"}}),
-        ({"SESSION_COOKIE_DOMAIN": "site.example"}, {"scheme": "https", "headers": {"Host": "site.example"}}),
-        ({"SERVER_NAME": "site.example"}, {}),
-        ({"SERVER_NAME": "site.example", "SESSION_COOKIE_DOMAIN": "site.example"}, {"scheme": "https"}),
-        ({"SESSION_COOKIE_PATH": "/", "SESSION_COOKIE_NAME": "crumb"}, {}),
-        ({}, {"headers": {"User-Agent": "a browser"}}),
-        ({}, {"headers": {"X-Number": 1}, "query_string": {"a": "b"}, "http_version": "2"}),
-        ({}, {"scope_base": {"client": ("192.0.2.1", 5000)}}),
-        ({}, {"root_path": "/mount", "path": "/mount/"}),
-    ],
+    mostly_slow(
+        [
+            ({}, {"scheme": "https"}),
+            ({}, {"scheme": "https", "headers": {"Host": "shop.site.example"}}),
+            ({"SESSION_COOKIE_SECURE": True}, {"scheme": "https"}),
+            ({"SESSION_COOKIE_SECURE": True, "SESSION_COOKIE_SAMESITE": "Strict"}, {}),
+            ({"SESSION_COOKIE_DOMAIN": ".site.example"}, {"headers": {"Host": "shop.site.example"}}),
+            ({"SESSION_COOKIE_DOMAIN": "site.example"}, {"scheme": "https", "headers": {"Host": "site.example"}}),
+            ({"SERVER_NAME": "site.example"}, {}),
+            ({"SERVER_NAME": "site.example", "SESSION_COOKIE_DOMAIN": "site.example"}, {"scheme": "https"}),
+            ({"SESSION_COOKIE_PATH": "/", "SESSION_COOKIE_NAME": "crumb"}, {}),
+            ({}, {"headers": {"User-Agent": "a browser"}}),
+            ({}, {"headers": {"X-Number": 1}, "query_string": {"a": "b"}, "http_version": "2"}),
+            ({}, {"scope_base": {"client": ("192.0.2.1", 5000)}}),
+            ({}, {"root_path": "/mount", "path": "/mount/"}),
+        ]
+    ),
     ids=str,
 )
 async def test_the_client_signs_in_as_its_first_request_is_sent(

@@ -19,6 +19,7 @@ from users import ADA, BY_ID, User
 
 import quartlogin
 from quartlogin import Login, LoginManager, LoginRefused, SignedSessionInterface, current_user, login_required
+from slow import mostly_slow
 
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # Flask-Login's own
 
@@ -243,7 +244,7 @@ def is_flask_logins(cookie: str) -> bool:
 # --- who is signed in stays signed in -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("browser", BROWSERS, ids=str)
+@pytest.mark.parametrize("browser", mostly_slow(BROWSERS, quick=2), ids=str)
 @pytest.mark.parametrize("identifier", [None, identifier_of_the_main_branch], ids=["0.6.3", "main"])
 async def test_with_both_cookies_the_user_stays_signed_in(
     site: Site, mode: str, browser: Browser, identifier: Any
@@ -253,7 +254,7 @@ async def test_with_both_cookies_the_user_stays_signed_in(
     assert [await site.name_shown(cookies, browser) for _ in range(3)] == ["Ada"] * 3
 
 
-@pytest.mark.parametrize("browser", BROWSERS, ids=str)
+@pytest.mark.parametrize("browser", mostly_slow(BROWSERS, quick=2), ids=str)
 @pytest.mark.parametrize("left", ["session", REMEMBER])
 async def test_with_one_of_the_two_cookies_the_user_stays_signed_in(
     site: Site, mode: str, browser: Browser, left: str
@@ -263,7 +264,7 @@ async def test_with_one_of_the_two_cookies_the_user_stays_signed_in(
     assert [await site.name_shown(cookies, browser) for _ in range(3)] == ["Ada"] * 3
 
 
-@pytest.mark.parametrize("browser", BROWSERS, ids=str)
+@pytest.mark.parametrize("browser", mostly_slow(BROWSERS, quick=2), ids=str)
 async def test_a_fresh_login_is_still_fresh(site: Site, mode: str, browser: Browser) -> None:
     cookies = signed_in_with_flask(flask_app(mode), browser)
     contents = await (await site.get("/contents", cookies, browser)).get_json()

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from http.cookies import SimpleCookie
 from inspect import isawaitable
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -283,27 +284,25 @@ URLS = [
 HERE = ["/account", "http://localhost/account?tab=2", "http://localhost/a%20b?x=%26", "https://localhost/", "/?a=b#c"]
 
 
-@pytest.mark.parametrize("login_url", URLS)
-@pytest.mark.parametrize("current_url", HERE)
-def test_the_next_param_is_the_same(login_url: str, current_url: str) -> None:
-    theirs = flask_login.make_next_param(login_url, current_url)
+def test_the_next_param_is_the_same() -> None:
+    pairs = list(product(URLS, HERE))
+    theirs = [flask_login.make_next_param(*pair) for pair in pairs]
 
-    assert quartlogin.make_next_param(login_url, current_url) == theirs
+    assert [quartlogin.make_next_param(*pair) for pair in pairs] == theirs
 
 
-@pytest.mark.parametrize("view", [*URLS[1:-1], "login"])
-@pytest.mark.parametrize("next_url", [None, *HERE])
 @pytest.mark.parametrize("host", [None, "login.example"])
-async def test_the_login_url_is_the_same(view: str, next_url: str | None, host: str | None) -> None:
-    urls = []
+async def test_the_login_url_is_the_same(host: str | None) -> None:
+    views = [*URLS[1:-1], "login"]
+    pairs = list(product(views, [None, *HERE]))
     them, us = their_app(), our_app()
     for app in (them, us):
         app.config["FORCE_HOST_FOR_REDIRECTS"] = host
         app.add_url_rule("/sign-in", "login", lambda: "")
     with them.test_request_context("/"):
-        urls += [flask_login.login_url(view, next_url, "to"), their_expand_login_view(view)]
+        urls = [flask_login.login_url(*pair, "to") for pair in pairs] + [*map(their_expand_login_view, views)]
     async with us.test_request_context("/"):
-        assert [quartlogin.login_url(view, next_url, "to"), expand_login_view(view)] == urls
+        assert [quartlogin.login_url(*pair, "to") for pair in pairs] + [*map(expand_login_view, views)] == urls
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from quart import Quart, session, websocket
 from quart.testing import QuartClient
 from users import ADA, BY_ID, GRACE, Receive, SignIn, User
 
+from amounts import examples
 from quartlogin import (
     Login,
     LoginManager,
@@ -797,7 +798,7 @@ STEPS = st.lists(
 @example([Story.login_remembered, Story.restart, Story.look])
 @example([Story.login_remembered, Story.restart, Story.confirm])
 @example([Story.login_remembered, Story.confirm, Story.restart, Story.look])
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 async def test_replay_of_old_cookies_after_a_logout_fails(steps: list[Step]) -> None:
     story = Story()
 
@@ -814,7 +815,7 @@ async def test_replay_of_old_cookies_after_a_logout_fails(steps: list[Step]) -> 
 @example([Story.login_remembered])
 @example([Story.login_remembered, Story.restart])
 @example([Story.login_remembered, Story.restart, Story.look])
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 async def test_replay_of_old_cookies_after_a_new_login_fails(steps: list[Step]) -> None:
     story = Story()
 

@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from quart import Quart
 
+from amounts import examples
 from payloads import NEXTS
 from quartlogin import login_url, make_next_param, safe_next
 
@@ -47,9 +48,8 @@ def test_a_path_on_this_site_is_returned_as_it_is(target: str) -> None:
 
 
 @pytest.mark.requirement("3.7.2", "C16", "V1", "V2")
-@pytest.mark.parametrize("target", NEXTS, ids=lambda target: ascii(target)[:40])
-def test_open_redirect_payloads_are_rejected_by_safe_next(target: str) -> None:
-    assert safe_next(target) is None
+def test_open_redirect_payloads_are_rejected_by_safe_next() -> None:
+    assert [target for target in NEXTS if safe_next(target) is not None] == []
 
 
 def test_nothing_is_refused_without_an_error() -> None:
@@ -83,7 +83,7 @@ TARGETS = st.one_of(
 @given(TARGETS)
 @example("/\t/elsewhere.example")
 @example("/\\elsewhere.example")
-@settings(max_examples=1500)
+@settings(max_examples=examples(1500))
 def test_open_redirect_whatever_is_accepted_stays_on_this_site_in_a_browser(target: str) -> None:
     result = safe_next(target)
 
@@ -92,7 +92,7 @@ def test_open_redirect_whatever_is_accepted_stays_on_this_site_in_a_browser(targ
 
 @pytest.mark.slow
 @given(TARGETS)
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_header_injection_whatever_is_accepted_fits_into_a_header(target: str) -> None:
     result = safe_next(target) or "/"
 
@@ -103,7 +103,7 @@ def test_header_injection_whatever_is_accepted_fits_into_a_header(target: str) -
 
 @pytest.mark.slow
 @given(st.from_regex(r"/[a-zA-Z0-9._~!$&'()*+,;=:@%-][a-zA-Z0-9/._~!$&'()*+,;=:@%?#-]{0,2000}", fullmatch=True))
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_every_ordinary_path_is_let_through(target: str) -> None:
     assert safe_next(target) == target
 

@@ -18,6 +18,7 @@ from quart import Quart, Response, session, websocket
 from quart.testing import QuartClient
 from users import ADA, BY_ID, GRACE, Receive, SignIn, User, Visit
 
+from amounts import examples
 from quartlogin import (
     ConfigurationError,
     LoginManager,
@@ -994,7 +995,7 @@ VALUES = st.text(st.characters(codec="latin-1", exclude_characters=';"', exclude
 @example("remember_token=1|\xe9")
 @example("remember_token=\xff\xfe|\xff")
 @example('remember_token="\\377|\\303"')
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 async def test_no_cookie_header_is_an_error(header: str) -> None:
     response, page = await ask(make_site(), header)
 
@@ -1006,7 +1007,7 @@ async def test_no_cookie_header_is_an_error(header: str) -> None:
 @example("1|é")
 @example("\xed\xa0\x80|\xed\xa0\x80")
 @example("ÿ" * 200)
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 async def test_no_value_of_the_cookie_is_an_error_and_none_is_deleted(value: str) -> None:
     response, page = await ask(make_site(), f"remember_token={value}")
 
@@ -1023,7 +1024,7 @@ JSON = st.recursive(
 
 @pytest.mark.slow
 @given(JSON | st.tuples(st.just("1"), st.text(max_size=5), st.integers(), st.none() | st.text(), JSON))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 async def test_no_signed_payload_is_an_error(payload: Any) -> None:
     response, _ = await ask(make_site(), f"remember_token={forge(payload)}")
 
@@ -1031,7 +1032,7 @@ async def test_no_signed_payload_is_an_error(payload: Any) -> None:
 
 
 @given(HEADERS)
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 async def test_no_bearer_token_is_an_error(token: str) -> None:
     response, page = await ask(make_site(), "", headers={"Authorization": f"Bearer {token}"})
 

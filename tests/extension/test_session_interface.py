@@ -18,6 +18,7 @@ from quart import Quart, flash, get_flashed_messages, session, websocket
 from quart.sessions import SecureCookieSessionInterface
 from users import ADA, Receive, SignIn, User
 
+from amounts import examples
 from quartlogin import (
     ConfigurationError,
     LoginManager,
@@ -120,7 +121,7 @@ KEYS = LITTLE_TEXT.filter(lambda key: key != "_flashes")
 @given(
     st.dictionaries(KEYS, st.none() | st.booleans() | st.integers() | LITTLE_TEXT | st.binary(max_size=20), max_size=5)
 )
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 async def test_any_contents_come_back_whole(contents: dict[str, Any]) -> None:
     app = make_signed_app()
 
@@ -204,7 +205,7 @@ async def test_the_cookie_that_is_not_changed_is_read(cookie: str) -> None:
 @pytest.mark.slow
 @pytest.mark.requirement("7.2.1")
 @given(cookie=COOKIES, position=POSITIONS, character=CHARACTERS)
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 async def test_a_cookie_with_one_character_replaced_is_empty(cookie: str, position: int, character: str) -> None:
     position %= len(cookie)
 
@@ -214,7 +215,7 @@ async def test_a_cookie_with_one_character_replaced_is_empty(cookie: str, positi
 @pytest.mark.slow
 @pytest.mark.requirement("7.2.1")
 @given(cookie=COOKIES, position=POSITIONS, bit=st.integers(0, 7))
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 async def test_a_cookie_with_one_bit_flipped_is_empty(cookie: str, position: int, bit: int) -> None:
     position %= len(cookie)
     changed = bytearray(cookie.encode())
@@ -224,14 +225,14 @@ async def test_a_cookie_with_one_bit_flipped_is_empty(cookie: str, position: int
 
 
 @given(cookie=COOKIES, character=st.sampled_from(BASE64))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 async def test_a_cookie_with_another_last_character_is_empty(cookie: str, character: str) -> None:
     """Its lowest bits are padding, which base64 decodes to the same bytes whatever they are."""
     await assert_empty(cookie[:-1] + character, cookie)
 
 
 @given(cookie=COOKIES, position=POSITIONS, text=st.text(min_size=1, max_size=5) | CHARACTERS)
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 async def test_a_cookie_with_something_inserted_is_empty(cookie: str, position: int, text: str) -> None:
     position %= len(cookie) + 1
 
@@ -240,7 +241,7 @@ async def test_a_cookie_with_something_inserted_is_empty(cookie: str, position: 
 
 @pytest.mark.slow
 @given(cookie=COOKIES, start=POSITIONS, length=st.integers(1, 40))
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 async def test_a_cookie_with_something_deleted_is_empty(cookie: str, start: int, length: int) -> None:
     start %= len(cookie)
 
@@ -248,7 +249,7 @@ async def test_a_cookie_with_something_deleted_is_empty(cookie: str, start: int,
 
 
 @given(cookie=COOKIES, length=POSITIONS)
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 async def test_a_cookie_that_is_cut_is_empty(cookie: str, length: int) -> None:
     await assert_empty(cookie[: length % len(cookie)], cookie)
 
@@ -259,7 +260,7 @@ async def test_a_cookie_with_something_appended_is_empty(tail: str) -> None:
 
 
 @given(st.lists(st.sampled_from([*PLAIN.split("."), *COMPRESSED.split(".")]), max_size=6).map(".".join))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 async def test_a_cookie_made_of_the_parts_of_others_is_empty(changed: str) -> None:
     assume(changed != PLAIN)
 
@@ -267,7 +268,7 @@ async def test_a_cookie_made_of_the_parts_of_others_is_empty(changed: str) -> No
 
 
 @given(st.text() | st.lists(st.text(BASE64), min_size=1, max_size=4).map(".".join))
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 async def test_a_made_up_cookie_is_empty(cookie: str) -> None:
     assert await open_with(TAMPERED_APP, cookie) == {}
 
@@ -364,7 +365,7 @@ async def test_a_signed_cookie_that_is_malformed_inside_is_no_error_of_the_page(
 
 @pytest.mark.requirement("9.1.1", "V22")
 @given(st.binary(max_size=200))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 async def test_a_signed_cookie_of_any_bytes_is_no_error(payload: bytes) -> None:
     opened = await open_with(TAMPERED_APP, sign(TAMPERED_APP, encoded(payload)))
 
@@ -384,14 +385,14 @@ JSON = st.recursive(
 @pytest.mark.slow
 @pytest.mark.requirement("1.5.2")
 @given(JSON.filter(lambda value: not isinstance(value, dict)))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 async def test_signed_json_that_is_no_object_is_empty(value: Any) -> None:
     assert await open_with(TAMPERED_APP, sign(TAMPERED_APP, encoded(json.dumps(value)))) == {}
 
 
 @pytest.mark.slow
 @given(st.dictionaries(st.text() | st.sampled_from([" b", " d", " di", " m", " t", " u"]), JSON, max_size=3))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 async def test_signed_json_with_tags_of_any_content_is_no_error(value: dict[str, Any]) -> None:
     opened = await open_with(TAMPERED_APP, sign(TAMPERED_APP, encoded(json.dumps(value))))
 

@@ -70,6 +70,7 @@ async def test_cookie_values_never_appear_in_a_body(life: SecureVisitor) -> None
     assert not [value for value in values if value and value in bodies]
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("3.3.5")
 async def test_cookies_stay_below_the_size_limit_of_browsers(app: Quart) -> None:
     visitor, longest_next = SecureVisitor(app.test_client()), "/account?" + "é" * 503

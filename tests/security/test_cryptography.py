@@ -5,6 +5,7 @@ import base64
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from hashlib import sha256, sha512
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,15 @@ from quartlogin.webapp import create_app
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "quartlogin").rglob("*.py"))
-TREES = {path.relative_to(ROOT / "quartlogin").as_posix(): ast.parse(path.read_text("utf-8")) for path in SOURCES}
 PAGE = (ROOT / "docs" / "security.md").read_text("utf-8")
 KEYS = PAGE.partition("### Keys")[2].partition("\n#")[0]
 OLD = "a former key for tests, of more than 32 characters"
+
+
+@cache  # parsing takes a while, and whoever collects the tests does not need it
+def trees() -> dict[str, ast.Module]:
+    """The modules of the package by their paths."""
+    return {path.relative_to(ROOT / "quartlogin").as_posix(): ast.parse(path.read_text("utf-8")) for path in SOURCES}
 
 
 def imported_by(tree: ast.AST) -> set[str]:
@@ -65,7 +71,7 @@ def test_cryptography_comes_from_known_libraries_and_nothing_is_encrypted() -> N
     known = {"argon2", "bcrypt", "itsdangerous", "quart_auth", "hmac", "hashlib", "secrets"}
     others = {"cryptography", "Crypto", "nacl", "ssl", "jwt", "jose", "authlib", "passlib", "crypt"}
 
-    used = set().union(*(imported_by(tree) for tree in TREES.values()))
+    used = set().union(*(imported_by(tree) for tree in trees().values()))
 
     assert known <= used
     assert not used & others
@@ -76,7 +82,7 @@ def test_cryptography_comes_from_known_libraries_and_nothing_is_encrypted() -> N
 def test_outdated_hash_functions_are_not_used() -> None:
     named = [
         (name, text)
-        for name, tree in TREES.items()
+        for name, tree in trees().items()
         if not name.endswith("passwords/old_schemes.py")  # checks hashes that people come with, and makes none
         for text in {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} | set(texts_of(tree))
     ]
@@ -87,8 +93,8 @@ def test_outdated_hash_functions_are_not_used() -> None:
 
 @pytest.mark.requirement("11.5.1", "11.5.2")
 def test_random_values_come_from_the_system_generator() -> None:
-    assert [name for name, tree in TREES.items() if imported_by(tree) & {"random", "uuid", "numpy"}] == []
-    assert [name for name, tree in TREES.items() if {"urandom", "getrandbits", "uuid4"} & set(texts_of(tree))] == []
+    assert [name for name, tree in trees().items() if imported_by(tree) & {"random", "uuid", "numpy"}] == []
+    assert [name for name, tree in trees().items() if {"urandom", "getrandbits", "uuid4"} & set(texts_of(tree))] == []
 
 
 @pytest.mark.requirement("11.5.1", "11.5.2")
@@ -131,7 +137,7 @@ def test_secrets_are_compared_in_constant_time() -> None:
 
     compared = {
         ast.unparse(node)
-        for tree in TREES.values()
+        for tree in trees().values()
         for node in ast.walk(tree)
         if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq | ast.NotEq)
     }
@@ -205,7 +211,7 @@ async def test_the_key_inventory_names_each_purpose_and_algorithm(app: Quart) ->
 def test_the_key_inventory_is_complete() -> None:
     purposes = {
         (node.value.decode() if isinstance(node.value, bytes) else node.value)
-        for tree in TREES.values()
+        for tree in trees().values()
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str | bytes)
@@ -316,11 +322,11 @@ def test_hard_coded_keys_do_not_exist_in_examples() -> None:
 def test_data_is_never_executed() -> None:
     called = {
         node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-        for tree in TREES.values()
+        for tree in trees().values()
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
     }
-    imported = set().union(*(imported_by(tree) for tree in TREES.values()))
+    imported = set().union(*(imported_by(tree) for tree in trees().values()))
 
     assert not called & {"eval", "exec", "__import__", "system", "popen", "render_template_string", "from_string"}
     assert not imported & {"pickle", "marshal", "shelve", "yaml", "subprocess", "dill", "xml", "lxml"}

@@ -154,6 +154,7 @@ async def test_http2_over_tls_is_served(version: str) -> None:
     assert (len(seen), answered) == (1, [])
 
 
+@pytest.mark.slow
 async def test_host_header_x_forwarded_host_does_not_bypass_the_allowed_hosts() -> None:
     scope = scope_of(**FORGED, host="evil.example")
 

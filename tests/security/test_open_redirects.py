@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from quart import Quart
 
+from amounts import examples
 from client import KEY, PASSWORD, Visitor, add_user, with_cheap_hashes
 from payloads import NEXTS, Request, send
 from quartlogin import safe_next
@@ -114,7 +115,7 @@ PIECES += ["\0", " ", "\x7f", "\xa0", "\u2028", "\ufeff", "／", "。", "\u200b"
 
 @pytest.mark.requirement("3.7.2", "C16", "V1", "V2")
 @given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join) | st.text(st.characters(codec="utf-8")))
-@settings(max_examples=2000)
+@settings(max_examples=examples(2000))
 def test_open_redirect_whatever_safe_next_accepts_stays_on_this_site(target: str) -> None:
     for one in (target, "/" + target):
         assert origin_of(safe_next(one) or "/") == ORIGIN

@@ -108,9 +108,10 @@ def test_login_ids_are_long_and_ten_thousand_of_them_differ() -> None:
 
 
 @pytest.mark.requirement("7.2.3")
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
-def test_login_ids_do_not_come_from_a_predictable_generator(source: Path) -> None:
-    assert not re.search(r"\b(import random|from random|uuid|getrandbits|mt19937)\b", source.read_text("utf-8"))
+def test_login_ids_do_not_come_from_a_predictable_generator() -> None:
+    predictable = re.compile(r"\b(import random|from random|uuid|getrandbits|mt19937)\b")
+
+    assert [source.name for source in SOURCES if predictable.search(source.read_text("utf-8"))] == []
 
 
 @pytest.mark.requirement("7.2.4", "C6", "V29")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 from quart import Quart, flash, get_flashed_messages, jsonify
 
+from amounts import examples
 from client import KEY, PASSWORD, Visitor, header_of
 from databases import run_sql
 from quartlogin import (
@@ -163,7 +164,7 @@ ANYTHING = st.recursive(
 
 @pytest.mark.requirement("16.5.3", "V22")
 @given(changes=st.dictionaries(st.sampled_from(KEYS), ANYTHING, max_size=4))
-@settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(30), suppress_health_check=list(HealthCheck))
 async def test_no_page_breaks_on_a_signed_session_with_anything_in_it(
     app: Quart, real: dict[str, Any], changes: dict[str, Any]
 ) -> None:

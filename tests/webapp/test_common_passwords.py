@@ -71,9 +71,9 @@ def test_each_entry_is_common(password: str) -> None:
 
 @pytest.mark.requirement("6.2.4")
 def test_3000_entries_are_long_enough_for_the_policy() -> None:
-    long_enough = [entry for entry in ENTRIES if len(entry) >= Settings().password_min_length]
+    shortest = Settings().password_min_length
 
-    assert len(long_enough) >= 3000
+    assert len([entry for entry in ENTRIES if len(entry) >= shortest]) >= 3000
 
 
 def test_the_list_is_sorted_and_names_nothing_twice() -> None:

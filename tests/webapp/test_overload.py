@@ -13,6 +13,7 @@ from client import CHEAP, PASSWORD, Page, Visitor, add_user, guess
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords.hashing import Overloaded, PasswordHashing
+from slow import mostly_slow
 
 PLACES = 32
 
@@ -102,7 +103,9 @@ async def test_rate_limit_150_rejected_attempts_do_not_block_another_sign_in(
 
 
 @both_databases
-@pytest.mark.parametrize("path", ["/register", "/reauthenticate", "/account/password", "/account/delete"])
+@pytest.mark.parametrize(
+    "path", mostly_slow(["/register", "/reauthenticate", "/account/password", "/account/delete"], quick=2)
+)
 async def test_rejected_forms_with_a_password_take_no_slot(
     app: Quart, slow: Slow, path: str, new_visitor: Callable[[], Visitor]
 ) -> None:

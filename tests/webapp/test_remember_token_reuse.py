@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from quart import Quart
 
+from amounts import examples
 from client import KEY, PASSWORD, add_user, with_cheap_hashes
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.logins.remember_rotation import GRACE
@@ -320,7 +321,7 @@ def run(story: Coroutine[Any, Any, None]) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(80), suppress_health_check=[HealthCheck.too_slow])
 @given(steps=BROWSING)
 def test_cookie_theft_one_browser_is_never_taken_for_two(steps: list[tuple[Any, ...]]) -> None:
     async def story() -> None:
@@ -368,7 +369,7 @@ TWO_BROWSERS = st.lists(
 
 
 @pytest.mark.slow
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 @given(steps=TWO_BROWSERS, before=st.sampled_from(["at once", "after a restart"]))
 def test_cookie_theft_a_thief_and_the_owner_never_both_stay_signed_in(
     steps: list[tuple[str, int]], before: str

@@ -149,9 +149,8 @@ async def test_csrf_same_origin_posts_are_accepted(signed_in: Visitor, headers: 
 @pytest.mark.requirement("3.5.2", "V9")
 @pytest.mark.requirement("15.3.5")
 @pytest.mark.parametrize("path", ["/login", "/register"])
-@pytest.mark.parametrize(
-    ("body", "content_type", "status"),
-    [
+async def test_a_body_that_no_form_sends_is_refused(visitor: Visitor, path: str) -> None:
+    for body, content_type, status in [
         (b"x=1", "text/plain", 415),
         (b"{}", "application/json", 415),
         (b"x=1", "", 415),
@@ -165,17 +164,12 @@ async def test_csrf_same_origin_posts_are_accepted(signed_in: Visitor, headers: 
         (b"", "application/x-www-form-urlencoded", 400),
         (b"username=a", "application/x-www-form-urlencoded; charset=latin-1", 400),
         (b"%%%", "application/x-www-form-urlencoded", 400),
-    ],
-    ids=ascii,
-)
-async def test_a_body_that_no_form_sends_is_refused(
-    visitor: Visitor, path: str, body: bytes, content_type: str, status: int
-) -> None:
-    page = await visitor.request("POST", path, data=body, headers={"Content-Type": content_type})
+    ]:
+        page = await visitor.request("POST", path, data=body, headers={"Content-Type": content_type})
 
-    assert page.status == status
-    assert "<h1>" in page.text
-    assert "Traceback" not in page.text
+        assert (body[:100], page.status) == (body[:100], status)
+        assert "<h1>" in page.text
+        assert "Traceback" not in page.text
 
 
 @pytest.mark.parametrize(
@@ -270,14 +264,14 @@ async def test_an_unknown_user_id_is_an_anonymous_visitor(app: Quart, visitor: V
 
 
 @pytest.mark.requirement("4.1.4")
-@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "FOO"])
 @pytest.mark.parametrize("path", ["/", "/login", "/logout", "/register", "/account"])
-async def test_other_methods_are_refused(visitor: Visitor, path: str, method: str) -> None:
-    page = await visitor.request(method, path)
+async def test_other_methods_are_refused(visitor: Visitor, path: str) -> None:
+    for method in ("PUT", "PATCH", "DELETE", "TRACE", "FOO"):
+        page = await visitor.request(method, path)
 
-    assert page.status == 405
-    assert f"<h1>{PAGES[405][0]}</h1>" in page.text
-    assert "GET" in page.headers["Allow"]
+        assert page.status == 405
+        assert f"<h1>{PAGES[405][0]}</h1>" in page.text
+        assert "GET" in page.headers["Allow"]
 
 
 @pytest.mark.requirement("13.4.1", "13.4.3")

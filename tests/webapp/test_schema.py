@@ -14,6 +14,7 @@ ADD_ALICE = "INSERT INTO quartlogin_users VALUES ('1', 'Alice', 'alice', 4102444
 ADD_ACCOUNT = "INSERT INTO quartlogin_accounts (user_id, created_at) VALUES ('1', 4102444800)"
 
 
+@pytest.mark.slow
 @on_postgresql
 async def test_the_schema_loads_on_postgresql(database: str) -> None:
     connection = await asyncpg.connect(database)

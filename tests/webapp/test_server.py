@@ -42,6 +42,7 @@ def test_serve_creates_what_is_missing_and_says_so(server: Server, tmp_path: Pat
     assert f"http://localhost:{server.port} " in printed
 
 
+@pytest.mark.slow
 def test_a_client_registers_signs_in_and_signs_out_over_http(server: Server) -> None:
     with httpx.Client(base_url=server.url, timeout=PATIENCE, follow_redirects=True) as client:
         greeted = register(client, "Alice")
