@@ -81,7 +81,12 @@ async def test_apps_with_the_same_audience_share_every_sign_in(tmp_path: Path, s
 @pytest.mark.requirement("9.2.3", "9.2.4")
 @SESSIONS
 @pytest.mark.parametrize(
-    "audiences", [({}, {}), ({"audience": "shop's"}, {"audience": "forum's"}), ({"audience": "us"}, {})]
+    "audiences",
+    [
+        ({}, {}),
+        pytest.param(({"audience": "shop's"}, {"audience": "forum's"}), marks=pytest.mark.slow),
+        pytest.param(({"audience": "us"}, {}), marks=pytest.mark.slow),
+    ],
 )
 async def test_replay_of_a_sign_in_at_an_app_with_another_audience_fails(
     tmp_path: Path, sessions: str, audiences: tuple[dict[str, str], dict[str, str]]
@@ -165,10 +170,10 @@ async def test_cookies_that_cannot_be_shared_stop_the_start(tmp_path: Path, spoi
         await app.startup()
 
 
-@pytest.mark.parametrize("spoil", [share_below_a_path, remember_below_a_path, sign_for_the_app_alone])
-async def test_an_app_that_shares_nothing_may_keep_its_cookies_to_itself(tmp_path: Path, spoil: Any) -> None:
+async def test_an_app_that_shares_nothing_may_keep_its_cookies_to_itself(tmp_path: Path) -> None:
     app = make_app("shop", tmp_path)
-    spoil(app)
+    for spoil in (share_below_a_path, remember_below_a_path, sign_for_the_app_alone):
+        spoil(app)
 
     async with app.test_app():
         pass
