@@ -21,7 +21,7 @@ from jinja2.idtracking import VAR_LOAD_PARAMETER, VAR_LOAD_UNDEFINED
 from quart import Quart, current_app, g, request, session, websocket
 from werkzeug.local import LocalProxy
 
-from .current_user import CurrentUser, current_user
+from .current_user import CurrentUser, current_user, login_fresh
 from .request_user import is_after_failure, is_rendering, load_ahead, output_is_kept, user_for_template
 
 NAME: Final = "current_user"
@@ -257,10 +257,10 @@ _CALLS_BY_NAME: Final = {
 
 
 def is_of_library(helper: Any) -> bool:
-    """Tell whether this belongs to Python, Jinja, Quart or quartlogin, which do not read `current_user`."""
+    """Tell whether this belongs to Python, Jinja, Quart or quartlogin, which do not need the user."""
     kind = type(helper)
-    if kind is CurrentUser:
-        return False  # passed to the template under another name
+    if kind is CurrentUser or helper is login_fresh:
+        return False  # the one is passed to the template under another name, the other may need the user
     if kind is LocalProxy:
         return id(helper) in _PROXIES_OF_QUART
     if kind is MethodType:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from quart import Blueprint, Quart, Request, websocket
+from quart import Blueprint, Quart, Request, request, websocket
 from quart.testing.connections import WebsocketResponseError
 from werkzeug.datastructures import WWWAuthenticate
 
@@ -24,7 +24,7 @@ from quartlogin import (
     login_required,
     login_user,
 )
-from quartlogin.accounts import Accounts, Feature, proving
+from quartlogin.accounts import Accounts, Feature, current_accounts, proving
 from quartlogin.accounts.accounts import default_features
 from quartlogin.accounts.testing import create_user, use_cheap_hashes
 
@@ -74,6 +74,14 @@ async def generator() -> AsyncIterator[str]:
 @accounts.requires("totp")
 async def both() -> str:
     return str(current_user.username)
+
+
+@views.post("/mine/delete")
+@accounts.requires()
+async def delete_by_a_view_of_the_apps_own() -> str:
+    await request.get_data()
+    await current_accounts().delete(PASSWORD)
+    return "deleted"
 
 
 @views.websocket("/live")
@@ -308,6 +316,7 @@ WRITES = {
     "/account/tokens": {"name": "backup"},
     "/account/logins/revoke-others": {},
     "/account/logins/{other}/revoke": {},
+    "/mine/delete": {"password": PASSWORD},
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from browsers import Clock
-from quart import Quart, websocket
+from quart import Quart, render_template_string, websocket
 from quart.testing import QuartClient
 from quart.testing.connections import WebsocketResponseError
 from users import ADA, SignIn, User
@@ -127,6 +127,18 @@ async def test_login_fresh_needs_the_user_where_records_decide(site: Quart, ada:
     assert await (await ada.get("/early")).get_data(as_text=True) == "later True"
     assert await (await ada.get("/in-a-thread")).get_data(as_text=True) == "True"
     assert await (await site.test_client().get("/early")).get_data(as_text=True) == "False"
+
+
+@pytest.mark.parametrize("name", ["login_fresh", "given"])
+async def test_a_template_that_calls_login_fresh_loads_the_user(site: Quart, ada: Any, kept: Kept, name: str) -> None:
+    kept.since = int(time.time())
+    site.jinja_env.globals["login_fresh"] = login_fresh
+
+    @site.get("/template")
+    async def template() -> str:
+        return await render_template_string(f"{{{{ {name}() }}}}", given=login_fresh)
+
+    assert await (await ada.get("/template")).get_data(as_text=True) == "True"
 
 
 async def test_step_up_the_challenge_has_the_maximum_age(ada: Any) -> None:
