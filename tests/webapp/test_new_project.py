@@ -60,9 +60,11 @@ def test_new_writes_a_project_with_the_name_in_each_spelling(folder: Path) -> No
 def test_no_placeholder_is_left_in_the_project(folder: Path) -> None:
     run("x-project_name")
 
-    texts = [path.read_text() for path in (folder / "x-project_name").rglob("*") if path.is_file()]
+    project = folder / "x-project_name"
+    texts = [path.read_text() for path in project.rglob("*") if path.is_file()]
 
     assert [re.findall(r"(?<!x[-_ ])project[-_ ]name", text, re.IGNORECASE) for text in texts] == [[]] * 11
+    assert tomllib.loads((project / "pyproject.toml").read_text())["project"]["name"] == "x-project_name"
 
 
 def test_the_longest_name_keeps_the_lines_short(folder: Path) -> None:

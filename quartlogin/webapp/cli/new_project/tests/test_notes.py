@@ -48,10 +48,16 @@ async def grace(app: Quart) -> QuartClient:
 
 
 async def test_a_visitor_is_sent_to_the_login_page(app: Quart) -> None:
-    response = await QuartClient(app).get("/")
+    visitor = QuartClient(app)
+    form = {"csrf_token": await csrf_token(visitor, "/login")}
 
-    assert response.status_code == 302
-    assert response.location.startswith("/login")
+    for response in (
+        await visitor.get("/"),
+        await visitor.post("/", form=form),
+        await visitor.post("/notes/1/delete", form=form),
+    ):
+        assert response.status_code == 302
+        assert response.location.startswith("/login")
 
 
 async def test_a_user_signs_in_by_the_form(app: Quart) -> None:
@@ -91,6 +97,13 @@ async def test_the_note_of_another_user_cannot_be_deleted(
 
     assert (await post(grace, await delete_path(ada)))[0] == 404
     assert "for Ada alone" in await page(ada)
+
+
+async def test_each_form_has_its_csrf_token(ada: QuartClient) -> None:
+    await post(ada, "/", body="a note, which has a form to delete it")
+
+    text = await page(ada)
+    assert text.count('name="csrf_token"') == text.count("<form") == 3
 
 
 async def test_a_form_without_its_csrf_token_is_refused(ada: QuartClient) -> None:
