@@ -243,6 +243,26 @@ def test_toctou_a_request_whose_login_ends_on_the_way_writes_nothing(site: Site,
     }
 
 
+#: The forms that need a proof of the password from the last half an hour, and write something.
+SENSITIVE = ["make a token", "revoke a token", "end a login", "end the others", "change the password", "delete"]
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("7.5.1")
+def test_toctou_a_request_whose_proof_is_gone_on_the_way_writes_nothing(site: Site) -> None:
+    alice = Alice.at(site)
+    held = [HeldBack.of(alice.browser, *alice.forms()[name]) for name in SENSITIVE]
+    run_sql(site.database, "UPDATE quartlogin_logins SET proofs = '' WHERE kind = 'session'")
+    before = everything_stored(site.database)
+
+    answers = [request.finish() for request in held]
+
+    assert {(answer.status, (answer.headers["Location"] or "").partition("?")[0]) for answer in answers} == {
+        (302, "/reauthenticate")
+    }
+    assert everything_stored(site.database) == before
+
+
 @pytest.mark.parametrize(
     "form", mostly_slow(["make a token", "change the password", "delete", "confirm the password"], quick=1)
 )
