@@ -18,10 +18,10 @@ from ..passwords.hash_parameters import LIMITS, HashParameters, read_parameters
 from ..passwords.policy import validate_password
 from .forms import fill_in
 
-_SECRETS: Final = frozenset({"password", "password_hash"})
+_EITHER: Final = frozenset({"password", "password_hash"})
 _FLAGS: Final = frozenset({"disabled", "must_change_password"})
 _TRUTH: Final = {"": False, "0": False, "no": False, "false": False, "1": True, "yes": True, "true": True}
-_OURS: Final = frozenset({"username"}) | _SECRETS
+_OURS: Final = frozenset({"username"}) | _EITHER
 _NO_FIELDS: Final[Mapping[str, Any]] = MappingProxyType({})
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
@@ -123,7 +123,7 @@ def _columns_of(reader: Any, rules: ImportRules) -> list[str]:
     except csv.Error as error:
         raise ImportRefused(f"its first line is not valid CSV: {error}.") from None
     given, optional = {*columns}, {*_FLAGS, *rules.fields}
-    if len(given) < len(columns) or "username" not in given or len(given & _SECRETS) != 1 or given - _OURS - optional:
+    if len(given) < len(columns) or "username" not in given or len(given & _EITHER) != 1 or given - _OURS - optional:
         raise ImportRefused(
             "its first line must be username,password or username,password_hash, separated by a comma. It may "
             f"also have the columns {', '.join([*sorted(_FLAGS), *rules.fields])}."
