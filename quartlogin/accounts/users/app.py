@@ -1,31 +1,28 @@
-"""The directory of an app's own users: what the app commits, and what the accounts commit, in an order that is safe.
+"""The directory of an app's own users, beside what the accounts keep about them.
 
-The two commit separately. So a registration is written down before the app creates the user, and a deletion before the
-app deletes one: whatever stops in between is completed later, or undone.
+The app and the accounts commit separately. So a registration is written down before the app creates the user
+(`app_registrations.py`), and a deletion before the app deletes one: whatever stops in between is completed later, or
+undone.
 """
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from quartlogin import ConfigurationError
-
-from ..database.errors import Conflict, NameTaken
-from ..database.interface import Transaction, shield
+from ..database.errors import NameTaken
+from ..database.interface import Transaction
 from ..database.models import Account, ActingLogin, ActiveLogin, Credentials, Event, UserRow
 from ..features.passwords.table import PasswordTable
-from ..features.registration.table import LIFETIME, BegunRegistration, RegistrationTable
+from ..features.registration.table import LIFETIME, BegunRegistration
 from ..store import Store
 from ..table import AccountTable
+from .app_registrations import CREATION_TIME, AppRegistrations
 from .checked import TIMEOUT, CheckedUsers
 from .directory import NewAccount
 from .protocol import DeleteRefused, is_storable_id
 
-#: Seconds after which a registration was interrupted. Until then the app may be creating the user, or refusing the name
-#: because the user is somebody else's: nobody may sign in with the password of that registration.
-_CREATION_TIME: Final = 2 * TIMEOUT
 #: Seconds after which a deletion that is not complete was interrupted.
 _DELETION_TIME: Final = 10 * TIMEOUT
 _BATCH: Final = 100  # rows of one round of cleaning
@@ -42,6 +39,7 @@ class AppDirectory:
     def __init__(self, store: Store, users: CheckedUsers) -> None:
         self._store = store
         self._users = users
+        self._registrations = AppRegistrations(store, users, self._find)
         self.table = users.table
         self.name_label = users.name_label
         self.name_rule = users.name_rule
@@ -108,7 +106,7 @@ class AppDirectory:
     async def find_credentials(self, name_key: str) -> Credentials | None:
         """Find them, for an unknown name with the same queries."""
         now = int(time.time())
-        found = await self._find(name_key, now - LIFETIME, now - _CREATION_TIME)
+        found = await self._find(name_key, now - LIFETIME, now - CREATION_TIME)
         if found is None or found.completes is not None:
             return found
         found = await self.with_old_hash(found)
@@ -144,19 +142,7 @@ class AppDirectory:
 
     async def complete(self, credentials: Credentials) -> bool:
         """Add the account of a user whose registration was interrupted; return False if it has been completed."""
-        user, hash_, name_key = credentials.user, credentials.password_hash, credentials.completes
-
-        async def work(transaction: Transaction) -> bool:
-            if not await RegistrationTable.complete(transaction, name_key or "", hash_ or ""):
-                return False
-            await AccountTable.purge_deleting(transaction, credentials.account.user_id)  # of a former user with this id
-            await self._add(transaction, user, credentials.account.user_id, hash_ or "", int(time.time()))
-            return True
-
-        try:
-            return await self._store.database.transaction(work)
-        except Conflict:
-            return False
+        return await self._registrations.complete(credentials)
 
     async def is_taken(self, name_key: str) -> bool:
         """Tell whether a user has this normalized name, even one without an account."""
@@ -165,7 +151,7 @@ class AppDirectory:
     async def begun_hash(self, name_key: str) -> str | None:
         """Return the password hash of an interrupted registration of this name."""
         now = int(time.time())
-        begun = await self._store.registrations.find(name_key, now - LIFETIME, now - _CREATION_TIME)
+        begun = await self._store.registrations.find(name_key, now - LIFETIME, now - CREATION_TIME)
         return None if begun is None else begun.password_hash
 
     async def list_all(self, now: int, idle_since: int) -> list[UserRow]:
@@ -180,21 +166,8 @@ class AppDirectory:
         return sorted(listed, key=lambda row: self.normalize(row.username) or row.username)
 
     async def create(self, _: str, name_key: str, password_hash: str, fields: Mapping[str, Any]) -> NewAccount:
-        """Write the registration down, and let the app create the user.
-
-        Raises:
-            NameTaken: A user has this name, or somebody else is registering with it.
-            FieldError: The app refuses a value.
-        """
-        user = await shield(self._begin_and_create(name_key, password_hash, fields))
-        user_id = self._users.id_of(user, "create")
-
-        async def add(transaction: Transaction, now: int) -> None:
-            await AccountTable.purge(transaction, user_id)  # of a former user with this id
-            await self._add(transaction, user, user_id, password_hash, now)
-            await RegistrationTable.complete(transaction, name_key, password_hash)
-
-        return NewAccount(user, user_id, add)
+        """Write the registration down, and let the app create the user."""
+        return await self._registrations.create(name_key, password_hash, fields)
 
     async def rename(self, credentials: Credentials, _: str, name_key: str, event: Event) -> None:
         """Let the app rename the user, and store the event if there is an account."""
@@ -225,8 +198,10 @@ class AppDirectory:
     async def clean(self, now: int) -> int:
         """Complete or undo registrations and deletions that were interrupted; return their number."""
         deleting = await self._store.accounts.list_deleting(now - _DELETION_TIME, _BATCH)
-        begun = await self._store.registrations.list_before(now - _CREATION_TIME, _BATCH)
-        settled = [registration for registration in begun if await self._settle(registration, now, deleting)]
+        begun = await self._store.registrations.list_before(now - CREATION_TIME, _BATCH)
+        settled = [
+            registration for registration in begun if await self._registrations.settle(registration, now, deleting)
+        ]
         for user_id in deleting:
             if await self.by_id(user_id) is None:
                 await self._store.accounts.complete_deletion(user_id)
@@ -253,54 +228,6 @@ class AppDirectory:
             )
         return found or Credentials(user, Account(user_id), None, has_account=False, has_had_password=False)
 
-    async def _settle(self, begun: BegunRegistration, now: int, deleting: Collection[str] = ()) -> bool:
-        """Complete a registration whose user exists and has no account, or remove it; return False if it is too early.
-
-        The user may have the id of one whose deletion was interrupted, too: then it is not too early.
-        """
-        has_expired = begun.begun_at < now - LIFETIME
-        found = await self._find(begun.name_key, begun.begun_at, begun.begun_at)
-        is_completed = (
-            found is not None
-            and found.completes is not None
-            and (has_expired or found.account.user_id in deleting)
-            and await self.complete(found)
-        )
-        if has_expired and not is_completed:
-            await self._store.registrations.withdraw_expired(begun.name_key, now - LIFETIME)
-        return has_expired or is_completed
-
-    async def _begin(self, name_key: str, password_hash: str) -> bool:
-        """Write a registration down; another one of this name stands in its way for an hour."""
-        now, registrations = int(time.time()), self._store.registrations
-        if await registrations.begin(name_key, password_hash, now, now - _CREATION_TIME):
-            return True
-        expired = await registrations.find(name_key, 0, now - LIFETIME - 1)
-        if expired is None:
-            return False
-        await self._settle(expired, now)
-        return await registrations.begin(name_key, password_hash, now, now - _CREATION_TIME)
-
-    async def _begin_and_create(self, name_key: str, password_hash: str, fields: Mapping[str, Any]) -> Any:
-        """Create a user, whether or not the browser still waits: what was begun must not stand for another's user."""
-        if not await self._begin(name_key, password_hash):
-            raise NameTaken
-        try:
-            user = await self._users.create(name_key, fields)
-        except Exception:
-            await self._store.registrations.withdraw(name_key, password_hash)
-            raise
-        try:
-            await self._users.check_created(user, name_key)
-        except ConfigurationError:  # any other error leaves the user who was created to this registration
-            await self._store.registrations.withdraw(name_key, password_hash)
-            raise
-        return user
-
-    async def _add(self, transaction: Transaction, user: Any, user_id: str, password_hash: str, now: int) -> None:
-        await AccountTable.insert(transaction, user_id, now, stamp=self._users.stamp_of(user))
-        await PasswordTable.insert(transaction, user_id, password_hash, now)
-
     async def _is_same_person(self, user: Any, user_id: str, kept: str | None) -> bool:
         """Tell whether a user is the one whose account this is; what is kept about a former one is removed."""
         stamp = self._users.stamp_of(user)
@@ -319,7 +246,7 @@ def _is_of_former_user(account: Account, begun: BegunRegistration) -> bool:
     The name was free when the registration began. The deletion may have begun shortly after: both are interrupted when
     the process ends.
     """
-    return account.deleting_at is not None and begun.begun_at > account.deleting_at - _CREATION_TIME
+    return account.deleting_at is not None and begun.begun_at > account.deleting_at - CREATION_TIME
 
 
 def _retrieve(task: "asyncio.Future[Any]") -> None:
