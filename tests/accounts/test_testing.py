@@ -10,6 +10,7 @@ from quart import Quart
 from test_app_users import People
 
 from client import CHEAP, KEY, Visitor
+from databases import both_databases
 from quartlogin import current_user, login_required
 from quartlogin.accounts import Accounts, NameTaken, get_accounts
 from quartlogin.accounts.testing import PASSWORD, create_user, signed_in_client, use_cheap_hashes
@@ -85,11 +86,12 @@ async def test_cheap_hashes_stay_cheap_whatever_is_set_later(tmp_path: Path, com
     assert not CHEAP.check_needs_rehash(hashed)
 
 
-def test_an_app_can_be_started_again(tmp_path: Path) -> None:
+@both_databases
+def test_an_app_can_be_started_again(tmp_path: Path, database: str) -> None:
     """As an app at the top of a module is, by each test."""
     app = Quart("shop", root_path=str(tmp_path))
     app.config["SECRET_KEY"] = KEY
-    Accounts(app, database=str(tmp_path / "app.sqlite3"))
+    Accounts(app, database=database)
     use_cheap_hashes(app)
 
     async def begin(name: str) -> int:
