@@ -210,6 +210,8 @@ class _Queue(Generic[KeyT]):
     def release(self) -> None:
         """Start the next batch after a lookup has ended."""
         self.running -= 1
+        if not self.collecting:
+            return
         waiting = [batch for batch in self.collecting if not batch.is_reserved]
         if waiting and self.reserve(waiting[0]):
             self.start(waiting[0])

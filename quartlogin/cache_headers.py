@@ -9,7 +9,11 @@ from quart.typing import ResponseTypes
 
 def vary_on(response: ResponseTypes, header: str) -> None:
     """Add a request header to `Vary`."""
-    _vary_on(response, header, _names_of_headers(response))
+    present = response.headers.getlist("Vary")
+    if not present:
+        response.headers.add("Vary", header)  # most have none yet; parsing and writing it takes ten times as long
+    elif present != [header]:
+        response.vary.add(header)
 
 
 def mark_private(response: ResponseTypes) -> None:
@@ -17,8 +21,11 @@ def mark_private(response: ResponseTypes) -> None:
 
     A `Cache-Control` that the view has set stays, but becomes `private`; without one, nothing is stored.
     """
-    present = _names_of_headers(response)
-    _vary_on(response, "Cookie", present)
+    present = {name.lower() for name, _ in response.headers}  # one pass; `getlist` takes as long for each name
+    if "vary" in present:
+        vary_on(response, "Cookie")
+    else:
+        response.headers.add("Vary", "Cookie")
     if "cache-control" not in present:
         response.headers.add("Cache-Control", "private, no-store")
         return
@@ -27,15 +34,3 @@ def mark_private(response: ResponseTypes) -> None:
         for directive in [name for name in control if name.lower() == "public"]:
             del control[directive]
         control.private = True  # even if it named fields: only those would be private
-
-
-def _vary_on(response: ResponseTypes, header: str, present: set[str]) -> None:
-    if "vary" not in present:
-        response.headers.add("Vary", header)  # most have none yet; parsing and writing it takes ten times as long
-    elif response.headers.getlist("Vary") != [header]:
-        response.vary.add(header)
-
-
-def _names_of_headers(response: ResponseTypes) -> set[str]:
-    """Return the names of a response's headers in lower case, in one pass."""
-    return {name.lower() for name, _ in response.headers}

@@ -134,12 +134,11 @@ async def user_for_template() -> Any:
         Exception: Whatever the loader raised, to the first caller.
     """
     state = None if output_is_kept.get() else state_of_request()
-    if state is not None and state.is_resolved:  # for every name on a page after the first
+    if state is None and (state := _state_of_asker()) is None:
+        return None
+    if state.is_resolved:  # for every name on a page after the first
         state.access()
         return state.user
-    state = _state_of_asker()
-    if state is None:
-        return None
     return _anonymous(state) if state.error_raised else await _user_of(state)
 
 

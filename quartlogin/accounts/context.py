@@ -22,6 +22,10 @@ _LOGIN: Final = "_quartlogin_account_login"
 _REQUIREMENTS: Final = "_quartlogin_requirements"
 
 
+_request: Any = request
+_websocket: Any = websocket
+
+
 def get_accounts(app: Quart) -> "Accounts":
     """Return the accounts of this app.
 
@@ -96,5 +100,5 @@ def kept_requirements() -> tuple[Requirement, ...]:
 def _connection() -> Any:
     """Return the request or websocket object itself, not a proxy; `None` outside of both."""
     if has_request_context():
-        return cast(Any, request)._get_current_object()
-    return cast(Any, websocket)._get_current_object() if has_websocket_context() else None
+        return _request._get_current_object()
+    return _websocket._get_current_object() if has_websocket_context() else None

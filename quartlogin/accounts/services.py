@@ -18,7 +18,6 @@ from .audit.log import AuditLog
 from .checks import check_addresses, check_proof_pages, check_shared_cookies, exempt_from_csrf_of
 from .cleanup import Cleanup, EventLimit
 from .context import BLUEPRINT, EXTENSION_NAME, is_own_page
-from .database.models import AccountLogin
 from .feature import Feature
 from .features.deletion.service import DeletionService
 from .features.logins.service import LoginStore
@@ -275,11 +274,9 @@ class Services:
         limited = app.asgi_app if max_body is None else BodySizeLimitMiddleware(app.asgi_app, max_body)
         app.asgi_app = SecurityHeadersMiddleware(limited, csp_report_url)  # type: ignore[method-assign]  # as Quart asks
 
-    def _stand_in(self, login: AccountLogin) -> Any:
-        """Return the anonymous user for a login that must change its password, except where it can."""
-        if not login.must_change_password or self.is_hardened or is_own_page():
-            return None
-        return self.login_manager.anonymous_user()
+    def _stand_in(self) -> Any:
+        """Return the anonymous user for one who must change the password, except on the pages where that is done."""
+        return None if self.is_hardened or is_own_page() else self.login_manager.anonymous_user()
 
     async def _clean_directory(self, now: int) -> int:
         return await self.directory.clean(now)

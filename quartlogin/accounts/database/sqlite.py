@@ -150,7 +150,7 @@ async def _run(connection: aiosqlite.Connection, statement: str, values: Sequenc
 def _by_position(statement: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
     """Return a statement and its values as SQLite takes them fastest: by position instead of by name."""
     text, positions = _with_positions(statement)
-    return text, [values[position] for position in positions]
+    return text, [*map(values.__getitem__, positions)]
 
 
 @lru_cache(_STATEMENTS)

@@ -58,29 +58,24 @@ async def find_all(database: Database, questions: Sequence[Question]) -> dict[Qu
     Returns:
         The result for each question, without those whose login is not active or is another user's.
     """
-    return {question: _with_user(row) for question, row in await _rows(database, _FIND, questions)}
+    rows = await _rows(database, _FIND, questions)
+    return {one: _with_user(row) for one in questions if (row := rows.get(one.id_hash)) and row[1] == one.user_id}
 
 
 async def find_all_alone(database: Database, questions: Sequence[Question]) -> dict[Question, LoginOfUser]:
     """Find active logins without their users, as `find_all` does."""
-    return {question: _alone(row) for question, row in await _rows(database, _FIND_ALONE, questions)}
+    rows = await _rows(database, _FIND_ALONE, questions)
+    return {one: _alone(row) for one in questions if (row := rows.get(one.id_hash)) and row[1] == one.user_id}
 
 
-async def _rows(
-    database: Database, statements: Mapping[int, str], questions: Sequence[Question]
-) -> list[tuple[Question, Row]]:
+async def _rows(database: Database, statements: Mapping[int, str], questions: Sequence[Question]) -> dict[str, Row]:
+    """Return the rows of the active logins, by the hashes of their ids; a login may be another user's than asked."""
     size = _SIZE_FOR[len(questions)]
     id_hashes = [question.id_hash for question in questions]
     padding = id_hashes[:1] * (size - len(questions))
     last = questions[-1]  # a request from a second earlier is answered as of now, too
-    rows = {
-        row[0]: row for row in await database.read(statements[size], last.now, last.idle_since, *id_hashes, *padding)
-    }
-    return [
-        (question, row)
-        for question in questions
-        if (row := rows.get(question.id_hash)) is not None and row[1] == question.user_id
-    ]
+    rows = await database.read(statements[size], last.now, last.idle_since, *id_hashes, *padding)
+    return {row[0]: row for row in rows}
 
 
 def _with_user(row: Row) -> ActiveLogin:

@@ -10,7 +10,7 @@ from quart import has_request_context, request
 from quartlogin import login_id, login_secret_hash
 
 from ...context import keep_login
-from ...database.models import AccountLogin, ActiveLogin, Moment
+from ...database.models import ActiveLogin, Moment
 from ...store import Store
 from ...users.directory import Directory
 from .last_seen import LastSeen, is_due
@@ -28,7 +28,8 @@ class UserLoader:
         directory: The users.
         hash_of: Returns the hash under which a login is stored.
         idle: How long an unused sign-in stays active.
-        stand_in: Returns the user to show instead of an active login's in this request, `None` for the login's own.
+        stand_in: Returns the user to show in this request instead of one who must change the password first; `None` for
+            that user.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class UserLoader:
         directory: Directory,
         hash_of: Callable[[str], str],
         idle: timedelta,
-        stand_in: Callable[[AccountLogin], Any] = lambda _: None,
+        stand_in: Callable[[], Any] = lambda: None,
     ) -> None:
         self._store = store
         self._directory = directory
@@ -54,11 +55,14 @@ class UserLoader:
             user_id: From a cookie or a token. An id that no user can have is not queried.
         """
         found = await self.find_login(user_id)
-        if found is not None and (other := self._stand_in(found.login)) is not None:
+        if found is None:
+            keep_login(None)
+            return None
+        if found.login.must_change_password and (other := self._stand_in()) is not None:
             keep_login(None)
             return other  # not `None`, at which the extension would delete the remember cookie of an ended login
-        keep_login(None if found is None else found.login)
-        return None if found is None else found.user
+        keep_login(found.login)
+        return found.user
 
     async def find_login(self, user_id: str) -> ActiveLogin | None:
         """Find this request's login and its user; `None` if it is not active."""
