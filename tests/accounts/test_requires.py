@@ -217,12 +217,34 @@ async def test_a_sign_in_of_the_apps_own_is_fresh_but_has_proved_no_password(app
     assert await answers(Visitor(client), "/any", "/password") == ["Ada", "/reauthenticate?next=%2Fpassword"]
 
 
-async def test_a_sign_in_before_the_guard_of_the_same_request_counts(app: Quart, ada: Any) -> None:
+async def test_session_hijacking_a_proof_is_worth_nothing_in_another_browser(visitor: Visitor) -> None:
+    page = await visitor.get("/any", headers={"User-Agent": "another browser"})
+
+    assert page.location == "/reauthenticate?next=%2Fany"
+
+
+async def test_a_sign_in_before_the_guard_of_the_same_request_counts_and_the_former_one_does_not(
+    app: Quart, visitor: Visitor
+) -> None:
+    grace = await create_user(app, "Grace")
+
     @app.before_request
     async def sign_in_first() -> None:
-        await login_user(ada)
+        await current_user
+        await login_user(grace)
 
-    assert await answers(Visitor(app.test_client()), "/any") == ["Ada"]
+    assert await answers(Visitor(app.test_client()), "/any") == ["Grace"]
+    assert await answers(visitor, "/password") == ["/reauthenticate?next=%2Fpassword"]
+
+
+async def test_what_is_proved_before_the_guard_of_the_same_request_counts(app: Quart, visitor: Visitor) -> None:
+    @app.before_request
+    async def prove_first() -> None:
+        await current_user
+        with proving("totp"):
+            await confirm_login()
+
+    assert await answers(visitor, "/both") == ["Ada"]
 
 
 # --- other clients

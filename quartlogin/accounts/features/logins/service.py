@@ -194,7 +194,6 @@ class LoginStore:
             if await self._store.logins.replace_secrets(
                 id_hash, found.secrets, replaced.write(), at, event=event, proofs=""
             ):
-                keep_proofs("")
                 if event is not None:
                     self._audit_log.emit(event)
                 return True
