@@ -20,10 +20,10 @@ VERSION_1 = (
 CREATED_ANEW = 7
 #: What each later version has changed in `schema.sql`, as it is and as it was before; the comments are part of it.
 TAKE_BACK = {
-    8: (
-        re.compile(r"browser TEXT NOT NULL,( +-- .*\n) +proofs .*\n(?=\);)"),
-        r"browser TEXT NOT NULL\1",
-    )
+    8: [
+        (re.compile(r"browser TEXT NOT NULL,( +-- .*\n) +proofs .*\n(?=\);)"), r"browser TEXT NOT NULL\1"),
+        (re.compile(r"CREATE TABLE quartlogin_pending_sign_ins(.*\n)+?(?=\nCREATE TABLE)"), ""),
+    ],
 }
 ALICE = (
     "INSERT INTO quartlogin_users VALUES ('1', 'Alice', 'alice', 5)",
@@ -68,8 +68,9 @@ def make_version(version: int, database: str) -> None:
         touch(database)
         text = creation_script()
         for step in range(SCHEMA_VERSION, version, -1):
-            text, count = TAKE_BACK[step][0].subn(TAKE_BACK[step][1], text)
-            assert count == 1
+            for present, former in TAKE_BACK[step]:
+                text, count = present.subn(former, text)
+                assert count == 1
         script = [*statements(text), *ALICE]
     for statement in script:
         run_sql(database, statement)
@@ -77,5 +78,6 @@ def make_version(version: int, database: str) -> None:
 
 
 def drop_everything(database: str) -> None:
-    for table in ("logins", "events", "passwords", "accounts", "users", "registrations", "attempt_counters", "schema"):
+    ours = ("logins", "events", "passwords", "pending_sign_ins", "accounts", "users", "registrations")
+    for table in (*ours, "attempt_counters", "schema"):
         run_sql(database, f"DROP TABLE quartlogin_{table}")

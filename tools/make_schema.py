@@ -15,7 +15,7 @@ SCHEMA: Final = ROOT / "schema.sql"
 ACCOUNTS: Final = ROOT / "quartlogin" / "accounts"
 #: The shared folders whose tables features refer to, and those whose tables refer to none of a feature.
 FIRST: Final = ("database", "users")
-LAST: Final = ("audit", "security")
+LAST: Final = ("sign_in", "audit", "security")
 
 
 def parts() -> list[Path]:

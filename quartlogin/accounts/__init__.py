@@ -22,6 +22,7 @@ from .pages.csrf_check import check_csrf
 from .paths import STATIC, find_resource
 from .security.rate_limits import TooManyAttempts
 from .security.secret_key import APP_WITHOUT_KEY, NO_KEY, key_file, new_key, read_or_create, rotate
+from .sign_in.steps import NoPendingSignIn, Refusal, SignIn, Step, StepRequired
 from .store import POSTGRES_SCHEMES, store_at
 from .users.protocol import DeleteRefused, FieldError, Users
 
@@ -45,12 +46,17 @@ __all__ = [
     "LoginEnded",
     "Logins",
     "NameTaken",
+    "NoPendingSignIn",
     "Overloaded",
     "Passwords",
     "ReauthenticationRequired",
+    "Refusal",
     "Registration",
     "RouteLoggingQuart",
     "SamePassword",
+    "SignIn",
+    "Step",
+    "StepRequired",
     "StoreUnavailable",
     "TooManyAttempts",
     "User",

@@ -195,6 +195,7 @@ class Accounts(Services):
             TooManyAttempts: Too many attempts failed before this one; the password was not checked.
             Overloaded: Too many passwords are being checked; this one was not.
             HookFailed: A `before_sign_in` hook failed.
+            StepRequired: They are correct, and a feature asks for one more step, on the page `error.endpoint`.
         """
         signed_in = await self._here.passwords.sign_in(name, password, remember=remember)
         if signed_in is None:

@@ -128,6 +128,7 @@ class Cleanup:
             partial(store.events.remove_before, now - self._keep_events, _BATCH),
             partial(store.attempts.remove_before, now - _KEEP_SHORT_LIVED, now - _KEEP_ATTEMPTS, _BATCH),
             partial(store.attempts.remove_of_ended_logins, _BATCH),
+            partial(store.pending_sign_ins.remove_expired, now, _BATCH),
             *(partial(feature.remove_expired, store, now, _BATCH) for feature in self._features),
         )
         settled = 0 if self._clean_directory is None else await self._clean_directory(now)

@@ -11,6 +11,7 @@ from quartlogin import ConfigurationError
 from .audit.kinds import EventKind
 from .database.models import AccountLogin
 from .pages.forms import FormPage
+from .sign_in.steps import Refusal, SignIn, Step
 
 if TYPE_CHECKING:
     import click
@@ -50,6 +51,18 @@ class Feature:
             login: The login of the request.
         """
         return None
+
+    async def before_sign_in(self, sign_in: SignIn) -> Refusal | Step | None:  # noqa: ARG002 -- as above
+        """Say whether a user whose password was correct may sign in; called after the app's `before_sign_in` hooks.
+
+        Returns:
+            `None` to agree, a `Refusal`, or a `Step` that must be completed first. After its own step, a feature is not
+            asked again; after that of another one, it is.
+        """
+        return None
+
+    async def after_sign_in(self, sign_in: SignIn) -> None:
+        """Note that a user has signed in with a password and every step."""
 
     def commands(self) -> Sequence["click.Command"]:
         """Return its commands; import them here, since an app that is served needs none."""

@@ -45,6 +45,7 @@ from .security.origin_check import reject_cross_site_request
 from .security.own_pages import MAX_BODY, protect_own_pages
 from .security.rate_limits import RateLimits
 from .security.secret_key import APP_WITHOUT_KEY, derive_key
+from .sign_in.service import SignInService
 from .store import store_at
 from .users.app import AppDirectory
 from .users.checked import CheckedUsers
@@ -208,6 +209,15 @@ class Services:
             name=self.plan.options.device_cookie_name,
             path=self.plan.options.cookie_path,
         )
+        self.sign_ins = SignInService(
+            self.store,
+            self.directory,
+            self.plan.features,
+            self.hooks,
+            self.audit_log,
+            self.rate_limits,
+            self.device_cookies,
+        )
         self.passwords = PasswordService(
             self.store,
             self.directory,
@@ -221,6 +231,7 @@ class Services:
             self.rate_limits,
             self.device_cookies,
             self.hooks,
+            self.sign_ins,
             log_key=derive_key(keys[-1], b"quartlogin audit log"),
             old_pepper=self.options.old_password_pepper,
         )

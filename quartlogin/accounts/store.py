@@ -12,6 +12,7 @@ from .features.logins.table import Logins
 from .features.passwords.table import PasswordTable
 from .features.registration.table import RegistrationTable
 from .security.attempt_counters import AttemptCounters
+from .sign_in.table import PendingSignIns
 from .table import AccountTable
 from .users.own import OwnUsers
 
@@ -29,6 +30,7 @@ class Store:
     registrations: RegistrationTable
     users: OwnUsers
     logins: Logins
+    pending_sign_ins: PendingSignIns
     events: Events
     attempts: AttemptCounters
 
@@ -88,6 +90,7 @@ def store_at(address: str) -> Store:
         RegistrationTable(database),
         OwnUsers(database),
         Logins(database),
+        PendingSignIns(database),
         Events(database),
         AttemptCounters(database),
     )

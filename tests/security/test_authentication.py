@@ -135,8 +135,8 @@ def test_authentication_methods_in_the_docs_match_the_code() -> None:
     assert ways == ["method", "password", "remember cookie", "bearer token"]
     assert users_of("login_user") == {
         "accounts.py",  # `Accounts.register`
-        "features/passwords/service.py",
         "features/registration/pages.py",
+        "sign_in/service.py",
     }
     assert users_of("create_bearer_token") == {"features/api_tokens/commands.py", "features/api_tokens/pages.py"}
     assert (

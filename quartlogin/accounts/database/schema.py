@@ -81,6 +81,17 @@ END WHERE kind IN ('came_back', 'login_copied', 'login_crowded_out', 'everyone_s
     # What was proved in the logins before is not known: their users enter the password at the next sensitive action.
     8: """
 ALTER TABLE quartlogin_logins ADD COLUMN proofs TEXT NOT NULL DEFAULT '';
+CREATE TABLE quartlogin_pending_sign_ins (
+    id_hash TEXT NOT NULL PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES quartlogin_accounts (user_id) ON DELETE CASCADE,
+    security_stamp BIGINT NOT NULL,
+    feature TEXT NOT NULL,
+    done TEXT NOT NULL,
+    is_remembered BOOLEAN NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX quartlogin_pending_sign_ins_user ON quartlogin_pending_sign_ins (user_id);
+CREATE INDEX quartlogin_pending_sign_ins_expiry ON quartlogin_pending_sign_ins (expires_at);
 """,
 }
 

@@ -5,11 +5,11 @@ from logging import getLogger
 from typing import Any, Final, cast
 
 from markupsafe import Markup
-from quart import Blueprint, Quart, Response, render_template, request, url_for
+from quart import Blueprint, Quart, Response, flash, redirect, render_template, request, url_for
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, ServiceUnavailable, TooManyRequests
 
-from quartlogin import LoginRefused, LoginRequired, OriginRefused
+from quartlogin import LoginRefused, LoginRequired, OriginRefused, safe_next
 
 from ..context import current_accounts, is_own_page
 from ..database.errors import ReauthenticationRequired, StoreUnavailable
@@ -18,12 +18,16 @@ from ..hooks import HookFailed
 from ..security.headers import SCRIPT_HEADERS
 from ..security.rate_limits import TooManyAttempts
 from ..security.step_up import ask_for_proof
+from ..sign_in.pages import redirect_to_step
+from ..sign_in.steps import NoPendingSignIn, StepRequired
 from . import filters
 
 _log = getLogger(__name__)
 
 _RETRY_AFTER: Final = 5  # seconds
 _OVERLOADED: Final = "Too many people are signing in at the moment. Nothing was changed. Try again in a few seconds."
+
+_NOT_PENDING: Final = "Your sign-in took too long, or was ended. Sign in again."
 
 #: Title and text for each status; views may pass another text with `abort(status, text)`.
 PAGES: Final = {
@@ -133,6 +137,16 @@ async def _show_unavailable(error: StoreUnavailable) -> ResponseReturnValue:
     return await _show(ServiceUnavailable(retry_after=_RETRY_AFTER))
 
 
+async def _show_step(required: StepRequired) -> ResponseReturnValue:
+    return redirect_to_step(required, request.args.get("next"))
+
+
+async def _show_start(_: NoPendingSignIn) -> ResponseReturnValue:
+    """Let the user enter the password again."""
+    await flash(_NOT_PENDING)
+    return redirect(url_for("accounts.login", next=safe_next(request.args.get("next"))))
+
+
 _HANDLERS: Final[dict[type[Exception], Any]] = {
     LoginRefused: _show_sign_in,
     ReauthenticationRequired: _show_reauthentication,
@@ -140,4 +154,6 @@ _HANDLERS: Final[dict[type[Exception], Any]] = {
     Overloaded: _show_overloaded,
     HookFailed: _show_failed_hook,
     StoreUnavailable: _show_unavailable,
+    StepRequired: _show_step,
+    NoPendingSignIn: _show_start,
 }

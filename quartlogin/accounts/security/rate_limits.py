@@ -166,10 +166,17 @@ class RateLimits:
         with self._logging_rejections(name_hash=name_hash):
             if user_id is None:
                 return await self._count({f"name:{name_hash}": self._account_policy, **by_address})
-            account, holders = counter_of_user(user_id), counter_of_holders(user_id)
-            if device is None:
-                return await self._count({account: self._account_policy, **by_address}, cleared=(account, holders))
-            return await self._count_of_holder(f"browser:{device}:{account}", holders)
+            return await self._count_of_account(user_id, device, by_address)
+
+    async def count_step(self, user_id: str, device: str | None, address: str) -> Attempt:
+        """Count an attempt at a step after the password; the arguments are those of `count_sign_in`.
+
+        Raises:
+            TooManyAttempts: It is too early; nothing was counted.
+        """
+        with self._logging_rejections():
+            by_address = {_counter_of_address(address): self._address_policy}
+            return await self._count_of_account(user_id, device, by_address)
 
     async def count_reauthentication(self, user_id: str, login_public_id: str) -> Attempt:
         """Count an attempt of a signed-in user to confirm the password.
@@ -195,9 +202,20 @@ class RateLimits:
         changes: dict[str, Change] = dict.fromkeys(others, lambda counter: without(counter, attempt.at))
         await self._attempts.change(changes, forget=attempt.cleared)
 
+    async def keep_counted(self, attempt: Attempt) -> None:
+        """Uncount an attempt that is right so far, but for the account: only the last step of a sign-in ends a row."""
+        others = attempt.counted.keys() - set(attempt.cleared)
+        await self._attempts.change(dict.fromkeys(others, lambda counter: without(counter, attempt.at)))
+
     async def refund(self, attempt: Attempt) -> None:
         """Uncount an attempt whose outcome is unknown; the account's other failures in a row stay counted."""
         await self._attempts.change({name: partial(_undone, *counters) for name, counters in attempt.counted.items()})
+
+    async def _count_of_account(self, user_id: str, device: str | None, by_address: Mapping[str, _Count]) -> Attempt:
+        account, holders = counter_of_user(user_id), counter_of_holders(user_id)
+        if device is None:
+            return await self._count({account: self._account_policy, **by_address}, cleared=(account, holders))
+        return await self._count_of_holder(f"browser:{device}:{account}", holders)
 
     async def _count_of_holder(self, own: str, holders: str) -> Attempt:
         """Count an attempt of the holder of a device cookie or a login."""

@@ -112,6 +112,14 @@ class AppDirectory:
         found = await self.with_old_hash(found)
         return found if found.has_account or found.is_apps_hash else None
 
+    async def credentials_of(self, user_id: str) -> Credentials | None:
+        """Find the user, and then the rest, and check that it is of this person."""
+        user = await self.by_id(user_id)
+        found = None if user is None else await self._store.passwords.find(user, user_id)
+        if found is None or not await self._is_same_person(user, user_id, found.account.stamp):
+            return None
+        return found
+
     async def find_user(self, name_key: str) -> Credentials | None:
         """Find a user by normalized name, even one without an account."""
         now = int(time.time())

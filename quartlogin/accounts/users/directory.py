@@ -89,6 +89,10 @@ class Directory(Protocol):
         """Find the credentials of a normalized name, even if the account is disabled."""
         ...
 
+    async def credentials_of(self, user_id: str) -> Credentials | None:
+        """Find the credentials of a user with an account by id, even if the account is disabled."""
+        ...
+
     async def find_user(self, name_key: str, /) -> Credentials | None:
         """Find a user by normalized name, even one without an account, for the operator."""
         ...
@@ -222,6 +226,11 @@ class OwnDirectory:
     async def find_credentials(self, name_key: str) -> Credentials | None:
         """Find them in one statement."""
         return await self.store.users.find_credentials(name_key)
+
+    async def credentials_of(self, user_id: str) -> Credentials | None:
+        """Find the user, and then the rest."""
+        user = await self.by_id(user_id)
+        return None if user is None else await self.store.passwords.find(user, user_id)
 
     async def find_user(self, name_key: str) -> Credentials | None:
         """Find them in one statement: every user has an account."""

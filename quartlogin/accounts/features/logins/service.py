@@ -309,5 +309,5 @@ class LoginStore:
         )
 
     def _emit(self, joined: JoinedWork | None, *events: Event) -> None:
-        for event in ([] if joined is None else [joined.event]) + [*events]:
+        for event in ([] if joined is None or joined.event is None else [joined.event]) + [*events]:
             self._audit_log.emit(event)

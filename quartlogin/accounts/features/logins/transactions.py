@@ -19,10 +19,10 @@ Work = Callable[[Transaction], Awaitable[None]]
 
 @dataclass(frozen=True)
 class JoinedWork:
-    """The work, and the event that it records."""
+    """The work, and the event that it records, if any."""
 
     work: Work
-    event: Event
+    event: Event | None
 
 
 #: The account of the login that begins now, as it was when its credentials were read.
@@ -32,13 +32,13 @@ _proved: Final[ContextVar[tuple[str, ...]]] = ContextVar("quartlogin_proved", de
 
 
 @contextmanager
-def in_login_transaction(work: Work, event: Event) -> Iterator[None]:
+def in_login_transaction(work: Work, event: Event | None = None) -> Iterator[None]:
     """Do work in the transaction of the login that begins or is renewed in this block: both happen, or neither.
 
     Args:
         work: Called with the transaction before the login is written. `login_user` and `confirm_login` raise what it
             raises.
-        event: Emitted once the transaction is committed.
+        event: Emitted once the transaction is committed, if any.
     """
     token = _joined.set(JoinedWork(work, event))
     try:

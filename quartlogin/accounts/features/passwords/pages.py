@@ -13,7 +13,8 @@ from ...pages.messages import BREACHED_PASSWORD, WRONG_PASSWORD, in_a_sentence
 from ...pages.recent_login import recent_login_required
 from ...pages.redirects import next_page
 from ...security.proofs import PASSWORD
-from ..logins.notices import show_notices
+from ...sign_in.pages import redirect_after_sign_in, redirect_to_step
+from ...sign_in.steps import StepRequired
 from ..logins.transactions import proving
 from .forms import LoginForm, PasswordForm, ReauthenticationForm
 from .service import BreachedPassword, SamePassword
@@ -36,12 +37,14 @@ async def login() -> ResponseReturnValue:
     if request.method != "POST" and (await current_user).is_authenticated:
         return redirect(next_page(form.next.data))
     if form.is_complete():
-        signed_in = await current_accounts().passwords.sign_in(
-            form.username.data or "", form.password.data or "", remember=bool(form.remember.data)
-        )
+        try:
+            signed_in = await current_accounts().passwords.sign_in(
+                form.username.data or "", form.password.data or "", remember=bool(form.remember.data)
+            )
+        except StepRequired as required:
+            return redirect_to_step(required, form.next.data)
         if signed_in is not None:
-            await show_notices(signed_in.account, signed_in.activity)
-            return redirect(next_page(form.next.data))
+            return await redirect_after_sign_in(signed_in, form.next.data)
         form.refuse("password", FAILED.format(in_a_sentence(current_accounts().directory.name_label)))
     return await render_form("accounts/passwords/login.html", form)
 

@@ -6,26 +6,27 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from logging import getLogger
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from unicodedata import is_normalized
 
-from quartlogin import confirm_login, login_user
+from quartlogin import confirm_login
 
 from ...audit.log import AuditLog, client_info
 from ...context import current_login
 from ...database.errors import LoginEnded
 from ...database.interface import Transaction
 from ...database.models import Account, AccountLogin, ActingLogin, Credentials, User
-from ...hooks import HookFailed, Hooks
+from ...hooks import Hooks
 from ...security.attempt_counters import counter_of_user
 from ...security.device_cookies import DeviceCookies
 from ...security.proofs import PASSWORD
 from ...security.rate_limits import Attempt, RateLimits
+from ...sign_in.service import Asked, SignInService
+from ...sign_in.steps import SignedIn, SignIn
 from ...store import Store
 from ...users.directory import Directory
-from ..logins.notices import Activity, activity_since_last_sign_in
 from ..logins.service import LoginStore
-from ..logins.transactions import in_login_transaction, proving, signing_in
+from ..logins.transactions import in_login_transaction, proving
 from .hashing import Overloaded, PasswordHashing, VerifyResult
 from .policy import is_same
 
@@ -50,13 +51,11 @@ class SamePassword(Exception):  # noqa: N818 -- as above
     """The new password is the old one, which must be changed; nothing was changed."""
 
 
-class SignedIn(NamedTuple):
-    """A user who has just signed in."""
+class Authenticated(NamedTuple):
+    """A user whose password was correct, and the step that is to be completed before the login begins, if any."""
 
-    user: Any
-    account: Account
-    #: What happened since the sign-in before.
-    activity: Activity
+    credentials: Credentials
+    asked: Asked | None
 
 
 @dataclass
@@ -71,12 +70,13 @@ class PasswordService:
     rate_limits: RateLimits
     device_cookies: DeviceCookies
     hooks: Hooks
+    sign_ins: SignInService
     #: Hashes the username for the audit log: it may be a password that was entered in the wrong field.
     log_key: bytes
     #: Returns the text that the app's old hashes were computed from, if that is not the password.
     old_pepper: Callable[[str], str] | None = None
 
-    async def authenticate(self, username: str, password: str) -> Credentials | None:
+    async def authenticate(self, username: str, password: str, *, remember: bool = False) -> Authenticated | None:
         """Return the credentials of this username and password; `None` if they are wrong, for whatever reason.
 
         Unknown and disabled users cost as much as a wrong password: the same queries, one hash with parameters that are
@@ -109,14 +109,17 @@ class PasswordService:
                 reason = await self._failure_reason(credentials, password)
         if credentials is not None and not reason:
             try:
-                is_let_in = await self.hooks.lets_in(credentials.user)
-            except HookFailed:
+                answer = await self.sign_ins.ask(credentials, remember=remember)
+            except Exception:
                 await self.rate_limits.refund(attempt)
                 raise
-            if is_let_in and (not credentials.completes or await self.directory.complete(credentials)):
+            if answer is None:
                 await self.rate_limits.succeeded(attempt)
-                return credentials
-            reason = "before_sign_in"
+                return Authenticated(credentials, None)
+            if isinstance(answer, Asked):
+                await self.rate_limits.keep_counted(attempt)
+                return Authenticated(credentials, answer)
+            reason = answer.reason
         event = self.audit_log.event("sign_in_failed", user_id)
         await self.audit_log.record(event, name_hash=name_hash, reason=reason)
         return None
@@ -125,18 +128,18 @@ class PasswordService:
         """Check a name and a password, and sign the user in; `None` if they are wrong, for whatever reason.
 
         Raises:
-            As `authenticate`.
+            StepRequired: They are correct, and a feature asks for one more step.
+            TooManyAttempts, Overloaded, HookFailed: As `authenticate`.
         """
-        found = await self.authenticate(name, password)
+        await self.sign_ins.drop()
+        found = await self.authenticate(name, password, remember=remember)
         if found is None:
             return None
-        activity = await activity_since_last_sign_in(found.account)
-        with signing_in(found.account), proving(PASSWORD):
-            if not await login_user(found.user, remember=remember):
-                return None
-        self.set_device_cookie(found.account)
-        await self.hooks.tell(self.hooks.after_sign_in, found.user)
-        return SignedIn(found.user, found.account, activity)
+        credentials, asked = found
+        if asked is not None:
+            await self.sign_ins.hold(credentials, asked, remember=remember)
+            return None
+        return await self.sign_ins.begin(SignIn(credentials.user, credentials.account, remember))
 
     def set_device_cookie(self, account: Account) -> None:
         """Remember that this browser has signed in to the account with its current password."""

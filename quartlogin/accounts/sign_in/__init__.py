@@ -1,0 +1,1 @@
+"""What happens between a correct password and a login."""
