@@ -33,7 +33,7 @@ from slow import mostly_slow
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text("utf-8")
 FIELDS = PAGE.partition("### Form fields")[2].partition("\n#")[0]
-STORE = sorted((ROOT / "quartlogin").rglob("*.py"))
+STORE = sorted(path for path in (ROOT / "quartlogin").rglob("*.py") if "new_project" not in path.parts)
 
 
 @cache
@@ -362,8 +362,9 @@ def test_redos_check_sees_every_regular_expression() -> None:
         if isinstance(node, ast.Call) and uses.fullmatch(ast.unparse(node.func))
     ]
 
-    # There, words that are tried in turn: test_common_passwords.py has a million hostile characters for it.
-    assert hidden == ["denylist.py"]
+    # There, words that are tried in turn: test_common_passwords.py has a million hostile characters for it. And new.py
+    # replaces a few words in files of its own.
+    assert sorted(hidden) == ["denylist.py", "new.py"]
 
 
 # --- numbers, fields, forms

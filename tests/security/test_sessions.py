@@ -28,7 +28,7 @@ from sockets import open_socket
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "application.md").read_text(encoding="utf-8")
-SOURCES = sorted(Path(quartlogin.__file__).parent.rglob("*.py"))
+SOURCES = sorted(path for path in Path(quartlogin.__file__).parent.rglob("*.py") if "new_project" not in path.parts)
 MINUTES_OF_A_DAY = 24 * 60
 
 NewVisitor = Callable[[], Visitor]

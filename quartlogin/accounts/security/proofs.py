@@ -18,6 +18,7 @@ PASSWORD: Final = "password"  # noqa: S105 -- a kind of proof, not a password
 APP: Final = "app"
 
 _KIND: Final = r"[a-z][a-z0-9_]{0,31}"
+_NAME: Final = re.compile(_KIND)
 #: A whole word: without the lookbehind, each letter of a long word would be tried as the first one.
 _ENTRY: Final = re.compile(rf"(?<!\S)(?P<kind>{_KIND}):(?P<at>[0-9]{{1,15}})(?!\S)")
 
@@ -28,7 +29,7 @@ def check_kind(kind: str) -> None:
     Raises:
         ConfigurationError: It cannot be kept, or is the one for what the app does by itself.
     """
-    if kind == APP or not re.fullmatch(_KIND, kind):
+    if kind == APP or not _NAME.fullmatch(kind):
         raise ConfigurationError(
             f"A proof cannot be named {kind!r:.80}: use at most 32 small letters, digits and underscores, a letter "
             f"first, and not {APP!r}."
