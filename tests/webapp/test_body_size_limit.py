@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from quartlogin.accounts.security.body_size_limit import BodySizeLimitMiddleware
+from servers import PATIENCE
 
 CHUNK = 1000
 LIMIT = 10 * CHUNK
@@ -61,3 +62,36 @@ async def test_a_response_that_has_begun_is_sent_to_its_end() -> None:
 
     assert [answer["type"] for answer in client.answers] == ["http.response.start", "http.response.body"]
     assert client.answers[-1]["body"] == b"refused"
+
+
+async def test_denial_of_service_a_body_refused_by_its_length_does_not_hold_the_end_of_the_answer() -> None:
+    class FullServer(Client):
+        """As Hypercorn: the end of an answer puts a message into the queue that the application reads, and waits."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.is_read = asyncio.Event()
+
+        async def receive(self) -> Any:
+            self.is_read.set()
+            await asyncio.sleep(0)
+            return await super().receive() if self.sent < LIMIT else {"type": "http.disconnect"}
+
+        async def send(self, message: Any) -> None:
+            if message["type"] == "http.response.body":
+                await self.is_read.wait()
+            await super().send(message)
+
+    async def answers_by_the_length(_: Any, receive: Any, send: Any) -> None:
+        reading = asyncio.ensure_future(reads_everything(_, receive, send))
+        await asyncio.sleep(0)
+        await send({"type": "http.response.start", "status": 413, "headers": []})
+        await send({"type": "http.response.body", "body": b"refused", "more_body": False})
+        await reading
+
+    server = FullServer()
+    scope = {"type": "http", "headers": [(b"content-length", b"%d" % (2 * LIMIT))]}
+    async with asyncio.timeout(PATIENCE):
+        await BodySizeLimitMiddleware(answers_by_the_length, LIMIT)(scope, server.receive, server.send)
+
+    assert server.answers[-1]["body"] == b"refused"

@@ -72,9 +72,10 @@ class _Connection:
     async def send(self, message: Any) -> None:
         if self._left >= 0 or self._is_answered:
             self._is_answered = True
-            await self._send(message)
             if message["type"] == "http.response.body" and not message.get("more_body", False):
+                # Before the end is sent: Hypercorn then waits for a place in its queue, which the body has filled.
                 self._is_complete.set()
+            await self._send(message)
 
     async def _refuse(self) -> None:
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(_TOO_LARGE))]
