@@ -29,6 +29,11 @@ _BUSY_TIMEOUT: Final = 5000  # milliseconds to wait for another process that is 
 _VALUE: Final = re.compile(r"\$([0-9]+)")
 _OTHERS: Final = stat.S_IWGRP | stat.S_IRWXO
 _STATEMENTS: Final = 256  # more than there are
+_PRIMARY_CODE: Final = 0xFF  # of an extended result code
+_LOCKED: Final = (
+    f"database is locked. For {_BUSY_TIMEOUT // 1000} seconds, another connection has had an open transaction that "
+    "writes to this file: a request must commit before it lets the accounts write."
+)
 
 #: The driver's errors; the last two are for values that no row can hold.
 _EXPECTED: Final = (sqlite3.Error, UnicodeEncodeError, OverflowError)
@@ -221,8 +226,10 @@ def _translated_errors() -> Iterator[None]:
 
 
 def _translated(error: Exception) -> Exception:
-    kind = Conflict if isinstance(error, sqlite3.IntegrityError) else StoreUnavailable
-    return kind(str(error))
+    if isinstance(error, sqlite3.IntegrityError):
+        return Conflict(str(error))
+    is_busy = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE == sqlite3.SQLITE_BUSY
+    return StoreUnavailable(_LOCKED if is_busy else str(error))
 
 
 def _opened(connection: aiosqlite.Connection | None) -> aiosqlite.Connection:
