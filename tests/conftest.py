@@ -5,7 +5,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -22,6 +22,7 @@ from client import KEY, Visitor, add_user, with_cheap_hashes
 from compiled_templates import compile_once
 from databases import run_sql
 from quartlogin.accounts import cleanup
+from quartlogin.accounts.database import sqlite
 from quartlogin.accounts.store import Store, store_at
 from quartlogin.webapp import create_app
 from servers import Postgres, postgres, postgres_binaries
@@ -53,6 +54,26 @@ def templates_are_compiled_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Environment, "compile", compile_once)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pragmas_of_the_product() -> Iterator[Sequence[str]]:
+    """Let commits in this process not wait for the disk, which is most of what they take: no test cuts the power.
+
+    The fixture's value is what the product sets; a server that a test starts has it in any case.
+    """
+    of_product = sqlite._PRAGMAS
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            sqlite, "_PRAGMAS", [one.replace("synchronous = FULL", "synchronous = OFF") for one in of_product]
+        )
+        yield of_product
+
+
+@pytest.fixture
+def durable_commits(pragmas_of_the_product: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commits be on the disk when they end; ask for it before the store or the application."""
+    monkeypatch.setattr(sqlite, "_PRAGMAS", pragmas_of_the_product)
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,9 @@ ALICE = NewUser(User(id="A" * 22, username="Alice"), "alice", "hash")
 REGISTERED = Event("1", "registered", ALICE.user.id, 1, "", "")
 
 
-async def test_the_file_is_its_owners_only_and_commits_are_durable(store: Store, database: str) -> None:
+async def test_the_file_is_its_owners_only_and_commits_are_durable(
+    durable_commits: None, store: Store, database: str
+) -> None:
     assert stat.S_IMODE(Path(database).stat().st_mode) == 0o600
     assert isinstance(store.database, SQLiteDatabase)
     for connection in (store.database._reader, store.database._writer):
