@@ -1,5 +1,6 @@
 """schema.sql is what its parts say."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -25,3 +26,13 @@ def test_a_table_that_refers_to_one_below_it_is_refused() -> None:
     assert join([a, b]) == f"{a}\n{b}"
     with pytest.raises(ValueError, match="refers to a,"):
         join([b, a])
+
+
+def test_the_migration_in_the_docs_drops_every_table() -> None:
+    [downgrade] = re.findall(
+        r"def downgrade\(\).*?```", (ROOT / "docs/alembic.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+
+    dropped = [f"quartlogin_{name}" for name in re.findall(r'"(\w+)"', downgrade)]
+
+    assert sorted(dropped) == sorted(re.findall(r"^CREATE TABLE (\w+)", make(), re.MULTILINE))

@@ -12,6 +12,7 @@ from quart.typing import ResponseReturnValue
 
 from client import KEY, NEW_PASSWORD, PASSWORD, WRONG, Page, Visitor, set_active
 from databases import both_databases, run_sql
+from quartlogin import UserMixin
 from quartlogin.accounts import (
     Accounts,
     Feature,
@@ -252,6 +253,7 @@ async def test_a_pending_sign_in_ends_after_ten_minutes(app: Quart, now: list[fl
     visitor = await started(app)
     form = await visitor.get(STEP)
     now[0] += 600
+    assert (await visitor.get(STEP)).location == "/login"
 
     late = await visitor.post(STEP, {"csrf_token": form.token, "word": WORD})
 
@@ -326,21 +328,24 @@ async def test_an_account_that_is_changed_meanwhile_ends_the_pending_sign_in(
     assert not await visitor.is_signed_in()
 
 
+@pytest.mark.parametrize("states", [[False], [False, True]], ids=["disabled", "disabled and enabled"])
 async def test_an_account_that_is_disabled_between_check_and_login_is_not_signed_in(
-    app: Quart, database: str, monkeypatch: pytest.MonkeyPatch
+    app: Quart, database: str, monkeypatch: pytest.MonkeyPatch, states: list[bool]
 ) -> None:
     """A race: the transaction that begins the login compares the security stamp once more."""
     visitor = await started(app)
     begin = type(get_accounts(app).sign_ins).begin
 
     async def begin_late(*arguments: Any) -> Any:
-        await set_active(app, "Ada", active=False)
+        for active in states:
+            await set_active(app, "Ada", active=active)
         return await begin(*arguments)
 
     monkeypatch.setattr(type(get_accounts(app).sign_ins), "begin", begin_late)
 
     assert (await enter(visitor)).location == "/login"
     assert rows(database, "count(*)", "quartlogin_logins") == [(0,)]
+    assert rows(database, "number", "quartlogin_attempt_counters WHERE name LIKE 'user:%'") == [(1,)]  # the password
 
 
 async def test_brute_force_of_a_step_runs_into_the_rate_limit_of_the_account(app: Quart, database: str) -> None:
@@ -386,3 +391,44 @@ async def test_a_step_without_its_csrf_token_is_refused(app: Quart) -> None:
 
     assert (await visitor.post(STEP, {"word": WORD})).status == 400
     assert not await visitor.is_signed_in()
+
+
+class Person(UserMixin):
+    def __init__(self, name: str) -> None:
+        self.id, self.name = "5", name
+
+
+async def test_a_pending_sign_in_is_not_that_of_a_later_user_with_the_same_id(database: str) -> None:
+    """The app has deleted its user 5, without a word to the accounts, and its database gave the id to another one."""
+    people: list[Person] = []
+
+    class People:
+        async def by_id(self, user_id: str) -> Person | None:
+            return people[0]
+
+        async def by_name(self, name: str) -> Person | None:
+            return next((person for person in people if person.name == name), None)
+
+        async def create(self, name: str, _: Any) -> Person:
+            people[:] = [Person(name)]
+            return people[0]
+
+        def name_of(self, user: Person) -> str:
+            return user.name
+
+        def stamp(self, user: Person) -> str:
+            return user.name
+
+    app = make_app(database, CodeWords())
+    get_accounts(app).users(People)
+    use_cheap_hashes(app)
+    async with app.test_app():
+        await give_word(app, await create_user(app, "Ada", password=PASSWORD))
+        visitor = await started(app)
+        form = await visitor.get(STEP)
+        people[:] = [Person("bob")]
+
+        late = await visitor.post(STEP, {"csrf_token": form.token, "word": WORD})
+
+        assert late.location == "/login"
+        assert rows(database, "count(*)", "quartlogin_logins") == [(0,)]
