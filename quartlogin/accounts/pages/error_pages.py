@@ -132,7 +132,7 @@ async def _show_failed_hook(_: HookFailed) -> ResponseReturnValue:
 
 
 async def _show_unavailable(error: StoreUnavailable) -> ResponseReturnValue:
-    _log.error("The database does not respond: %s", error)
+    _log.error("A request was answered 503: %s", error)
     current_accounts().audit_log.warn("database_unavailable")
     return await _show(ServiceUnavailable(retry_after=_RETRY_AFTER))
 

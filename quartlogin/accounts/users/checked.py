@@ -73,10 +73,10 @@ class CheckedUsers:
         own = getattr(self._users, "normalize", None)
         if own is None:
             return normalize_name(typed)
-        name = own(typed) if len(typed) <= 4 * MAX_NAME_LENGTH else None
+        name = self._call("normalize", typed) if len(typed) <= 4 * MAX_NAME_LENGTH else None
         if name is not None and not isinstance(name, str):
             raise ConfigurationError(f"{self._name}.normalize returned {type(name).__name__}: return a text or None.")
-        return name if name and "\0" not in name and len(name) <= MAX_NAME_LENGTH else None
+        return name if name and len(name) <= MAX_NAME_LENGTH and is_storable_id(name) else None
 
     def validate(self, typed: str) -> str | None:
         """Return why this is not a valid name, in one sentence; `None` if it is."""
@@ -89,7 +89,7 @@ class CheckedUsers:
 
     def name_of(self, user: Any) -> str:
         """Return the name that pages show."""
-        return str(self._users.name_of(user))
+        return str(self._call("name_of", user))
 
     # --- users
 
@@ -99,12 +99,15 @@ class CheckedUsers:
         Raises:
             ConfigurationError: The app returned something else, or another user.
         """
+        method = "by_id" if self._batches is None else "by_ids"
         asked = self._users.by_id(user_id) if self._batches is None else self._batches.load(user_id)
-        user = await self._answer("by_id", asked)
+        user = await self._answer(method, asked)
         if user is None:
             return None
-        if (found := self.id_of(user, "by_id")) != user_id:
-            raise ConfigurationError(f"{self._name}.by_id returned user {found!r:.80} when asked for {user_id!r:.80}.")
+        if (found := self.id_of(user, method)) != user_id:
+            raise ConfigurationError(
+                f"{self._name}.{method} returned user {found!r:.80} when asked for {user_id!r:.80}."
+            )
         return user
 
     async def by_ids(self, user_ids: list[str]) -> list[Any | None]:
@@ -169,7 +172,7 @@ class CheckedUsers:
         """
         if not self.has("old_password_hash"):
             return None
-        asked = self._users.old_password_hash(user)
+        asked = self._call("old_password_hash", user)
         stored = await self._answer("old_password_hash", asked) if inspect.isawaitable(asked) else asked
         if stored is not None and not isinstance(stored, str):
             raise ConfigurationError(f"{self._name}.old_password_hash returned {type(stored).__name__}: return a text.")
@@ -177,7 +180,8 @@ class CheckedUsers:
 
     def stamp_of(self, user: Any) -> str | None:
         """Return what tells this user from a later one with the same id; `None` if the app has no such thing."""
-        return str(self._users.stamp(user)) if self.has("stamp") else None
+        stamp = self._call("stamp", user) if self.has("stamp") else None
+        return None if stamp is None else str(stamp)
 
     def id_of(self, user: Any, method: str) -> str:
         """Return a user's id.
@@ -209,11 +213,30 @@ class CheckedUsers:
         Raises:
             UsersUnavailable: It failed, or took too long.
         """
+        limit = asyncio.timeout(TIMEOUT)
         try:
-            async with asyncio.timeout(TIMEOUT):
+            async with limit:
                 return await asked
         except _MEANT:
             raise
         except Exception as error:
-            _log.exception("%s.%s failed.", self._name, method)
-            raise UsersUnavailable(f"{self._name}.{method} failed: {type(error).__name__}.") from error
+            reason = f"took longer than {TIMEOUT} seconds" if limit.expired() else f"failed: {type(error).__name__}"
+            raise self._unavailable(method, reason) from error
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        """Call a method of the app that is not waited for.
+
+        Raises:
+            UsersUnavailable: It failed.
+        """
+        try:
+            return getattr(self._users, method)(*arguments)
+        except _MEANT:
+            raise
+        except Exception as error:
+            raise self._unavailable(method, f"failed: {type(error).__name__}") from error
+
+    def _unavailable(self, method: str, reason: str) -> UsersUnavailable:
+        text = f"{self._name}.{method} {reason}."
+        _log.exception(text)
+        return UsersUnavailable(text)
