@@ -18,6 +18,7 @@ from .security.proofs import check_kind
 
 _log = getLogger(__name__)
 
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _PREFIX: Final = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 
 
@@ -56,6 +57,11 @@ def check_features(features: Sequence[Feature]) -> None:
     for feature in features:
         if not isinstance(feature, Feature):
             raise ConfigurationError(f"Accounts(features=[...]): {feature!r:.80} is no feature; write `Passwords()`.")
+        if not _NAME.fullmatch(getattr(feature, "name", "")):
+            raise ConfigurationError(
+                f"The feature {type(feature).__name__} needs a `name` of lower-case letters, digits and underscores: "
+                "that of the folder of its templates."
+            )
         for kind in feature.proofs:
             check_kind(kind)
     names = [feature.name for feature in features]

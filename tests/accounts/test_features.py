@@ -54,6 +54,14 @@ def test_a_class_is_no_feature(tmp_path: Path) -> None:
         make_app(tmp_path, Clash)
 
 
+@pytest.mark.parametrize("name", [None, "Code words"])
+def test_a_feature_needs_a_name_that_a_folder_can_have(tmp_path: Path, name: str | None) -> None:
+    members = {} if name is None else {"name": name}
+
+    with pytest.raises(ConfigurationError, match="Nameless"):
+        make_app(tmp_path, type("Nameless", (Feature,), members)())
+
+
 async def test_the_account_page_has_the_panels_of_the_given_features_only(tmp_path: Path) -> None:
     app = make_app(tmp_path)
 

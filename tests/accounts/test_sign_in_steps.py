@@ -114,7 +114,7 @@ async def test_a_step_comes_between_password_and_login(app: Quart, feature: Code
     assert [told.user.username for told in feature.told] == ["Ada"]
     assert rows(database) == []
     [(proofs,)] = rows(database, "proofs", "quartlogin_logins")
-    assert re.fullmatch(r"password:\d+ code_words:\d+", proofs)
+    assert re.fullmatch(r"password:\d+ code_word:\d+", proofs)
 
 
 async def test_a_user_of_whom_no_feature_asks_more_signs_in_at_once(app: Quart, feature: CodeWords) -> None:
@@ -182,6 +182,8 @@ async def test_two_features_ask_one_after_the_other(database: str) -> None:
         assert (await visitor.post("/login/terms?answer=yes", {})).location == "/account"
         assert await visitor.is_signed_in()
         assert rows(database) == []
+        [(proofs,)] = rows(database, "proofs", "quartlogin_logins")
+        assert re.findall(r"[a-z_]+", proofs) == ["password", "code_word"]  # accepting terms proves nothing
 
 
 async def test_a_view_of_the_app_is_told_which_page_asks_for_the_step(app: Quart) -> None:

@@ -109,9 +109,9 @@ class SignInService:
             if pending is not None:
                 await self.store.pending_sign_ins.take(transaction, pending, int(time.time()))
 
-        done = () if pending is None else (*pending.done, pending.feature)
+        proofs = () if pending is None else self._proofs_of((*pending.done, pending.feature))
         using = nullcontext() if pending is None else in_login_transaction(take)
-        with signing_in(account), proving(PASSWORD, *done), using:
+        with signing_in(account), proving(PASSWORD, *proofs), using:
             if not await login_user(sign_in.user, remember=sign_in.remember):
                 return None
         self.device_cookies.set(counter_of_user(account.user_id), account.security_stamp)
@@ -190,6 +190,9 @@ class SignInService:
         ):
             raise NoPendingSignIn
         return pending, SignIn(found.user, found.account, pending.is_remembered)
+
+    def _proofs_of(self, done: Sequence[str]) -> list[str]:
+        return [proof for feature in self.features if feature.name in done for proof in feature.proofs]
 
     async def _after_step(self, pending: PendingSignIn, sign_in: SignIn) -> Refusal | Asked | None:
         return await self._ask_features(sign_in, (*pending.done, pending.feature))

@@ -29,7 +29,7 @@ class Refusal:
 class Step:
     """The user has to do one more thing first, on a page of the feature.
 
-    Once it is done, the login holds a proof with the name of the feature, beside that of the password.
+    Once it is done, the login holds the feature's `proofs`, beside that of the password.
     """
 
     #: The endpoint of the page, without the name of the blueprint.

@@ -26,6 +26,7 @@ REFUSED = "nobody"
 class CodeWords(Feature):
     name = "code_words"
     events: ClassVar[Mapping[str, EventKind]] = {"code_word_set": EventKind("Code word set", shows_subject=True)}
+    proofs: ClassVar[Mapping[str, str | None]] = {"code_word": None}
 
     def __init__(self) -> None:
         #: The sign-ins that it was told of.
