@@ -217,6 +217,7 @@ class Services:
             self.audit_log,
             self.rate_limits,
             self.device_cookies,
+            self.audience,
         )
         self.passwords = PasswordService(
             self.store,

@@ -51,10 +51,10 @@ async def accept_terms() -> ResponseReturnValue:
     return redirect("/account") if signed_in else ("no", 400)
 
 
-def make_app(database: str, *features: Feature) -> Quart:
+def make_app(database: str, *features: Feature, **options: Any) -> Quart:
     app = Quart("shop", root_path=str(FOLDER))
     app.config["SECRET_KEY"] = KEY
-    Accounts(app, database=database, features=[Passwords(), Logins(), *features])
+    Accounts(app, database=database, features=[Passwords(), Logins(), *features], **options)
     use_cheap_hashes(app)
 
     @app.before_serving
@@ -249,6 +249,18 @@ async def test_a_step_cannot_be_completed_in_another_session(app: Quart) -> None
     stranger = Visitor(app.test_client())
 
     assert (await stranger.get(STEP)).location == "/login"
+
+
+async def test_a_step_cannot_be_completed_in_an_app_with_another_audience(app: Quart, database: str) -> None:
+    """The apps share accounts, key and cookie, but not their sign-ins."""
+    visitor = await started(app)
+    other = make_app(database, CodeWords(), audience="another shop")
+    other.before_serving_funcs = [each for each in other.before_serving_funcs if each.__name__ != "create_table"]
+    async with other.test_app():
+        there = Visitor(other.test_client())
+        there.client.set_cookie("localhost", "session", visitor.cookies["session"])
+
+        assert (await there.get(STEP)).location == "/login"
 
 
 async def test_a_pending_sign_in_ends_after_ten_minutes(app: Quart, now: list[float], database: str) -> None:

@@ -89,7 +89,9 @@ VALUES: list[Any] = [
     datetime(1, 1, 1, tzinfo=UTC),
 ]
 #: Whatever the package or the application reads, what Quart reads, and what nobody does.
-KEYS = sorted({*SESSION_KEYS, "_csrf", "_flashes", "_permanent", "csrf_token", "anything", "\ud800", ""})
+KEYS = sorted(
+    {*SESSION_KEYS, "_csrf", "_flashes", "_pending_sign_in", "_permanent", "csrf_token", "anything", "\ud800", ""}
+)
 PAGES = ["/", "/login?next=/account", "/account", "/reauthenticate", "/account/password", "/api/me"]
 FORMS = ["/login", "/logout", "/account/tokens", "/account/password"]
 

@@ -8,11 +8,11 @@ Until the last step is completed, the attempt stays counted as a failure of the 
 whoever knows the password gets no more guesses at a code than others get at the password.
 """
 
+import hmac
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
-from hashlib import sha256
+from dataclasses import dataclass, replace
 from logging import getLogger
 from secrets import token_urlsafe
 from typing import Final
@@ -66,6 +66,8 @@ class SignInService:
     audit_log: AuditLog
     rate_limits: RateLimits
     device_cookies: DeviceCookies
+    #: The app, or the apps, in which a sign-in can be completed.
+    audience: str
 
     async def ask(self, credentials: Credentials, *, remember: bool) -> Refusal | Asked | None:
         """Ask the app's hooks and the features about a user whose password was correct; `None`: sign in.
@@ -88,7 +90,7 @@ class SignInService:
         account, expires_at = credentials.account, int(time.time()) + LIFETIME
         new_id = token_urlsafe(_ID_BYTES)
         stamp = account.security_stamp
-        new = PendingSignIn(_hash(new_id), account.user_id, stamp, asked.feature, (), remember, expires_at)
+        new = PendingSignIn(self._hash(new_id), account.user_id, stamp, asked.feature, (), remember, expires_at)
         try:
             await self.store.pending_sign_ins.add(new)
         except Conflict:  # deleted meanwhile
@@ -122,7 +124,7 @@ class SignInService:
         """End the sign-in of this session that waits for a step, if there is one."""
         if isinstance(pending_id := session.get(_PENDING), str):
             del session[_PENDING]
-            await self.store.pending_sign_ins.remove(_hash(pending_id))
+            await self.store.pending_sign_ins.remove(self._hash(pending_id))
 
     async def find(self, feature: str) -> SignIn:
         """Return this session's sign-in that waits for a feature's step, for the page of the step.
@@ -178,7 +180,7 @@ class SignInService:
         pending_id, now = session.get(_PENDING), int(time.time())
         pending = None
         if isinstance(pending_id, str):
-            pending = await self.store.pending_sign_ins.find(_hash(pending_id), now)
+            pending = await self.store.pending_sign_ins.find(self._hash(pending_id), now)
         if pending is None or pending.feature != feature:
             raise NoPendingSignIn
         found = await self.directory.credentials_of(pending.user_id)
@@ -207,8 +209,7 @@ class SignInService:
 
     async def _hold_again(self, pending: PendingSignIn, asked: Asked) -> None:
         new_id, done = token_urlsafe(_ID_BYTES), (*pending.done, pending.feature)
-        stamp, until = pending.security_stamp, pending.expires_at
-        new = PendingSignIn(_hash(new_id), pending.user_id, stamp, asked.feature, done, pending.is_remembered, until)
+        new = replace(pending, id_hash=self._hash(new_id), feature=asked.feature, done=done)
         try:
             await self.store.pending_sign_ins.replace(pending, new, int(time.time()))
         except Conflict:
@@ -230,6 +231,6 @@ class SignInService:
                     "The feature %s failed after a sign-in of user %s.", feature.name, sign_in.account.user_id
                 )
 
-
-def _hash(pending_id: str) -> str:
-    return sha256(pending_id.encode("utf-8", "replace")).hexdigest()
+    def _hash(self, pending_id: str) -> str:
+        """Return the hash under which a pending sign-in of this audience is stored; its id is random."""
+        return hmac.digest(self.audience.encode(), pending_id.encode("utf-8", "replace"), "sha256").hex()
