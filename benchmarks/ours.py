@@ -8,7 +8,7 @@ from quart import Quart, render_template
 from quartlogin import LoginManager, SignedSessionInterface
 from quartlogin.accounts.audit.log import AuditLog
 from quartlogin.accounts.database.models import User
-from quartlogin.accounts.features.logins.service import LoginStore
+from quartlogin.accounts.features.logins.service import APPLICATION, LoginStore
 from quartlogin.accounts.features.logins.user_loader import UserLoader
 from quartlogin.accounts.features.shipped import known_events
 from quartlogin.accounts.store import store_at
@@ -23,9 +23,17 @@ def make_ours(database: str) -> Quart:
     login_manager: LoginManager[User] = LoginManager(app)
     store = store_at(database)
     month = timedelta(days=30)
-    logins = LoginStore(store, AuditLog(store, known_events()), login_manager, idle=month, lifetime=month, per_user=50)
+    logins = LoginStore(
+        store,
+        AuditLog(store, known_events()),
+        login_manager,
+        audience=APPLICATION,
+        idle=month,
+        lifetime=month,
+        per_user=50,
+    )
     login_manager.records = logins
-    user_loader = UserLoader(store, OwnDirectory(store), month)
+    user_loader = UserLoader(store, OwnDirectory(store), logins.hash_of, month)
     login_manager.user_loader(user_loader.find)
 
     @app.before_serving

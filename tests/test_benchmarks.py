@@ -10,6 +10,7 @@ from quart import Quart
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
+import accounts_users
 import own_users
 from driving import page, serving
 from floor import make_floor
@@ -26,8 +27,10 @@ USERS = 3
         (make_ours, cookie_of_login),
         (partial(own_users.make_app, register=own_users.one_by_one), cookie_of_login),
         (partial(own_users.make_app, register=own_users.together), cookie_of_login),
+        (partial(accounts_users.make_app, kind=accounts_users.PeopleTogether), cookie_of_login),
+        (partial(accounts_users.make_app, kind=accounts_users.JoinedPeople), cookie_of_login),
     ],
-    ids=["by hand", "quartlogin", "user_loader", "users_loader"],
+    ids=["by hand", "quartlogin", "user_loader", "users_loader", "accounts with by_ids", "accounts with columns"],
 )
 async def test_an_app_of_the_benchmarks_greets_a_signed_in_user(
     tmp_path: Path, make_app: Callable[[str], Quart], make_cookie: Callable[[Quart, int, int], str]

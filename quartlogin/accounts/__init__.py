@@ -24,6 +24,7 @@ from .security.rate_limits import TooManyAttempts
 from .security.secret_key import APP_WITHOUT_KEY, NO_KEY, key_file, new_key, read_or_create, rotate
 from .sign_in.steps import NoPendingSignIn, Refusal, SignIn, Step, StepRequired
 from .store import POSTGRES_SCHEMES, store_at
+from .users.columns import UserColumns
 from .users.protocol import DeleteRefused, FieldError, Users
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "StoreUnavailable",
     "TooManyAttempts",
     "User",
+    "UserColumns",
     "Users",
     "WrongCredentials",
     "WrongPassword",

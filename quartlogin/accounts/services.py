@@ -332,6 +332,7 @@ class Services:
     async def _claim_accounts(self) -> None:
         try:
             await self.store.claim(self.directory.table)
+            await self.directory.check()
         except BaseException:
             await self.store.database.close()
             raise

@@ -9,7 +9,7 @@ import asyncpg
 from quart import Quart
 
 from quartlogin import UserMixin
-from quartlogin.accounts import Accounts, FieldError, NameTaken
+from quartlogin.accounts import Accounts, FieldError, NameTaken, UserColumns
 
 
 @dataclass
@@ -29,6 +29,7 @@ class Members:
 
     table = "team.members"
     name_label = "E-mail address"
+    columns = UserColumns("team.members", "id", ("id", "email"), make=Member, id_type="BIGINT")
 
     def __init__(self, database: str) -> None:
         self._database = database

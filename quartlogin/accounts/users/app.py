@@ -7,19 +7,23 @@ undone.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from ..database.errors import NameTaken
-from ..database.interface import Transaction
-from ..database.models import Account, ActingLogin, ActiveLogin, Credentials, Event, UserRow
+from quartlogin import ConfigurationError
+
+from ..database.errors import NameTaken, StoreUnavailable
+from ..database.interface import Row, Transaction
+from ..database.models import Account, ActingLogin, ActiveLogin, Credentials, Event, LoginOfUser, UserRow
+from ..features.logins.active_login import LoginFinder, login_of_user
 from ..features.passwords.table import PasswordTable
 from ..features.registration.table import LIFETIME, BegunRegistration
 from ..store import Store
 from ..table import AccountTable
 from .app_registrations import CREATION_TIME, AppRegistrations
 from .checked import TIMEOUT, CheckedUsers
+from .columns import UserColumns
 from .directory import NewAccount
 from .protocol import DeleteRefused, is_storable_id
 
@@ -39,6 +43,7 @@ class AppDirectory:
     def __init__(self, store: Store, users: CheckedUsers) -> None:
         self._store = store
         self._users = users
+        self._joined = None if users.columns is None else _joined(store, users.columns)
         self._registrations = AppRegistrations(store, users, self._find)
         self.table = users.table
         self.name_label = users.name_label
@@ -85,15 +90,12 @@ class AppDirectory:
         return is_storable_id(user_id)
 
     async def find_login(self, id_hash: str, user_id: str, now: int, idle_since: int) -> ActiveLogin | None:
-        """Find a login and its user, at the same time: the user in this task, since the app's session may be its."""
-        finding = asyncio.ensure_future(self._store.logins.find_alone(id_hash, user_id, now, idle_since))
-        finding.add_done_callback(_retrieve)
-        try:
-            user = await self.by_id(user_id)
-        except BaseException:
-            finding.cancel()
-            raise
-        found = await finding
+        """Find a login and its user: in one statement, or at the same time."""
+        if self._joined is None:
+            found, user = await self._find_beside(id_hash, user_id, now, idle_since)
+        else:
+            found, values = await self._joined.find(id_hash, user_id, now, idle_since) or (None, None)
+            user = None if values is None else self._users.from_columns(user_id, values)
         if found is None:
             return None
         if user is None or not user.is_active:
@@ -102,6 +104,35 @@ class AppDirectory:
         if not await self._is_same_person(user, user_id, found.stamp):
             return None
         return found.of(user)
+
+    async def check(self) -> None:
+        """Check that the columns of the users are in the accounts' database.
+
+        Raises:
+            ConfigurationError: They are not.
+        """
+        if self._joined is None:
+            return
+        try:
+            await self._joined.find("", "", 0, 0)
+        except StoreUnavailable as error:
+            raise ConfigurationError(
+                f"The columns of the users cannot be read from the database of the accounts: {error}. Correct them, or "
+                "leave `columns` out if the users are in another database."
+            ) from error
+
+    async def _find_beside(
+        self, id_hash: str, user_id: str, now: int, idle_since: int
+    ) -> tuple[LoginOfUser | None, Any | None]:
+        """Find a login beside its user, who is loaded in this task, since the app's session may be its."""
+        finding = asyncio.ensure_future(self._store.logins.find_alone(id_hash, user_id, now, idle_since))
+        finding.add_done_callback(_retrieve)
+        try:
+            user = await self.by_id(user_id)
+        except BaseException:
+            finding.cancel()
+            raise
+        return await finding, user
 
     async def find_credentials(self, name_key: str) -> Credentials | None:
         """Find them, for an unknown name with the same queries."""
@@ -246,6 +277,16 @@ class AppDirectory:
             return True
         await self._store.accounts.forget_former(user_id, kept)
         return False
+
+
+def _joined(store: Store, columns: UserColumns) -> "LoginFinder[tuple[LoginOfUser, Sequence[Any] | None]]":
+    """Find logins together with the columns of their users; `None` instead of those of a user who is gone."""
+
+    def make(row: Row) -> tuple[LoginOfUser, Sequence[Any] | None]:
+        user_id, *values = row[-len(columns.names) - 1 :]
+        return login_of_user(row), None if user_id is None else values
+
+    return LoginFinder(store.database, make, f"a.stamp, {columns.select()}", columns.join())
 
 
 def _is_of_former_user(account: Account, begun: BegunRegistration) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from logging import getLogger
 from typing import Any, Final, TypeVar, cast
 
@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from quartlogin import BatchLoader, ConfigurationError, QuartLoginError
 
 from ..database.errors import NameTaken, StoreUnavailable
+from .columns import UserColumns
 from .protocol import MAX_NAME_LENGTH, DeleteRefused, FieldError, has_method, is_storable_id, normalize_name
 
 T = TypeVar("T")
@@ -102,8 +103,29 @@ class CheckedUsers:
         method = "by_id" if self._batches is None else "by_ids"
         asked = self._users.by_id(user_id) if self._batches is None else self._batches.load(user_id)
         user = await self._answer(method, asked)
-        if user is None:
-            return None
+        return None if user is None else self._check_id(user, user_id, method)
+
+    @property
+    def columns(self) -> UserColumns | None:
+        """The columns from which a user is made, if they are in the accounts' database."""
+        columns: UserColumns | None = getattr(self._users, "columns", None)
+        return columns
+
+    def from_columns(self, user_id: str, values: Sequence[Any]) -> Any:
+        """Make a user from the values of its columns.
+
+        Raises:
+            ConfigurationError: The app made something else, or another user.
+        """
+        columns = self.columns
+        try:
+            user = None if columns is None else columns.make(*values)
+        except Exception as error:
+            _log.exception("%s.columns.make failed.", self._name)
+            raise UsersUnavailable(f"{self._name}.columns.make failed: {type(error).__name__}.") from error
+        return self._check_id(user, user_id, "columns.make")
+
+    def _check_id(self, user: Any, user_id: str, method: str) -> Any:
         if (found := self.id_of(user, method)) != user_id:
             raise ConfigurationError(
                 f"{self._name}.{method} returned user {found!r:.80} when asked for {user_id!r:.80}."

@@ -73,6 +73,14 @@ class Directory(Protocol):
         """Return the name that pages show."""
         ...
 
+    async def check(self) -> None:
+        """Check, when the app starts, that users can be found.
+
+        Raises:
+            ConfigurationError: They cannot.
+        """
+        ...
+
     async def by_id(self, user_id: str) -> Any | None:
         """Find a user by id."""
         ...
@@ -214,6 +222,9 @@ class OwnDirectory:
     async def by_id(self, user_id: str) -> User | None:
         """Find a user by id."""
         return await self.store.users.by_id(user_id)
+
+    async def check(self) -> None:
+        """Do nothing: the users table is one of the accounts' own."""
 
     def is_possible_id(self, user_id: str) -> bool:
         """Tell whether `new_user_id` can have created this id."""

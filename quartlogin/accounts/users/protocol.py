@@ -7,6 +7,8 @@ from unicodedata import normalize
 
 from quartlogin import ConfigurationError
 
+from .columns import UserColumns
+
 UserT = TypeVar("UserT")
 
 #: The most characters of a name; an e-mail address has no more (RFC 5321, 4.5.3.1.3).
@@ -64,6 +66,8 @@ class Users(Protocol[UserT]):
     - `name_rule: str`: the rule for names in one sentence, shown beside the field.
     - `async def by_ids(self, user_ids: list[str]) -> Mapping[str, User]`: `by_id` for many, asked once for all requests
       that wait. It runs outside of any request.
+    - `columns: UserColumns`: the columns from which a user is made. Where the users table is in the accounts' database,
+      a page then finds login and user in one statement, and `by_id` is not called.
     - `def stamp(self, user) -> str`: anything that distinguishes this user from a later one with the same id, such as
       the time of creation. Needed where ids are used again, as SQLite does without AUTOINCREMENT.
     - `old_password_hash(self, user) -> str | None`, `def` or `async def`: the hash that the app has of this user's
@@ -126,6 +130,8 @@ def check_users(given: Any) -> Any:
     for method in (*_FUNCTIONS, *_OPTIONAL_FUNCTIONS):
         if inspect.iscoroutinefunction(getattr(users, method, None)):
             raise ConfigurationError(f"{name}.{method} must not be a coroutine function: write `def {method}`.")
+    if has_method(users, "columns") and not isinstance(users.columns, UserColumns):
+        raise ConfigurationError(f"{name}.columns must be a UserColumns(table, id, names, make).")
     lacking = [method for method in _ADDRESS if not has_method(users, method)]
     if len(lacking) == 1:
         raise ConfigurationError(f"The class {name} lacks {lacking[0]}: write both of {', '.join(_ADDRESS)}, or none.")

@@ -1,11 +1,9 @@
 """The logins table."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Final
-
-from quartlogin import BatchLoader
 
 from ...audit.events import Events
 from ...database.active_logins import is_active_sql, select_active
@@ -25,7 +23,7 @@ from ...database.models import (
     RememberedLogin,
     Seen,
 )
-from .active_login import MAX_QUESTIONS, Question, find_all, find_all_alone
+from .active_login import LoginFinder, find_alone, find_with_user
 
 #: One statement, so that a login can only begin with the security stamp that was read with its credentials.
 _INSERT: Final = (
@@ -86,20 +84,18 @@ class Logins:
     database: Database
 
     @cached_property
-    def _finding(self) -> BatchLoader[Question, ActiveLogin]:
-        concurrency = self.database.reads_at_once
-        return BatchLoader(partial(find_all, self.database), concurrency=concurrency, max_size=MAX_QUESTIONS)
+    def _with_users(self) -> LoginFinder[ActiveLogin]:
+        return find_with_user(self.database)
 
     @cached_property
-    def _finding_alone(self) -> BatchLoader[Question, LoginOfUser]:
-        concurrency = self.database.reads_at_once
-        return BatchLoader(partial(find_all_alone, self.database), concurrency=concurrency, max_size=MAX_QUESTIONS)
+    def _alone(self) -> LoginFinder[LoginOfUser]:
+        return find_alone(self.database)
 
-    async def find_alone(self, id_hash: str, user_id: str, now: int, idle_since: int) -> LoginOfUser | None:
+    def find_alone(self, id_hash: str, user_id: str, now: int, idle_since: int) -> Awaitable[LoginOfUser | None]:
         """Find an active login without its user, as `find` does."""
-        return await self._finding_alone.load(Question(id_hash, user_id, now, idle_since))
+        return self._alone.find(id_hash, user_id, now, idle_since)
 
-    async def find(self, id_hash: str, user_id: str, now: int, idle_since: int) -> ActiveLogin | None:
+    def find(self, id_hash: str, user_id: str, now: int, idle_since: int) -> Awaitable[ActiveLogin | None]:
         """Find a user by an active login, in one statement and one round trip for all concurrent callers.
 
         Args:
@@ -108,7 +104,7 @@ class Logins:
             now: A login that expires earlier is not active.
             idle_since: A sign-in that was not seen since is not active.
         """
-        return await self._finding.load(Question(id_hash, user_id, now, idle_since))
+        return self._with_users.find(id_hash, user_id, now, idle_since)
 
     @staticmethod
     async def insert(transaction: Transaction, login: NewLogin) -> None:
