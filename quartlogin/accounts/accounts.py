@@ -95,6 +95,11 @@ class Accounts(Services):
             raise ConfigurationError(
                 f"The app {app.name!r} has a blueprint {BLUEPRINT!r}, and the accounts' own has this name: rename it."
             )
+        if clash := next((name for name in app.view_functions if name.startswith(f"{BLUEPRINT}.")), None):
+            raise ConfigurationError(
+                f'The app {app.name!r} has an endpoint {clash!r}, and names that begin with "{BLUEPRINT}." are for the '
+                "accounts' own: rename it."
+            )
         bound = self if self.app is None else copy(self)
         bound.install(app)
 

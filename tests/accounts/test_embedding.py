@@ -237,6 +237,26 @@ def test_the_login_manager_of_the_app_is_used(tmp_path: Path) -> None:
     assert manager.login_view == "mine"
 
 
+def test_an_endpoint_of_the_same_name_is_refused(tmp_path: Path) -> None:
+    app = Quart("shop")
+    app.add_url_rule("/elsewhere", endpoint="accounts.login", view_func=lambda: "mine")
+
+    with pytest.raises(ConfigurationError, match="endpoint"):
+        Accounts(app, database=str(tmp_path / "app.sqlite3"))
+
+
+async def test_an_empty_table_with_the_name_of_ours_is_refused(tmp_path: Path) -> None:
+    database = tmp_path / "app.sqlite3"
+    run_sql(database, "CREATE TABLE quartlogin_schema (version BIGINT NOT NULL, users_table TEXT)")
+    database.chmod(0o600)
+    app = Quart("shop")
+    app.config["SECRET_KEY"] = KEY
+    Accounts(app, database=str(database))
+
+    with pytest.raises(DatabaseRefused, match="an empty table"):
+        await app.startup()
+
+
 def test_a_blueprint_of_the_same_name_is_refused(tmp_path: Path) -> None:
     app = make_app()
     app.register_blueprint(Blueprint("accounts", __name__))

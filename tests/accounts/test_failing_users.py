@@ -9,7 +9,8 @@ from test_app_users import People, accounts_file, make_app, people, registered
 
 from client import Visitor
 from databases import run_sql
-from quartlogin.accounts import FieldError, get_accounts
+from quartlogin import ConfigurationError
+from quartlogin.accounts import Accounts, FieldError, get_accounts
 
 __all__ = ["accounts_file", "people"]
 
@@ -107,3 +108,28 @@ async def test_a_name_that_cannot_be_kept_is_not_valid(people: People, accounts_
     async with app.test_app(), app.test_request_context("/"):
         with pytest.raises(FieldError):
             await get_accounts(app).register("ada\ud800@example.org", "a password of this test")
+
+
+# --- what is wrong when the class is registered
+
+
+async def later(_: Any) -> None: ...
+
+
+def at_once() -> None: ...
+
+
+@pytest.mark.parametrize(("method", "function"), [("create", later), ("rename", later), ("stamp", at_once)])
+def test_a_method_that_does_not_take_what_it_is_called_with_is_refused(
+    people: People, method: str, function: Any
+) -> None:
+    wrong = type("Wrong", (People,), {method: staticmethod(function)})(people.path)
+
+    with pytest.raises(ConfigurationError, match=f"Wrong.{method} "):
+        Accounts(database="accounts.sqlite3").users(wrong)
+
+
+@pytest.mark.parametrize("given", [None, fail])
+def test_what_is_no_class_is_refused(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match="register a class"):
+        Accounts(database="accounts.sqlite3").users(given)

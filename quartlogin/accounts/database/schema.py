@@ -151,7 +151,9 @@ async def prepare(
         await _run(transaction, creation_script())
         return
     [(version,)] = await transaction.run(f"SELECT max(version) FROM {_OURS}")  # noqa: S608 -- a constant
-    if version is None or not 1 <= version <= SCHEMA_VERSION:
+    if version is None:
+        raise DatabaseRefused(f"The database {label} has an empty table {_OURS!r}: drop it, or restore a backup.")
+    if not 1 <= version <= SCHEMA_VERSION:
         raise DatabaseRefused(
             f"The database {label} has tables of version {version}, and this release of quartlogin uses version "
             f"{SCHEMA_VERSION}. Use the release that created it."

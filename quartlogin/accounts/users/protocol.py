@@ -24,6 +24,16 @@ _FUNCTIONS: Final = ("name_of",)
 _OPTIONAL_FUNCTIONS: Final = ("stamp", "normalize", "address_of")
 _EITHER: Final = ("old_password_hash",)  # `def` or `async def`
 _ADDRESS: Final = ("address_of", "set_address")
+#: What each method is called with, beside those that are called with a user.
+_ARGUMENTS: Final = {
+    "by_id": ("user_id",),
+    "by_name": ("name",),
+    "create": ("name", "fields"),
+    "by_ids": ("user_ids",),
+    "rename": ("user", "name"),
+    "set_address": ("user", "address"),
+    "normalize": ("typed",),
+}
 
 
 class FieldError(Exception):
@@ -114,8 +124,11 @@ def check_users(given: Any) -> Any:
         given: An object, or a class that needs no arguments.
 
     Raises:
-        ConfigurationError: A method is missing, or is not a coroutine function where it must be one.
+        ConfigurationError: A method is missing, takes other arguments, or is not a coroutine function where it must be
+            one.
     """
+    if given is None or inspect.isroutine(given):
+        raise ConfigurationError(f"accounts.users({given!r:.80}): register a class, or an object of one.")
     users = _object_of(given)
     name = type(users).__name__
     missing = [method for method in (*_COROUTINES, *_FUNCTIONS) if not callable(getattr(users, method, None))]
@@ -124,12 +137,8 @@ def check_users(given: Any) -> Any:
     for method in (*_OPTIONAL_COROUTINES, *_OPTIONAL_FUNCTIONS, *_EITHER):
         if has_method(users, method) and not callable(getattr(users, method)):
             raise ConfigurationError(f"{name}.{method} must be a method: see quartlogin.accounts.Users.")
-    for method in (*_COROUTINES, *_OPTIONAL_COROUTINES):
-        if has_method(users, method) and not inspect.iscoroutinefunction(getattr(users, method)):
-            raise ConfigurationError(f"{name}.{method} must be a coroutine function: write `async def {method}`.")
-    for method in (*_FUNCTIONS, *_OPTIONAL_FUNCTIONS):
-        if inspect.iscoroutinefunction(getattr(users, method, None)):
-            raise ConfigurationError(f"{name}.{method} must not be a coroutine function: write `def {method}`.")
+    _check_kinds(users, name)
+    _check_arguments(users, name)
     if has_method(users, "columns") and not isinstance(users.columns, UserColumns):
         raise ConfigurationError(f"{name}.columns must be a UserColumns(table, id, names, make).")
     lacking = [method for method in _ADDRESS if not has_method(users, method)]
@@ -138,9 +147,39 @@ def check_users(given: Any) -> Any:
     return users
 
 
+def _check_kinds(users: Any, name: str) -> None:
+    for method in (*_COROUTINES, *_OPTIONAL_COROUTINES):
+        if has_method(users, method) and not inspect.iscoroutinefunction(getattr(users, method)):
+            raise ConfigurationError(f"{name}.{method} must be a coroutine function: write `async def {method}`.")
+    for method in (*_FUNCTIONS, *_OPTIONAL_FUNCTIONS):
+        if inspect.iscoroutinefunction(getattr(users, method, None)):
+            raise ConfigurationError(f"{name}.{method} must not be a coroutine function: write `def {method}`.")
+
+
+def _check_arguments(users: Any, name: str) -> None:
+    for method in (*_COROUTINES, *_FUNCTIONS, *_OPTIONAL_COROUTINES, *_OPTIONAL_FUNCTIONS, *_EITHER):
+        arguments = _ARGUMENTS.get(method, ("user",))
+        if has_method(users, method) and not _takes(getattr(users, method), arguments):
+            raise ConfigurationError(
+                f"{name}.{method} is called with {' and '.join(arguments)}, and does not take "
+                f"{'it' if len(arguments) == 1 else 'them'}: see quartlogin.accounts.Users."
+            )
+
+
 def has_method(users: Any, name: str) -> bool:
     """Tell whether an app's users have an optional method."""
     return getattr(users, name, None) is not None
+
+
+def _takes(method: Any, arguments: tuple[str, ...]) -> bool:
+    """Tell whether a method can be called with arguments by position."""
+    try:
+        inspect.signature(method).bind(*arguments)
+    except TypeError:
+        return False
+    except ValueError:  # it has no signature, as some that are written in C
+        return True
+    return True
 
 
 def _object_of(given: Any) -> Any:
