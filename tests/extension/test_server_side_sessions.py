@@ -277,8 +277,8 @@ async def test_session_fixation_an_interface_without_regenerate_is_warned_of_onc
         await browser.post("/login/1")
         await browser.post("/logout")
 
-    warned = [record for record in caplog.records if "ServerSessions" in record.getMessage()]
-    assert ["regenerate" in record.getMessage() for record in warned] == [True] * times
+    warned = [record for record in caplog.records if "regenerate" in record.getMessage()]
+    assert len(warned) == times
 
 
 # --- what others keep in the session -------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from fuzzed_app import FORM_TYPE, KEY, fuzzed_app, run_briefly
 from itsdangerous import TimestampSigner
 from quart import Quart, redirect
 
-from quartlogin import SignedSessionInterface, decode_cookie, encode_cookie, safe_next
+from quartlogin import LoginManager, SignedSessionInterface, decode_cookie, encode_cookie, safe_next
 from quartlogin.accounts.features.logins.remember_rotation import RememberTokens
 from quartlogin.accounts.features.registration.csv_import import (
     BadLine,
@@ -75,6 +75,7 @@ def small_app() -> Quart:
     app = Quart("fuzzed", template_folder=None, static_folder=None)
     app.config.update(SECRET_KEY=KEY, PERMANENT_SESSION_LIFETIME=_A_LONG_TIME)
     app.session_interface = SignedSessionInterface()
+    LoginManager(app)
     app.logger.handlers[:] = [_Formatter()]
     app.logger.propagate = False
     return app

@@ -273,7 +273,7 @@ async def test_rehash_of_an_outdated_hash_at_the_next_sign_in(app: Quart) -> Non
     assert "m=16,t=2" in renewed.password_hash
     again = await stronger.authenticate("Alice", PASSWORD)
     assert again is not None
-    assert again.user == user.user
+    assert again.credentials.user == user.credentials.user
     stronger.hashing.close()
 
 
