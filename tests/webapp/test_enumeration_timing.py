@@ -215,7 +215,7 @@ async def attempts_at(app: Quart) -> Attempt:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Gather what argon2 and the database are asked for: parameters and statements."""
+    """Gather what argon2 and the database are asked for: parameters, statements, and how many rows they find."""
     seen: list[Any] = []
     verify, hash_, execute = PasswordHasher.verify, PasswordHasher.hash, aiosqlite.Connection._execute
 
@@ -229,7 +229,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     async def noted_execute(connection: aiosqlite.Connection, function: Any, *args: Any, **options: Any) -> Any:
         seen.append(args[0] if args else function.__name__)
-        return await execute(connection, function, *args, **options)
+        found = await execute(connection, function, *args, **options)
+        seen.append(len(found) if isinstance(found, list) else "no rows")
+        return found
 
     monkeypatch.setattr(PasswordHasher, "verify", noted_verify)
     monkeypatch.setattr(PasswordHasher, "hash", noted_hash)
