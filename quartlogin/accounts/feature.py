@@ -26,6 +26,8 @@ class Feature:
     name: ClassVar[str]
     #: The kinds of events that it records.
     events: ClassVar[Mapping[str, EventKind]] = {}
+    #: The fields that its forms must have.
+    forms: ClassVar[tuple[FormPage, ...]] = ()
     #: What its pages prove about a user, by the names that `Accounts.requires` takes, such as `totp`; each with the
     #: endpoint of the page that asks for it, `None` for the `refresh_view` of the login manager. The page writes
     #: `with proving("totp"): await confirm_login()`.
@@ -39,8 +41,8 @@ class Feature:
         """Add its pages to the blueprint of the accounts."""
 
     def form_pages(self) -> tuple[FormPage, ...]:
-        """Return the fields that its forms must have."""
-        return ()
+        """Return the fields that its forms must have: `forms`, unless they depend on its settings."""
+        return self.forms
 
     async def panel(self, login: AccountLogin) -> Mapping[str, Any] | None:  # noqa: ARG002 -- for those that override it
         """Return the variables of its panel on the account page; `None` without one.

@@ -26,6 +26,7 @@ REFUSED = "nobody"
 class CodeWords(Feature):
     name = "code_words"
     events: ClassVar[Mapping[str, EventKind]] = {"code_word_set": EventKind("Code word set", shows_subject=True)}
+    forms: ClassVar[tuple[FormPage, ...]] = pages.FORM_PAGES
     proofs: ClassVar[Mapping[str, str | None]] = {"code_word": None}
 
     def __init__(self) -> None:
@@ -34,9 +35,6 @@ class CodeWords(Feature):
 
     def add_pages(self, blueprint: Blueprint) -> None:
         pages.add_pages(blueprint)
-
-    def form_pages(self) -> tuple[FormPage, ...]:
-        return pages.FORM_PAGES
 
     async def panel(self, login: AccountLogin) -> Mapping[str, Any]:
         word = await table.word_of(current_accounts().store.database, login.user_id)

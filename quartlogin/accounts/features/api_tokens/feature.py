@@ -22,6 +22,7 @@ class ApiTokens(Feature):
     """API tokens, with which programs act as their user."""
 
     name: ClassVar[str] = "api_tokens"
+    forms: ClassVar[tuple[FormPage, ...]] = FORM_PAGES
 
     def options(self) -> Mapping[str, Any]:
         """Return the fields of `AccountsOptions` that this feature sets."""
@@ -34,11 +35,7 @@ class ApiTokens(Feature):
     async def panel(self, login: AccountLogin) -> Mapping[str, Any]:
         """List the tokens, with the form for a new one."""
         logins = await current_accounts().logins.list_of(login.user_id)
-        return {"tokens": [row for row in logins if row.kind == "bearer"], "form": await TokenForm.read()}
-
-    def form_pages(self) -> tuple[FormPage, ...]:
-        """Return the fields of its forms."""
-        return FORM_PAGES
+        return {"tokens": [row for row in logins if row.kind == "bearer"], "form": TokenForm()}
 
     def commands(self) -> "Sequence[click.Command]":
         """Return the group `token`."""

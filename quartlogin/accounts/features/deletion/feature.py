@@ -20,6 +20,7 @@ class Deletion(Feature):
 
     name: ClassVar[str] = "deletion"
     events: ClassVar[Mapping[str, EventKind]] = EVENTS
+    forms: ClassVar[tuple[FormPage, ...]] = FORM_PAGES
 
     def options(self) -> Mapping[str, Any]:
         """Return the fields of `AccountsOptions` that this feature sets."""
@@ -28,7 +29,3 @@ class Deletion(Feature):
     def add_pages(self, blueprint: Blueprint) -> None:
         """Add its pages to the blueprint of the accounts."""
         pages.add_pages(blueprint)
-
-    def form_pages(self) -> tuple[FormPage, ...]:
-        """Return the fields of its forms."""
-        return FORM_PAGES

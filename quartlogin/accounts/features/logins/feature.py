@@ -34,6 +34,7 @@ class Logins(Feature):
 
     name: ClassVar[str] = "logins"
     events: ClassVar[Mapping[str, EventKind]] = EVENTS
+    forms: ClassVar[tuple[FormPage, ...]] = FORM_PAGES
 
     #: How long an unused sign-in stays active.
     idle_timeout: timedelta = timedelta(days=14)
@@ -67,10 +68,6 @@ class Logins(Feature):
             "this_login": login.public_id,
             "sign_ins": sorted(sign_ins, key=lambda row: row.public_id != login.public_id),
         }
-
-    def form_pages(self) -> tuple[FormPage, ...]:
-        """Return the fields of its forms."""
-        return FORM_PAGES
 
     def commands(self) -> "Sequence[click.Command]":
         """Return the group `logins`."""

@@ -32,6 +32,7 @@ class Passwords(Feature):
 
     name: ClassVar[str] = "passwords"
     events: ClassVar[Mapping[str, EventKind]] = EVENTS
+    forms: ClassVar[tuple[FormPage, ...]] = FORM_PAGES
     proofs: ClassVar[Mapping[str, str | None]] = {PASSWORD: None}
 
     #: Code points that a new password must have, at least.
@@ -72,10 +73,6 @@ class Passwords(Feature):
     def add_pages(self, blueprint: Blueprint) -> None:
         """Add its pages to the blueprint of the accounts."""
         pages.add_pages(blueprint)
-
-    def form_pages(self) -> tuple[FormPage, ...]:
-        """Return the fields of its forms."""
-        return FORM_PAGES
 
 
 def _check_pepper(pepper: Any) -> None:
