@@ -94,7 +94,7 @@ def _serve_here(config: Config, make_app: Callable[[], Quart]) -> None:
         try:
             asyncio.run(_serve(app, config))
         except LifespanFailureError:
-            sys.exit(f"Error: The app does not start, or stop: {describe(errors[0])}")
+            sys.exit(f"Error: Cannot serve the app: {describe(errors[0])}")
 
 
 def _show_audit_log() -> None:
