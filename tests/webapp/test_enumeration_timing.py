@@ -297,7 +297,7 @@ async def test_timing_of_a_known_name_is_that_of_an_unknown_one(quick: Quart, at
 async def test_timing_of_names_is_the_same_with_the_real_parameters(database: str) -> None:
     async for app in site(database, None):
         names = await with_two_that_nobody_has(app, "Known")
-        assert await differs(await attempts_at(app), names, 100, 0.005, 0.05) == ""
+        assert await differs(await attempts_at(app), names, 40, 0.005, 0.05) == ""
 
 
 @alone
