@@ -11,6 +11,7 @@ from client import Visitor
 from databases import run_sql
 from quartlogin import ConfigurationError
 from quartlogin.accounts import Accounts, FieldError, get_accounts
+from slow import mostly_slow
 
 __all__ = ["accounts_file", "people"]
 
@@ -31,14 +32,17 @@ async def none_at_all(_: list[str]) -> Any:
 
 @pytest.mark.parametrize(
     ("method", "function", "path"),
-    [
-        ("name_of", fail, "/account"),
-        ("stamp", fail, "/account"),
-        ("normalize", fail, "/login"),
-        ("old_password_hash", fail, "/login"),
-        ("by_ids", fail_later, "/account"),
-        ("by_ids", none_at_all, "/account"),
-    ],
+    mostly_slow(
+        [
+            ("name_of", fail, "/account"),
+            ("stamp", fail, "/account"),
+            ("normalize", fail, "/login"),
+            ("old_password_hash", fail, "/login"),
+            ("by_ids", fail_later, "/account"),
+            ("by_ids", none_at_all, "/account"),
+        ],
+        quick=3,
+    ),
 )
 async def test_a_method_that_fails_is_named(
     people: People, accounts_file: str, caplog: pytest.LogCaptureFixture, method: str, function: Any, path: str

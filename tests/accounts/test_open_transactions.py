@@ -19,6 +19,7 @@ from databases import on_postgresql, run_sql
 from killed_app import PostgresPeople
 from quartlogin.accounts import Accounts, get_accounts
 from quartlogin.accounts.database import sqlite
+from slow import mostly_slow
 
 ADA, BOB = "ada@example.org", "bob@example.org"
 
@@ -29,7 +30,7 @@ CALLS = {
     "change_password": (PASSWORD, NEW_PASSWORD),
     "delete": (PASSWORD,),
 }
-call_each = pytest.mark.parametrize("call", CALLS)
+call_each = pytest.mark.parametrize("call", mostly_slow(CALLS, quick=2))
 
 
 @pytest.fixture
@@ -134,6 +135,7 @@ async def test_a_create_that_does_not_commit_loses_no_user(tmp_path: Path, is_co
         assert await is_in(ada)
 
 
+@pytest.mark.slow
 @on_postgresql
 async def test_a_call_while_a_row_of_the_app_is_locked_is_an_error(
     database: str, monkeypatch: pytest.MonkeyPatch
