@@ -69,7 +69,7 @@ class BatchLoader(Generic[KeyT, ValueT]):
         queue = self._queues.get(loop)
         if queue is None:
             queue = self._queues[loop] = _Queue(self._look_up, self._concurrency, self._max_size)
-        if queue.is_free and not queue.waits_for_more:
+        if queue.running < queue.concurrency and not queue.collecting and not queue.waits_for_more:
             queue.running += 1
             try:  # like `_load_alone`, with one coroutine fewer for each page
                 return (await _in_empty_context(self._look_up([key]))).get(key)
@@ -103,7 +103,7 @@ class BatchLoader(Generic[KeyT, ValueT]):
     async def _look_up(self, keys: list[KeyT]) -> Mapping[KeyT, ValueT]:
         _inside.set(self)
         values = await self._load_many(keys)
-        if not isinstance(values, Mapping):
+        if type(values) is not dict and not isinstance(values, Mapping):  # the second takes ten times as long
             raise TypeError(f"A lookup of many keys must return a mapping of them, not {type(values).__name__!r}.")
         if not values.keys() <= {*keys}:
             foreign = values.keys() - {*keys}
@@ -172,11 +172,6 @@ class _Queue(Generic[KeyT]):
     waits_for_more: bool = True
     #: Batches that have not started.
     collecting: list[_Batch[KeyT]] = field(default_factory=list)
-
-    @property
-    def is_free(self) -> bool:
-        """Whether a lookup may start now, and no key is waiting."""
-        return self.running < self.concurrency and not self.collecting
 
     def batch_for(self, key: KeyT) -> _Batch[KeyT]:
         """Return the first batch that has not started and has room for a key."""

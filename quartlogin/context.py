@@ -5,7 +5,17 @@ from datetime import timedelta
 from typing import Any, Final, Protocol
 
 import quart.globals
-from quart import Quart, current_app, has_app_context, has_request_context, has_websocket_context, request, websocket
+from quart import (
+    Quart,
+    current_app,
+    has_app_context,
+    has_request_context,
+    has_websocket_context,
+    request,
+    session,
+    websocket,
+)
+from quart.sessions import SessionMixin
 from quart.typing import ResponseReturnValue
 
 from .errors import ConfigurationError
@@ -18,7 +28,10 @@ STATE: Final = "_quartlogin_state"
 
 _app: Any = current_app
 _request: Any = request
+_session: Any = session
 _websocket: Any = websocket
+#: The request's context, which only Quart 0.22 has. Its attributes cost half as much as the proxies of the same.
+_request_context: Any = getattr(quart.globals, "request_ctx", None)
 
 
 class Manager(Protocol):
@@ -62,9 +75,28 @@ def current_connection() -> Any:
     It is the same object in every task and in every copied context of one request.
     """
     try:
+        if _request_context is not None:
+            return _request_context._get_current_object().request_websocket
         return _request._get_current_object()
     except RuntimeError:  # there is none; checking first would take as long again for every request
         return _websocket._get_current_object() if has_websocket_context() else None
+
+
+def current_session() -> SessionMixin:
+    """Return the session itself, not its proxy.
+
+    Raises:
+        RuntimeError: This is outside of requests and websockets.
+    """
+    found: SessionMixin
+    if _request_context is None:
+        found = _session._get_current_object()
+        return found
+    try:
+        found = _request_context._get_current_object().session
+    except RuntimeError:  # in a websocket
+        found = _session._get_current_object()
+    return found
 
 
 def running_app() -> Quart:

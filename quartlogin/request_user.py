@@ -267,7 +267,7 @@ async def _run_loader(state: UserState) -> None:
         if state.loaded is not None:
             state.loaded.set()
             state.loaded = None
-    if state.is_resolved and signals.user_accessed.receivers:
+    if signals.user_accessed.receivers and state.is_resolved:
         await signals.send(signals.user_accessed)
 
 

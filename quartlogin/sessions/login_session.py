@@ -9,11 +9,8 @@ from secrets import token_urlsafe
 from typing import Any, Final
 from weakref import WeakSet
 
-from quart import session
-from quart.sessions import SessionMixin
-
 from ..config import fallback_keys
-from ..context import current_connection, running_app
+from ..context import current_connection, current_session, running_app
 from ..records import hash_of_secret
 
 #: The id of the signed-in user: text.
@@ -53,7 +50,6 @@ _MARK_PURPOSE: Final = b"quartlogin session left by:"
 #: The session interfaces without `regenerate` that were logged.
 _warned_of: Final[WeakSet[Any]] = WeakSet()
 
-_proxy: Any = session
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 #: Seconds: 317 years. We never write more, and dates and durations would overflow.
 _LONGEST: Final = 10**10
@@ -77,7 +73,7 @@ async def prepare(signs_in: str, fingerprint: str, *, left_by: str | None = None
         fingerprint: The browser's.
         left_by: The user whom this request has signed out, if any.
     """
-    contents = _contents()
+    contents = current_session()
     is_anothers = left_by not in {None, signs_in} or _is_of_another(signs_in)
     former_login = contents.keys() & (SESSION_KEYS | {LEFT_BY})
     for key in (contents.keys() if is_anothers else former_login) - _NOBODYS:
@@ -93,14 +89,14 @@ async def regenerate() -> None:
     if ask is None:
         _warn_of_fixation(interface)
         return
-    answer = ask(_contents())
+    answer = ask(current_session())
     if isawaitable(answer):
         await answer
 
 
 def _warn_of_fixation(interface: Any) -> None:
     """Log once that an interface keeps a session's id at sign-in."""
-    if hasattr(_contents(), "sid") and interface not in _warned_of:
+    if hasattr(current_session(), "sid") and interface not in _warned_of:
         _warned_of.add(interface)
         running_app().logger.warning(
             "%s keeps sessions on the server and has no regenerate(session): a session keeps its id at a login, so an "
@@ -111,7 +107,7 @@ def _warn_of_fixation(interface: Any) -> None:
 
 def begin(user_id: str, login_id: str, *, fresh: bool) -> None:
     """Start a login in this session, which is prepared for it."""
-    _contents().update(contents_of(user_id, login_id, fresh=fresh))
+    current_session().update(contents_of(user_id, login_id, fresh=fresh))
 
 
 def contents_of(user_id: str, login_id: str, *, fresh: bool) -> dict[str, Any]:
@@ -128,44 +124,44 @@ def resume(user_id: str, login_id: str, remember_seconds: int | None) -> None:
 
 def renew(login_id: str, fingerprint: str) -> None:
     """Continue under a new id, fresh: the password was entered just now."""
-    _contents().update({LOGIN_ID: login_id, FRESH: True, FRESH_AT: int(time.time()), FINGERPRINT: fingerprint})
+    current_session().update({LOGIN_ID: login_id, FRESH: True, FRESH_AT: int(time.time()), FINGERPRINT: fingerprint})
 
 
 def bind_remember_token(secret: str | None) -> None:
     """Keep the hash of the remember cookie that this session came with, if the login is remembered."""
     if secret is None:
-        _contents().pop(SECRET_HASH, None)
+        current_session().pop(SECRET_HASH, None)
     else:
-        _contents()[SECRET_HASH] = hash_of_secret(secret)
+        current_session()[SECRET_HASH] = hash_of_secret(secret)
 
 
 def secret_hash() -> str | None:
     """Return the hash of the remember cookie's secret that this session came with."""
-    return text_of(_contents().get(SECRET_HASH))
+    return text_of(current_session().get(SECRET_HASH))
 
 
 def adopt(user_id: str, login_id: str, fingerprint: str) -> None:
     """Give a login that Flask-Login began an id."""
-    _contents().update({USER_ID: user_id, LOGIN_ID: login_id, FINGERPRINT: fingerprint})
+    current_session().update({USER_ID: user_id, LOGIN_ID: login_id, FINGERPRINT: fingerprint})
 
 
 def end() -> None:
     """Remove the login from this session, and nothing else."""
-    contents = _contents()
+    contents = current_session()
     for key in SESSION_KEYS & contents.keys():
         del contents[key]
 
 
 def mark_left_by(user_id: str) -> None:
     """Keep whose session this was, if anything else is left in it."""
-    contents = _contents()
+    contents = current_session()
     if contents.keys() - _NOBODYS - {LEFT_BY}:
         contents[LEFT_BY] = _marks_of(user_id)[0]
 
 
 async def login_id_as_sent() -> str | None:
     """Return the login id in the session cookie, if the view has removed it from the session meanwhile."""
-    if login_id() is not None or not _contents().modified:
+    if login_id() is not None or not current_session().modified:
         return None
     app = running_app()
     sent = await app.session_interface.open_session(app, current_connection())
@@ -178,7 +174,7 @@ def user_id(*, also_numbers: bool = False) -> str | None:
     Args:
         also_numbers: Whether to accept a whole number as its digits: Flask-Login writes whatever `get_id()` returned.
     """
-    value = _contents().get(USER_ID)
+    value = current_session().get(USER_ID)
     if also_numbers and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return text_of(value)
@@ -186,45 +182,45 @@ def user_id(*, also_numbers: bool = False) -> str | None:
 
 def login_id() -> str | None:
     """Return the id of the login in this session, `None` for an anonymous visitor."""
-    return text_of(_contents().get(LOGIN_ID))
+    return text_of(current_session().get(LOGIN_ID))
 
 
 def is_fresh() -> bool:
     """Tell whether the password was entered in this session."""
-    return _contents().get(FRESH) is True
+    return current_session().get(FRESH) is True
 
 
 def fresh_at() -> int | None:
     """Return when the password was entered in this session, in seconds since 1970; `None` if unknown."""
-    at = _contents().get(FRESH_AT)
+    at = current_session().get(FRESH_AT)
     return None if isinstance(at, bool) or not isinstance(at, int) or abs(at) > _LONGEST else at
 
 
 def matches_fingerprint(fingerprints: Collection[str]) -> bool:
     """Tell whether this session began in a browser with one of these fingerprints."""
-    return _contents().get(FINGERPRINT) in fingerprints
+    return current_session().get(FINGERPRINT) in fingerprints
 
 
 def is_permanent() -> bool:
     """Tell whether the session cookie outlives the browser."""
-    return bool(_contents().permanent)
+    return bool(current_session().permanent)
 
 
 def mark_not_fresh() -> None:
     """Make the login not fresh. Write nothing if it is not."""
-    if _contents().get(FRESH):
-        _contents()[FRESH] = False
+    if current_session().get(FRESH):
+        current_session()[FRESH] = False
 
 
 def keep_remember_seconds(seconds: int | None) -> None:
     """Keep how long this login is remembered, if it has its own duration."""
     if seconds is not None:
-        _contents()[REMEMBER_SECONDS] = seconds
+        current_session()[REMEMBER_SECONDS] = seconds
 
 
 def remember_seconds() -> int | None:
     """Return how long this login is remembered, `None` for the configured duration."""
-    seconds = _contents().get(REMEMBER_SECONDS)
+    seconds = current_session().get(REMEMBER_SECONDS)
     # Flask-Login writes a fraction.
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not abs(seconds) <= _LONGEST:  # NaN
         return None
@@ -233,34 +229,34 @@ def remember_seconds() -> int | None:
 
 def pop_remember_action() -> str | None:
     """Return, once, what the app has requested for the remember cookie: "set", "clear" or nothing."""
-    contents = _contents()
+    contents = current_session()
     return text_of(contents.pop(REMEMBER)) if REMEMBER in contents else None
 
 
 def is_to_be_forgotten() -> bool:
     """Tell whether the remember cookie of this request is to be ignored."""
-    return _contents().get(REMEMBER) == "clear"
+    return current_session().get(REMEMBER) == "clear"
 
 
 def store_next(url: str, fingerprint: str) -> None:
     """Keep the page to return to."""
-    _contents()[FINGERPRINT] = fingerprint
-    _contents()[NEXT] = url
+    current_session()[FINGERPRINT] = fingerprint
+    current_session()[NEXT] = url
 
 
 def forget_next() -> None:
     """Remove the page to return to."""
-    _contents().pop(NEXT, None)
+    current_session().pop(NEXT, None)
 
 
 def with_next(url: str) -> dict[str, Any]:
     """Return the session's contents with a page to return to."""
-    return {**_contents(), NEXT: url}
+    return {**current_session(), NEXT: url}
 
 
 def _is_of_another(signs_in: str) -> bool:
     """Tell whether this session is, or was before a logout, that of another user than the one with this id."""
-    contents = _contents()
+    contents = current_session()
     if USER_ID in contents and user_id(also_numbers=True) != signs_in:
         return True
     return LEFT_BY in contents and contents[LEFT_BY] not in _marks_of(signs_in)
@@ -286,9 +282,3 @@ def text_of(value: Any) -> str | None:
     if not isinstance(value, str) or "\0" in value:
         return None
     return value if value.isascii() or not _SURROGATE.search(value) else None
-
-
-def _contents() -> SessionMixin:
-    """Return the session itself, not its proxy, which would look it up for each access."""
-    found: SessionMixin = _proxy._get_current_object()
-    return found

@@ -1,6 +1,6 @@
 """The user loader's query: find active logins and their users."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -51,9 +51,9 @@ class LoginFinder(Generic[T]):
             self._find_all, concurrency=database.reads_at_once, max_size=_MAX_QUESTIONS
         )
 
-    async def find(self, id_hash: str, user_id: str, now: int, idle_since: int) -> T | None:
+    def find(self, id_hash: str, user_id: str, now: int, idle_since: int) -> Awaitable[T | None]:
         """Find an active login, with the arguments of `Logins.find`."""
-        return await self._waiting.load(Question(id_hash, user_id, now, idle_since))
+        return self._waiting.load(Question(id_hash, user_id, now, idle_since))
 
     async def _find_all(self, questions: Sequence[Question]) -> dict[Question, T]:
         """Find the active logins among some; one that is another user's than asked is not found."""
