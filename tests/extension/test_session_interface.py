@@ -748,7 +748,6 @@ async def test_a_websocket_reads_the_cookie_of_its_pages(
 async def test_a_malformed_cookie_leaves_a_line_in_the_log_without_the_cookie(
     signed_app: Quart, caplog: pytest.LogCaptureFixture
 ) -> None:
-    signed_app.logger.addHandler(caplog.handler)
     cookie = sign(signed_app, encoded("[1, 2]"))
 
     await open_with(signed_app, cookie)
@@ -759,7 +758,6 @@ async def test_a_malformed_cookie_leaves_a_line_in_the_log_without_the_cookie(
 
 async def test_a_tampered_cookie_leaves_no_line_in_the_log(signed_app: Quart, caplog: pytest.LogCaptureFixture) -> None:
     """Anybody can send those, as many as they like."""
-    signed_app.logger.addHandler(caplog.handler)
 
     await open_with(signed_app, cookie_of(signed_app) + "x")
 

@@ -65,7 +65,6 @@ async def test_in_production_the_answer_is_500_and_the_log_says_what_to_write(
     app: Quart, call: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The user would be told to be signed out, and would not be."""
-    app.logger.addHandler(caplog.handler)
     forgetting(app, call)
 
     response = await app.test_client().post("/")

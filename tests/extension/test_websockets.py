@@ -590,7 +590,6 @@ async def test_signing_in_and_out_needs_a_request(
 async def test_a_remembered_login_is_restored_without_writing_the_session(
     app: Quart, open_socket: Open, browser: QuartClient, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
-    app.logger.addHandler(caplog.handler)
 
     async with open_socket(app, without_session(browser), path=path) as socket:
         heard = await socket.hears()
@@ -602,7 +601,6 @@ async def test_a_remembered_login_is_restored_without_writing_the_session(
 async def test_a_broken_remember_cookie_is_ignored_without_writing_the_session(
     app: Quart, open_socket: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app.logger.addHandler(caplog.handler)
 
     async with open_socket(app, path="/open", Cookie="remember_token=1|\xe9") as socket:
         heard = await socket.hears()
@@ -620,7 +618,6 @@ async def test_a_session_of_another_browser_is_not_written_either(
     login_manager: LoginManager[User],
     protection: str,
 ) -> None:
-    app.logger.addHandler(caplog.handler)
     login_manager.session_protection = protection
 
     async with open_socket(app, browser, path="/open", **{"User-Agent": "another"}) as socket:
@@ -862,7 +859,6 @@ async def test_a_closed_sockets_handler_gets_no_more_messages(
 async def test_a_closed_socket_leaves_no_error_in_the_log(
     app: Quart, open_socket: Open, browser: QuartClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app.logger.addHandler(caplog.handler)
 
     async with open_socket(app, browser) as socket:
         await socket.hears()
@@ -921,7 +917,6 @@ async def test_race_a_websocket_whose_login_ends_while_it_is_looked_up_closes(
 async def test_a_handler_that_ends_by_itself_is_forgotten(
     app: Quart, open_socket: Open, browser: QuartClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app.logger.addHandler(caplog.handler)
 
     async with open_socket(app, browser) as socket:
         await socket.hears()

@@ -127,6 +127,7 @@ HARMLESS = {
     "key == self.secret_key",  # two settings, at the start
     "stamp['digest'] == _digest(present)",  # of templates, which anybody may read
     "_digest(text) == digest",  # the same
+    "rows[0][0] != username_key",  # as entered, and as stored: both are names
     "keys != self._keys",  # the app's own, at the start
     "branch != secret",  # SHA-256 of secrets of 192 bits: nobody can choose a prefix
 }
