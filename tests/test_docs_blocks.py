@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,13 @@ def readers_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("page", doc_pages.PAGES, ids=lambda page: page.name)
+def marked(page: Path) -> Any:
+    """Return a page as a case of a test: slow if it takes a process of its own."""
+    in_own_process = doc_pages.needs_own_process(page) or doc_pages.has_to_fail(page)
+    return pytest.param(page, id=page.name, marks=[pytest.mark.slow] if in_own_process else [])
+
+
+@pytest.mark.parametrize("page", [*map(marked, doc_pages.PAGES)])
 async def test_every_python_block_of_a_page_runs(page: Path, missing: Callable[[str], None]) -> None:
     lacking = doc_pages.missing_modules(page)
     if lacking:
