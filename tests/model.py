@@ -65,6 +65,8 @@ class Login:
     replaced: dict[str, float] = field(default_factory=dict)
     #: Whether one of them was used again within its grace: then the application may end one of the two, or both.
     is_forked: bool = False
+    #: Whether a remember cookie was used: from then on no session of it is fresh, wherever it is.
+    is_resumed: bool = False
     has_ended: bool = False
 
     def goes_on(self, now: float) -> Answers:
@@ -143,7 +145,7 @@ class Model:
 
     def is_fresh(self, session: Session) -> bool:
         """Whether the password was typed lately in a session."""
-        return session.typed_at is not None and self.now - session.typed_at <= FRESH
+        return session.typed_at is not None and not session.login.is_resumed and self.now - session.typed_at <= FRESH
 
     def dead_cookies(self) -> list[Jar]:
         """List every cookie, alone, that was ever handed out for a sign-in that has ended."""
@@ -175,6 +177,7 @@ class Model:
         """A remember cookie was used; as a rule it is replaced."""
         login = self.remembered[cookie]
         login.is_forked = login.is_forked or cookie in login.replaced
+        login.is_resumed = True
         new = answered.get(REMEMBER)
         if new:
             login.replaced.setdefault(cookie, self.now)
