@@ -17,8 +17,9 @@ START = """# Command line
 
 The `--help` text of every command; a test compares it.
 
-- Every command takes the database from `--database` or `QUARTLOGIN_DATABASE`, and all other settings from the
-  environment; or, with `--app` or `QUARTLOGIN_APP`, everything from an [app of your own](#an-app-of-your-own).
+- Commands that use a database take it from `--database` or `QUARTLOGIN_DATABASE`, and all other settings from the
+  environment; or, with `--app` or `QUARTLOGIN_APP`, everything from an [app of your own](#an-app-of-your-own). The
+  others are `new`, `templates`, `completion` and `accounts sql`.
 - Results go to standard output; with `--json`, they are one JSON list and nothing else, with times in UTC.
 - An error is one sentence on standard error. The exit status is 0, 1 for an error, 2 for an invalid command line.
 - Passwords are prompted for, or read from standard input; they are never arguments, which other users of the machine
@@ -43,19 +44,23 @@ The commands are those of the app's [features](accounts.md#arguments), and the s
 is no `token`.
 
 If the app sets no secret key, its database is a file and `serve` listens on a loopback address, then `serve` creates a
-key beside the database, readable by its owner only. Otherwise the app must set one. A websocket message may have
-16 MiB, the server's own limit, not 64 KiB as in the stand-alone application.
+key beside the database, readable by its owner only. Otherwise the app must set one. `secret rotate` replaces the key
+beside the database; if the app sets a key, the command refuses and says what to change in the app. A websocket message
+may have 16 MiB, the server's own limit, not 64 KiB as in the stand-alone application.
 
 If the app has its own users, `user create` calls their `create`, with the fields of the app's registration form from
-`--field`; `user list` lists those who have an account; and `user import` is refused: import them into your own table.
+`--field`; `user list` lists those who have an account; and `user import` calls `create` for one line after another,
+with the fields from further columns.
 
 ## Importing
 
 The file has a header, and one account per line: `username,password`, or `username,password_hash` with hashes of
-argon2 and [other schemes](accounts.md#passwords-that-people-have). Usernames and plain passwords must follow the usual
+argon2 and [other schemes](accounts.md#existing-passwords). Usernames and plain passwords must follow the usual
 rules. Plain passwords take a tenth of a
 second each, hashed ones almost no time (100,000 took 2.4 seconds and 99 MB of memory on two cores). All accounts are
-created in one transaction: if it is stopped, even by SIGKILL, none of them exists.
+created in one transaction: if it is stopped, even by SIGKILL, none of them exists. Users of your app are created one
+after another: if the import stops, those before stay, and `--skip-bad` continues it. Optional columns are `disabled`
+and `must_change_password`, with the values `true` and `false`.
 """
 
 

@@ -244,8 +244,9 @@ class Accounts(Services):
             BreachedPassword: The new password appears in a data breach.
             SamePassword: The new password is the one that must be changed.
             LoginEnded: This request's login has ended.
-            ReauthenticationRequired: The view requires a proof that is gone meanwhile.
+            ReauthenticationRequired: The view requires a proof that the login no longer holds.
             TooManyAttempts: Too many attempts failed before this one; nothing was checked.
+            Overloaded: Too many passwords are being checked or hashed.
         """
         here, user = self._here, await current_user
         here.check_new_password("new_password", new, here.directory.name_of(user) if user.is_authenticated else "")
@@ -262,8 +263,9 @@ class Accounts(Services):
             WrongPassword: It is not the user's password.
             DeleteRefused: The app refuses.
             LoginEnded: This request's login has ended.
-            ReauthenticationRequired: The view requires a proof that is gone meanwhile.
+            ReauthenticationRequired: The view requires a proof that the login no longer holds.
             TooManyAttempts: Too many attempts failed before this one; nothing was checked.
+            Overloaded: Too many passwords are being checked.
         """
         if not await self._here.deletion.delete(await current_user, password):
             raise WrongPassword

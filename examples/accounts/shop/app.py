@@ -2,7 +2,8 @@
 
 The users table has no column for the accounts: passwords, logins and tokens are in the accounts' tables, in the same
 database. Customers from before the accounts keep their passwords (`customers.sql`), and registration has one more
-field. Start it with `hypercorn 'examples.accounts.shop.app:create_app()'` and open http://127.0.0.1:8000.
+field. Install `SQLAlchemy[asyncio]`, start the app in the folder of the repository with
+`hypercorn 'examples.accounts.shop.app:create_app()'`, and open http://127.0.0.1:8000.
 """
 
 import os

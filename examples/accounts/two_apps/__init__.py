@@ -1,6 +1,7 @@
 """Two apps on PostgreSQL that share one users table, its accounts, and sign-ins.
 
-Create the table of `members.sql`, set `DATABASE_URL` and `SECRET_KEY`, and start both:
+Install `quartlogin[postgres]`, create the table of `members.sql`, set `DATABASE_URL` and `SECRET_KEY`, and start both
+in the folder of the repository:
 
     hypercorn -b localhost:8000 'examples.accounts.two_apps.wiki:create_app()'
     hypercorn -b localhost:8001 'examples.accounts.two_apps.calendar:create_app()'

@@ -40,7 +40,7 @@ async def index() -> ResponseReturnValue:
 @blueprint.post("/notes/<note_id>/delete")
 @login_required
 async def delete(note_id: str) -> ResponseReturnValue:
-    """Delete a note of the user; a note of somebody else is as good as none."""
+    """Delete a note of the user; another user's is not found."""
     if not await _store().delete(current_user.id, note_id):
         abort(404, "There is no such note. You may have deleted it already.")
     return redirect(url_for("notes.index"), 303)
