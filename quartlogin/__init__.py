@@ -37,6 +37,7 @@ from .remember_cookie import login_remembered
 from .request_user import loaded_user, reload_user
 from .sessions.interface import SignedSessionInterface
 from .sessions.login_session import KEPT_AT_LOGIN, SESSION_KEYS
+from .sessions.login_session import regenerate as regenerate_session
 from .signals import (
     credentials_refused,
     session_protected,
@@ -109,6 +110,7 @@ __all__ = [
     "make_guard",
     "make_next_param",
     "prefers_json",
+    "regenerate_session",
     "reload_user",
     "safe_next",
     "secret_key_weakness",

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from quart import Quart, current_app, has_request_context, has_websocket_context, request, websocket
 
-from quartlogin import ConfigurationError, current_user
+from quartlogin import ConfigurationError, current_user, login_id
 
 from .database.models import AccountLogin
 from .security.proofs import Requirement
@@ -73,8 +73,9 @@ def keep_proofs(proofs: str) -> None:
 async def current_login() -> AccountLogin | None:
     """Return the login of the current request; `None` for an anonymous visitor."""
     user = await current_user
-    login = loaded_login()
-    return login if login is not None and user.is_authenticated else None
+    if login_id() is None or not user.is_authenticated:
+        return None  # a login that was looked up and refused is not that of a user whom a request_loader has found
+    return loaded_login()
 
 
 def loaded_login() -> AccountLogin | None:

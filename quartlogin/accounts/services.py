@@ -38,7 +38,7 @@ from .pages.redirects import check_landing_pages
 from .pages.template_global import TemplateGlobal
 from .paths import STATIC, find_resource
 from .security import csrf
-from .security.body_size_limit import BodySizeLimitMiddleware
+from .security.body_size_limit import BodySizeLimitMiddleware, announced_size
 from .security.device_cookies import DeviceCookies
 from .security.headers import SecurityHeadersMiddleware
 from .security.origin_check import reject_cross_site_request
@@ -297,12 +297,12 @@ class Services:
         self.passwords.hashing.in_use.learn(counts)
 
     async def _check_own_request(self) -> ResponseReturnValue | None:
-        if (request.content_length or 0) > MAX_BODY:
+        if announced_size(request.scope) > MAX_BODY:
             abort(413)
         return None if self.is_hardened else await self._check_request()
 
     async def _check_request(self) -> ResponseReturnValue | None:
-        if self._max_body is not None and (request.content_length or 0) > self._max_body:
+        if self._max_body is not None and announced_size(request.scope) > self._max_body:
             abort(413)  # the middleware reads nothing of it
         reject_cross_site_request(self.audit_log)
         return await redirect_to_password_change(self.password_change_exempt)

@@ -83,7 +83,11 @@ async def prepare(signs_in: str, fingerprint: str, *, left_by: str | None = None
 
 
 async def regenerate() -> None:
-    """Give a session that is kept on the server a new id; the old one becomes worthless."""
+    """Give a session that is kept on the server a new id; the old one becomes worthless.
+
+    `login_user`, `confirm_login` and `logout_user` do so. Call it where your own code grants something to a session
+    (ASVS 5.0 7.2.4). A session in a cookie has no id.
+    """
     interface = running_app().session_interface
     ask = getattr(interface, "regenerate", None)
     if ask is None:

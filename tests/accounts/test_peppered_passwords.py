@@ -55,6 +55,22 @@ async def test_a_password_that_is_too_long_is_not_peppered(tmp_path: Path) -> No
         assert (await Visitor(app.test_client()).sign_in("ada@example.org", long)).status == 400
 
 
+async def test_enumeration_a_pepper_that_fails_is_a_wrong_password(tmp_path: Path) -> None:
+    def fails_late(password: str) -> str:
+        if password == WRONG:
+            raise ValueError("not this one")
+        return peppered(password)
+
+    app = make_app(
+        movers(tmp_path, HASHES["argon2"]),
+        str(tmp_path / "a.sqlite3"),
+        features=[Passwords(old_pepper=fails_late), Logins()],
+    )
+
+    async with app.test_app():
+        assert (await Visitor(app.test_client()).sign_in("ada@example.org", WRONG)).status == 400
+
+
 async def no_text(_: str) -> str:
     return ""
 

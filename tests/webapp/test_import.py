@@ -88,8 +88,6 @@ def test_spreadsheets_write_their_own_kind_of_csv(run: Run, database: str, mark:
             ("Ada,short", r"\b15\b.*\b5\b"),
             ("Ada,manchesterunited", "common"),
             (f"GRACE,{PASSWORD}", r"'GRACE' .*\b2\b"),
-            (f'"Ada"x,{PASSWORD}', "CSV"),
-            (f'"Ada,{PASSWORD}', "CSV"),
             (f"A\0da,{PASSWORD}", ""),
         ],
         quick=4,
@@ -116,6 +114,25 @@ def test_a_bad_line_is_reported_with_its_number_and_nothing_is_imported(
 
     assert numbers_in(skipped.stdout) == [1, 1]
     assert names(database) == ["Grace"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'"Ada"x,{PASSWORD}',
+        f'"Ada,{PASSWORD}',
+        # A field that is too long for the reader: what is written in it is no line, though it has line breaks.
+        f'Ada,"{"x" * 140_000}\nroot,{PASSWORD}\n"',
+    ],
+    ids=["after the quote", "no end", "a long field"],
+)
+@pytest.mark.parametrize("options", [[], ["--skip-bad"]], ids=["", "skip-bad"])
+def test_a_file_that_is_not_csv_is_refused_as_a_whole(run: Run, database: str, line: str, options: list[str]) -> None:
+    refused = run(f"{CLEAR}Grace,{PASSWORD}\n{line}\nLinus,{PASSWORD}\n", *options)
+
+    assert refused.exit_code == 1
+    assert "line 3" in refused.stderr
+    assert names(database) == []
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ class EventKind:
 SHARED_EVENTS: Final[Mapping[str, EventKind]] = {
     "rate_limited": EventKind("Attempt rejected by the rate limit"),
     "login_context_changed": EventKind("Sign-in used from a different browser or address"),
+    "sign_in_step_required": EventKind("Correct password entered, another step required"),
     "user_disabled": EventKind("Account disabled by the operator"),
     "user_enabled": EventKind("Account enabled by the operator"),
     "user_renamed": EventKind("Account renamed by the operator"),

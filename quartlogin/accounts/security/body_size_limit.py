@@ -24,7 +24,7 @@ class BodySizeLimitMiddleware:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection."""
         if scope["type"] == "http":
-            is_announced = _announced_size(scope) > self._max_size
+            is_announced = announced_size(scope) > self._max_size
             connection = _Connection(receive, send, self._max_size, is_refused=is_announced)
             await self._app(scope, connection.receive, connection.send)
         else:
@@ -83,7 +83,7 @@ class _Connection:
         await self._send({"type": "http.response.body", "body": _TOO_LARGE, "more_body": False})
 
 
-def _announced_size(scope: Any) -> int:
+def announced_size(scope: Any) -> int:
     """Return the `Content-Length`, 0 without a valid one."""
     lengths = [value for name, value in scope.get("headers", ()) if name.lower() == b"content-length"]
     return max((int(length[:20]) for length in lengths if length.isdigit()), default=0)

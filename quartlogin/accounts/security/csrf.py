@@ -29,11 +29,16 @@ def renew_at_login(app: Quart) -> None:
     """Invalidate the tokens from before a sign-in: an attacker may have known that session."""
 
     async def forget(_: Any, user: Any) -> None:  # noqa: ARG001 -- the signals' argument
-        if has_request_context() and _VISITOR in session:
-            del session[_VISITOR]
+        if has_request_context():
+            forget_visitor()
 
     user_logged_in.connect(forget, app, weak=False)
     user_loaded_from_cookie.connect(forget, app, weak=False)
+
+
+def forget_visitor() -> None:
+    """Invalidate the tokens that this session's visitor was shown."""
+    session.pop(_VISITOR, None)
 
 
 def issue_token() -> str:

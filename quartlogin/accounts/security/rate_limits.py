@@ -203,9 +203,15 @@ class RateLimits:
         await self._attempts.change(changes, forget=attempt.cleared)
 
     async def keep_counted(self, attempt: Attempt) -> None:
-        """Uncount an attempt that is right so far, but for the account: only the last step of a sign-in ends a row."""
-        others = attempt.counted.keys() - set(attempt.cleared)
-        await self._attempts.change(dict.fromkeys(others, lambda counter: without(counter, attempt.at)))
+        """Uncount an attempt that is right so far, but for the account: only the last step of a sign-in ends a row.
+
+        The step need not wait, or strangers who have failed before could make it wait longer than the sign-in does.
+        """
+        own = attempt.counted.keys() & set(attempt.cleared)
+        others = attempt.counted.keys() - own
+        changes: dict[str, Change] = dict.fromkeys(others, lambda counter: without(counter, attempt.at))
+        changes |= dict.fromkeys(own, lambda counter: replace(counter, times=(attempt.at - MAX_DELAY,)))
+        await self._attempts.change(changes)
 
     async def refund(self, attempt: Attempt) -> None:
         """Uncount an attempt whose outcome is unknown; the account's other failures in a row stay counted."""

@@ -19,7 +19,7 @@ from typing import Final
 
 from quart import session
 
-from quartlogin import login_user
+from quartlogin import login_user, regenerate_session
 
 from ..audit.log import AuditLog, client_info
 from ..database.errors import Conflict
@@ -29,6 +29,7 @@ from ..feature import Feature
 from ..features.logins.notices import activity_since_last_sign_in
 from ..features.logins.transactions import in_login_transaction, proving, signing_in
 from ..hooks import Hooks
+from ..security import csrf
 from ..security.attempt_counters import counter_of_user
 from ..security.device_cookies import DeviceCookies
 from ..security.proofs import PASSWORD
@@ -95,7 +96,9 @@ class SignInService:
             await self.store.pending_sign_ins.add(new)
         except Conflict:  # deleted meanwhile
             return
-        self._wait(new_id, asked)
+        event = self.audit_log.event("sign_in_step_required", account.user_id, asked.feature)
+        await self.audit_log.record(event)
+        await self._wait(new_id, asked)
 
     async def begin(self, sign_in: SignIn, pending: PendingSignIn | None = None) -> SignedIn | None:
         """Sign a user in; `None` if the account was changed meanwhile.
@@ -197,6 +200,8 @@ class SignInService:
         return [proof for feature in self.features if feature.name in done for proof in feature.proofs]
 
     async def _after_step(self, pending: PendingSignIn, sign_in: SignIn) -> Refusal | Asked | None:
+        if not await self.hooks.lets_in(sign_in.user):  # minutes may have passed since the password
+            return Refusal("before_sign_in")
         return await self._ask_features(sign_in, (*pending.done, pending.feature))
 
     async def _ask_features(self, sign_in: SignIn, done: Sequence[str]) -> Refusal | Asked | None:
@@ -214,10 +219,12 @@ class SignInService:
             await self.store.pending_sign_ins.replace(pending, new, int(time.time()))
         except Conflict:
             raise NoPendingSignIn from None
-        self._wait(new_id, asked)
+        await self._wait(new_id, asked)
 
     @staticmethod
-    def _wait(pending_id: str, asked: Asked) -> None:
+    async def _wait(pending_id: str, asked: Asked) -> None:
+        await regenerate_session()
+        csrf.forget_visitor()
         session[_PENDING] = pending_id
         raise StepRequired(f"accounts.{asked.step.endpoint}")
 

@@ -22,7 +22,7 @@ from ...database.models import Account, ActingLogin, Event, Kind, LoginRow, Mome
 from ...security.proofs import APP, Proofs
 from ...store import Store
 from .remember_rotation import RememberTokens
-from .transactions import JoinedWork, account_signing_in, joined_work, proved_now
+from .transactions import JoinedWork, account_signing_in, proved_now, take_joined_work
 
 _PUBLIC_ID_BYTES: Final = 8
 _PUBLIC_ID: Final = re.compile(r"[0-9a-f]{16}")  # as created below; nothing else is queried
@@ -140,7 +140,7 @@ class LoginStore:
         event = self._audit_log.event(
             "token_created" if is_token else "signed_in", login.user_id, login.name if is_token else new.public_id
         )
-        joined = joined_work()
+        joined = take_joined_work()
         evicted: list[tuple[LoginRow, Event]] = []
 
         async def work(transaction: Transaction) -> None:
@@ -180,10 +180,12 @@ class LoginStore:
             now = at.now
             found = await self._store.logins.find_remembered(id_hash, at)
             if found is None:
+                keep_login(None)
                 raise LoginRefused("This login has ended.")
             secrets = RememberTokens.read(found.secrets, now)
             if not secrets.is_valid(secret):
                 await self._end_reused(login.id, found)
+                keep_login(None)
                 raise LoginRefused("A copy of this login's cookie was used.")
             replaced = new_secret and secrets.after_replacing(secret, hash_of_secret(new_secret), now)
             if not replaced:
@@ -203,7 +205,7 @@ class LoginStore:
         this = loaded_login()
         row = self._row(login, None, int(time.time()))
         by = ActingLogin(self.hash_of(old_id), login.user_id, self._idle, kept_requirements())
-        joined = joined_work()
+        joined = take_joined_work()
         event = self._audit_log.event("reauthenticated", login.user_id, None if this is None else this.public_id)
 
         async def work(transaction: Transaction) -> str:

@@ -263,7 +263,9 @@ class Logins:
     async def end_sessions(
         self, user_id: str, event: Event, at: Moment, by: ActingLogin | None = None
     ) -> dict[str, bool]:
-        """End a user's sign-ins, except the one that requests it; API tokens stay valid.
+        """End a user's sign-ins, except the one that requests it, also those that wait for a step.
+
+        API tokens stay valid.
 
         Args:
             user_id: The user.
@@ -280,6 +282,7 @@ class Logins:
 
         async def work(transaction: Transaction) -> dict[str, bool]:
             await lock_for(transaction, user_id, by)
+            await transaction.run("DELETE FROM quartlogin_pending_sign_ins WHERE user_id = $1", user_id)
             active = {row[0] for row in await transaction.run(_ACTIVE_SESSIONS, user_id, *at)}
             rows = await transaction.run(
                 "DELETE FROM quartlogin_logins WHERE user_id = $1 AND kind = 'session'"
@@ -299,6 +302,7 @@ class Logins:
         A statement over the whole table would miss what a login creates while it is being ended. So each user's row is
         locked first, for some users at a time, so that no one waits for long.
         """
+        await self.database.write("DELETE FROM quartlogin_pending_sign_ins")
         count, last = 0, ""
         while True:
             rows = await self.database.read(

@@ -81,9 +81,14 @@ def account_signing_in() -> Account | None:
     return _account.get()
 
 
-def joined_work() -> JoinedWork | None:
-    """Return the work that belongs to the login that begins or is renewed now."""
-    return _joined.get()
+def take_joined_work() -> JoinedWork | None:
+    """Return the work that belongs to the login that begins or is renewed now, once.
+
+    Receivers of `user_logged_in` may begin another login, such as an API token, in the same block.
+    """
+    joined = _joined.get()
+    _joined.set(None)
+    return joined
 
 
 def proved_now() -> tuple[str, ...]:

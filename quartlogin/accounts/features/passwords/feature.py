@@ -86,7 +86,7 @@ def _check_pepper(pepper: Any) -> None:
     if iscoroutinefunction(pepper):
         raise ConfigurationError("Passwords(old_pepper=...) is a coroutine function: write it with `def`.")
     try:
-        peppered = pepper("a password")
+        peppered = pepper("a password with ä, ß, 語 and 🔑")
     except Exception as error:
         raise ConfigurationError(f"Passwords(old_pepper=...) failed ({type(error).__name__}): {error!s:.80}") from error
     if not isinstance(peppered, str):

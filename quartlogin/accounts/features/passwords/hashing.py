@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from logging import getLogger
-from secrets import token_bytes
+from secrets import token_bytes, token_hex
 from typing import Final, TypeVar
 from unicodedata import combining, normalize
 
@@ -130,7 +130,7 @@ class PasswordHashing:
         if length(password) > MAX_PASSWORD_LENGTH or has_too_many_marks(password) or not is_utf8(password):
             return VerifyResult(is_right=False)
         if pepper is not None:
-            password, renew = pepper(password), False
+            password, renew = _peppered(pepper, password), False
         stored, drawn = _usable(stored_hash), self.in_use.draw(cost_key)
         if isinstance(stored, OldParameters):
             return await self._in_thread(lambda: self._check_old(stored_hash or "", password, renew=renew), stored)
@@ -236,6 +236,19 @@ def is_utf8(password: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _peppered(pepper: Callable[[str], str], password: str) -> str:
+    """Return the text that the app's hash was made of; a random one, which is wrong, if the function fails.
+
+    An error would be answered 500 for names with such a hash, and tell them from unknown ones.
+    """
+    try:
+        peppered = pepper(password)
+    except Exception:
+        _log.exception("Passwords(old_pepper=...) failed: the password was taken for a wrong one.")
+        return token_hex()
+    return peppered if isinstance(peppered, str) else token_hex()
 
 
 def _nfc(password: str) -> str:

@@ -100,7 +100,7 @@ def read_users(path: str | Path, rules: ImportRules) -> Iterator[ImportedUser | 
         rules: The rules for its lines.
 
     Raises:
-        ImportRefused: It has another encoding, or other columns.
+        ImportRefused: It has another encoding, or other columns, or a line is not valid CSV.
         OSError: It cannot be read.
     """
     with Path(path).open("rb") as file:
@@ -108,9 +108,7 @@ def read_users(path: str | Path, rules: ImportRules) -> Iterator[ImportedUser | 
         columns = _columns_of(reader, rules)
         seen: dict[str, int] = {}
         for number, entry in _records(reader):
-            if isinstance(entry, BadLine):
-                yield entry
-            elif entry:  # not an empty line
+            if entry:  # not an empty line
                 try:
                     yield _user_of(number, columns, entry, seen, rules)
                 except _Fault as fault:
@@ -141,8 +139,16 @@ def _decoded(file: Iterable[bytes]) -> Iterator[str]:
             raise ImportRefused(f"line {number} is not UTF-8. Save the file as UTF-8.") from None
 
 
-def _records(reader: Any) -> Iterator[tuple[int, list[str] | BadLine]]:
-    """Yield each record with the number of its first line; it may span several."""
+#: Why the lines after an invalid one are not imported, not even with `--skip-bad`.
+_AFTER_INVALID: Final = "where the next line begins is not known."
+
+
+def _records(reader: Any) -> Iterator[tuple[int, list[str]]]:
+    """Yield each record with the number of its first line; it may span several.
+
+    Raises:
+        ImportRefused: A line is not valid CSV.
+    """
     while True:
         number = reader.line_num + 1
         try:
@@ -150,7 +156,8 @@ def _records(reader: Any) -> Iterator[tuple[int, list[str] | BadLine]]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield number, BadLine(number, f"this is not valid CSV: {error}")
+            # What follows may be the inside of a quoted field, which anyone may have written.
+            raise ImportRefused(f"line {number} is not valid CSV: {error}. Correct it: {_AFTER_INVALID}") from None
         else:
             yield number, record
 

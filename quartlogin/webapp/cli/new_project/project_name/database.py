@@ -32,6 +32,9 @@ class Note:
 class NoteStore:
     """Reads and writes notes. Each statement is committed by itself."""
 
+    #: The most notes of a user: all are on one page.
+    max_notes = 200
+
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
 
@@ -52,12 +55,14 @@ class NoteStore:
         )
         return [Note(*row) for row in rows]
 
-    async def add(self, user_id: str, body: str) -> None:
-        """Add a note."""
-        await self._connection.execute(
-            "INSERT INTO notes (id, user_id, body, created_at) VALUES (?, ?, ?, ?)",
-            (uuid4().hex, user_id, body, int(time.time())),
+    async def add(self, user_id: str, body: str) -> bool:
+        """Add a note; tell whether the user had fewer than `max_notes`."""
+        cursor = await self._connection.execute(
+            "INSERT INTO notes (id, user_id, body, created_at) SELECT ?, ?, ?, ?"
+            " WHERE (SELECT count(*) FROM notes WHERE user_id = ?) < ?",
+            (uuid4().hex, user_id, body, int(time.time()), user_id, self.max_notes),
         )
+        return cursor.rowcount > 0
 
     async def delete(self, user_id: str, note_id: str) -> bool:
         """Delete a note of this user; tell whether there was one."""

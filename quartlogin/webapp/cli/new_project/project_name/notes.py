@@ -10,7 +10,7 @@ from quart import (
     url_for,
 )
 from quart.typing import ResponseReturnValue
-from quartlogin import current_user, login_required
+from quartlogin import current_user, is_signed_in, login_required, reload_user
 from quartlogin.accounts import User, check_csrf
 
 from .database import NoteStore
@@ -30,8 +30,11 @@ async def index() -> ResponseReturnValue:
         body = _tidy((await request.form).get("body", ""))
         fault = _fault_of(body)
         if fault is None:
-            await _store().add(current_user.id, body)
-            return redirect(url_for("notes.index"), 303)
+            await _check_again()
+            store = _store()
+            if await store.add(current_user.id, body):
+                return redirect(url_for("notes.index"), 303)
+            fault = f"You have {store.max_notes} notes, the most you can. Delete one."
     notes = await _store().of_user(current_user.id)
     page = await render_template("notes.html", notes=notes, body=body, fault=fault)
     return page, 400 if fault else 200
@@ -41,9 +44,16 @@ async def index() -> ResponseReturnValue:
 @login_required
 async def delete(note_id: str) -> ResponseReturnValue:
     """Delete a note of the user; another user's is not found."""
+    await _check_again()
     if not await _store().delete(current_user.id, note_id):
         abort(404, "There is no such note. You may have deleted it already.")
     return redirect(url_for("notes.index"), 303)
+
+
+async def _check_again() -> None:
+    """Refuse a user whose login ended while the form was on its way."""
+    if not is_signed_in(await reload_user()):
+        abort(401)
 
 
 async def delete_notes(user: User) -> None:

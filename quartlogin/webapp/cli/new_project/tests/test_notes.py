@@ -131,6 +131,14 @@ async def test_a_note_that_is_empty_or_too_long_comes_back(
     assert "You have no notes." in text
 
 
+async def test_a_user_has_at_most_so_many_notes(app: Quart, ada: QuartClient) -> None:
+    app.extensions["notes"].max_notes = 2
+    answers = [await post(ada, "/", body=f"note {number}") for number in range(3)]
+
+    assert [status for status, _ in answers] == [303, 303, 400]
+    assert "note 2</textarea>" in answers[2][1]
+
+
 async def test_the_notes_of_a_deleted_user_are_deleted(app: Quart) -> None:
     user = await create_user(app, "ada")
     ada = signed_in_client(app, user)
