@@ -9,7 +9,7 @@ CREATE TABLE quartlogin_schema (
 
 INSERT INTO quartlogin_schema (version) VALUES (8);
 
--- The users of an app that has no users table of its own.
+-- The users of an app without a users table.
 CREATE TABLE quartlogin_users (
     id TEXT NOT NULL PRIMARY KEY,
     username TEXT NOT NULL,            -- as typed, for display
@@ -56,7 +56,7 @@ CREATE TABLE quartlogin_logins (
 CREATE INDEX quartlogin_logins_user ON quartlogin_logins (user_id);
 CREATE INDEX quartlogin_logins_expiry ON quartlogin_logins (expires_at);
 
--- Registrations that have begun: the app creates the user in a transaction of its own.
+-- Registrations that have begun: the app creates the user in a separate transaction.
 CREATE TABLE quartlogin_registrations (
     username_key TEXT NOT NULL PRIMARY KEY,
     password_hash TEXT NOT NULL,

@@ -13,9 +13,9 @@ from typing import Any
 
 import aiosqlite
 from driving import Ask, asks, compare, page, serving
-from floor import KEY, TEMPLATES, make_floor
+from floor import KEY, TEMPLATES, add_pages, make_floor
 from people import cookie_of_floor, cookie_of_login, fill
-from quart import Quart, render_template
+from quart import Quart
 
 from quartlogin import SignedSessionInterface, UserMixin
 from quartlogin.accounts import Accounts, UserColumns
@@ -92,14 +92,7 @@ def make_app(database: str, kind: type[People]) -> Quart:
     async def disconnect() -> None:
         await connections.pop().close()
 
-    @app.get("/public")
-    async def public() -> str:
-        return await render_template("public.html")
-
-    @app.get("/home")
-    async def home() -> str:
-        return await render_template("home.html")
-
+    add_pages(app)
     return app
 
 

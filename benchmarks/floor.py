@@ -54,6 +54,18 @@ def make_floor(database: str) -> Quart:
     return app
 
 
+def add_pages(app: Quart) -> None:
+    """Add both pages to an app whose templates have a `current_user`."""
+
+    @app.get("/public")
+    async def public() -> str:
+        return await render_template("public.html")
+
+    @app.get("/home")
+    async def home() -> str:
+        return await render_template("home.html")
+
+
 def make_bare() -> Quart:
     """Create an app with the same public page without a session, for the cost of Quart alone."""
     app = Quart("bare", template_folder=str(TEMPLATES))

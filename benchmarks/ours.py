@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from floor import KEY, TEMPLATES
-from quart import Quart, render_template
+from floor import KEY, TEMPLATES, add_pages
+from quart import Quart
 
 from quartlogin import LoginManager, SignedSessionInterface
 from quartlogin.accounts.audit.log import AuditLog
@@ -45,12 +45,5 @@ def make_ours(database: str) -> Quart:
         await user_loader.last_seen.flush()
         await store.database.close()
 
-    @app.get("/public")
-    async def public() -> str:
-        return await render_template("public.html")
-
-    @app.get("/home")
-    async def home() -> str:
-        return await render_template("home.html")
-
+    add_pages(app)
     return app

@@ -11,9 +11,9 @@ from typing import Any
 
 import aiosqlite
 from driving import asks, compare, page, serving
-from floor import KEY, TEMPLATES
+from floor import KEY, TEMPLATES, add_pages
 from people import cookie_of_login, fill
-from quart import Quart, render_template
+from quart import Quart
 
 from quartlogin import LoginManager, SignedSessionInterface, UserMixin
 
@@ -42,14 +42,7 @@ def make_app(database: str, register: Callable[[LoginManager[User], list[aiosqli
     async def disconnect() -> None:
         await connections.pop().close()
 
-    @app.get("/public")
-    async def public() -> str:
-        return await render_template("public.html")
-
-    @app.get("/home")
-    async def home() -> str:
-        return await render_template("home.html")
-
+    add_pages(app)
     return app
 
 

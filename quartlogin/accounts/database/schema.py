@@ -17,7 +17,7 @@ _HOW_TO_CREATE: Final = "Create or upgrade them with `quartlogin accounts init-d
 #: The first letters of the names of our tables.
 _PREFIX: Final = "quartlogin_"
 
-#: The upgrade from each version to the next, but for the one that created every table anew. Together they create what
+#: The upgrade from each version to the next, except the one that created every table anew. Together they create what
 #: `schema.sql` creates in an empty database.
 UPGRADES: Final = {
     2: """

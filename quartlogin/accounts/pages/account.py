@@ -34,7 +34,7 @@ async def show_account(
         feature: The name of the feature whose form was sent, if one was.
         is_error: Whether that form was refused.
         top: The template of what the page shows first, if anything. It finds the variables in `panel`, too.
-        variables: Variables of that feature's panel, instead of its own.
+        variables: Variables of that feature's panel, instead of those that it returns.
     """
     login, accounts = await current_login(), current_accounts()
     if login is None:

@@ -1,11 +1,11 @@
 """From a correct password to a login: the app's hooks are asked, then the features, which may ask for one more step.
 
-A sign-in that waits for a step is a row of its own, for ten minutes, whose id only this browser's session has. It is no
+A sign-in that waits for a step is a separate row, for ten minutes, whose id only this browser's session has. It is no
 login, and can be used once: the row is deleted in the transaction that begins the login, which also compares the
 account's security stamp with the one at the time of the password. A new sign-in in the same session ends it.
 
 Until the last step is completed, the attempt stays counted as a failure of the account, and so does each wrong step:
-whoever knows the password gets no more guesses at a code than others get at the password.
+an attacker who knows the password gets no more guesses at a code than others get at the password.
 """
 
 import hmac

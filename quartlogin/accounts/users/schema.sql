@@ -1,4 +1,4 @@
--- The users of an app that has no users table of its own.
+-- The users of an app without a users table.
 CREATE TABLE quartlogin_users (
     id TEXT NOT NULL PRIMARY KEY,
     username TEXT NOT NULL,            -- as typed, for display

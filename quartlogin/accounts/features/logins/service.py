@@ -168,7 +168,7 @@ class LoginStore:
         except Conflict:  # the account has been changed meanwhile, or its temporary password used
             raise LoginRefused(login.user_id) from None
         if not is_token:
-            keep_login(None)  # whoever asks for it loads the new one
+            keep_login(None)  # the next access loads the new one
         self._emit(joined, event, *(eviction for _, eviction in evicted))
         self.close_sockets([row.id_hash for row, _ in evicted])
 

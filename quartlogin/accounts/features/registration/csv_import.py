@@ -139,10 +139,6 @@ def _decoded(file: Iterable[bytes]) -> Iterator[str]:
             raise ImportRefused(f"line {number} is not UTF-8. Save the file as UTF-8.") from None
 
 
-#: Why the lines after an invalid one are not imported, not even with `--skip-bad`.
-_AFTER_INVALID: Final = "where the next line begins is not known."
-
-
 def _records(reader: Any) -> Iterator[tuple[int, list[str]]]:
     """Yield each record with the number of its first line; it may span several.
 
@@ -157,7 +153,7 @@ def _records(reader: Any) -> Iterator[tuple[int, list[str]]]:
             return
         except csv.Error as error:
             # What follows may be the inside of a quoted field, which anyone may have written.
-            raise ImportRefused(f"line {number} is not valid CSV: {error}. Correct it: {_AFTER_INVALID}") from None
+            raise ImportRefused(f"line {number} is not valid CSV: {error}. Correct it, and import again.") from None
         else:
             yield number, record
 

@@ -1,4 +1,4 @@
-"""Creating an account for somebody else, as the operator or a test does: without rate limits, and without a sign-in."""
+"""Create an account for another user, as the operator or a test does: without rate limits, and without a sign-in."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol

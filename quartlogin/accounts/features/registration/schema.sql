@@ -1,4 +1,4 @@
--- Registrations that have begun: the app creates the user in a transaction of its own.
+-- Registrations that have begun: the app creates the user in a separate transaction.
 CREATE TABLE quartlogin_registrations (
     username_key TEXT NOT NULL PRIMARY KEY,
     password_hash TEXT NOT NULL,
