@@ -1,5 +1,6 @@
 """`quartlogin new`: the project that it writes, and what it refuses."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -9,10 +10,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from quart import Request
 
 from chromium import open_page
-from client import PASSWORD
+from client import KEY, PASSWORD, Visitor
 from commands import error_of
+from quartlogin.accounts import get_accounts
+from quartlogin.accounts.testing import create_user, signed_in_client, use_cheap_hashes
 from quartlogin.webapp.cli import main
 from servers import PATIENCE, SCRIPTS, free_port, running
 
@@ -203,3 +207,32 @@ def enter(page: Any, button: str) -> None:
     page.get_by_label("Username").fill("Ada")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name=button).click()
+
+
+@pytest.mark.parametrize("path", ["/", "/notes/{}/delete"])
+async def test_toctou_a_login_that_ends_while_a_form_arrives_changes_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    run("late-notes")
+    monkeypatch.syspath_prepend(str(folder / "late-notes"))
+    monkeypatch.setenv("SECRET_KEY", KEY)
+    app = importlib.import_module("late_notes").create_app(str(folder / "late.sqlite3"))
+    monkeypatch.delitem(sys.modules, "late_notes")
+    use_cheap_hashes(app)
+    async with app.test_app():
+        user = await create_user(app, "ada")
+        store, ada = app.extensions["notes"], Visitor(signed_in_client(app, user))
+        await store.add(user.id, "the first")
+        [note] = await store.of_user(user.id)
+        token = (await ada.get("/")).token
+        read = Request._load_form_data
+
+        async def read_late(self: Request, *args: Any, **options: Any) -> Any:
+            await get_accounts(app).end_logins(user.id)  # the guard has let the request through by now
+            return await read(self, *args, **options)
+
+        monkeypatch.setattr(Request, "_load_form_data", read_late)
+        answer = await ada.post(path.format(note.id), {"csrf_token": token, "body": "the second"})
+
+        assert answer.status in {302, 401}
+        assert [kept.body for kept in await store.of_user(user.id)] == ["the first"]
