@@ -24,9 +24,7 @@ from quartlogin.accounts import (
 )
 
 from . import pages
-from .middleware.proxy_headers import ProxyHeadersMiddleware
-from .middleware.request_validation import RequestValidationMiddleware
-from .middleware.websocket_limits import WebSocketLimitsMiddleware
+from .middleware import ProxyHeadersMiddleware, RequestValidationMiddleware, WebSocketLimitsMiddleware
 from .settings import Settings, SettingsError, read_settings
 
 _MAX_BODY: Final = 64 * 1024  # bytes

@@ -11,7 +11,7 @@ from typing import Any, Final
 from quartlogin import ConfigurationError, secret_key_weakness
 from quartlogin.accounts import MAX_PASSWORD_LENGTH
 
-from .middleware.request_validation import is_host
+from .middleware import is_host
 
 PREFIX: Final = "QUARTLOGIN_"
 #: The environment variable of `--app`: no setting, since an app of one's own has none of these.

@@ -37,7 +37,7 @@ from quartlogin.accounts.features.registration.csv_import import (
 )
 from quartlogin.accounts.users.usernames import MAX_USERNAME_LENGTH, display_name, normalize_username, validate_username
 from quartlogin.tokens import Purpose, Token, bearer_token, load
-from quartlogin.webapp.middleware.proxy_headers import ProxyHeadersMiddleware
+from quartlogin.webapp.middleware import ProxyHeadersMiddleware
 
 SITE = "https://site.example"
 CORPUS = Path(__file__).with_name("corpus")

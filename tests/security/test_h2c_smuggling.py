@@ -14,8 +14,7 @@ from h2.events import DataReceived, ResponseReceived, StreamEnded
 
 from client import KEY
 from proxy import HOST, Proxy, in_front_of, nginx_binary, open_tls
-from quartlogin.webapp.middleware.proxy_headers import ProxyHeadersMiddleware
-from quartlogin.webapp.middleware.request_validation import RequestValidationMiddleware
+from quartlogin.webapp.middleware import ProxyHeadersMiddleware, RequestValidationMiddleware
 from servers import SCRIPTS, free_port, running
 
 #: What many pages on the web say to put into nginx for websockets.

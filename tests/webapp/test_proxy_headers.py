@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from quartlogin.webapp.middleware.proxy_headers import ProxyHeadersMiddleware
-from quartlogin.webapp.middleware.request_validation import RequestValidationMiddleware
+from quartlogin.webapp.middleware import ProxyHeadersMiddleware, RequestValidationMiddleware
 
 
 async def seen_behind(count: int, headers: list[tuple[str, str]], kind: str = "http") -> dict[str, Any]:

@@ -14,8 +14,7 @@ from client import KEY, PASSWORD, Visitor, add_user, with_cheap_hashes
 from quartlogin.accounts.features.passwords import hashing, policy
 from quartlogin.accounts.pages.error_pages import PAGES
 from quartlogin.accounts.users import usernames
-from quartlogin.webapp import create_app
-from quartlogin.webapp.middleware import request_validation
+from quartlogin.webapp import create_app, middleware
 from slow import mostly_slow
 
 NewVisitor = Callable[[], Visitor]
@@ -359,10 +358,10 @@ async def test_a_header_that_is_too_long_for_what_it_is_is_not_parsed(
     visitor: Visitor, monkeypatch: pytest.MonkeyPatch, header: str, value: str
 ) -> None:
     parsed: list[str] = []
-    host, date = request_validation._HOST, request_validation.parse_date
+    host, date = middleware._HOST, middleware.parse_date
     noting = SimpleNamespace(fullmatch=lambda text: parsed.append(text) or host.fullmatch(text))
-    monkeypatch.setattr(request_validation, "_HOST", noting)
-    monkeypatch.setattr(request_validation, "parse_date", lambda text: parsed.append(text) or date(text))
+    monkeypatch.setattr(middleware, "_HOST", noting)
+    monkeypatch.setattr(middleware, "parse_date", lambda text: parsed.append(text) or date(text))
 
     page = await visitor.get("/static/accounts/style.css", headers={header: value})
 

@@ -8,7 +8,7 @@ import pytest
 from hypercorn.protocol.ws_stream import FrameTooLargeError
 from wsproto.events import BytesMessage, TextMessage
 
-from quartlogin.webapp.middleware.websocket_limits import MAX_MESSAGE_SIZE, _WholeMessages
+from quartlogin.webapp.middleware import MAX_MESSAGE_SIZE, _WholeMessages
 
 
 @pytest.fixture

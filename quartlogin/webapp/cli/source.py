@@ -24,7 +24,7 @@ from quartlogin.accounts.commands import (
 
 from ..app import create_app, options_of
 from ..app_errors import AppError, closing_after_failure, describe, startup_errors
-from ..middleware.websocket_limits import MAX_MESSAGE_SIZE
+from ..middleware import MAX_MESSAGE_SIZE
 from ..settings import PREFIX, SettingsError, read_settings
 from .keys import is_file, stored_keys, stored_or_new_keys, use_keys
 from .load_app import load_app

@@ -1,13 +1,15 @@
-"""Request validation: reject malformed requests and unknown hosts before the application sees them."""
+"""The ASGI middleware of the application: trusted proxies, malformed requests and large websocket messages."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable, Iterator
+from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from hypercorn.protocol.ws_stream import FrameTooLargeError, WebsocketBuffer, WSStream
 from werkzeug.http import parse_date
-
-from .proxy_headers import is_address, is_http2_in_clear
+from wsproto.events import Message
 
 _HOST: Final = re.compile(
     r"(?:(?P<name>[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?)|\[(?P<ipv6>[0-9a-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?",
@@ -22,6 +24,70 @@ _VERSIONS: Final = frozenset({"1.0", "1.1", "2", "3"})
 _OTHER_VERSION: Final = b"Use HTTP/1.1, or HTTP/2 over TLS.\n"
 _AMBIGUOUS_LENGTH: Final = b"Send Content-Length or Transfer-Encoding, not both.\n"
 _MALFORMED: Final = b"The Host header or the address of this request is malformed.\n"
+
+#: Characters or bytes of a message: our pages only receive.
+MAX_MESSAGE_SIZE: Final = 64 * 1024
+_TOO_BIG: Final = 1009  # RFC 6455, 7.4.1
+
+
+class ProxyHeadersMiddleware:
+    """ASGI middleware that takes the client's address and scheme from trusted proxies only.
+
+    Hypercorn's own `ProxyFixMiddleware` would also trust `X-Forwarded-Host`, and deep-copies the scope.
+
+    Args:
+        app: The ASGI application.
+        count: The number of proxies, each of which appends to the headers. 0: none is trusted.
+    """
+
+    def __init__(self, app: Any, count: int) -> None:
+        self._app = app
+        self._count = count
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one connection with the values of the outermost trusted proxy."""
+        if self._count and scope["type"] in {"http", "websocket"} and not is_http2_in_clear(scope):
+            scope = {**scope, **self._trusted_values(scope)}
+        await self._app(scope, receive, send)
+
+    def _trusted_values(self, scope: Any) -> dict[str, Any]:
+        changes: dict[str, Any] = {}
+        address = _value_from_the_end(scope["headers"], b"x-forwarded-for", self._count)
+        if address is not None and is_address(address):
+            changes["client"] = (address, 0)
+        scheme = _value_from_the_end(scope["headers"], b"x-forwarded-proto", self._count)
+        if scheme in {"http", "https"}:
+            secure = scheme == "https"
+            changes["scheme"] = ("wss" if secure else "ws") if scope["type"] == "websocket" else scheme
+        return changes
+
+
+def is_http2_in_clear(scope: Any) -> bool:
+    """Tell whether this is HTTP/2 without TLS, which no browser speaks.
+
+    A server that switches to it within a connection is a tunnel past a proxy that forwards `Upgrade: h2c`. Call this
+    before `X-Forwarded-Proto` is applied: until then `scheme` is the connection's own.
+    """
+    return str(scope.get("http_version")) == "2" and scope.get("scheme") in {"http", "ws"}
+
+
+def _value_from_the_end(headers: Any, wanted: bytes, count: int) -> str | None:
+    """Return the value that the outermost trusted proxy wrote; the client may have forged earlier ones."""
+    values = [
+        value.strip() for name, text in headers if name.lower() == wanted for value in text.decode("latin-1").split(",")
+    ]
+    return values[-count] if len(values) >= count else None
+
+
+def is_address(text: str) -> bool:
+    """Tell whether this is an IP address without a zone, which may be any text."""
+    if "%" in text:
+        return False
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class RequestValidationMiddleware:
@@ -152,3 +218,53 @@ def _is_date(text: str) -> bool:
         return parse_date(text) is not None
     except (OverflowError, ValueError):
         return False
+
+
+class WebSocketLimitsMiddleware:
+    """ASGI middleware that makes Hypercorn reject compression, and messages in several frames.
+
+    Hypercorn has no setting for either: it always accepts `permessage-deflate`, inflates each frame before it compares
+    the message with its limit (60 kB became 60 MB), and keeps receiving a message that it has rejected. Other servers
+    do not report what they have accepted: docs/deploying.md names their settings.
+
+    Args:
+        app: The ASGI application.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one connection."""
+        stream = getattr(send, "__self__", None)
+        if isinstance(stream, WSStream):
+            stream.handshake.extensions = None  # read when the application accepts the websocket
+            stream.buffer = _WholeMessages(stream)
+        await self._app(scope, receive, send)
+
+
+class _WholeMessages(WebsocketBuffer):
+    """Accepts messages of one frame, and ends the websocket at the first part of any other."""
+
+    def __init__(self, stream: WSStream) -> None:
+        super().__init__(MAX_MESSAGE_SIZE)
+        self._stream = stream
+        self._ending: asyncio.Task[None] | None = None
+
+    def extend(self, event: Message[Any]) -> None:
+        """Keep a message.
+
+        Raises:
+            FrameTooLargeError: It is too long, or incomplete. Hypercorn closes the websocket, but neither disconnects
+                nor notifies the application, which is done here.
+        """
+        if event.message_finished and len(event.data) <= self.max_length and self._ending is None:
+            super().extend(event)
+            return
+        if self._ending is None:
+            self._ending = asyncio.ensure_future(self._notify_application())
+        raise FrameTooLargeError
+
+    async def _notify_application(self) -> None:
+        if self._stream.app_put is not None:
+            await self._stream.app_put({"type": "websocket.disconnect", "code": _TOO_BIG})
