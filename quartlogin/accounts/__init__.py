@@ -18,8 +18,8 @@ from .features.passwords.service import BreachedPassword, SamePassword, WrongCre
 from .features.registration.feature import Registration
 from .hooks import HookFailed
 from .options import AccountsOptions
-from .pages.csrf_check import check_csrf
 from .paths import STATIC, find_resource
+from .security.csrf import check_csrf
 from .security.rate_limits import TooManyAttempts
 from .security.secret_key import APP_WITHOUT_KEY, NO_KEY, key_file, new_key, read_or_create, rotate
 from .sign_in.steps import NoPendingSignIn, Refusal, SignIn, Step, StepRequired

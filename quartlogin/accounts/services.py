@@ -38,11 +38,15 @@ from .pages.redirects import check_landing_pages
 from .pages.template_global import TemplateGlobal
 from .paths import STATIC, find_resource
 from .security import csrf
-from .security.body_size_limit import BodySizeLimitMiddleware, announced_size
+from .security.csrf import reject_cross_site_request
 from .security.device_cookies import DeviceCookies
-from .security.headers import SecurityHeadersMiddleware
-from .security.origin_check import reject_cross_site_request
-from .security.own_pages import MAX_BODY, protect_own_pages
+from .security.hardening import (
+    MAX_BODY,
+    BodySizeLimitMiddleware,
+    SecurityHeadersMiddleware,
+    announced_size,
+    protect_own_pages,
+)
 from .security.rate_limits import RateLimits
 from .security.secret_key import APP_WITHOUT_KEY, derive_key
 from .sign_in.service import SignInService

@@ -18,7 +18,7 @@ from client import KEY, Visitor
 from databases import run_sql
 from quartlogin import current_user, login_required
 from quartlogin.accounts import Accounts, StoreUnavailable, get_accounts
-from quartlogin.accounts.security.own_pages import MAX_BODY, OwnPages
+from quartlogin.accounts.security.hardening import MAX_BODY, OwnPages
 from quartlogin.accounts.testing import PASSWORD, create_user, signed_in_client, use_cheap_hashes
 
 #: A header that no view sets by itself.

@@ -12,7 +12,7 @@ from client import KEY, Page, SecureVisitor, Visitor, header_of, live_a_whole_li
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.security.csrf import FIELD_NAME
-from quartlogin.accounts.security.headers import HEADERS, SCRIPT_HEADERS
+from quartlogin.accounts.security.hardening import HEADERS, SCRIPT_HEADERS
 from quartlogin.webapp import create_app
 from slow import mostly_slow
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from quartlogin.accounts.security.body_size_limit import BodySizeLimitMiddleware
+from quartlogin.accounts.security.hardening import BodySizeLimitMiddleware
 from servers import PATIENCE
 
 CHUNK = 1000

@@ -9,7 +9,7 @@ from quartlogin import login_required
 
 from ..context import current_accounts, current_login
 from ..database.errors import LoginEnded
-from ..security.headers import FETCH_HEADERS
+from ..security.hardening import FETCH_HEADERS
 
 _MAX_EVENTS: Final = 20
 

@@ -15,7 +15,7 @@ from ..context import current_accounts, is_own_page
 from ..database.errors import ReauthenticationRequired, StoreUnavailable
 from ..features.passwords.hashing import Overloaded
 from ..hooks import HookFailed
-from ..security.headers import SCRIPT_HEADERS
+from ..security.hardening import SCRIPT_HEADERS
 from ..security.rate_limits import TooManyAttempts
 from ..security.step_up import ask_for_proof
 from ..sign_in.pages import redirect_to_step

@@ -9,10 +9,8 @@ from quart.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 from wtforms import Form
 
-from ..security.csrf import FIELD_NAME, SessionBoundCSRF
-from ..security.headers import SCRIPT_HEADERS
-from ..security.own_pages import MAX_BODY
-from .csrf_check import reject_form
+from ..security.csrf import FIELD_NAME, SessionBoundCSRF, reject_form
+from ..security.hardening import MAX_BODY, SCRIPT_HEADERS
 
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _MAX_FIELDS: Final = 20

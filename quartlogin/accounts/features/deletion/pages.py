@@ -13,7 +13,7 @@ from ...pages.forms import render_form
 from ...pages.messages import WRONG_PASSWORD
 from ...pages.recent_login import recent_login_required
 from ...pages.redirects import page_after_logout
-from ...security.headers import CLEAR_SITE_DATA
+from ...security.hardening import CLEAR_SITE_DATA
 from ...users.protocol import DeleteRefused
 from .forms import DeletionForm
 

@@ -10,7 +10,7 @@ from quartlogin import current_user, logout_user
 from ...context import current_accounts, current_login
 from ...pages.recent_login import recent_login_required
 from ...pages.redirects import page_after_logout
-from ...security.headers import CLEAR_SITE_DATA
+from ...security.hardening import CLEAR_SITE_DATA
 from .forms import LogoutForm, RevocationForm
 
 _UNKNOWN: Final = "There is no such sign-in, or it has already ended. Nothing was changed."
