@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from . import remember_cookie, signals, tokens
+from . import remember_cookie, signals, tokens, tracing
 from .config import session_protection
 from .context import Manager, can_set_cookies, current_connection, current_manager
 from .errors import LoginRefused
@@ -21,6 +21,7 @@ from .fingerprint import fingerprint, older_fingerprints
 from .records import Login, hash_of_secret
 from .request_state import UserState
 from .sessions import login_session
+from .sessions.inspection import tell_other_interfaces_cookie
 from .websockets.origin import is_foreign_websocket
 
 
@@ -34,12 +35,16 @@ async def find_user(state: UserState) -> Any:
     manager = current_manager()
     manager.check_loaders()
     bearer = state.bearer
+    if tracing.listeners and bearer is not None:
+        _tell_bearer(bearer)
     if bearer is None:
         user = await _from_cookies(state, manager)
     elif bearer.is_ours:
         user = await _from_bearer_token(state, bearer.text)
     else:
         user = await _from_foreign_token(state, manager)
+    if tracing.listeners:
+        tracing.tell("user", outcome="anonymous" if user is None else "found", type=type(user).__name__)
     return manager.anonymous_user() if user is None else user
 
 
@@ -99,6 +104,8 @@ async def _ask(state: UserState, question: Callable[[], Awaitable[Any]]) -> Any:
 async def _from_cookies(state: UserState, manager: Manager) -> Any:
     if is_foreign_websocket():
         return None  # another site's page opened it, and the browser added our cookies
+    if tracing.listeners:
+        _tell_session(manager)
     if _comes_from_other_browser(manager) and not await _protect_session(state, manager):
         return None
     user = await _from_session(state, manager)
@@ -107,6 +114,23 @@ async def _from_cookies(state: UserState, manager: Manager) -> Any:
     if user is None and state.bearer is None:  # otherwise it has been called already
         user = await _from_request(state)
     return user
+
+
+def _tell_bearer(bearer: tokens.Credential) -> None:
+    token, outcome = bearer.token, "not ours"
+    if bearer.is_ours:
+        outcome = "invalid" if token is None else "valid"
+    user_id, login = (None, None) if token is None else (token.user_id, tracing.label_of(token.login_id))
+    tracing.tell("bearer", outcome=outcome, user_id=user_id, login=login)
+
+
+def _tell_session(manager: Manager) -> None:
+    login_session.tell()  # this reads the session: our own interface tells its cookie then
+    tell_other_interfaces_cookie()
+    mode = session_protection(manager.session_protection)
+    if login_session.user_id(also_numbers=True) is not None:
+        outcome = "off" if mode is None else "same browser" if _is_same_browser(manager) else "other browser"
+        tracing.tell("protection", mode=mode, outcome=outcome)
 
 
 def _comes_from_other_browser(manager: Manager) -> bool:
@@ -178,6 +202,8 @@ async def _from_remember_cookie(state: UserState) -> Any:
     if cookie is None:
         return None
     user = await _resume(state, cookie)
+    if tracing.listeners:
+        remember_cookie.tell_restored(cookie, is_restored=user is not None)
     if user is not None:
         await signals.send(signals.user_loaded_from_cookie, user=user)
         return user

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary, ref
 
 from quart import Quart
 
+from . import tracing
 from .callbacks import AsyncCallable, as_loader
 from .context import running_app
 from .errors import ConfigurationError
@@ -72,10 +73,12 @@ class BatchLoader(Generic[KeyT, ValueT]):
         if queue.running < queue.concurrency and not queue.collecting and not queue.waits_for_more:
             queue.running += 1
             try:  # like `_load_alone`, with one coroutine fewer for each page
-                return (await _in_empty_context(self._look_up([key]))).get(key)
+                return (await _in_empty_context(self._look_up([key], tracing.listeners and tracing.asker()))).get(key)
             finally:
                 queue.release()
         batch = queue.batch_for(key)
+        if tracing.listeners:
+            batch.askers += tracing.asker()
         answer = batch.answers[key] = loop.create_future()
         try:
             if queue.reserve(batch):
@@ -96,13 +99,16 @@ class BatchLoader(Generic[KeyT, ValueT]):
     async def _load_alone(self, queue: "_Queue[KeyT]", key: KeyT) -> ValueT | None:
         """Look a key up in the caller's own task, which is cheaper than a batch: no other caller depends on it."""
         try:
-            return (await _in_empty_context(self._look_up([key]))).get(key)
+            return (await _in_empty_context(self._look_up([key], tracing.listeners and tracing.asker()))).get(key)
         finally:
             queue.release()
 
-    async def _look_up(self, keys: list[KeyT]) -> Mapping[KeyT, ValueT]:
+    async def _look_up(self, keys: list[KeyT], askers: tuple[Any, ...]) -> Mapping[KeyT, ValueT]:
         _inside.set(self)
-        values = await self._load_many(keys)
+        if askers:
+            tracing.act_for(askers)
+        work = self._load_many(keys)
+        values = await (tracing.timed("lookup", work, size=len(keys)) if tracing.listeners else work)
         if type(values) is not dict and not isinstance(values, Mapping):  # the second takes ten times as long
             raise TypeError(f"A lookup of many keys must return a mapping of them, not {type(values).__name__!r}.")
         if not values.keys() <= {*keys}:
@@ -145,6 +151,8 @@ class _Batch(Generic[KeyT]):
     #: Whether it is running, or about to run.
     is_reserved: bool = False
     task: "asyncio.Task[None] | None" = None
+    #: On whose behalf it runs, if anybody listens to the steps of requests.
+    askers: tuple[Any, ...] = ()
 
     def has_room(self, key: KeyT, max_size: int) -> bool:
         answer = self.answers.get(key)
@@ -162,7 +170,7 @@ class _Batch(Generic[KeyT]):
 class _Queue(Generic[KeyT]):
     """The lookups of one event loop: those that are running, and the batches that wait for them."""
 
-    look_up: Callable[[list[KeyT]], Coroutine[Any, Any, Mapping[KeyT, Any]]]
+    look_up: Callable[[list[KeyT], tuple[Any, ...]], Coroutine[Any, Any, Mapping[KeyT, Any]]]
     concurrency: int
     max_size: int
     #: How many are running, or about to run.
@@ -216,7 +224,7 @@ class _Queue(Generic[KeyT]):
         self.collecting.remove(batch)
         if keys := batch.wanted():
             self.waits_for_more = len(keys) > 1
-            batch.settle((await self.look_up(keys)).get)
+            batch.settle((await self.look_up(keys, batch.askers)).get)
 
     def _end(self, batch: _Batch[KeyT], task: "asyncio.Task[None]") -> None:
         """Pass an error to the callers without a value, and start the next batch."""

@@ -2,19 +2,23 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial, update_wrapper, wraps
 from inspect import isasyncgenfunction, ismethod
 from typing import Any, Final, ParamSpec, TypeVar, cast, overload
+from weakref import WeakSet
 
 from quart import Blueprint, Quart, current_app, request, stream_with_context
 from quart.views import MethodView
 
+from . import tracing
 from .clients import is_websocket
 from .config import EXEMPT_METHODS
 from .context import current_manager
 from .current_user import freshness
 from .errors import OriginRefused
+from .request_steps import tell_guard
 from .request_user import user_of_request
 from .user import require_bool
 from .websockets.origin import is_own_origin
@@ -28,6 +32,8 @@ _EXEMPT: Final = "_quartlogin_login_exempt"
 #: The result of a check that passes. Any other result is the response for a visitor who may not pass, including `None`,
 #: which a handler without a `return` statement returns.
 ALLOWED: Final = object()
+#: The functions that guards were made around.
+_guarded: Final[WeakSet[Callable[..., Any]]] = WeakSet()
 
 
 @overload
@@ -43,7 +49,7 @@ def login_required(func: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
     Args:
         func: A view, `async def` or `def`, an async generator, or a websocket handler.
     """
-    return _guard(func, check_authenticated)
+    return _guard(func, check_authenticated, "login_required")
 
 
 @overload
@@ -62,12 +68,12 @@ def fresh_login_required(func: Callable[..., Any] | None = None, *, max_age: tim
         func: As for `login_required`.
         max_age: How long ago the password may have been entered; `None` for any time.
     """
-    guard = make_guard(partial(_is_fresh, max_age), partial(_refresh, max_age))
+    guard = make_guard(partial(_is_fresh, max_age), partial(_refresh, max_age), name="fresh_login_required")
     return guard if func is None else guard(func)
 
 
 def make_guard(
-    is_allowed: Callable[[], Awaitable[bool]], refuse: Callable[[], Awaitable[Any]]
+    is_allowed: Callable[[], Awaitable[bool]], refuse: Callable[[], Awaitable[Any]], *, name: str = "guard"
 ) -> Callable[[Callable[..., Any]], Callable[..., Awaitable[Any]]]:
     """Make a decorator that restricts a view as `login_required` does, and then by one more question.
 
@@ -75,6 +81,7 @@ def make_guard(
         is_allowed: Called without arguments if the user is signed in, and loaded.
         refuse: Called without arguments if the user is not allowed; returns what the view may return, or raises. A
             websocket is refused by an error alone, such as `LoginManager.needs_refresh` raises it.
+        name: The guard's name in `quartlogin.tracing`.
     """
 
     async def check() -> Any:
@@ -83,7 +90,7 @@ def make_guard(
             return answer
         return await refuse()
 
-    return partial(_guard, check=check)
+    return partial(_guard, check=check, name=name)
 
 
 def login_exempt(view: ViewT) -> ViewT:
@@ -157,14 +164,19 @@ async def _refresh(max_age: timedelta | None) -> Any:
     return await (manager.needs_refresh() if max_age is None else manager.needs_refresh(max_age=max_age))
 
 
-def _guard(func: Callable[..., Any], check: Callable[[], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+def was_guarded(view: Callable[..., Any]) -> bool:
+    """Tell whether a guard was made around this function: registered as a view itself, it is open to all."""
+    return view in _guarded
+
+
+def _guard(func: Callable[..., Any], check: Callable[[], Awaitable[Any]], name: str) -> Callable[..., Awaitable[Any]]:
     """Make a coroutine function that runs a check before the view, whatever kind of callable that is."""
     is_generator = isasyncgenfunction(func)
 
     @wraps(func)
     async def guarded(*args: Any, **kwargs: Any) -> Any:
         exempt = not is_websocket() and request.method in EXEMPT_METHODS
-        answer = ALLOWED if exempt else await check()
+        answer = ALLOWED if exempt else await (tell_guard(name, check(), ALLOWED) if tracing.listeners else check())
         if answer is not ALLOWED:
             return answer
         if is_websocket():
@@ -175,4 +187,6 @@ def _guard(func: Callable[..., Any], check: Callable[[], Awaitable[Any]]) -> Cal
             return cast(Any, stream_with_context(func))(*args, **kwargs)
         return await current_app.ensure_async(func)(*args, **kwargs)
 
+    with suppress(TypeError):  # not everything that can be called can be referred to weakly
+        _guarded.add(func)
     return guarded

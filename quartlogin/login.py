@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from . import remember_cookie, signals, tokens
+from . import remember_cookie, signals, tokens, tracing
 from .authentication import logins_in_cookies, logins_of_request
 from .config import MAX_DURATION, remember_duration
 from .context import can_set_cookies, current_manager
@@ -54,14 +54,18 @@ async def login_user(
     if remember:
         tokens.check_secret_key("The cookie of login_user(remember=True)")
     if not force and not require_bool(user, "is_active"):
+        if tracing.listeners:
+            tracing.tell("login", outcome="not active", user_id=_id_of(user))
         return False
     current_manager().check_loaders()
     login = replace(_new_login(_id_of(user), _end_of(duration) if remember else None), user=user, is_fresh=fresh)
     try:
         await current_manager().records.login_began(login)
     except LoginRefused:
+        if tracing.listeners:
+            tracing.tell("login", outcome="refused", user_id=login.user_id)
         return False
-    await _end(await logins_in_cookies(state))
+    await _end(await logins_in_cookies(state), "another login of this browser")
     await login_session.prepare(login.user_id, fingerprint(), left_by=state.left_by)
     login_session.begin(login.user_id, login.id, fresh=fresh)
     login_session.bind_remember_token(login.secret)
@@ -69,6 +73,8 @@ async def login_user(
     state.reload_user = partial(current_manager().load_user, login.user_id)
     _plan_cookie(state, login, duration)
     state.set_user(user)
+    if tracing.listeners:
+        _tell_login(login, remember=remember)
     await signals.send(signals.user_logged_in, user=user)
     return True
 
@@ -84,7 +90,9 @@ async def logout_user() -> bool:
     """
     state = _state_to_change()
     user = await user_of_request() if signals.user_logged_out.receivers else None  # only receivers need the user
-    await _end(await logins_of_request(state) | (await logins_in_cookies(state) if state.signs_in else set()))
+    if tracing.listeners:
+        tracing.tell("logout", user_id=login_session.user_id(also_numbers=True) if state.uses_cookies else None)
+    await _end(await logins_of_request(state) | (await logins_in_cookies(state) if state.signs_in else set()), "logout")
     if state.uses_cookies or state.signs_in:
         await _leave_session(state)
         remember_cookie.delete_cookie(state)
@@ -126,6 +134,8 @@ async def confirm_login() -> None:
         if token is not None:
             state.remember_cookie = replace(token, login_id=login.id, secret=login.secret)
         state.login_id, state.fresh, state.accessed = login.id, True, True
+        if tracing.listeners:
+            tracing.tell("confirmed", login=tracing.label_of(login.id), former=tracing.label_of(old_id))
     await signals.send(signals.user_login_confirmed)
 
 
@@ -194,10 +204,19 @@ async def _leave_session(state: UserState) -> None:
         await login_session.regenerate()
 
 
-async def _end(logins: set[str]) -> None:
+def _tell_login(login: Login, *, remember: bool) -> None:
+    id_type = type(getattr(login.user, "id", login.user_id)).__name__
+    label = tracing.label_of(login.id)
+    told = {"user_id": login.user_id, "id_type": id_type, "login": label, "fresh": login.is_fresh}
+    tracing.tell("login", None, outcome="signed in", remember=remember, **told)
+
+
+async def _end(logins: set[str], reason: str) -> None:
     for ended in logins:
         await current_manager().records.login_ended(ended)
         current_manager().sockets.close(ended)
+        if tracing.listeners:
+            tracing.tell("login_ended", login=tracing.label_of(ended), reason=reason)
 
 
 def _id_of(user: Any) -> str:

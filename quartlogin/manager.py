@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 from quart import Blueprint, Quart
 from quart.typing import ResponseReturnValue
 
-from . import config, context, jinja, request_hooks, signals
+from . import config, context, jinja, request_hooks, signals, tracing
 from .batching import as_single_loader
 from .callbacks import as_loader
 from .clients import login_required_error
@@ -17,6 +17,7 @@ from .current_user import CurrentUser, unwrap
 from .errors import ConfigurationError
 from .records import LoginRecords, NoRecords
 from .request_state import acting_as, state_of_request
+from .request_steps import tell_loader
 from .request_user import resolved_user, user_of_request
 from .unauthorized import UnauthorizedResponse, answer, login_view_for, registered_names
 from .user import AnonymousUserMixin, UserT, require_bool
@@ -214,14 +215,19 @@ class LoginManager(Generic[UserT]):
         """Find a user by id with the function that `user_loader` or `users_loader` has registered; `None` without."""
         if self._user_callback is None and self._users_callback is None:
             return None
-        user: UserT | None = await self._load_user(user_id)
+        work = self._load_user(user_id)
+        if tracing.listeners:
+            kind = "user_loader" if self._users_callback is None else "users_loader"
+            work = tell_loader(kind, user_id, work)
+        user: UserT | None = await work
         return user
 
     async def load_user_from_request(self, connection: Any) -> UserT | None:
         """Find a user with the function that `request_loader` has registered; `None` without one."""
         if self._request_callback is None:
             return None
-        return cast("UserT | None", await self._load_from_request(connection))
+        work = self._load_from_request(connection)
+        return cast("UserT | None", await (tell_loader("request_loader", None, work) if tracing.listeners else work))
 
     def unauthorized_handler(self, callback: CallbackT) -> CallbackT:
         """Register the function whose value is the response to a visitor that a guard rejects.
@@ -294,6 +300,7 @@ class LoginManager(Generic[UserT]):
             localize=self.localize_callback,
             detail="Type your password again first.",
             challenge=_challenge(max_age, acr_values),
+            is_stale=True,
         )
         return await answer(refusal, is_by_token=_is_by_token())
 

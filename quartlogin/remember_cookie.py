@@ -7,7 +7,7 @@ from typing import Any, Final
 from quart import current_app
 from quart.typing import ResponseTypes
 
-from . import tokens
+from . import tokens, tracing
 from .config import option, remember_duration
 from .context import current_connection, current_manager
 from .flask_login import decode_cookie
@@ -38,6 +38,19 @@ def read_cookie(state: UserState) -> RememberCookie | None:
     if text is None or state.remember_cookie is Deleted.DELETED or login_session.is_to_be_forgotten():
         return None
     return _read(text)
+
+
+def tell_restored(cookie: RememberCookie, *, is_restored: bool) -> None:
+    """Tell whether a remember cookie restored its login."""
+    token = cookie.token
+    outcome = "valid" if token is not None or cookie.flask_login_id is not None else "expired or ended"
+    if not cookie.is_ours and cookie.flask_login_id is None:
+        outcome = "bad signature"
+    user_id, login = (cookie.flask_login_id, None) if token is None else (token.user_id, token.login_id)
+    label = tracing.label_of(login)
+    tracing.tell("remember_cookie", cookie=_name(), outcome=outcome, user_id=user_id, login=label)
+    if outcome == "valid":
+        tracing.tell("restored", outcome="restored" if is_restored else "refused", user_id=user_id, login=label)
 
 
 def login_remembered() -> bool:

@@ -9,6 +9,7 @@ from quart import Quart, current_app, request
 from quart.typing import ResponseTypes
 from quart.wrappers.response import DataBody, IterableBody
 
+from . import tracing
 from .clients import is_websocket
 from .config import EXEMPT_METHODS
 from .context import STATE, Manager, current_connection, current_manager, running_app
@@ -17,6 +18,7 @@ from .errors import ConfigurationError
 from .redirects import is_url, view_at
 from .remember_cookie import update_cookie
 from .request_state import UserState, begin_request, end_preparing, state_of_request
+from .request_steps import tell_guard, tell_request
 from .request_user import user_of_request
 from .sessions.login_session import mark_left_by
 from .unauthorized import names_of
@@ -42,6 +44,8 @@ def _after(begin: Callable[[], None], proceed: Any) -> Any:
     @wraps(proceed)
     def begin_and_proceed(*context: Any) -> Any:  # Quart 0.23 passes its context, 0.22 may
         begin()
+        if tracing.listeners:
+            tell_request(is_foreign=is_websocket() and is_foreign_websocket())
         return proceed(*context)
 
     return begin_and_proceed
@@ -81,7 +85,8 @@ def _guarded(dispatch: Any, manager: Manager) -> Any:
 async def _before_dispatch(manager: Manager) -> Any:
     """Return the response for a visitor who may not see this view, `ALLOWED` otherwise."""
     if manager.require_login and _is_guarded():
-        answer = await check_authenticated()
+        check = check_authenticated()
+        answer = await (tell_guard("require_login", check, ALLOWED) if tracing.listeners else check)
         if answer is None:
             raise ConfigurationError("The unauthorized_handler returned None; it must return what a view can return.")
         if answer is not ALLOWED:

@@ -1,6 +1,7 @@
 """The user of a request: loaded at most once, however many tasks ask for it."""
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from contextvars import ContextVar
 from typing import Any, Final, cast
@@ -8,7 +9,7 @@ from weakref import WeakSet
 
 from quart import session
 
-from . import signals
+from . import signals, tracing
 from .authentication import find_user
 from .context import app_of_kept_request, can_set_cookies, current_manager
 from .errors import UserNotLoadedError
@@ -20,6 +21,7 @@ from .request_state import (
     state_of_asker,
     state_of_request,
 )
+from .request_steps import tell_template
 
 _IN_VIEWS: Final = (
     "current_user is not loaded yet in this request. Write `user = await current_user` before its attributes are used, "
@@ -75,6 +77,8 @@ def resolved_user() -> Any:
     if state.error is not None:
         return _after_failure(state)
     if state.loop is None or running_loop() is not None:
+        if tracing.listeners:
+            tracing.tell("early_read", where="before_request" if state.is_preparing else "view")
         raise UserNotLoadedError(_BEFORE_VIEWS if state.is_preparing else _IN_VIEWS)
     state.access()
     return asyncio.run_coroutine_threadsafe(_load_or_tell(state), state.loop).result()
@@ -133,6 +137,8 @@ async def user_for_template() -> Any:
             caches to store it.
         Exception: Whatever the loader raised, to the first caller.
     """
+    if tracing.listeners:
+        tell_template(sys._getframe(1))
     state = None if output_is_kept.get() else state_of_request()
     if state is None and (state := _state_of_asker()) is None:
         return None

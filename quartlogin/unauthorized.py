@@ -8,18 +8,19 @@ from typing import Any, Final, cast
 from quart import Blueprint, Quart, flash, redirect, session
 from quart.typing import ResponseReturnValue
 
+from . import tracing
 from .callbacks import as_coroutine_function
 from .clients import is_websocket, login_required_error, prefers_json
 from .config import option
 from .context import running_app
 from .fingerprint import fingerprint
 from .redirects import expand_login_view, is_navigation, login_url, longest_next, make_next_param, page_to_come_back_to
+from .sessions.inspection import LONGEST_COOKIE
 from .sessions.login_session import forget_next, store_next, with_next
 
 #: How many times longer a `next` of maximum length may be in a query, where `/` takes 3 characters: nginx answers 502
 #: if the head of a response, with its cookies, exceeds 4096.
 _WIDEST: Final = 1.5
-_LONGEST_COOKIE: Final = 4096  # characters; browsers keep no longer one (RFC 6265bis, 5.6)
 _ROOM_FOR_LOGIN: Final = 1024  # characters of it: ids, hashes, and the login page's own contents
 
 _log = getLogger(__name__)
@@ -42,6 +43,8 @@ class UnauthorizedResponse:
     detail: str
     #: The `WWW-Authenticate` header for clients other than browsers.
     challenge: str
+    #: Whether the login is missing, or only not fresh.
+    is_stale: bool = False
 
 
 async def answer(refusal: UnauthorizedResponse, *, is_by_token: bool) -> ResponseReturnValue:
@@ -54,6 +57,8 @@ async def answer(refusal: UnauthorizedResponse, *, is_by_token: bool) -> Respons
     Raises:
         LoginRequired: The response is 401.
     """
+    if tracing.listeners:
+        _tell(refusal, is_by_token)
     if is_websocket():
         raise login_required_error(refusal.detail, refusal.challenge, as_json=False)
     if refusal.callback is not None:
@@ -65,6 +70,17 @@ async def answer(refusal: UnauthorizedResponse, *, is_by_token: bool) -> Respons
     if refusal.message:
         await _flash(refusal.message, refusal.category, refusal.localize)
     return redirect(_page_with_next(refusal.view))
+
+
+def _tell(refusal: UnauthorizedResponse, is_by_token: bool) -> None:
+    is_401 = is_websocket() or (refusal.callback is None and (is_by_token or prefers_json() or not refusal.view))
+    outcome = "401" if is_401 else "redirect" if refusal.callback is None else "handler"
+    tracing.tell(
+        "unauthorized",
+        reason="not fresh" if refusal.is_stale else "not signed in",
+        outcome=outcome,
+        view=refusal.view if outcome == "redirect" else None,
+    )
 
 
 async def _flash(message: str, category: str, localize: Callable[..., Any] | None) -> None:
@@ -118,7 +134,7 @@ def _fits_into_cookie(contents: dict[str, Any]) -> bool:
     """Tell whether a session kept in a cookie has room for a login: browsers drop cookies that are too long."""
     interface: Any = running_app().session_interface
     serializer = getattr(interface, "get_signing_serializer", lambda _: None)(running_app())
-    if serializer is None or len(serializer.dumps(contents)) <= _LONGEST_COOKIE - _ROOM_FOR_LOGIN:
+    if serializer is None or len(serializer.dumps(contents)) <= LONGEST_COOKIE - _ROOM_FOR_LOGIN:
         return True
     _log.debug("A `next` was dropped that leaves no room for a login in the session cookie.")
     return False

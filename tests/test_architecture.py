@@ -20,8 +20,9 @@ PACKAGE = Path(quartlogin.__file__).parent
 LAYERS = [
     ["errors", "records"],
     ["cache_headers", "callbacks", "context", "sessions.cookie_cache", "sessions.lazy"],
+    ["tracing"],
     ["batching", "config", "clients", "fingerprint", "signals", "sessions.serializer", "unawaited", "user"],
-    ["sessions.login_session"],
+    ["request_steps", "sessions.inspection", "sessions.login_session"],
     ["flask_login", "tokens"],
     ["request_state"],
     ["redirects", "websockets.origin", "remember_cookie"],
@@ -30,7 +31,8 @@ LAYERS = [
     ["current_user"],
     ["decorators", "login"],
     ["request_hooks"],
-    ["jinja"],
+    ["jinja", "explaining.recorder"],
+    ["explaining.diagnosis"],
     ["testing", "manager"],
     [""],
 ]
@@ -64,7 +66,7 @@ MAX_ENTRIES = 24
 
 LEVELS = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 #: The folders of the extension; their `__init__` modules import nothing.
-ROOMS = ["sessions", "websockets"]
+ROOMS = ["explaining", "sessions", "websockets"]
 EXTENSION = sorted(path for room in (".", *ROOMS) for path in (PACKAGE / room).glob("*.py"))
 ACCOUNTS = sorted((PACKAGE / "accounts").rglob("*.py"))
 #: Without the project that `quartlogin new` copies, which is an app's code.
@@ -156,7 +158,7 @@ def test_the_extension_knows_nothing_of_the_application_or_its_libraries() -> No
 
 
 def test_accounts_use_only_the_public_names_of_the_extension() -> None:
-    public = {("quartlogin", name) for name in (*quartlogin.__all__, "__version__")}
+    public = {("quartlogin", name) for name in (*quartlogin.__all__, "__version__", "tracing")}
 
     private = [entry for entry in absolute_imports(ACCOUNTS) if entry[1:] not in public]
 

@@ -17,10 +17,12 @@ from quart.wrappers import Websocket
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from .. import tracing
 from ..cache_headers import mark_private, vary_on
 from ..config import fallback_keys, session_lifetime
 from ..context import current_connection
 from .cookie_cache import SessionCookies
+from .inspection import LONGEST_COOKIE, inspect, tell_session_cookie
 from .lazy import Cookie, is_unread, unread
 from .login_session import text_of
 from .serializer import SizeLimitedSerializer
@@ -28,7 +30,6 @@ from .serializer import SizeLimitedSerializer
 _FLASHES: Final = "_flashes"
 _PAIR: Final = 2  # a category and a message
 _HOST_PREFIX: Final = "__Host-"
-_LONGEST_COOKIE: Final = 4096  # characters; browsers keep no longer one (RFC 6265bis, 5.6)
 
 
 class SignedSessionInterface(SecureCookieSessionInterface):
@@ -129,6 +130,9 @@ class SignedSessionInterface(SecureCookieSessionInterface):
     def _open(self, app: Quart, request: BaseRequestWebsocket, has_answer: bool) -> Cookie:
         """Read the request's cookie: ours, or Flask's."""
         text = request.cookies.get(self.get_cookie_name(app))
+        if tracing.listeners:
+            facts = inspect(self._cookies_of(app).serializer, text, session_lifetime(app))
+            tell_session_cookie(self.get_cookie_name(app), facts)
         found = _NOTHING if text is None else _read(app, self._cookies_of(app), text)
         if found.contents is not None:
             return Cookie(_with_sound_flashes(found.contents), is_outdated=False)
@@ -195,7 +199,7 @@ _NOTHING: Final = _Found(None, is_ours=False)
 
 
 def _read(app: Quart, cookies: SessionCookies, cookie: str) -> _Found:
-    if len(cookie) > _LONGEST_COOKIE:
+    if len(cookie) > LONGEST_COOKIE:
         return _NOTHING
     try:
         contents = cookies.read(cookie, session_lifetime(app))

@@ -9,6 +9,7 @@ from secrets import token_urlsafe
 from typing import Any, Final
 from weakref import WeakSet
 
+from .. import tracing
 from ..config import fallback_keys
 from ..context import current_connection, current_session, running_app
 from ..records import hash_of_secret
@@ -182,6 +183,19 @@ def user_id(*, also_numbers: bool = False) -> str | None:
     if also_numbers and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return text_of(value)
+
+
+def tell() -> None:
+    """Tell what the session says about who is signed in."""
+    at = fresh_at()
+    tracing.tell(
+        "session",
+        user_id=user_id(also_numbers=True),
+        login=tracing.label_of(login_id()),
+        fresh=is_fresh(),
+        fresh_age=None if at is None else int(time.time()) - at,
+        permanent=is_permanent(),
+    )
 
 
 def login_id() -> str | None:

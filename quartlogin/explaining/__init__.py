@@ -1,0 +1,1 @@
+"""Why a visitor is, or is not, signed in: requests recorded, drawn and diagnosed."""

@@ -1,0 +1,147 @@
+"""The steps that every request has: its beginning, its loaders, its guards, its response."""
+
+from collections.abc import Awaitable, Mapping
+from time import perf_counter
+from types import FrameType
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from quart import Quart, g, has_app_context, request_finished
+
+from . import tracing
+from .context import current_connection
+
+#: Where a connection keeps that a template has named the user.
+_TOLD_TEMPLATE: Final = "_quartlogin_told_template"
+_ATTRIBUTES: Final = ("domain", "expires", "httponly", "max-age", "partitioned", "path", "samesite", "secure")
+
+
+def tell_request(*, is_foreign: bool = False) -> None:
+    """Tell that a request or a websocket began, and have its response told when it is finished.
+
+    Args:
+        is_foreign: Whether this is a websocket whose cookies are ignored, since another site's page opened it.
+    """
+    connection = current_connection()
+    if connection is None:
+        return
+    headers, rule = connection.headers, connection.url_rule
+    tracing.tell(
+        "request",
+        method=getattr(connection, "method", "GET"),
+        scheme=connection.scheme,
+        host=connection.host,
+        route=None if rule is None else rule.rule,
+        endpoint=connection.endpoint,
+        cookies=tuple(connection.cookies),
+        fetch_site=headers.get("Sec-Fetch-Site"),
+        fetch_dest=headers.get("Sec-Fetch-Dest"),
+        websocket="foreign" if is_foreign else not hasattr(connection, "method"),
+    )
+    request_finished.connect(_tell_response)
+
+
+async def tell_loader(loader: str, user_id: str | None, work: Awaitable[Any]) -> Any:
+    """Await a loader and tell what it answered.
+
+    Args:
+        loader: "user_loader", "users_loader" or "request_loader".
+        user_id: The id that it is called with.
+        work: The call.
+
+    Raises:
+        Exception: Whatever the loader raised.
+    """
+    started = perf_counter()
+    try:
+        user = await work
+    except Exception as error:
+        told = {"outcome": "raised", "error": type(error).__name__, "missing_on_g": _missing_on_g(error)}
+        tracing.tell("loader", perf_counter() - started, loader=loader, user_id=user_id, **told)
+        raise
+    outcome = "nobody" if user is None else "user"
+    tracing.tell(
+        "loader", perf_counter() - started, loader=loader, user_id=user_id, outcome=outcome, type=type(user).__name__
+    )
+    return user
+
+
+async def tell_guard(guard: str, check: Awaitable[Any], allowed: object) -> Any:
+    """Await a guard's check and tell what it decided.
+
+    Args:
+        guard: The guard's name.
+        check: The check; it returns `allowed`, or the response, or raises.
+        allowed: What it returns for a visitor who may pass.
+    """
+    outcome = "refused"
+    try:
+        answer = await check
+        outcome = "allowed" if answer is allowed else "refused"
+    finally:
+        tracing.tell("guard", guard=guard, endpoint=current_connection().endpoint, outcome=outcome)
+    return answer
+
+
+def tell_template(frame: FrameType) -> None:
+    """Tell that a template named the user, unless one has already in this request.
+
+    Args:
+        frame: The frame of the code that Jinja has compiled the template to.
+    """
+    connection = current_connection()
+    if connection is None or _TOLD_TEMPLATE in vars(connection):
+        return
+    vars(connection)[_TOLD_TEMPLATE] = True
+    tracing.tell("template", template=frame.f_globals.get("name"), line=_line_of(frame))
+
+
+def _line_of(frame: FrameType) -> int | None:
+    """Return the line of a template that a line of the compiled code comes from."""
+    pairs = (pair.partition("=") for pair in str(frame.f_globals.get("debug_info", "")).split("&"))
+    lines = [int(line) for line, _, compiled in pairs if compiled.isdigit() and int(compiled) <= frame.f_lineno]
+    return lines[-1] if lines else None
+
+
+async def _tell_response(app: Quart, response: Any, **_: Any) -> None:
+    if not tracing.listeners:
+        request_finished.disconnect(_tell_response)
+        return
+    if response is None:
+        return
+    for header in response.headers.getlist("Set-Cookie"):
+        tracing.tell("cookie_written", **_cookie_facts(header))
+    location = response.headers.get("Location")
+    tracing.tell("response", status=response.status_code, route=None if location is None else _route_of(app, location))
+
+
+def _cookie_facts(header: str) -> dict[str, Any]:
+    """Return what a `Set-Cookie` header says, without the cookie's value."""
+    pair, *attributes = header.split(";")
+    name, _, value = pair.partition("=")
+    parts = (attribute.strip().partition("=") for attribute in attributes)
+    given: Mapping[str, Any] = {key.lower(): text if has_text else True for key, has_text, text in parts}
+    facts = {key.replace("-", "_"): given[key] for key in _ATTRIBUTES if key in given}
+    is_deleted = given.get("max-age") == "0" or not value
+    return {"cookie": name, "outcome": "deleted" if is_deleted else "set", "length": len(pair), **facts}
+
+
+def _route_of(app: Quart, location: str) -> str | None:
+    """Return the route of the app's own page that a redirect leads to, `None` for any other address."""
+    connection, target = current_connection(), urlsplit(location)
+    if target.netloc not in {"", connection.host}:
+        return None
+    try:
+        rule, _ = app.url_map.bind(connection.host).match(target.path, method="GET", return_rule=True)
+    except Exception:  # whatever the app's own converters raise, too
+        return None
+    found: str = rule.rule
+    return found
+
+
+def _missing_on_g(error: Exception) -> str | None:
+    """Return the attribute that a loader missed on `g`, if that is why it failed."""
+    if not isinstance(error, AttributeError) or not has_app_context():
+        return None
+    real: Any = g._get_current_object()  # it is a proxy
+    return error.name if error.obj is real else None

@@ -1,0 +1,170 @@
+"""The steps of a request, told to whoever listens: `with listening(print): ...`.
+
+Usually nobody listens. Then a step is one look at an empty tuple: each caller asks `if tracing.listeners:` first, so
+that no object is made for it.
+
+No step contains a secret: no cookie's value, token, password, query, path, header's text, or message of an error. A
+login is named by `label_of` its id.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from hashlib import sha256
+from logging import getLogger
+from time import perf_counter
+from types import MappingProxyType
+from typing import Any, Final
+
+from quart import has_app_context
+
+from .context import current_connection, running_app
+
+#: The steps, each with its meaning and its details.
+STEPS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "request": "A request or a websocket began: its `method`, `scheme`, `host`, `route`, `endpoint`, the names of "
+        "its `cookies`, how a browser came to send it (`fetch_site`, `fetch_dest`), and whether it is a `websocket`.",
+        "session_cookie": "The session cookie was read: its `cookie` name, `outcome`, `length` in characters, `age` "
+        "in seconds, and the `key` that has signed it.",
+        "session": "The session was asked who is signed in: `user_id`, `login`, `fresh`, `fresh_age` in seconds, "
+        "`permanent`.",
+        "protection": "Session protection compared the browser with the one in which the session began: `mode`, "
+        "`outcome`.",
+        "remember_cookie": "The remember cookie was read: its `cookie` name, `outcome`, `user_id`, `login`.",
+        "bearer": "The bearer token was read: `outcome`, `user_id`, `login`.",
+        "restored": "A remember cookie was to restore its login: `outcome`, `user_id`, `login`.",
+        "login_row": "The record of the login was looked up: `outcome`, `login`.",
+        "lookup": "One lookup served several requests: `size`, the number of keys.",
+        "statement": "The database was asked: `sql`, with its parameters as placeholders, and the number of `rows`.",
+        "database_error": "The database failed: `error`, the name of the class.",
+        "loader": "A loader was called and answered: `loader`, `user_id`, `outcome`, the `type` of the result, "
+        "`error`, and `missing_on_g`, an attribute that the app had not set yet.",
+        "user": "The user of the request is known: `outcome`, `type`.",
+        "template": "A template named `current_user` for the first time: `template`, `line`.",
+        "early_read": "`current_user` was used before it was loaded: `where`.",
+        "guard": "A guard decided: `guard`, `endpoint`, `outcome`.",
+        "unauthorized": "A guard answers a visitor whom it rejects: `reason`, `outcome`, and the login page's `view`.",
+        "login": "`login_user` was called: `outcome`, `user_id`, `id_type`, `login`, `fresh`, `remember`.",
+        "logout": "`logout_user` was called: `user_id`.",
+        "confirmed": "`confirm_login` made the login fresh: `login`, `former`.",
+        "login_ended": "A login ended: `login`, `reason`.",
+        "sign_in": "A password was checked, or another step of a sign-in was taken: `outcome`.",
+        "hashing": "A password was hashed: `waited`, seconds in the queue.",
+        "cookie_written": "The response sets or deletes a cookie: its `cookie` name, `outcome`, `length`, and its "
+        "attributes.",
+        "response": "The response: its `status`, and the `route` that it redirects to.",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a request."""
+
+    #: One of `STEPS`.
+    name: str
+    #: What happened: text, numbers, booleans, `None`, and tuples of these.
+    details: Mapping[str, Any]
+    #: How long it took, in seconds; `None` for a moment.
+    seconds: float | None
+    #: When it had happened, in seconds of `time.perf_counter`.
+    at: float
+    #: The app, `None` outside of all.
+    app: Any
+    #: The request or websocket object itself, `None` for what happens beside them.
+    connection: Any
+
+
+Listener = Callable[[Step], None]
+
+#: The listeners, usually none. Read this; `listening`, `add` and `remove` change it.
+listeners: tuple[Listener, ...] = ()
+
+_LABEL_LENGTH: Final = 8
+#: For whom a lookup runs, which has no request of its own: apps and connections.
+_asked_by: ContextVar[tuple[tuple[Any, Any], ...]] = ContextVar("quartlogin_asked_by", default=())
+_log = getLogger(__name__)
+
+
+def add(listener: Listener) -> None:
+    """Have this function called with each step, at once, in the thread and task in which the step happens.
+
+    Args:
+        listener: Takes a `Step`; it must be quick. An error that it raises is logged.
+    """
+    global listeners  # noqa: PLW0603 -- a tuple is cheaper to look at than an attribute of an object
+    listeners = (*listeners, listener)
+
+
+def remove(listener: Listener) -> None:
+    """Stop calling a function that was added; it is fine if it was not."""
+    global listeners  # noqa: PLW0603 -- as above
+    listeners = tuple(one for one in listeners if one is not listener)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Call a function with each step within a `with` block, whatever app and request it belongs to."""
+    add(listener)
+    try:
+        yield
+    finally:
+        remove(listener)
+
+
+def tell(name: str, seconds: float | None = None, **details: Any) -> None:
+    """Tell the listeners a step; call this only `if tracing.listeners`.
+
+    Args:
+        name: One of `STEPS`.
+        seconds: How long it took.
+        details: What happened, without secrets.
+    """
+    at, frozen = perf_counter(), MappingProxyType(details)
+    for app, connection in asker():
+        step = Step(name, frozen, seconds, at, app, connection)
+        for listener in listeners:
+            _call(listener, step)
+
+
+def asker() -> tuple[tuple[Any, Any], ...]:
+    """Return the app and the connection on whose behalf this runs; several in a lookup that several wait for."""
+    waiting = _asked_by.get()
+    if waiting:
+        return waiting
+    return ((running_app() if has_app_context() else None, current_connection()),)
+
+
+def act_for(askers: tuple[tuple[Any, Any], ...]) -> None:
+    """Count the steps of this context, which has no request of its own, as those of some requests."""
+    _asked_by.set(askers)
+
+
+async def timed(name: str, work: Awaitable[Any], **details: Any) -> Any:
+    """Await something and tell how long it took; call this only `if tracing.listeners`.
+
+    Raises:
+        Exception: Whatever it raised; the step has the name of its class as `error`.
+    """
+    started = perf_counter()
+    try:
+        result = await work
+    except Exception as error:
+        tell(name, perf_counter() - started, **details, error=type(error).__name__)
+        raise
+    tell(name, perf_counter() - started, **details)
+    return result
+
+
+def label_of(login_id: str | None) -> str | None:
+    """Return a short name for a login, from which its id cannot be found; `None` without one."""
+    return None if login_id is None else sha256(login_id.encode("utf-8", "replace")).hexdigest()[:_LABEL_LENGTH]
+
+
+def _call(listener: Listener, step: Step) -> None:
+    try:
+        listener(step)
+    except Exception:
+        _log.exception("A listener failed at the step %r.", step.name)

@@ -1,0 +1,174 @@
+"""The steps of a request, told to listeners; nothing is told without one, and never a secret."""
+
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from browsers import KEY
+from quart import Quart, render_template_string
+from users import ADA, User
+
+from quartlogin import (
+    LoginManager,
+    SignedSessionInterface,
+    login_required,
+    login_user,
+    logout_user,
+    request_steps,
+    tracing,
+)
+from quartlogin.explaining.recorder import Recorder
+from quartlogin.sessions import inspection
+from quartlogin.tracing import STEPS, Step
+
+PAGE = "{% if true %}\n{{ current_user.name }}{{ current_user.name }}{% endif %}"
+
+
+@pytest.fixture
+def site(app: Quart) -> Quart:
+    app.session_interface = SignedSessionInterface()
+
+    @app.get("/page")
+    async def page() -> str:
+        return await render_template_string(PAGE)
+
+    @app.get("/guarded")
+    @login_required
+    async def guarded() -> str:
+        return "secret page"
+
+    @app.post("/login")
+    async def login() -> str:
+        await login_user(ADA, remember=True, duration=timedelta(days=1))
+        return "in"
+
+    @app.post("/logout")
+    async def logout() -> str:
+        await logout_user()
+        return "out"
+
+    return app
+
+
+@pytest.fixture
+def steps() -> list[Step]:
+    return []
+
+
+def names(steps: list[Step]) -> list[str]:
+    return [step.name for step in steps]
+
+
+async def test_the_steps_of_a_sign_in_are_told_in_their_order(site: Quart, steps: list[Step]) -> None:
+    browser = site.test_client()
+    with tracing.listening(steps.append):
+        await browser.post("/login")
+        signing_in = names(steps)
+        steps.clear()
+        await browser.get("/page")
+    await browser.get("/page")
+
+    assert signing_in == ["request", "session_cookie", "login", "cookie_written", "cookie_written", "response"]
+    assert names(steps) == [
+        "request",
+        "template",
+        "session_cookie",
+        "session",
+        "protection",
+        "loader",
+        "user",
+        "response",
+    ]
+    assert {*names(steps)} <= STEPS.keys()
+    by_name = {step.name: step.details for step in steps}
+    assert by_name["template"]["line"] == 2
+    assert by_name["session_cookie"]["outcome"] == "valid"
+    assert by_name["session"]["user_id"] == by_name["loader"]["user_id"] == ADA.id
+    assert by_name["loader"]["outcome"] == "user"
+
+
+async def test_a_guard_tells_what_it_decided_and_how_it_answers(site: Quart, steps: list[Step]) -> None:
+    with tracing.listening(steps.append):
+        await site.test_client().get("/guarded")
+
+    by_name = {step.name: step.details for step in steps}
+    assert (by_name["guard"]["guard"], by_name["guard"]["outcome"]) == ("login_required", "refused")
+    assert by_name["unauthorized"]["outcome"] == "401"
+    assert by_name["response"]["status"] == 401
+
+
+async def test_without_listeners_no_step_is_made(site: Quart) -> None:
+    """Nothing that tells steps is called, not even a function that would look whether anybody listens."""
+    files = {module.__file__ for module in (tracing, request_steps, inspection)}
+    called: list[str] = []
+
+    def watch(frame: Any, event: str, _: Any) -> None:
+        if event == "call" and frame.f_code.co_filename in files:
+            called.append(frame.f_code.co_name)
+
+    browser = site.test_client()
+    await browser.post("/login")
+    sys.setprofile(watch)
+    try:
+        await browser.get("/page")
+        await browser.get("/guarded")
+    finally:
+        sys.setprofile(None)
+
+    assert called == []
+
+
+async def test_no_step_contains_a_secret(site: Quart, steps: list[Step]) -> None:
+    browser = site.test_client()
+    with tracing.listening(steps.append):
+        await browser.post("/login", form={"password": "SECRET-password"})
+        cookies = [cookie.value or "" for cookie in browser.cookie_jar]
+        browser.set_cookie("localhost", "other", "SECRET-cookie")
+        await browser.get("/page?token=SECRET-query", headers={"X-Key": "SECRET-header"})
+        await site.test_client().get("/guarded", headers={"Authorization": "Bearer SECRET-token"})
+        browser.set_cookie("localhost", "session", "SECRET-session")
+        await browser.get("/guarded")
+
+    told = repr([(step.name, dict(step.details), step.seconds) for step in steps])
+    assert len(cookies) == 2
+    parts = [part for cookie in cookies for part in cookie.split(".") if part]
+    assert [secret for secret in ("SECRET", KEY, *parts) if secret in told] == []
+
+
+async def test_a_listener_that_fails_is_logged_and_breaks_no_request(
+    site: Quart, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(step: Step) -> None:
+        raise ZeroDivisionError
+
+    with tracing.listening(fail):
+        response = await site.test_client().get("/page")
+
+    assert response.status_code == 200
+    assert any(record.exc_info and record.exc_info[0] is ZeroDivisionError for record in caplog.records)
+
+
+async def test_a_lookup_of_many_is_told_to_each_request_that_waits(
+    bare_app: Quart, login_manager: LoginManager[User], make_app: Callable[..., Quart], sign_in: Any
+) -> None:
+    login_manager.init_app(bare_app)
+
+    @login_manager.users_loader
+    async def load(user_ids: list[str]) -> dict[str, User]:
+        return dict.fromkeys(user_ids, ADA)
+
+    @bare_app.get("/page")
+    async def page() -> str:
+        return await render_template_string(PAGE)
+
+    recorder, another = Recorder(bare_app), Recorder(make_app("other"))
+    with tracing.listening(recorder), tracing.listening(another):
+        browser = await sign_in(bare_app, ADA.id)
+        await browser.get("/page")
+
+    (recording,) = recorder.recordings
+    assert recording.details("lookup")["size"] == 1
+    assert recording.details("loader")["loader"] == "users_loader"
+    assert not another.recordings
