@@ -11,6 +11,7 @@ from quart import Quart
 
 import quartlogin
 import quartlogin.accounts.commands
+import quartlogin.explaining
 from client import Visitor
 from sockets import open_socket
 
@@ -65,7 +66,7 @@ BESIDE_FEATURE = 2  # dots of an import from the folder of the features
 MAX_ENTRIES = 24
 
 LEVELS = {module: level for level, modules in enumerate(LAYERS) for module in modules}
-#: The folders of the extension; their `__init__` modules import nothing.
+#: The folders of the extension; their `__init__` modules import nothing, or the public names of the folder.
 ROOMS = ["explaining", "sessions", "websockets"]
 EXTENSION = sorted(path for room in (".", *ROOMS) for path in (PACKAGE / room).glob("*.py"))
 ACCOUNTS = sorted((PACKAGE / "accounts").rglob("*.py"))
@@ -168,7 +169,8 @@ def test_accounts_use_only_the_public_names_of_the_extension() -> None:
 
 def test_the_application_uses_only_the_public_names_of_accounts_and_extension() -> None:
     public = {
-        *(("quartlogin", name) for name in (*quartlogin.__all__, "__version__")),
+        *(("quartlogin", name) for name in (*quartlogin.__all__, "__version__", "tracing")),
+        *(("quartlogin.explaining", name) for name in quartlogin.explaining.__all__),
         *(("quartlogin.accounts", name) for name in quartlogin.accounts.__all__),
         *(("quartlogin.accounts.commands", name) for name in quartlogin.accounts.commands.__all__),
     }
