@@ -19,7 +19,7 @@ from quart import Quart
 
 from quartlogin import SignedSessionInterface, UserMixin
 from quartlogin.accounts import Accounts, UserColumns
-from quartlogin.accounts.features.logins.service import APPLICATION
+from quartlogin.accounts.features.logins.user_loader import APPLICATION
 
 _SELECT = "SELECT id, username FROM quartlogin_users WHERE"
 

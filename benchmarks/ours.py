@@ -8,11 +8,11 @@ from quart import Quart
 from quartlogin import LoginManager, SignedSessionInterface
 from quartlogin.accounts.audit.log import AuditLog
 from quartlogin.accounts.database.models import User
-from quartlogin.accounts.features.logins.service import APPLICATION, LoginStore
-from quartlogin.accounts.features.logins.user_loader import UserLoader
+from quartlogin.accounts.features.logins.service import LoginStore
+from quartlogin.accounts.features.logins.user_loader import APPLICATION, UserLoader
 from quartlogin.accounts.features.shipped import known_events
 from quartlogin.accounts.store import store_at
-from quartlogin.accounts.users.directory import OwnDirectory
+from quartlogin.accounts.users.own import OwnDirectory
 
 
 def make_ours(database: str) -> Quart:
@@ -33,7 +33,7 @@ def make_ours(database: str) -> Quart:
         per_user=50,
     )
     login_manager.records = logins
-    user_loader = UserLoader(store, OwnDirectory(store), logins.hash_of, month)
+    user_loader = UserLoader(store, OwnDirectory(store), APPLICATION, month)
     login_manager.user_loader(user_loader.find)
 
     @app.before_serving

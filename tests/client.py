@@ -13,7 +13,7 @@ from databases import run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.models import NewUser, User
 from quartlogin.accounts.features.passwords.hashing import PasswordHashing
-from quartlogin.accounts.users.usernames import display_name, normalize_username
+from quartlogin.accounts.users.own import display_name, normalize_username
 
 KEY = "a key for tests, of more than 32 characters"
 PASSWORD = "correct horse battery staple"

@@ -16,7 +16,8 @@ from .command_line.tables import accounts, init_db
 from .command_line.templates import templates
 from .command_line.users import user
 from .features.registration.commands import import_users
-from .users.directory import Directory, OwnDirectory
+from .users.directory import Directory
+from .users.own import OwnDirectory
 
 __all__ = [
     "EXPECTED",

@@ -53,7 +53,8 @@ from .sign_in.service import SignInService
 from .store import store_at
 from .users.app import AppDirectory
 from .users.checked import CheckedUsers
-from .users.directory import Directory, OwnDirectory
+from .users.directory import Directory
+from .users.own import OwnDirectory
 from .users.protocol import FieldError
 
 _SECOND_LOADER: Final = (
@@ -198,7 +199,7 @@ class Services:
         )
         self.login_manager.records = self.logins
         self.user_loader = UserLoader(
-            self.store, self.directory, self.logins.hash_of, self.plan.options.login_idle_timeout, self._stand_in
+            self.store, self.directory, self.audience, self.plan.options.login_idle_timeout, self._stand_in
         )
         self.login_manager.user_loader(self.user_loader.find)
         if self.app is not None and (keys := _keys_of(self.app)):

@@ -14,7 +14,7 @@ from .features.registration.table import RegistrationTable
 from .security.attempt_counters import AttemptCounters
 from .sign_in.table import PendingSignIns
 from .table import AccountTable
-from .users.own import OwnUsers
+from .users.table import OwnUsers
 
 #: The schemes of the URL of a PostgreSQL server; anything else is the path of a file.
 POSTGRES_SCHEMES: Final = ("postgresql://", "postgres://")

@@ -35,7 +35,7 @@ from quartlogin.accounts.features.registration.csv_import import (
     ImportRules,
     read_users,
 )
-from quartlogin.accounts.users.usernames import MAX_USERNAME_LENGTH, display_name, normalize_username, validate_username
+from quartlogin.accounts.users.own import MAX_USERNAME_LENGTH, display_name, normalize_username, validate_username
 from quartlogin.tokens import Purpose, Token, bearer_token, load
 from quartlogin.webapp.middleware import ProxyHeadersMiddleware
 

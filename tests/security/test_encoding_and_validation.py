@@ -26,7 +26,7 @@ from quartlogin.accounts.features.logins.table import Logins
 from quartlogin.accounts.features.passwords import forms as password_forms
 from quartlogin.accounts.features.passwords import hashing
 from quartlogin.accounts.pages import forms
-from quartlogin.accounts.users import usernames
+from quartlogin.accounts.users.own import RULE
 from quartlogin.webapp import settings as application_settings
 from slow import mostly_slow
 
@@ -223,7 +223,7 @@ def test_sql_injection_statements_are_constants() -> None:
     """Texts that are put together hold names of constants (in capitals), numbers, and nothing else.
 
     `database/active_logins.py` puts its arguments into conditions; whoever calls it gives texts that are written out.
-    `features/logins/active_login.py` adds columns and a join: written out, or of names that `UserColumns` has checked.
+    `features/logins/user_loader.py` adds columns and a join: written out, or of names that `UserColumns` has checked.
     """
     is_sql = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|FROM|WHERE|SET LOCAL|PRAGMA|CREATE)\b")
     is_constant = re.compile(
@@ -232,7 +232,7 @@ def test_sql_injection_statements_are_constants() -> None:
     )
     of_arguments = {
         "active_logins.py": re.compile(r"now|idle_since|which|lasts|is_active_sql\(now, idle_since\)"),
-        "active_login.py": re.compile(rf"columns|join|{is_constant.pattern}"),
+        "user_loader.py": re.compile(rf"columns|join|{is_constant.pattern}"),
     }
 
     inserted = [
@@ -502,7 +502,7 @@ def test_input_validation_table_in_the_docs_matches_the_code() -> None:
         for name in vars(form)
         if hasattr(getattr(form, name), "field_class")
     } | {"csrf_token", "public_id"}
-    assert in_page["username"].startswith(usernames.RULE.removeprefix("Use ").removesuffix("."))
+    assert in_page["username"].startswith(RULE.removeprefix("Use ").removesuffix("."))
     assert f"{default} to {hashing.MAX_PASSWORD_LENGTH} characters" in in_page["new_password"]
     assert f"up to {hashing.MAX_PASSWORD_LENGTH} characters" in in_page["password"]
     assert f"up to {quartlogin.config.NEXT_MAX_LENGTH} characters" in in_page["next"]

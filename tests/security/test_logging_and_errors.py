@@ -20,8 +20,7 @@ from event_kinds import KINDS, LOGGED_ONLY
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.audit.account_updates import AccountUpdates
 from quartlogin.accounts.cleanup import Cleanup, EventLimit
-from quartlogin.accounts.features.logins.last_seen import LastSeen
-from quartlogin.accounts.features.logins.user_loader import UserLoader
+from quartlogin.accounts.features.logins.user_loader import LastSeen, UserLoader
 from quartlogin.accounts.pages.error_pages import PAGES
 from quartlogin.webapp import create_app
 from sockets import open_socket
@@ -423,7 +422,7 @@ async def test_background_tasks_survive_an_error(app: Quart, caplog: pytest.LogC
         await cleaning.stop()
 
     places = Counter(record.module for record in caplog.records if record.levelno >= logging.WARNING)
-    assert places["last_seen"] == 1
+    assert places["user_loader"] == 1
     assert places["account_updates"] > 2
     assert places["cleanup"] > 2
 

@@ -15,7 +15,7 @@ from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.features.logins.table import Logins
 from quartlogin.accounts.features.passwords.table import PasswordTable
-from quartlogin.accounts.users.own import OwnUsers
+from quartlogin.accounts.users.table import OwnUsers
 
 pytestmark = both_databases
 

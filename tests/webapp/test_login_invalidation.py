@@ -18,6 +18,7 @@ from quartlogin.accounts.database.interface import Transaction
 from quartlogin.accounts.database.locking import lock_for
 from quartlogin.accounts.database.models import ActingLogin, Event, Moment, NewLogin, NewUser, Seen, User
 from quartlogin.accounts.store import Store, store_at
+from quartlogin.accounts.users.own import OwnDirectory
 
 ADA = User("a" * 22, "Ada")
 IDLE = 600
@@ -218,7 +219,7 @@ STATEMENTS: dict[str, Callable[[Store, NewLogin, Moment], Awaitable[object]]] = 
     "count": lambda store, _, at: in_transaction(
         store, lambda transaction: store.logins.count(transaction, ADA.id, "session", at)
     ),
-    "find": lambda store, login, at: store.logins.find(login.id_hash, ADA.id, *at),
+    "find": lambda store, login, at: OwnDirectory(store).find_login(login.id_hash, ADA.id, *at),
     "find by a remember cookie": lambda store, login, at: store.logins.find_remembered(login.id_hash, at),
     "find its password": lambda store, login, _: store.passwords.find_of(ADA, ActingLogin(login.id_hash, ADA.id, IDLE)),
     "list": lambda store, _, at: store.logins.list_of(ADA.id, at),

@@ -18,7 +18,7 @@ from quartlogin.accounts.database.errors import Conflict, NamesTaken, StoreUnava
 from quartlogin.accounts.database.interface import Transaction
 from quartlogin.accounts.database.models import NewUser, User
 from quartlogin.accounts.database.postgres import PostgresDatabase
-from quartlogin.accounts.users.own import OwnUsers
+from quartlogin.accounts.users.table import OwnUsers
 from quartlogin.webapp import create_app
 from servers import Postgres, postgres, postgres_binaries, standby_of
 

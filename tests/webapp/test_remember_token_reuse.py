@@ -22,7 +22,7 @@ from amounts import examples
 from client import KEY, PASSWORD, add_user, with_cheap_hashes
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.logins.remember_rotation import GRACE
-from quartlogin.accounts.features.logins.table import Logins
+from quartlogin.accounts.features.logins.user_loader import LoginFinder
 from quartlogin.webapp import create_app
 from sockets import Socket, open_socket
 
@@ -422,14 +422,14 @@ async def a_page_left_open(
 async def looked_up_again() -> None:
     """Wait until the user of the open page was looked up, from the begin to the end."""
     looked_up = asyncio.Event()
-    find = Logins.find
+    find = LoginFinder.find
 
-    async def telling(logins: Logins, *args: Any) -> Any:
+    async def telling(logins: LoginFinder[Any], *args: Any) -> Any:
         found = await find(logins, *args)
         looked_up.set()
         return found
 
-    with mock.patch.object(Logins, "find", telling):
+    with mock.patch.object(LoginFinder, "find", telling):
         async with asyncio.timeout(60):
             for _ in range(2):
                 looked_up.clear()

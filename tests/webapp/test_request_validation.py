@@ -13,7 +13,7 @@ from quart import Quart
 from client import KEY, PASSWORD, Visitor, add_user, with_cheap_hashes
 from quartlogin.accounts.features.passwords import hashing, policy
 from quartlogin.accounts.pages.error_pages import PAGES
-from quartlogin.accounts.users import usernames
+from quartlogin.accounts.users import own
 from quartlogin.webapp import create_app, middleware
 from slow import mostly_slow
 
@@ -389,7 +389,7 @@ class Normalized:
             self.after.append(len(normalize(form, text)))
             return normalize(form, text)
 
-        for module in (usernames, hashing, policy):
+        for module in (own, hashing, policy):
             monkeypatch.setattr(module, "normalize", count)
 
         def note(password: str, words: set[str]) -> bool:

@@ -20,6 +20,7 @@ from quartlogin.accounts.database.interface import Transaction
 from quartlogin.accounts.database.models import NEVER, ActingLogin, Event, Moment, NewLogin, NewUser, Seen, User
 from quartlogin.accounts.security.proofs import Requirement
 from quartlogin.accounts.store import Store, store_at
+from quartlogin.accounts.users.own import OwnDirectory
 
 pytestmark = both_databases_always
 
@@ -74,7 +75,7 @@ async def begin(store: Store, login: NewLogin) -> None:
 
 
 async def is_found(store: Store, login: NewLogin, *, now: int = NOW, idle_since: int = NOW - 100) -> bool:
-    return await store.logins.find(login.id_hash, login.user_id, now, idle_since) is not None
+    return await OwnDirectory(store).find_login(login.id_hash, login.user_id, now, idle_since) is not None
 
 
 async def public_ids(store: Store, user: User = ALICE) -> set[str]:
@@ -177,7 +178,7 @@ async def test_users_are_listed_with_the_logins_that_count(store: Store) -> None
 
 @pytest.mark.usefixtures("people")
 async def test_a_login_is_found_with_its_user(store: Store) -> None:
-    found = await store.logins.find(LOGIN.id_hash, ALICE.id, NOW, NOW - 100)
+    found = await OwnDirectory(store).find_login(LOGIN.id_hash, ALICE.id, NOW, NOW - 100)
 
     assert found is not None
     assert (found.user, found.user.username) == (ALICE, "Alice")
@@ -187,7 +188,7 @@ async def test_a_login_is_found_with_its_user(store: Store) -> None:
 
 @pytest.mark.usefixtures("people")
 async def test_a_login_is_found_for_its_own_user_only(store: Store) -> None:
-    assert await store.logins.find(LOGIN.id_hash, BOB.id, NOW, NOW - 100) is None
+    assert await OwnDirectory(store).find_login(LOGIN.id_hash, BOB.id, NOW, NOW - 100) is None
 
 
 @pytest.mark.usefixtures("people")
@@ -460,7 +461,7 @@ async def test_sql_injection_text_of_any_kind_is_stored_as_it_is(store: Store, t
     """It is found, or not; or the driver says that it cannot be asked for. The application asks for none of them."""
     try:
         assert await store.users.find_credentials(text) is None
-        assert await store.logins.find(text, text, NOW, NOW) is None
+        assert await OwnDirectory(store).find_login(text, text, NOW, NOW) is None
     except StoreUnavailable:
         assert text in {"\0", "\ud800"}
     await store.ping()

@@ -9,6 +9,7 @@ from event_kinds import KINDS
 from quartlogin.accounts.database.errors import DatabaseRefused
 from quartlogin.accounts.database.schema import SCHEMA_VERSION
 from quartlogin.accounts.store import store_at
+from quartlogin.accounts.users.own import OwnDirectory
 from schemas import columns, drop_everything, make_version, make_version_1
 
 pytestmark = both_databases
@@ -66,7 +67,7 @@ async def test_step_up_what_was_proved_before_version_8_is_not_known(database: s
     store = store_at(database)
 
     await store.database.open()
-    found = await store.logins.find("hash", "1", 6, 4)
+    found = await OwnDirectory(store).find_login("hash", "1", 6, 4)
     await store.database.close()
 
     assert found is not None

@@ -11,6 +11,7 @@ from databases import both_databases, run_sql
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.database.models import ActiveLogin, Event, NewLogin, NewUser, User
 from quartlogin.accounts.store import Store, store_at
+from quartlogin.accounts.users.own import OwnDirectory
 
 pytestmark = both_databases
 
@@ -56,32 +57,39 @@ async def begin(store: Store, new: NewLogin) -> None:
     await store.database.transaction(lambda transaction: store.logins.insert(transaction, new))
 
 
-async def find(store: Store, number: int, *, of: int | None = None) -> ActiveLogin | None:
+@pytest.fixture
+def users(store: Store) -> OwnDirectory:
+    return OwnDirectory(store)
+
+
+async def find(users: OwnDirectory, number: int, *, of: int | None = None) -> ActiveLogin | None:
     owner = user(number if of is None else of)
-    return await store.logins.find(login(number).id_hash, owner.id, NOW, NOW - 100)
+    return await users.find_login(login(number).id_hash, owner.id, NOW, NOW - 100)
 
 
-async def test_each_of_many_gets_the_own_user_or_none(store: Store) -> None:
-    found = await asyncio.gather(*(find(store, number) for number in range(PEOPLE)))
+async def test_each_of_many_gets_the_own_user_or_none(users: OwnDirectory) -> None:
+    found = await asyncio.gather(*(find(users, number) for number in range(PEOPLE)))
 
     assert [one and one.user.username for one in found] == [
         None if number % 2 else f"user {number}" for number in range(PEOPLE)
     ]
 
 
-async def test_race_no_request_gets_a_user_by_another_requests_login(store: Store) -> None:
-    found = await asyncio.gather(*(find(store, number, of=number + 1) for number in range(PEOPLE - 1)))
+async def test_race_no_request_gets_a_user_by_another_requests_login(users: OwnDirectory) -> None:
+    found = await asyncio.gather(*(find(users, number, of=number + 1) for number in range(PEOPLE - 1)))
 
     assert found == [None] * (PEOPLE - 1)
 
 
-async def test_one_login_with_the_right_and_a_wrong_user_at_the_same_moment(store: Store) -> None:
-    right, wrong, again = await asyncio.gather(find(store, 0), find(store, 0, of=2), find(store, 0))
+async def test_one_login_with_the_right_and_a_wrong_user_at_the_same_moment(users: OwnDirectory) -> None:
+    right, wrong, again = await asyncio.gather(find(users, 0), find(users, 0, of=2), find(users, 0))
 
     assert (right and right.user, wrong, again and again.user) == (user(0), None, user(0))
 
 
-async def test_many_loads_are_few_statements(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_loads_are_few_statements(
+    store: Store, users: OwnDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     statements: list[str] = []
     read = store.database.read
 
@@ -90,26 +98,26 @@ async def test_many_loads_are_few_statements(store: Store, monkeypatch: pytest.M
         return await read(statement, *values)
 
     monkeypatch.setattr(store.database, "read", counting)
-    await asyncio.gather(*(find(store, number) for number in range(PEOPLE)))
+    await asyncio.gather(*(find(users, number) for number in range(PEOPLE)))
 
     at_once = store.database.reads_at_once
     assert 1 < len(statements) <= 2 * (at_once + 1)
     assert len(set(statements)) <= 3
 
 
-async def test_a_login_that_is_ended_while_others_are_loaded_counts_no_more(store: Store, database: str) -> None:
-    loads = [asyncio.ensure_future(find(store, number)) for number in range(0, PEOPLE, 2)]
+async def test_a_login_that_is_ended_while_others_are_loaded_counts_no_more(users: OwnDirectory, database: str) -> None:
+    loads = [asyncio.ensure_future(find(users, number)) for number in range(0, PEOPLE, 2)]
     await asyncio.sleep(0)
     run_sql(database, f"DELETE FROM quartlogin_logins WHERE id_hash = '{login(0).id_hash}'")
 
-    late = await find(store, 0)
+    late = await find(users, 0)
 
     assert late is None
     await asyncio.gather(*loads)
 
 
-async def test_a_load_that_is_cancelled_takes_no_other_with_it(store: Store) -> None:
-    loads = [asyncio.ensure_future(find(store, number)) for number in range(0, PEOPLE, 2)]
+async def test_a_load_that_is_cancelled_takes_no_other_with_it(users: OwnDirectory) -> None:
+    loads = [asyncio.ensure_future(find(users, number)) for number in range(0, PEOPLE, 2)]
     await asyncio.sleep(0)
     for cancelled in loads[::3]:
         cancelled.cancel()
@@ -120,11 +128,11 @@ async def test_a_load_that_is_cancelled_takes_no_other_with_it(store: Store) -> 
         assert isinstance(one, asyncio.CancelledError) or (one and one.user == user(number))  # type: ignore[union-attr]
 
 
-async def test_each_request_learns_that_the_database_does_not_answer(store: Store, database: str) -> None:
+async def test_each_request_learns_that_the_database_does_not_answer(users: OwnDirectory, database: str) -> None:
     run_sql(database, "ALTER TABLE quartlogin_logins RENAME TO moved")
 
-    found = await asyncio.gather(*(find(store, number) for number in range(10)), return_exceptions=True)
+    found = await asyncio.gather(*(find(users, number) for number in range(10)), return_exceptions=True)
 
     assert [type(one) for one in found] == [StoreUnavailable] * 10
     run_sql(database, "ALTER TABLE moved RENAME TO quartlogin_logins")
-    assert (await find(store, 0)) is not None
+    assert (await find(users, 0)) is not None

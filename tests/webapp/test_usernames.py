@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from quartlogin.accounts.users import usernames
-from quartlogin.accounts.users.usernames import MAX_USERNAME_LENGTH, display_name, normalize_username
+from quartlogin.accounts.users import own
+from quartlogin.accounts.users.own import MAX_USERNAME_LENGTH, display_name, normalize_username
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_what_is_too_long_for_a_name_is_never_made_longer(typed: str, monkeypatc
         sizes.extend((len(text), len(normalize(form, text))))
         return normalize(form, text)
 
-    monkeypatch.setattr(usernames, "normalize", noted)
+    monkeypatch.setattr(own, "normalize", noted)
 
     assert normalize_username(typed) is None
     assert max(sizes, default=0) <= 256

@@ -18,12 +18,14 @@ from ..audit.log import AuditLog
 from ..database.errors import DatabaseRefused, StoreUnavailable
 from ..database.models import Credentials, User
 from ..feature import Feature
-from ..features.logins.service import APPLICATION, LoginStore
+from ..features.logins.service import LoginStore
+from ..features.logins.user_loader import APPLICATION
 from ..features.passwords.hashing import PasswordHashing
 from ..features.shipped import known_events
 from ..options import AccountsOptions
 from ..store import Store, store_at
-from ..users.directory import Directory, OwnDirectory
+from ..users.directory import Directory
+from ..users.own import OwnDirectory
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from quartlogin import ConfigurationError
 from ..database.errors import NameTaken, StoreUnavailable
 from ..database.interface import Row, Transaction
 from ..database.models import Account, ActingLogin, ActiveLogin, Credentials, Event, LoginOfUser, UserRow
-from ..features.logins.active_login import LoginFinder, login_of_user
+from ..features.logins.user_loader import LoginFinder, find_alone, login_of_user
 from ..features.passwords.table import PasswordTable
 from ..features.registration.table import LIFETIME, BegunRegistration
 from ..store import Store
@@ -43,6 +43,7 @@ class AppDirectory:
     def __init__(self, store: Store, users: CheckedUsers) -> None:
         self._store = store
         self._users = users
+        self._alone = find_alone(store.database)
         self._joined = None if users.columns is None else _joined(store, users.columns)
         self._registrations = AppRegistrations(store, users, self._find)
         self.table = users.table
@@ -125,7 +126,7 @@ class AppDirectory:
         self, id_hash: str, user_id: str, now: int, idle_since: int
     ) -> tuple[LoginOfUser | None, Any | None]:
         """Find a login beside its user, who is loaded in this task, since the app's session may be its."""
-        finding = asyncio.ensure_future(self._store.logins.find_alone(id_hash, user_id, now, idle_since))
+        finding = asyncio.ensure_future(self._alone.find(id_hash, user_id, now, idle_since))
         finding.add_done_callback(_retrieve)
         try:
             user = await self.by_id(user_id)

@@ -1,14 +1,10 @@
 """The directory: where the accounts find, create and delete users, whosever table they are in."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from ..database.interface import Transaction
-from ..database.models import ActingLogin, ActiveLogin, Credentials, Event, NewUser, User, UserRow
-from ..store import Store
-from .own import is_user_id, new_user_id
-from .usernames import RULE, display_name, normalize_username, validate_username
+from ..database.models import ActingLogin, ActiveLogin, Credentials, Event, UserRow
 
 
 class NewAccount(NamedTuple):
@@ -90,7 +86,14 @@ class Directory(Protocol):
         ...
 
     def find_login(self, id_hash: str, user_id: str, now: int, idle_since: int) -> Awaitable[ActiveLogin | None]:
-        """Find an active login and its user; the arguments are those of `Logins.find`."""
+        """Find an active login and its user, in one round trip for all concurrent callers.
+
+        Args:
+            id_hash: The hash of the login's id.
+            user_id: The user whose login it must be.
+            now: A login that expires earlier is not active.
+            idle_since: A sign-in that was not seen since is not active.
+        """
         ...
 
     async def find_credentials(self, name_key: str) -> Credentials | None:
@@ -192,105 +195,3 @@ class Directory(Protocol):
             DeleteRefused: The app refuses.
         """
         ...
-
-
-@dataclass(frozen=True)
-class OwnDirectory:
-    """The users of an app that has no users table: each change of user and account is one transaction."""
-
-    store: Store
-    table: str = field(default="quartlogin_users", init=False)
-    name_label: str = field(default="Username", init=False)
-    name_rule: str = field(default=RULE, init=False)
-    takes_fields: bool = field(default=False, init=False)
-    can_delete: bool = field(default=True, init=False)
-    can_rename: bool = field(default=True, init=False)
-    adds_accounts: bool = field(default=False, init=False)
-
-    def normalize(self, typed: str) -> str | None:
-        """Return the form in which usernames are compared."""
-        return normalize_username(typed)
-
-    def validate(self, typed: str) -> str | None:
-        """Return why this is not a valid username."""
-        return validate_username(typed)
-
-    def name_of(self, user: User) -> str:
-        """Return the username."""
-        return user.username
-
-    async def by_id(self, user_id: str) -> User | None:
-        """Find a user by id."""
-        return await self.store.users.by_id(user_id)
-
-    async def check(self) -> None:
-        """Do nothing: the users table is one of the accounts' own."""
-
-    def is_possible_id(self, user_id: str) -> bool:
-        """Tell whether `new_user_id` can have created this id."""
-        return is_user_id(user_id)
-
-    def find_login(self, id_hash: str, user_id: str, now: int, idle_since: int) -> Awaitable[ActiveLogin | None]:
-        """Find them in one statement."""
-        return self.store.logins.find(id_hash, user_id, now, idle_since)
-
-    async def find_credentials(self, name_key: str) -> Credentials | None:
-        """Find them in one statement."""
-        return await self.store.users.find_credentials(name_key)
-
-    async def credentials_of(self, user_id: str) -> Credentials | None:
-        """Find the user, and then the rest."""
-        user = await self.by_id(user_id)
-        return None if user is None else await self.store.passwords.find(user, user_id)
-
-    async def find_user(self, name_key: str) -> Credentials | None:
-        """Find them in one statement: every user has an account."""
-        return await self.store.users.find_credentials(name_key)
-
-    async def with_old_hash(self, credentials: Credentials) -> Credentials:
-        """Return them as they are: no app has hashes of these users."""
-        return credentials
-
-    async def add_account(self, _: Transaction, __: Credentials, ___: int) -> None:
-        """Do nothing: every user has an account."""
-
-    async def is_taken(self, name_key: str) -> bool:
-        """Tell whether a user has this normalized username."""
-        return await self.store.users.find_credentials(name_key) is not None
-
-    async def complete(self, _: Credentials) -> bool:
-        """Refuse: no registration is ever interrupted."""
-        return False
-
-    async def adopt(self, _: Credentials, __: str) -> None:
-        """Do nothing: no app has hashes of these users."""
-
-    async def begun_hash(self, _: str) -> str | None:
-        """Return `None`: no registration is ever interrupted."""
-        return None
-
-    async def list_all(self, now: int, idle_since: int) -> list[UserRow]:
-        """List them in one statement."""
-        return await self.store.users.list_all(now, idle_since)
-
-    async def clean(self, _: int) -> int:
-        """Do nothing: nothing is ever interrupted."""
-        return 0
-
-    async def create(self, name: str, name_key: str, password_hash: str, _: Mapping[str, Any]) -> NewAccount:
-        """Choose an id; the user is added together with the account."""
-        new = NewUser(User(new_user_id(), display_name(name)), name_key, password_hash)
-
-        async def add(transaction: Transaction, now: int) -> None:
-            await self.store.users.insert(transaction, new, now)
-
-        return NewAccount(new.user, new.user.id, add)
-
-    async def rename(self, credentials: Credentials, name: str, name_key: str, event: Event) -> None:
-        """Rename a user in one transaction."""
-        await self.store.users.rename(User(credentials.account.user_id, display_name(name)), name_key, event)
-
-    async def delete(self, credentials: Credentials, by: ActingLogin) -> list[str] | None:
-        """Delete a user in one transaction."""
-        account = credentials.account
-        return await self.store.users.delete(account.user_id, account.security_stamp, by)

@@ -1,175 +1,144 @@
-"""The users table of an app that has none: usernames, and nothing else."""
+"""The users of an app that has no users table: their ids and usernames, and how they are found and changed."""
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from secrets import token_urlsafe
-from typing import Final
+from typing import Any, Final
+from unicodedata import category, normalize
 
-from ..audit.events import Events
-from ..database.active_logins import is_active_sql
-from ..database.errors import Conflict, NameTaken
-from ..database.interface import Database, Row, Transaction
-from ..database.locking import lock_account, lock_for
-from ..database.models import ActingLogin, Credentials, Event, NewUser, User, UserRow
-from ..features.passwords.table import CREDENTIALS, PasswordTable, credentials_of
-from ..security.attempt_counters import AttemptCounters
-from ..table import AccountTable
-from .bulk_insert import bulk_insert
+from ..database.interface import Transaction
+from ..database.models import ActingLogin, ActiveLogin, Credentials, Event, NewUser, User, UserRow
+from ..features.logins.user_loader import LoginFinder, find_with_user
+from ..store import Store
+from .directory import NewAccount
 
 _ID_BYTES: Final = 16  # 128 bits, which makes 22 characters
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 
-#: The columns of a `User`, of a row `u`.
-_USER: Final = "u.id, u.username"
-#: For a name that nobody has, the row of the first user is read and not used, so that SQLite reads as many pages of the
-#: file: otherwise a known name takes five reads more.
-_FIND_CREDENTIALS: Final = (
-    f"SELECT u.username_key, {_USER}, {CREDENTIALS} FROM quartlogin_users u"  # noqa: S608 -- constants
-    " JOIN quartlogin_accounts a ON a.user_id = u.id LEFT JOIN quartlogin_passwords p ON p.user_id = u.id"
-    " WHERE u.username_key = coalesce((SELECT username_key FROM quartlogin_users WHERE username_key = $1),"
-    " (SELECT min(username_key) FROM quartlogin_users))"
+MAX_USERNAME_LENGTH: Final = 64  # code points, after NFC
+
+#: The rule in one sentence, for forms.
+RULE: Final = f"Use 1 to {MAX_USERNAME_LENGTH} letters and digits, with spaces and . _ - @ + ' between them."
+
+_PUNCTUATION: Final = frozenset(" ._-@+'")
+_TRIMMED: Final = " "  # phones add one after a word
+
+#: Letters and marks that show nothing, or look like a space (Unicode's default ignorables and fillers).
+_INVISIBLE: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U00013441\U00013442\U00016fe4\U000e0100-\U000e01ef]"
 )
-_LIST: Final = (
-    "SELECT u.id, u.username, a.disabled_at, u.created_at, max(l.seen_at), count(l.public_id)"  # noqa: S608 -- constants
-    " FROM quartlogin_users u JOIN quartlogin_accounts a ON a.user_id = u.id"
-    f" LEFT JOIN quartlogin_logins l ON l.user_id = u.id AND {is_active_sql('$1', '$2')}"
-    " GROUP BY u.id, u.username, u.username_key, a.disabled_at, u.created_at ORDER BY u.username_key"
-)
+
+
+#: Anything longer is no username, even before it is normalized: that takes quadratic time for some texts.
+_MAX_INPUT: Final = 4 * MAX_USERNAME_LENGTH
 
 
 @dataclass(frozen=True)
-class OwnUsers:
-    """The users of one database. Every method raises `StoreUnavailable` when the database does not respond."""
+class OwnDirectory:
+    """The users of an app that has no users table: each change of user and account is one transaction."""
 
-    database: Database
+    store: Store
+    table: str = field(default="quartlogin_users", init=False)
+    name_label: str = field(default="Username", init=False)
+    name_rule: str = field(default=RULE, init=False)
+    takes_fields: bool = field(default=False, init=False)
+    can_delete: bool = field(default=True, init=False)
+    can_rename: bool = field(default=True, init=False)
+    adds_accounts: bool = field(default=False, init=False)
 
-    async def find_credentials(self, username_key: str) -> Credentials | None:
-        """Find the credentials of a normalized username, even if the account is disabled."""
-        rows = await self.database.read(_FIND_CREDENTIALS, username_key)
-        if not rows or rows[0][0] != username_key:
-            return None
-        _, user_id, username, *credentials = rows[0]
-        return credentials_of(User(user_id, username), credentials)
+    @cached_property
+    def _finder(self) -> LoginFinder[ActiveLogin]:
+        return find_with_user(self.store.database)
+
+    def normalize(self, typed: str) -> str | None:
+        """Return the form in which usernames are compared."""
+        return normalize_username(typed)
+
+    def validate(self, typed: str) -> str | None:
+        """Return why this is not a valid username."""
+        return validate_username(typed)
+
+    def name_of(self, user: User) -> str:
+        """Return the username."""
+        return user.username
 
     async def by_id(self, user_id: str) -> User | None:
         """Find a user by id."""
-        rows = await self.database.read(f"SELECT {_USER} FROM quartlogin_users u WHERE u.id = $1", user_id)  # noqa: S608 -- constants
-        return User(*rows[0]) if rows else None
+        return await self.store.users.by_id(user_id)
 
-    async def add(self, new: NewUser, event: Event) -> None:
-        """Add a user with an account, and store the event: all, or nothing.
+    async def check(self) -> None:
+        """Do nothing: the users table is one of the accounts' own."""
 
-        Raises:
-            NameTaken: A user has this normalized username.
-        """
+    def is_possible_id(self, user_id: str) -> bool:
+        """Tell whether `new_user_id` can have created this id."""
+        return _ID.fullmatch(user_id) is not None
 
-        async def work(transaction: Transaction) -> None:
-            await self.insert(transaction, new, event.happened_at)
-            await Events.insert(transaction, event)
+    def find_login(self, id_hash: str, user_id: str, now: int, idle_since: int) -> Awaitable[ActiveLogin | None]:
+        """Find them in one statement."""
+        return self._finder.find(id_hash, user_id, now, idle_since)
 
-        await self.database.transaction(work)
+    async def find_credentials(self, name_key: str) -> Credentials | None:
+        """Find them in one statement."""
+        return await self.store.users.find_credentials(name_key)
 
-    @staticmethod
-    async def insert(transaction: Transaction, new: NewUser, now: int) -> None:
-        """Add a user with an account within a larger transaction.
+    async def credentials_of(self, user_id: str) -> Credentials | None:
+        """Find the user, and then the rest."""
+        user = await self.by_id(user_id)
+        return None if user is None else await self.store.passwords.find(user, user_id)
 
-        Raises:
-            NameTaken: A user has this normalized username.
-        """
-        user, until = new.user, new.temporary_until
-        try:
-            await transaction.run(
-                "INSERT INTO quartlogin_users (id, username, username_key, created_at) VALUES ($1, $2, $3, $4)",
-                *(user.id, user.username, new.username_key, now),
-            )
-            await AccountTable.insert(transaction, user.id, now, must_change_password=until is not None)
-            await PasswordTable.insert(transaction, user.id, new.password_hash, now, until)
-        except Conflict as error:
-            raise NameTaken from error
+    async def find_user(self, name_key: str) -> Credentials | None:
+        """Find them in one statement: every user has an account."""
+        return await self.store.users.find_credentials(name_key)
 
-    async def rename(self, user: User, username_key: str, event: Event) -> None:
-        """Rename a user, and store the event.
+    async def with_old_hash(self, credentials: Credentials) -> Credentials:
+        """Return them as they are: no app has hashes of these users."""
+        return credentials
 
-        Args:
-            user: The user, with the new name.
-            username_key: That name, normalized.
-            event: The event.
+    async def add_account(self, _: Transaction, __: Credentials, ___: int) -> None:
+        """Do nothing: every user has an account."""
 
-        Raises:
-            NameTaken: Another user has this normalized username.
-        """
+    async def is_taken(self, name_key: str) -> bool:
+        """Tell whether a user has this normalized username."""
+        return await self.store.users.find_credentials(name_key) is not None
 
-        async def work(transaction: Transaction) -> None:
-            await lock_account(transaction, user.id)
-            await transaction.run(
-                "UPDATE quartlogin_users SET username = $2, username_key = $3 WHERE id = $1",
-                *(user.id, user.username, username_key),
-            )
-            await Events.insert(transaction, event)
+    async def complete(self, _: Credentials) -> bool:
+        """Refuse: no registration is ever interrupted."""
+        return False
 
-        try:
-            await self.database.transaction(work)
-        except Conflict as error:
-            raise NameTaken from error
+    async def adopt(self, _: Credentials, __: str) -> None:
+        """Do nothing: no app has hashes of these users."""
 
-    async def delete(self, user_id: str, security_stamp: int, by: ActingLogin | None = None) -> list[str] | None:
-        """Delete a user with everything that belongs to it.
-
-        Args:
-            user_id: The user.
-            security_stamp: Read together with the hash that the password was checked against.
-            by: The login that requests it; `None` for the operator.
-
-        Returns:
-            The hashes of the ids of the user's logins; `None` if the user is gone, or has another security stamp.
-
-        Raises:
-            LoginEnded: The login that requests it is not active.
-        """
-
-        async def work(transaction: Transaction) -> list[str] | None:
-            await lock_for(transaction, user_id, by)
-            logins = await transaction.run("SELECT id_hash FROM quartlogin_logins WHERE user_id = $1", user_id)
-            rows = await transaction.run(
-                "DELETE FROM quartlogin_accounts WHERE user_id = $1 AND security_stamp = $2 RETURNING user_id",
-                *(user_id, security_stamp),
-            )
-            if not rows:
-                return None
-            await transaction.run("DELETE FROM quartlogin_users WHERE id = $1", user_id)
-            await AttemptCounters.forget_user(transaction, user_id)
-            return [row[0] for row in logins]
-
-        return await self.database.transaction(work)
+    async def begun_hash(self, _: str) -> str | None:
+        """Return `None`: no registration is ever interrupted."""
+        return None
 
     async def list_all(self, now: int, idle_since: int) -> list[UserRow]:
-        """List all users by name, each with the number of active logins."""
-        return [_listed(row) for row in await self.database.read(_LIST, now, idle_since)]
+        """List them in one statement."""
+        return await self.store.users.list_all(now, idle_since)
 
-    async def add_many(
-        self,
-        new_users: Callable[[], Iterable[NewUser]],
-        now: int,
-        on_progress: Callable[[int], None],
-        *,
-        skip_taken: bool,
-    ) -> list[str]:
-        """Add many users in one transaction.
+    async def clean(self, _: int) -> int:
+        """Do nothing: nothing is ever interrupted."""
+        return 0
 
-        Args:
-            new_users: Returns the users, with no name twice; called again if the database must restart the transaction.
-            now: Seconds since 1970.
-            on_progress: Called several times with the number of users added.
-            skip_taken: Skip users whose names are taken.
+    async def create(self, name: str, name_key: str, password_hash: str, _: Mapping[str, Any]) -> NewAccount:
+        """Choose an id; the user is added together with the account."""
+        new = NewUser(User(new_user_id(), display_name(name)), name_key, password_hash)
 
-        Returns:
-            The normalized usernames that were skipped.
+        async def add(transaction: Transaction, now: int) -> None:
+            await self.store.users.insert(transaction, new, now)
 
-        Raises:
-            NamesTaken: Some names are taken, and `skip_taken` is false; nothing was added.
-        """
-        return await bulk_insert(self.database, new_users, now, on_progress, skip_taken=skip_taken)
+        return NewAccount(new.user, new.user.id, add)
+
+    async def rename(self, credentials: Credentials, name: str, name_key: str, event: Event) -> None:
+        """Rename a user in one transaction."""
+        await self.store.users.rename(User(credentials.account.user_id, display_name(name)), name_key, event)
+
+    async def delete(self, credentials: Credentials, by: ActingLogin) -> list[str] | None:
+        """Delete a user in one transaction."""
+        account = credentials.account
+        return await self.store.users.delete(account.user_id, account.security_stamp, by)
 
 
 def new_user_id() -> str:
@@ -177,11 +146,48 @@ def new_user_id() -> str:
     return token_urlsafe(_ID_BYTES)
 
 
-def is_user_id(text: str) -> bool:
-    """Tell whether `new_user_id` can have created this."""
-    return _ID.fullmatch(text) is not None
+def display_name(typed: str) -> str:
+    """Return the username as entered, without surrounding spaces, in NFC."""
+    return normalize("NFC", typed.strip(_TRIMMED))
 
 
-def _listed(row: Row) -> UserRow:
-    user_id, username, disabled_at, created_at, seen_at, logins = row
-    return UserRow(user_id, username, disabled_at is None, created_at, seen_at or None, logins)
+def normalize_username(typed: str) -> str | None:
+    """Return the form in which usernames are compared, `None` if this is not a valid username.
+
+    Usernames that differ only in case, width or composition of accents have the same form: NFKC and case folding
+    (Unicode Standard, 3.13, D146).
+    """
+    if len(typed) > _MAX_INPUT:
+        return None
+    name = display_name(typed)
+    if not _is_well_formed(name):
+        return None
+    wide = normalize("NFKC", name)
+    if len(wide) > _MAX_INPUT:  # one character may expand to 18, and nothing shortens them again
+        return None
+    key = normalize("NFKC", wide.casefold())
+    return key if _is_well_formed(key) else None
+
+
+def validate_username(typed: str) -> str | None:
+    """Return why this is not a valid username, `None` if it is."""
+    if normalize_username(typed) is not None:
+        return None
+    size = len(typed.strip(_TRIMMED))
+    if size == 0:
+        return "Choose a username."
+    if size > MAX_USERNAME_LENGTH:
+        return f"Use at most {MAX_USERNAME_LENGTH} characters (you entered {size})."
+    return "Use only letters, digits, spaces and . _ - @ + ', and begin and end with a letter or digit."
+
+
+def _is_well_formed(name: str) -> bool:
+    if not 1 <= len(name) <= MAX_USERNAME_LENGTH or "  " in name or _INVISIBLE.search(name):
+        return False
+    if not (_is_letter_or_digit(name[0]) and _is_letter_or_digit(name[-1], marks=True)):
+        return False
+    return all(_is_letter_or_digit(character, marks=True) or character in _PUNCTUATION for character in name)
+
+
+def _is_letter_or_digit(character: str, *, marks: bool = False) -> bool:
+    return category(character)[0] in ("LNM" if marks else "LN")

@@ -1,11 +1,9 @@
 """The login records: starting, renewing and ending logins."""
 
-import hmac
 import re
 import time
 from dataclasses import replace
 from datetime import timedelta
-from hashlib import sha256
 from secrets import token_hex
 from typing import Final
 
@@ -23,6 +21,7 @@ from ...security.proofs import APP, Proofs
 from ...store import Store
 from .remember_rotation import RememberTokens
 from .transactions import JoinedWork, account_signing_in, proved_now, take_joined_work
+from .user_loader import digest
 
 _PUBLIC_ID_BYTES: Final = 8
 _PUBLIC_ID: Final = re.compile(r"[0-9a-f]{16}")  # as created below; nothing else is queried
@@ -30,28 +29,12 @@ _PUBLIC_ID: Final = re.compile(r"[0-9a-f]{16}")  # as created below; nothing els
 #: Seconds within which a login's returns by remember cookie are recorded once.
 _RESUMED_EVERY: Final = 60
 
-#: The audience of the stand-alone application, which stored hashes of the ids alone before there were audiences.
-APPLICATION: Final = "quartlogin.webapp"
-
 #: API tokens of one user.
 MAX_TOKENS: Final = 50
 
 
 class TooManyTokens(Exception):  # noqa: N818 -- the visitor's next step, not a fault
     """The user already has `MAX_TOKENS` API tokens; none was created."""
-
-
-def digest(login_id: str, audience: str) -> str:
-    """Return the hash under which a login is stored; its id is random, so a plain hash is enough.
-
-    Args:
-        login_id: The login's id.
-        audience: Whose login it is. An app with another audience computes another hash and finds no login, even if it
-            has the same database and key, and so reads the same session cookie (ASVS 5.0 9.2.3).
-    """
-    if audience == APPLICATION:
-        return sha256(login_id.encode()).hexdigest()
-    return hmac.digest(audience.encode(), login_id.encode(), "sha256").hex()
 
 
 def _proved_in(login: Login) -> tuple[str, ...]:

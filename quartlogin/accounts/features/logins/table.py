@@ -1,8 +1,8 @@
 """The logins table."""
 
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, Final
 
 from ...audit.events import Events
@@ -13,17 +13,14 @@ from ...database.locking import lock_accounts, lock_for, lock_owner, of_differen
 from ...database.models import (
     NEVER,
     ActingLogin,
-    ActiveLogin,
     Event,
     Kind,
-    LoginOfUser,
     LoginRow,
     Moment,
     NewLogin,
     RememberedLogin,
     Seen,
 )
-from .active_login import LoginFinder, find_alone, find_with_user
 
 #: One statement, so that a login can only begin with the security stamp that was read with its credentials.
 _INSERT: Final = (
@@ -82,29 +79,6 @@ class Logins:
     """
 
     database: Database
-
-    @cached_property
-    def _with_users(self) -> LoginFinder[ActiveLogin]:
-        return find_with_user(self.database)
-
-    @cached_property
-    def _alone(self) -> LoginFinder[LoginOfUser]:
-        return find_alone(self.database)
-
-    def find_alone(self, id_hash: str, user_id: str, now: int, idle_since: int) -> Awaitable[LoginOfUser | None]:
-        """Find an active login without its user, as `find` does."""
-        return self._alone.find(id_hash, user_id, now, idle_since)
-
-    def find(self, id_hash: str, user_id: str, now: int, idle_since: int) -> Awaitable[ActiveLogin | None]:
-        """Find a user by an active login, in one statement and one round trip for all concurrent callers.
-
-        Args:
-            id_hash: The hash of the login's id.
-            user_id: The user whose login it must be.
-            now: A login that expires earlier is not active.
-            idle_since: A sign-in that was not seen since is not active.
-        """
-        return self._with_users.find(id_hash, user_id, now, idle_since)
 
     @staticmethod
     async def insert(transaction: Transaction, login: NewLogin) -> None:

@@ -14,7 +14,7 @@ from ...command_line.context import (
 )
 from ...command_line.output import printable
 from ...database.errors import NamesTaken
-from ...users.directory import OwnDirectory
+from ...users.own import OwnDirectory
 from .app_import import TAKEN, ImportStopped, import_one_by_one, list_taken
 from .csv_import import BadLine, ImportedUser, ImportRefused, ImportRules, read_users
 

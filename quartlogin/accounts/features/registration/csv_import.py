@@ -10,9 +10,8 @@ from typing import Any, Final
 from wtforms import Form
 
 from ...database.models import NewUser, User
-from ...users.own import new_user_id
+from ...users.own import display_name, new_user_id, normalize_username
 from ...users.protocol import FieldError
-from ...users.usernames import display_name, normalize_username
 from ..passwords import old_schemes
 from ..passwords.hash_parameters import LIMITS, HashParameters, read_parameters
 from ..passwords.policy import validate_password
