@@ -36,7 +36,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("reference/*.md")])
 
 _PYTHON = re.compile(r"^(?:```python\n(.*?)^```|<!-- python\n(.*?)^-->)", re.DOTALL | re.MULTILINE)
 _ONLY_WITH = re.compile(r"^<!-- only with: (.*?) -->$", re.MULTILINE)
