@@ -1,13 +1,14 @@
 """A real browser: Chromium, driven by Playwright."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 
-from servers import Server
+from servers import PATIENCE, Server
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -17,6 +18,8 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+expect.set_options(timeout=PATIENCE * 1000)
 
 
 @contextmanager
@@ -38,6 +41,7 @@ def open_page(browser: Browser, server: Server, *, width: int = 1280, scheme: st
         color_scheme=scheme,  # type: ignore[arg-type]
         **more,
     )
+    context.set_default_timeout(PATIENCE * 1000)
     page = context.new_page()
     page.complaints = []  # type: ignore[attr-defined]
     page.on("console", lambda message: keep_complaint(page, message))
@@ -49,3 +53,21 @@ def keep_complaint(page: Page, message: ConsoleMessage) -> None:
     """Keep what the browser finds wrong; that it has cleared its cache as told is no complaint."""
     if not message.text.startswith("Clear-Site-Data header on"):
         page.complaints.append(message.text)  # type: ignore[attr-defined]
+
+
+def follow(target: Locator, key: str | None = None) -> None:
+    """Click, or press a key, and wait until the page that it leads to has loaded, even if its address is the same.
+
+    Playwright returns from a click before the new page is there, so what follows would meet the old page, or half of
+    the new one.
+    """
+    with target.page.expect_navigation():
+        if key is None:
+            target.click()
+        else:
+            target.press(key)
+
+
+def expect_path(page: Page, path: str) -> None:
+    """Wait until the page has this address, given without its scheme and host."""
+    expect(page).to_have_url(re.compile("^https?://[^/]+" + re.escape(path) + "$"))

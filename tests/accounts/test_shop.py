@@ -6,10 +6,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from quart import Quart
 
-from chromium import open_page
+from chromium import expect_path, follow, open_page
 from client import NEW_PASSWORD, PASSWORD, Visitor
 from databases import run_sql
 from example_apps import EXAMPLES, load
@@ -118,32 +118,31 @@ def test_a_customer_registers_with_a_nickname_changes_the_password_and_leaves(
 ) -> None:
     page = open_page(browser, server)
     page.goto("/orders")
-    assert page.url.endswith("/login?next=%2Forders")
+    expect_path(page, "/login?next=%2Forders")
     page.screenshot(path=screenshots / "shop-login-1280.png")
-    page.get_by_role("link", name="Create an account").click()
+    follow(page.get_by_role("link", name="Create an account"))
     page.get_by_label("E-mail address").fill("ada@example.org")
     page.get_by_label("Nickname").fill("Countess")
     page.get_by_label("Password").fill(PASSWORD)
     page.screenshot(path=screenshots / "shop-register-1280.png")
-    page.get_by_role("main").get_by_role("button", name="Create account").click()
-    assert page.url.endswith("/orders")
-    assert "Countess" in page.get_by_role("main").inner_text()
+    follow(page.get_by_role("main").get_by_role("button", name="Create account"))
+    expect_path(page, "/orders")
+    expect(page.get_by_role("main")).to_contain_text("Countess")
     page.screenshot(path=screenshots / "shop-orders-1280.png")
 
-    page.get_by_role("link", name="ada@example.org").click()
-    page.wait_for_load_state("networkidle")
+    follow(page.get_by_role("link", name="ada@example.org"))
     page.screenshot(path=screenshots / "shop-account-1280.png", full_page=True)
-    page.get_by_role("link", name="Change password").click()
+    follow(page.get_by_role("link", name="Change password"))
     page.get_by_label("Current password").fill(PASSWORD)
     page.get_by_label("New password").fill(NEW_PASSWORD)
-    page.get_by_role("main").get_by_role("button", name="Change password").click()
+    follow(page.get_by_role("main").get_by_role("button", name="Change password"))
     page.screenshot(path=screenshots / "shop-account-changed-1280.png")
-    page.get_by_role("link", name="Delete account").click()
+    follow(page.get_by_role("link", name="Delete account"))
     page.get_by_label("Password").fill(NEW_PASSWORD)
-    page.get_by_role("main").get_by_role("button", name="Delete account").click()
+    follow(page.get_by_role("main").get_by_role("button", name="Delete account"))
 
-    assert page.url.endswith("/")
-    assert page.get_by_role("navigation", name="Shop").is_visible()
+    expect_path(page, "/")
+    expect(page.get_by_role("navigation", name="Shop")).to_be_visible()
     assert page.context.cookies() == []
     assert page.complaints == []  # type: ignore[attr-defined]
 
@@ -162,16 +161,16 @@ def test_rehash_a_browser_signs_in_with_a_password_that_werkzeug_hashed(
         page.goto("/login")
         page.get_by_label("E-mail address").fill(MARGARET)
         page.get_by_label("Password").fill(MARGARETS_PASSWORD)
-        page.get_by_label("Password").press("Enter")
-        page.wait_for_url("**/orders")
-        page.get_by_role("button", name="Sign out").click()
+        follow(page.get_by_label("Password"), key="Enter")
+        expect_path(page, "/orders")
+        follow(page.get_by_role("button", name="Sign out"))
 
     page.goto("/login")
     page.get_by_label("E-mail address").fill(GRACE)
     page.get_by_label("Password").fill(GRACES_PASSWORD)
-    page.get_by_label("Password").press("Enter")
+    follow(page.get_by_label("Password"), key="Enter")
     page.goto("/account")
-    page.wait_for_load_state("networkidle")
+    expect(page.get_by_role("definition").first).to_have_text(GRACE)
     page.screenshot(path=screenshots / "shop-account-360.png", full_page=True)
 
     assert background == "rgb(244, 241, 232)"  # the shop's, from its own style sheet

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
-from chromium import open_page
+from chromium import expect_path, follow, open_page
 from client import PASSWORD
 from example_apps import EXAMPLES
 from servers import SCRIPTS, free_port, running
@@ -18,22 +18,22 @@ def test_a_browser_registers_signs_out_and_signs_in(browser: Browser, tmp_path: 
     with running(command, port, tmp_path, PYTHONPATH=str(EXAMPLES.parent)) as server:
         page = open_page(browser, server)
         page.goto("/notes")
-        assert page.url.endswith("/login?next=%2Fnotes")
-        page.get_by_role("link", name="Create an account").click()
+        expect_path(page, "/login?next=%2Fnotes")
+        follow(page.get_by_role("link", name="Create an account"))
         page.get_by_label("Username").fill("ada")
         page.get_by_label("Password").fill(PASSWORD)
         page.screenshot(path=screenshots / "three-lines-register-1280.png")
-        page.get_by_role("main").get_by_role("button", name="Create account").click()
+        follow(page.get_by_role("main").get_by_role("button", name="Create account"))
         page.goto("/account")
         page.screenshot(path=screenshots / "three-lines-account-1280.png", full_page=True)
-        page.get_by_role("button", name="Sign out", exact=True).click()
+        follow(page.get_by_role("button", name="Sign out", exact=True))
 
         page.goto("/notes")
         page.get_by_label("Username").fill("ada")
         page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("main").get_by_role("button", name="Sign in").click()
+        follow(page.get_by_role("main").get_by_role("button", name="Sign in"))
 
-        assert page.url.endswith("/notes")
-        assert "Your notes, ada" in page.inner_text("body")
+        expect_path(page, "/notes")
+        expect(page.locator("body")).to_contain_text("Your notes, ada")
         # The app's own pages have no icon, and the browser asks for /favicon.ico.
         assert [text for text in page.complaints if "404" not in text] == []  # type: ignore[attr-defined]

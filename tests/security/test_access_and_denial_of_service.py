@@ -3,11 +3,10 @@
 import asyncio
 import os
 import re
-import shutil
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
@@ -15,9 +14,10 @@ from unittest import mock
 
 import httpx
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, expect
 from quart import Quart
 
+from chromium import expect_path, follow, open_page
 from client import KEY, PASSWORD, Visitor, add_user, header_of, set_active
 from servers import SCRIPTS, Server, free_port, running
 from sockets import open_socket
@@ -124,27 +124,20 @@ async def test_json_responses_have_the_json_content_type(visitor: Visitor) -> No
 
 
 @pytest.mark.requirement("14.3.1")
-def test_after_sign_out_the_back_button_shows_no_private_page(server: Server, missing: Callable[[str], None]) -> None:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        missing("A Chromium browser")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(base_url=f"http://127.0.0.1:{server.port}")
-        page.goto("/register")
-        page.get_by_label("Username").fill("Alice of the private page")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("main").get_by_role("button", name="Create account").click()
-        page.goto("/account")
-        shown = page.content()
-        page.get_by_role("button", name="Sign out").first.click()
-        page.wait_for_url("**/")
-        page.go_back()
-        after = page.content()
-        browser.close()
+def test_after_sign_out_the_back_button_shows_no_private_page(browser: Browser, server: Server) -> None:
+    page = open_page(browser, server)
+    page.goto("/register")
+    page.get_by_label("Username").fill("Alice of the private page")
+    page.get_by_label("Password").fill(PASSWORD)
+    follow(page.get_by_role("main").get_by_role("button", name="Create account"))
+    page.goto("/account")
+    expect(page.get_by_role("definition").first).to_have_text("Alice of the private page")
+    follow(page.get_by_role("button", name="Sign out").first)
+    expect_path(page, "/")
+    page.go_back()
 
-    assert "Alice of the private page" in shown
-    assert "Alice of the private page" not in after
+    expect_path(page, "/login?next=%2Faccount")
+    expect(page.locator("body")).not_to_contain_text("Alice of the private page")
 
 
 # --- costly work

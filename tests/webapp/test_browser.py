@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, WebSocketRoute
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
-from chromium import open_page
+from chromium import expect_path, follow, open_page
 from client import PASSWORD
 from quartlogin.accounts.features.passwords.pages import FAILED
 from servers import SCRIPTS, Server, free_port, running
@@ -32,36 +32,42 @@ def register(page: Page, username: str) -> None:
     page.goto("/register")
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("main").get_by_role("button", name="Create account").click()
+    follow(page.get_by_role("main").get_by_role("button", name="Create account"))
+
+
+def open_account(page: Page) -> None:
+    """Open the account page, and wait for its websocket: when that is open, the page fetches its lists anew."""
+    with page.expect_response(lambda response: "quartlogin-background" in response.request.headers):
+        page.goto("/account")
 
 
 def test_a_user_registers_signs_out_and_signs_in_again(browser: Browser, server: Server, screenshots: Path) -> None:
     page = open_page(browser, server)
 
     register(page, "Ada Lovelace")
-    assert "Ada Lovelace" in page.get_by_role("heading").inner_text()
-    assert page.get_by_role("status").count() == 1
+    expect(page.get_by_role("heading")).to_contain_text("Ada Lovelace")
+    expect(page.get_by_role("status")).to_have_count(1)
 
-    page.get_by_role("button", name="Sign out").click()
-    assert "Ada Lovelace" not in page.content()
-    assert page.get_by_role("status").count() == 1
+    follow(page.get_by_role("button", name="Sign out"))
+    expect(page.get_by_role("status")).to_have_count(1)
+    expect(page.locator("body")).not_to_contain_text("Ada Lovelace")
     assert [cookie["name"] for cookie in page.context.cookies()] == ["quartlogin_browser"]  # opens nothing
 
     page.goto("/account")
-    assert page.url.endswith("/login?next=%2Faccount")
+    expect_path(page, "/login?next=%2Faccount")
     page.screenshot(path=screenshots / "login-1280.png")
     page.get_by_label("Username").fill("ada lovelace")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_label("Password").press("Enter")
-    assert page.url.endswith("/account")
-    assert page.get_by_role("definition").inner_text() == "Ada Lovelace"
-    assert page.locator(".badge").count() == 1
+    follow(page.get_by_label("Password"), key="Enter")
+    expect_path(page, "/account")
+    expect(page.get_by_role("definition")).to_have_text("Ada Lovelace")
+    expect(page.locator(".badge")).to_have_count(1)
 
-    page.get_by_role("link", name="Quartlogin").click()
+    follow(page.get_by_role("link", name="Quartlogin"))
     page.screenshot(path=screenshots / "home-signed-in.png")
-    page.get_by_role("button", name="Sign out").click()
+    follow(page.get_by_role("button", name="Sign out"))
     page.goto("/account")
-    assert page.url.endswith("/login?next=%2Faccount")
+    expect_path(page, "/login?next=%2Faccount")
     assert page.complaints == []  # type: ignore[attr-defined]
 
 
@@ -70,7 +76,7 @@ def sign_in(page: Page, username: str, *, remember: bool = False) -> None:
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_label("Keep me signed in").set_checked(remember)
-    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    follow(page.get_by_role("main").get_by_role("button", name="Sign in"))
 
 
 def test_an_open_account_page_shows_events_of_other_browsers(
@@ -79,29 +85,27 @@ def test_an_open_account_page_shows_events_of_other_browsers(
     desk = open_page(browser, server)
     phone = open_page(browser, server, width=360, scheme="dark", user_agent=PHONE)
     register(desk, "Annie Easley")
-    desk.goto("/account")
-    desk.wait_for_load_state("networkidle")
+    open_account(desk)
 
     sign_in(phone, "Annie Easley")
     desk.get_by_text("Signed in: Mobile Safari 17 on iOS").wait_for()
-    assert desk.locator("#sign-ins li").count() == 2
+    expect(desk.locator("#sign-ins li")).to_have_count(2)
     desk.screenshot(path=screenshots / "account-1280.png", full_page=True)
     desk.get_by_label("Name").fill("backup script")
-    desk.get_by_role("button", name="Create token").click()
+    follow(desk.get_by_role("button", name="Create token"))
     desk.get_by_text("will not be shown again").wait_for()
     desk.screenshot(path=screenshots / "account-token-1280.png", full_page=True)
 
-    phone.goto("/account")
-    phone.wait_for_load_state("networkidle")
+    open_account(phone)
     assert phone.evaluate("document.documentElement.scrollWidth") <= 360
     phone.screenshot(path=screenshots / "account-360-dark.png", full_page=True)
 
-    desk.get_by_role("button", name="Sign out everywhere else").click()
+    follow(desk.get_by_role("button", name="Sign out everywhere else"))
     phone.get_by_text("signed out here").wait_for()
-    assert phone.get_by_role("button", name="Create token").is_disabled()
+    expect(phone.get_by_role("button", name="Create token")).to_be_disabled()
     phone.screenshot(path=screenshots / "account-ended-360-dark.png")
-    phone.get_by_role("link", name="Sign in again").click()
-    assert phone.url.endswith("/login?next=/account")
+    follow(phone.get_by_role("link", name="Sign in again"))
+    expect_path(phone, "/login?next=/account")
     assert desk.complaints == phone.complaints == []  # type: ignore[attr-defined]
 
 
@@ -115,15 +119,14 @@ def test_a_page_that_lost_its_connection_shows_what_happened_meanwhile(browser: 
 
     desk.route_web_socket("**/account/live", keep)
     register(desk, "Dorothy Hoover")
-    desk.goto("/account")
-    desk.wait_for_load_state("networkidle")
+    open_account(desk)
     sockets[0].close(code=1001)
     sign_in(phone, "Dorothy Hoover")
     desk.locator("#sign-ins li").nth(1).wait_for()
 
     sockets[-1].close(code=1001)
     phone.goto("/account")
-    phone.get_by_role("button", name="Sign out everywhere else").click()
+    follow(phone.get_by_role("button", name="Sign out everywhere else"))
     phone.get_by_text("1 other sign-in").wait_for()
     desk.get_by_text("signed out here").wait_for()
     tries = len(sockets)
@@ -138,36 +141,38 @@ def test_the_account_page_works_without_script(browser: Browser, server: Server,
     sign_in(other, "Mary Jackson")
 
     page.goto("/account")
-    page.get_by_role("button", name=re.compile("^Sign out Mobile Safari 17 on iOS, ")).click()
-    assert "ended" in page.get_by_role("status").inner_text()
+    follow(page.get_by_role("button", name=re.compile("^Sign out Mobile Safari 17 on iOS, ")))
+    expect(page.get_by_role("status")).to_contain_text("ended")
     other.goto("/account")
-    assert "/login" in other.url
+    expect_path(other, "/login?next=%2Faccount")
 
     page.get_by_label("Name").fill("backup script")
-    page.get_by_role("button", name="Create token").click()
+    follow(page.get_by_role("button", name="Create token"))
     token = page.locator("#new-token p > code").first.inner_text()
     mine = page.request.get("/api/me", headers={"Authorization": f"Bearer {token}"}).json()
     assert mine["username"] == "Mary Jackson"
     page.goto("/account")
-    assert token not in page.content()
-    page.get_by_role("button", name="Revoke backup script").click()
-    assert "revoked" in page.get_by_role("status").inner_text()
+    revoke = page.get_by_role("button", name="Revoke backup script")
+    expect(revoke).to_be_visible()
+    expect(page.locator("body")).not_to_contain_text(token)
+    follow(revoke)
+    expect(page.get_by_role("status")).to_contain_text("revoked")
 
-    page.get_by_role("link", name="Change password").click()
+    follow(page.get_by_role("link", name="Change password"))
     page.get_by_label("Current password").fill(PASSWORD)
     page.get_by_label("New password").fill("manchesterunited")
     page.screenshot(path=screenshots / "password-1280.png")
-    page.get_by_role("main").get_by_role("button", name="Change password").click()
-    assert page.get_by_role("alert").count() == 1
+    follow(page.get_by_role("main").get_by_role("button", name="Change password"))
+    expect(page.get_by_role("alert")).to_have_count(1)
     page.get_by_label("Current password").fill(PASSWORD)
     page.get_by_label("New password").fill("another horse, another staple")
-    page.get_by_role("main").get_by_role("button", name="Change password").click()
-    assert "changed" in page.get_by_role("status").inner_text()
+    follow(page.get_by_role("main").get_by_role("button", name="Change password"))
+    expect(page.get_by_role("status")).to_contain_text("changed")
 
-    page.get_by_role("link", name="Delete account").click()
+    follow(page.get_by_role("link", name="Delete account"))
     page.get_by_label("Password").fill("another horse, another staple")
-    page.get_by_role("button", name="Delete account").click()
-    assert "deleted" in page.get_by_role("status").inner_text()
+    follow(page.get_by_role("button", name="Delete account"))
+    expect(page.get_by_role("status")).to_contain_text("deleted")
     assert page.context.cookies() == []
 
 
@@ -176,17 +181,17 @@ def test_a_browser_that_was_closed_is_signed_in_again_and_asked_for_the_password
 ) -> None:
     page = open_page(browser, server)
     register(page, "Dorothy Vaughan")
-    page.get_by_role("button", name="Sign out").click()
+    follow(page.get_by_role("button", name="Sign out"))
     sign_in(page, "Dorothy Vaughan", remember=True)
     page.context.clear_cookies(name="quartlogin")
 
     page.goto("/account/password")
-    assert page.get_by_role("heading").inner_text() == "Confirm it’s you"
+    expect(page.get_by_role("heading")).to_have_text("Confirm it’s you")
     page.screenshot(path=screenshots / "reauthenticate-1280.png")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Continue").click()
+    follow(page.get_by_role("button", name="Continue"))
 
-    assert page.url.endswith("/account/password")
+    expect_path(page, "/account/password")
     assert page.complaints == []  # type: ignore[attr-defined]
 
 
@@ -198,12 +203,12 @@ def test_a_wrong_password_shows_an_error_and_keeps_the_name(
     page.goto("/login")
     page.get_by_label("Username").fill("nobody")
     page.get_by_label("Password").fill("not the right password")
-    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    follow(page.get_by_role("main").get_by_role("button", name="Sign in"))
 
-    assert page.get_by_role("alert").inner_text() == FAILED.format("username")
-    assert page.get_by_label("Username").input_value() == "nobody"
-    assert page.get_by_label("Password").input_value() == ""
-    assert page.evaluate("document.activeElement.id") == "password"
+    expect(page.get_by_role("alert")).to_have_text(FAILED.format("username"))
+    expect(page.get_by_label("Username")).to_have_value("nobody")
+    expect(page.get_by_label("Password")).to_have_value("")
+    expect(page.get_by_label("Password")).to_be_focused()
     page.screenshot(path=screenshots / "login-error.png")
 
 
@@ -219,9 +224,9 @@ def test_a_password_can_be_pasted(browser: Browser, server: Server) -> None:
     page.get_by_label("Username").press("Control+X")
     page.get_by_label("Password").press("Control+V")
     page.get_by_label("Username").fill("Grace Hopper")
-    page.get_by_label("Password").press("Enter")
+    follow(page.get_by_label("Password"), key="Enter")
 
-    assert page.get_by_role("heading").inner_text() == "Hello, Grace Hopper."
+    expect(page.get_by_role("heading")).to_have_text("Hello, Grace Hopper.")
 
 
 @pytest.mark.parametrize("path", ["/", "/login", "/register", "/nowhere"])
@@ -256,13 +261,13 @@ def test_everything_can_be_reached_and_seen_with_the_keyboard(browser: Browser, 
     page.goto("/")
 
     page.keyboard.press("Tab")
-    first = page.evaluate("document.activeElement.textContent")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
 
-    assert first == "Skip to content"
-    assert page.evaluate("document.activeElement.textContent") == "Sign in"
-    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    link = page.get_by_role("navigation").get_by_role("link", name="Sign in")
+    expect(link).to_be_focused()
+    expect(link).to_have_css("outline-style", "solid")
 
 
 # --- what an attacker tries in a real browser
@@ -275,8 +280,8 @@ def test_after_sign_out_the_back_button_of_a_browser_shows_no_private_page(brows
     page.goto("/account")
     page.goto("/account/password")
     page.goto("/account")
-    assert "Katherine Johnson" in page.content()
-    page.get_by_role("button", name="Sign out", exact=True).click()
+    expect(page.get_by_role("definition")).to_have_text("Katherine Johnson")
+    follow(page.get_by_role("button", name="Sign out", exact=True))
     page.get_by_text("You are signed out.").wait_for()
 
     seen = []
@@ -344,7 +349,7 @@ def test_csrf_and_clickjacking_another_site_can_neither_read_nor_frame_nor_post(
     assert found == dict.fromkeys(["read", "post", "script", "image", "socket"], "failed")
     assert "Valerie" not in "".join(frame.content() for frame in attack.frames)
     page.goto("/account")
-    assert page.get_by_role("definition").inner_text() == f"Valerie {host}"
+    expect(page.get_by_role("definition")).to_have_text(f"Valerie {host}")
 
 
 @pytest.mark.requirement("N11")
@@ -356,17 +361,17 @@ def test_a_password_is_shown_on_request_and_sent_as_one(browser: Browser, server
     page.get_by_label("Username").fill("Evelyn Boyd Granville")
 
     page.get_by_role("button", name="Show password").click()
-    shown = password.get_attribute("type")
+    expect(password).to_have_attribute("type", "text")
     page.screenshot(path=screenshots / "password-shown-360.png")
     page.get_by_role("button", name="Hide password").click()
-    hidden = password.get_attribute("type")
+    expect(password).to_have_attribute("type", "password")
     page.get_by_role("button", name="Show password").press("Space")
+    expect(password).to_have_attribute("type", "text")
     page.evaluate("document.querySelector('main form').addEventListener('submit', () => sessionStorage.type = type())")
     page.evaluate("window.type = () => document.querySelector('[name=password]').type")
-    page.get_by_role("main").get_by_role("button", name="Create account").click()
+    follow(page.get_by_role("main").get_by_role("button", name="Create account"))
 
-    assert (shown, hidden) == ("text", "password")
-    assert page.get_by_role("heading").inner_text() == "Hello, Evelyn Boyd Granville."
+    expect(page.get_by_role("heading")).to_have_text("Hello, Evelyn Boyd Granville.")
     assert page.evaluate("sessionStorage.type") == "password"
     assert page.complaints == []  # type: ignore[attr-defined]
 
@@ -377,7 +382,7 @@ def test_without_script_no_button_promises_to_show_a_password(browser: Browser, 
 
     page.goto("/login")
 
-    assert page.get_by_role("main").get_by_role("button").all_inner_texts() == ["Sign in"]
+    expect(page.get_by_role("main").get_by_role("button")).to_have_text(["Sign in"])
 
 
 def test_the_rate_limit_page_says_when_in_local_time_and_leads_back(
@@ -388,7 +393,7 @@ def test_the_rate_limit_page_says_when_in_local_time_and_leads_back(
     for _ in range(6):
         page.get_by_label("Username").fill("Mallory")
         page.get_by_label("Password").fill("not the right password")
-        page.get_by_role("main").get_by_role("button", name="Sign in").click()
+        follow(page.get_by_role("main").get_by_role("button", name="Sign in"))
 
     time = page.locator("time")
     there = page.evaluate(
@@ -397,8 +402,7 @@ def test_the_rate_limit_page_says_when_in_local_time_and_leads_back(
         time.get_attribute("datetime"),
     )
     page.screenshot(path=screenshots / "rate-limit-1280.png")
-    shown = time.inner_text()
-    page.get_by_role("link", name="Back to the form").click()
+    expect(time).to_have_text(there)
+    follow(page.get_by_role("link", name="Back to the form"))
 
-    assert shown == there
-    assert "/login" in page.url
+    expect_path(page, "/login")
