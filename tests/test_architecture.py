@@ -34,6 +34,7 @@ LAYERS = [
     ["request_hooks"],
     ["jinja", "explaining.recorder"],
     ["explaining.diagnosis"],
+    ["explaining.pytest_plugin"],
     ["testing", "manager"],
     [""],
 ]

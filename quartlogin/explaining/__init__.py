@@ -1,6 +1,6 @@
 """Why a visitor is, or is not, signed in: requests recorded, drawn and diagnosed."""
 
 from .diagnosis import Case, Diagnosis, diagnose
-from .recorder import Recorder, Recording
+from .recorder import BystandingRecorder, Recorder, Recording
 
-__all__ = ["Case", "Diagnosis", "Recorder", "Recording", "diagnose"]
+__all__ = ["BystandingRecorder", "Case", "Diagnosis", "Recorder", "Recording", "diagnose"]

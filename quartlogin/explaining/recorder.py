@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from quart import Quart
 
+from ..request_state import state_of_request
 from ..tracing import Step
 
 _KEPT: Final = 100  # requests
@@ -76,3 +77,16 @@ class Recorder:
     def before(self, recording: Recording) -> list[Recording]:
         """Return the requests that began before this one, newest first."""
         return [one for one in reversed(self.recordings) if one.number < recording.number]
+
+
+class BystandingRecorder(Recorder):
+    """Records requests with a browser's cookies that the browser did not send, and so gets no new ones for.
+
+    No remember cookie is replaced: the browser's copy would count as stolen afterwards. Nobody signs in or out, either.
+    """
+
+    def __call__(self, step: Step) -> None:
+        """Keep a step; at a request's first, refuse cookies to it."""
+        if step.name == "request" and step.app is self.app and (state := state_of_request()) is not None:
+            state.is_answered = True  # as in a finished response, no cookie can be set
+        super().__call__(step)

@@ -53,12 +53,22 @@ def startup_errors(app: Quart) -> Iterator[list[Exception]]:
 
 @asynccontextmanager
 async def closing_after_failure(app: Quart) -> AsyncIterator[None]:
-    """Close the database if an app fails to start or to stop: its threads would keep this process from ending."""
+    """Close the accounts' database if an app fails to start or to stop: its threads would keep this process alive."""
     try:
         yield
     except BaseException:
-        await get_accounts(app).store.database.close()
+        if has_accounts(app):
+            await get_accounts(app).store.database.close()
         raise
+
+
+def has_accounts(app: Quart) -> bool:
+    """Tell whether an app has accounts, not only a `LoginManager`."""
+    try:
+        get_accounts(app)
+    except ConfigurationError:
+        return False
+    return True
 
 
 def _place_of(error: BaseException) -> tuple[str, int | None]:

@@ -6,6 +6,7 @@ from quartlogin import __version__
 from quartlogin.accounts.commands import AccountsGroup, accounts, init_db, templates, user
 
 from .completion import completion
+from .explain import explain
 from .new import new
 from .secret import secret
 from .serve import serve
@@ -23,11 +24,12 @@ def main() -> None:
     quartlogin logins list alice           list an account's sign-ins
     quartlogin new notes                   start a project of your own
     quartlogin serve --app mymodule:app    start an app of your own
+    quartlogin explain URL                 explain why a request is not signed in
 
     Settings come from the environment, with the prefix QUARTLOGIN_; an app of your own has its own. An error is one
     sentence on standard error, with exit status 1, or 2 for an invalid command line.
     """
 
 
-for command in (serve, new, init_db, accounts, user, templates, secret, completion):
+for command in (serve, new, explain, init_db, accounts, user, templates, secret, completion):
     main.add_command(command)

@@ -23,7 +23,7 @@ from quartlogin.accounts.commands import (
 )
 
 from ..app import create_app, options_of
-from ..app_errors import AppError, closing_after_failure, describe, startup_errors
+from ..app_errors import AppError, closing_after_failure, describe, has_accounts, startup_errors
 from ..middleware import MAX_MESSAGE_SIZE
 from ..settings import PREFIX, SettingsError, read_settings
 from .keys import is_file, stored_keys, stored_or_new_keys, use_keys
@@ -156,6 +156,7 @@ class AppSource:
 
     Args:
         name: Such as `mymodule:app`.
+        app: The app, if it is loaded already.
 
     Raises:
         ConfigurationError: The app cannot be loaded, or has no accounts.
@@ -163,9 +164,9 @@ class AppSource:
 
     max_message_size: Final = None
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, app: Quart | None = None) -> None:
         self.title = name
-        self._app = load_app(name)
+        self._app = load_app(name) if app is None else app
         self._accounts = get_accounts(self._app)
 
     @property
@@ -231,6 +232,25 @@ class AppSource:
                 'app.config["SECRET_KEY_FALLBACKS"].'
             )
         return []
+
+
+@asynccontextmanager
+async def app_running(name: str) -> AsyncIterator[Quart]:
+    """Start an app of one's own, with accounts or with a `LoginManager` alone, and stop it at the end of the block.
+
+    Args:
+        name: Such as `mymodule:app`.
+
+    Raises:
+        ConfigurationError: The app cannot be loaded or started, or has no secret key.
+    """
+    app = load_app(name)
+    if has_accounts(app):
+        async with AppSource(name, app).run_app():
+            yield app
+    else:
+        async with _running(app, name):
+            yield app
 
 
 def _load_with_keys(name: str, keys: tuple[str, ...]) -> Quart:

@@ -1,0 +1,122 @@
+"""The command that explains why a request is, or is not, signed in."""
+
+import asyncio
+import json
+import re
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+import click
+from quart import Quart
+
+from quartlogin import tracing
+from quartlogin.accounts.commands import EXPECTED, app_option, database_option, json_option
+from quartlogin.explaining import BystandingRecorder, Case, diagnose
+
+from .cookie_file import Cookies, read_cookies
+from .source import ApplicationSource, app_running
+
+_HEADER: Final = re.compile(r"(?P<name>[!#$%&'*+.^_`|~\w-]{1,100}):\s*(?P<value>[^\r\n\0]{0,4096})")
+
+
+@click.command()
+@click.argument("url")
+@click.option(
+    "--cookie-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The browser's cookies: a cookie jar as curl writes it, or the text of a Cookie header.",
+)
+@click.option(
+    "--header",
+    "-H",
+    "headers",
+    multiple=True,
+    metavar="NAME: VALUE",
+    help="A further header, such as the browser's User-Agent, which session protection compares; repeat it for each.",
+)
+@json_option
+@app_option
+@database_option
+def explain(
+    url: str,
+    cookie_file: Path | None,
+    headers: Sequence[str],
+    as_json: bool,
+    app: str | None,
+    database: str | None,
+) -> None:
+    """Explain why a GET request of URL is, or is not, signed in: the steps, a diagnosis, and what to do.
+
+    The app runs in this process, with its own database and secret key, and answers the request as it would any other;
+    but no login is restored from a remember cookie for good, so that the browser's cookies stay valid.
+
+    \b
+    quartlogin explain http://localhost:5000/account --cookie-file cookies.txt --app mymodule:app
+    """
+    address = _split(url)
+    cookies = Cookies("") if cookie_file is None else read_cookies(cookie_file, address)
+    given = [_header(header) for header in headers]
+    if app is not None and database is not None:
+        raise click.UsageError("Pass --app (or QUARTLOGIN_APP) or --database, not both: an app has its own database.")
+    try:
+        running = app_running(app) if app is not None else ApplicationSource(database).run_app()
+        found = asyncio.run(_explain(running, address, cookies, given))
+    except EXPECTED as error:
+        raise click.ClickException(str(error)) from None
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    for line in (found["request"], *found["not_sent"], found["diagnosis"], found["cure"]):
+        if line:
+            click.echo(line)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        address = urlsplit(url)
+        is_address = address.scheme in {"http", "https"} and address.hostname and address.port != 0
+    except ValueError:
+        is_address = None
+    if not is_address or address.username is not None:
+        raise click.UsageError(f"{url!r:.80} is no address: write it as http://localhost:5000/account.")
+    return address
+
+
+def _header(text: str) -> tuple[str, str]:
+    found = _HEADER.fullmatch(text)
+    if found is None:
+        raise click.UsageError(f"{text!r:.80} is no header: write it as 'User-Agent: ...'.")
+    return found["name"], found["value"]
+
+
+async def _explain(
+    running: AbstractAsyncContextManager[Quart], address: SplitResult, cookies: Cookies, headers: list[tuple[str, str]]
+) -> dict[str, Any]:
+    async with running as app:
+        recorder = BystandingRecorder(app)
+        with tracing.listening(recorder):
+            await _send(app, address, cookies, headers)
+        recording = recorder.recordings[-1] if recorder.recordings else None
+        if recording is None:
+            raise click.ClickException("The app answered before its sign-in began: another part of it did.")
+        found = diagnose(Case(recording, app))
+        response = recording.details("response")
+        route = "" if response.get("route") is None else f" to {response['route']}"
+        return {
+            "request": f"GET {address.path or '/'}: {response.get('status')}{route}",
+            "not_sent": list(cookies.not_sent),
+            "situation": found.situation,
+            "diagnosis": found.sentence,
+            "cure": found.cure,
+            "steps": [{"step": step.name, "seconds": step.seconds, **step.details} for step in recording.steps],
+        }
+
+
+async def _send(app: Quart, address: SplitResult, cookies: Cookies, headers: list[tuple[str, str]]) -> None:
+    path = f"{address.path or '/'}{'?' if address.query else ''}{address.query}"
+    all_headers = [("Host", address.netloc), *([("Cookie", cookies.header)] if cookies.header else []), *headers]
+    client = app.test_client(use_cookies=False)
+    await client.get(path, scheme=address.scheme, headers=all_headers, scope_base={"client": ("127.0.0.1", 0)})
