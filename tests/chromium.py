@@ -22,10 +22,15 @@ ARGUMENTS = [
 expect.set_options(timeout=PATIENCE * 1000)
 
 
+def executable() -> str | None:
+    """Return the path of the browser."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
 @contextmanager
 def chromium(missing: Callable[[str], None]) -> Iterator[Browser]:
     """Start the browser; the test is skipped, or fails, where there is none."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = executable()
     if path is None:
         missing("A Chromium browser")
     with sync_playwright() as playwright:

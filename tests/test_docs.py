@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 
+import tutorial
 from event_kinds import KINDS, LOGGED_ONLY
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -108,6 +109,7 @@ def test_every_module_that_a_page_names_exists() -> None:
     root = DOCS.parent
     folders = ("quartlogin", "tests", "benchmarks", "docs", "examples", "tools", ".ci")
     modules = [f"/{path.relative_to(root)}" for folder in folders for path in (root / folder).rglob("*.py")]
+    modules += [f"/{block.file}" for block in tutorial.blocks()]
 
     named = {
         (page.name, name)
