@@ -12,7 +12,9 @@ from types import ModuleType
 from quart import Quart
 
 import doc_pages
+from quartlogin import SESSION_KEYS
 from quartlogin.config import DEFAULTS
+from quartlogin.sessions.login_session import LEFT_BY
 
 REFERENCE = doc_pages.DOCS / "reference"
 PACKAGE = doc_pages.ROOT / "quartlogin"
@@ -92,3 +94,37 @@ def test_the_other_configuration_keys_are_quarts_or_session_protection() -> None
     keys = {key for cell, _ in rows for key in re.findall(r"\w+", cell)}
 
     assert keys - set(DEFAULTS) - set(Quart("keys").config) == {"SESSION_PROTECTION"}
+
+
+def functions_of(path: Path) -> set[str]:
+    """Return the names of a module's functions, and of its classes' methods as `Class.method`."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    methods = [(f"{node.name}.", node.body) for node in body if isinstance(node, ast.ClassDef)]
+    return {
+        prefix + node.name
+        for prefix, nodes in [("", body), *methods]
+        for node in nodes
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+
+def test_each_of_the_twelve_steps_names_a_function_in_its_file() -> None:
+    pages = [doc_pages.ROOT / "README.md", doc_pages.DOCS / "twelve-steps.md"]
+    rows = [
+        (step, function, page.parent / target)
+        for page in pages
+        for step, function, target in re.findall(
+            r"^\| ([\d, ]*) \|(?:[^|]+\|)? `([\w.]+)` \| \[`[\w./]+`\]\(([\w./]+)\) \|$",
+            page.read_text(encoding="utf-8"),
+            re.MULTILINE,
+        )
+    ]
+
+    assert {int(step) for cell, _, _ in rows for step in re.findall(r"\d+", cell)} == {*range(1, 13)}
+    assert [(function, path.name) for _, function, path in rows if function not in functions_of(path)] == []
+
+
+def test_the_table_of_session_keys_is_the_one_in_the_code() -> None:
+    page = (doc_pages.DOCS / "sessions-and-remember-me.md").read_text(encoding="utf-8")
+
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE)) == SESSION_KEYS | {LEFT_BY}
