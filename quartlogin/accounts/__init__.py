@@ -11,7 +11,6 @@ from .features.api_tokens.feature import ApiTokens
 from .features.deletion.feature import Deletion
 from .features.logins.feature import Logins
 from .features.logins.transactions import proving
-from .features.passwords.change_required import must_change_password
 from .features.passwords.feature import Passwords
 from .features.passwords.hashing import MAX_PASSWORD_LENGTH, Overloaded
 from .features.passwords.service import BreachedPassword, SamePassword, WrongCredentials, WrongPassword
@@ -21,6 +20,7 @@ from .options import AccountsOptions
 from .paths import STATIC, find_resource
 from .security.csrf import check_csrf
 from .security.rate_limits import TooManyAttempts
+from .security.request_checks import must_change_password
 from .security.secret_key import APP_WITHOUT_KEY, NO_KEY, key_file, new_key, read_or_create, rotate
 from .sign_in.steps import NoPendingSignIn, Refusal, SignIn, Step, StepRequired
 from .store import POSTGRES_SCHEMES, store_at

@@ -18,6 +18,7 @@ from .features.passwords.feature import Passwords
 from .features.passwords.service import WrongCredentials, WrongPassword
 from .features.shipped import default_features, known_events
 from .hooks import Check, Hooks, Listener
+from .installation import harden, join
 from .options import AccountsOptions
 from .security.proofs import Requirement
 from .security.step_up import Guard, check_requirement, guard_with
@@ -101,7 +102,7 @@ class Accounts(Services):
                 "accounts' own: rename it."
             )
         bound = self if self.app is None else copy(self)
-        bound.install(app)
+        join(bound, app)
 
     def users(self, users: UsersT) -> UsersT:
         """Register the app's own users, before the app starts: a class, or an object of one.
@@ -148,9 +149,9 @@ class Accounts(Services):
             ConfigurationError: The app has other accounts, or none, or is hardened already.
         """
         here = app.extensions.get(EXTENSION_NAME)
-        if not isinstance(here, Services) or here.is_hardened:
+        if not isinstance(here, Services) or here.request_checks.is_hardened:
             raise ConfigurationError("Call accounts.harden(app) once, for an app that has accounts.")
-        here.harden_app(app, max_body, csp_report_url)
+        harden(here, app, max_body, csp_report_url)
 
     # --- hooks
 

@@ -279,3 +279,13 @@ def test_an_app_is_hardened_once_and_with_accounts(tmp_path: Path) -> None:
     for other in (app, Quart("other")):
         with pytest.raises(ConfigurationError):
             accounts.harden(other)
+
+
+def test_each_of_two_apps_with_the_same_accounts_is_hardened_by_itself(tmp_path: Path) -> None:
+    accounts = Accounts(database=str(tmp_path / "app.sqlite3"))
+    first, second = Quart("first"), Quart("second")
+    accounts.init_app(first)
+    accounts.harden(first)
+    accounts.init_app(second)
+
+    accounts.harden(second)

@@ -70,7 +70,7 @@ def install_own(app: Quart) -> None:
 async def _show(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None:
         return cast(Response, error.response)  # already created, such as a problem document
-    if not (current_accounts().is_hardened or is_own_page()):
+    if not (current_accounts().request_checks.is_hardened or is_own_page()):
         return cast(ResponseReturnValue, error)  # one of the accounts' errors in a view of the app
     status = error.code or 500
     if isinstance(error, OriginRefused):
@@ -102,7 +102,7 @@ async def _show_reauthentication(error: ReauthenticationRequired) -> ResponseRet
 
 async def _show_rate_limit(error: TooManyAttempts) -> ResponseReturnValue:
     """Say when the next attempt is allowed: to known and unknown usernames alike."""
-    if not (current_accounts().is_hardened or is_own_page()):
+    if not (current_accounts().request_checks.is_hardened or is_own_page()):
         return cast(ResponseReturnValue, TooManyRequests(retry_after=error.wait))
     text = Markup(
         "There were too many failed attempts, so this one was not checked. Try again in {}, at {}. "

@@ -1,17 +1,22 @@
-"""Required password changes: until then, only the page for it, signing out and static files are open."""
+"""The checks before every view: the size of the body, who sent it, and whether the password must be changed first."""
 
 import json
 from collections.abc import Collection
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from quart import Response, abort, current_app, redirect, request, url_for
 from quart.typing import ResponseReturnValue
 
 from quartlogin import prefers_json, uses_cookies
 
-from ...context import current_login
+from ..context import current_login
+from .csrf import reject_cross_site_request
+from .hardening import MAX_BODY, announced_size
 
-#: Endpoints of the accounts that stay open.
+if TYPE_CHECKING:
+    from ..services import Services
+
+#: Endpoints that stay open to users who must change the password first: the page for it, signing out, static files.
 EXEMPT: Final[frozenset[str | None]] = frozenset(
     {
         "accounts.change_password",
@@ -23,6 +28,34 @@ EXEMPT: Final[frozenset[str | None]] = frozenset(
     }
 )
 _DETAIL: Final = "The password of this account must be changed first. Sign in with a browser."
+
+
+class RequestChecks:
+    """What is checked before every view of a hardened app, and of any other before the accounts' own.
+
+    Args:
+        services: The accounts of the app.
+    """
+
+    def __init__(self, services: "Services") -> None:
+        self._services = services
+        #: Whether every page of the app is protected as those of the accounts are.
+        self.is_hardened = False
+        #: Bytes that the body of a request may have, if the app is hardened; `None`: no limit but the app's.
+        self.max_body: int | None = None
+
+    async def before_own_view(self) -> ResponseReturnValue | None:
+        """Check a request for a page of the accounts."""
+        if announced_size(request.scope) > MAX_BODY:
+            abort(413)
+        return None if self.is_hardened else await self.before_view()
+
+    async def before_view(self) -> ResponseReturnValue | None:
+        """Check a request; return the response if it goes no further."""
+        if self.max_body is not None and announced_size(request.scope) > self.max_body:
+            abort(413)  # the middleware reads nothing of it
+        reject_cross_site_request(self._services.audit_log)
+        return await redirect_to_password_change(self._services.password_change_exempt)
 
 
 async def redirect_to_password_change(exempt: Collection[str | None]) -> ResponseReturnValue | None:
