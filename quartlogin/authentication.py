@@ -201,6 +201,8 @@ async def _from_remember_cookie(state: UserState) -> Any:
     cookie = remember_cookie.read_cookie(state)
     if cookie is None:
         return None
+    if tracing.listeners:
+        remember_cookie.tell_read(cookie)
     user = await _resume(state, cookie)
     if tracing.listeners:
         remember_cookie.tell_restored(cookie, is_restored=user is not None)

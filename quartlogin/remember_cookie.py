@@ -40,17 +40,23 @@ def read_cookie(state: UserState) -> RememberCookie | None:
     return _read(text)
 
 
+def tell_read(cookie: RememberCookie) -> None:
+    """Tell what the remember cookie says."""
+    is_valid = cookie.token is not None or cookie.flask_login_id is not None
+    outcome = "valid" if is_valid else "expired or ended" if cookie.is_ours else "bad signature"
+    tracing.tell("remember_cookie", cookie=_name(), outcome=outcome, **_login_in(cookie))
+
+
 def tell_restored(cookie: RememberCookie, *, is_restored: bool) -> None:
-    """Tell whether a remember cookie restored its login."""
+    """Tell whether a valid remember cookie restored its login."""
+    if cookie.token is not None or cookie.flask_login_id is not None:
+        tracing.tell("restored", outcome="restored" if is_restored else "refused", **_login_in(cookie))
+
+
+def _login_in(cookie: RememberCookie) -> dict[str, Any]:
     token = cookie.token
-    outcome = "valid" if token is not None or cookie.flask_login_id is not None else "expired or ended"
-    if not cookie.is_ours and cookie.flask_login_id is None:
-        outcome = "bad signature"
     user_id, login = (cookie.flask_login_id, None) if token is None else (token.user_id, token.login_id)
-    label = tracing.label_of(login)
-    tracing.tell("remember_cookie", cookie=_name(), outcome=outcome, user_id=user_id, login=label)
-    if outcome == "valid":
-        tracing.tell("restored", outcome="restored" if is_restored else "refused", user_id=user_id, login=label)
+    return {"user_id": user_id, "login": tracing.label_of(login)}
 
 
 def login_remembered() -> bool:

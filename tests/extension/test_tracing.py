@@ -61,6 +61,19 @@ def names(steps: list[Step]) -> list[str]:
     return [step.name for step in steps]
 
 
+async def test_a_remember_cookie_is_told_before_the_loader_that_it_leads_to(site: Quart, steps: list[Step]) -> None:
+    browser = site.test_client()
+    await browser.post("/login")
+    assert browser.cookie_jar is not None
+    browser.cookie_jar.clear_session_cookies()
+
+    with tracing.listening(steps.append):
+        await browser.get("/guarded")
+
+    told = [name for name in names(steps) if name in {"remember_cookie", "loader", "restored"}]
+    assert told == ["remember_cookie", "loader", "restored"]
+
+
 async def test_the_steps_of_a_sign_in_are_told_in_their_order(site: Quart, steps: list[Step]) -> None:
     browser = site.test_client()
     with tracing.listening(steps.append):
