@@ -1,7 +1,7 @@
 """`LoginManager`: the app's settings and callbacks."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any, Generic, TypeVar, cast
 
@@ -42,6 +42,8 @@ class LoginManager(Generic[UserT]):
         require_login: Whether every view is guarded, except files, login pages and those marked `login_exempt`. This
             and `eager` come after all `before_request` functions; a response from one of those is not guarded.
         import_flask_login: Whether Flask-Login's sessions and remember cookies are taken over, each at its first use.
+        explain: Whether the page `/_quartlogin/` explains the last requests to a browser on this machine; if `None`, it
+            does so where `app.debug` is set when the app starts.
     """
 
     def __init__(
@@ -52,10 +54,12 @@ class LoginManager(Generic[UserT]):
         eager: bool = False,
         require_login: bool = False,
         import_flask_login: bool = False,
+        explain: bool | None = None,
     ) -> None:
         self.eager = eager
         self.require_login = require_login
         self.import_flask_login = import_flask_login
+        self.explain = explain
         #: A class or function that makes the user object of an anonymous visitor.
         self.anonymous_user: Callable[[], Any] = AnonymousUserMixin
         #: The endpoint, or the URL, of the login page. Without one, guards answer 401.
@@ -120,8 +124,24 @@ class LoginManager(Generic[UserT]):
             config.warn_of_weak_keys(app)
 
         app.before_serving(check_keys)  # only then does every app have its key
+        self._explain_while_serving(app)
         if add_context_processor:
             jinja.install(app)
+
+    def _explain_while_serving(self, app: Quart) -> None:
+        serving = ExitStack()
+
+        async def begin() -> None:
+            if app.debug if self.explain is None else self.explain:
+                from .explaining.page import explained  # noqa: PLC0415 -- not in production
+
+                serving.enter_context(explained(app))
+
+        async def end() -> None:
+            serving.close()
+
+        app.before_serving(begin)
+        app.after_serving(end)
 
     @property
     def user(self) -> UserT:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from quart import Quart, g, has_app_context, request_finished
 
 from . import tracing
+from .clients import is_websocket
 from .context import current_connection
 
 #: Where a connection keeps that a template has named the user.
@@ -28,7 +29,7 @@ def tell_request(*, is_foreign: bool = False) -> None:
     headers, rule = connection.headers, connection.url_rule
     tracing.tell(
         "request",
-        method=getattr(connection, "method", "GET"),
+        method=connection.method,
         scheme=connection.scheme,
         host=connection.host,
         route=None if rule is None else rule.rule,
@@ -36,7 +37,7 @@ def tell_request(*, is_foreign: bool = False) -> None:
         cookies=tuple(connection.cookies),
         fetch_site=headers.get("Sec-Fetch-Site"),
         fetch_dest=headers.get("Sec-Fetch-Dest"),
-        websocket="foreign" if is_foreign else not hasattr(connection, "method"),
+        websocket="foreign" if is_foreign else is_websocket(),
     )
     request_finished.connect(_tell_response)
 

@@ -37,8 +37,10 @@ LAYERS = [
     ["explaining.arrows"],
     ["explaining.folding"],
     ["explaining.diagram"],
+    ["explaining.gate"],
     ["explaining.diagnosis"],
-    ["explaining.pytest_plugin"],
+    ["explaining.pytest_plugin", "explaining.views"],
+    ["explaining.page"],
     ["testing", "manager"],
     [""],
 ]

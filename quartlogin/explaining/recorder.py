@@ -12,10 +12,11 @@ from quart import Quart
 from ..request_state import state_of_request
 from ..tracing import Step
 
-_KEPT: Final = 100  # requests
+#: How many requests are kept.
+KEPT: Final = 100
 _MOST_STEPS: Final = 500  # of one request: a websocket may stay open for days
-#: Where a connection keeps its recording.
-_RECORDING: Final = "_quartlogin_recording"
+#: Where a connection keeps its recordings, by their recorders.
+_RECORDINGS: Final = "_quartlogin_recordings"
 
 
 @dataclass(eq=False)
@@ -52,7 +53,7 @@ class Recorder:
         kept: How many requests are kept.
     """
 
-    def __init__(self, app: Quart, kept: int = _KEPT) -> None:
+    def __init__(self, app: Quart, kept: int = KEPT) -> None:
         self.app = app
         #: The requests, oldest first.
         self.recordings: deque[Recording] = deque(maxlen=kept)
@@ -62,10 +63,10 @@ class Recorder:
         """Keep a step, if it belongs to a request of this app."""
         if step.app is not self.app or step.connection is None:
             return
-        attributes = vars(step.connection)
-        recording = attributes.get(_RECORDING)
+        kept = vars(step.connection).setdefault(_RECORDINGS, {})
+        recording = kept.get(self)
         if recording is None:
-            recording = attributes[_RECORDING] = Recording(next(self._numbers), time.time())
+            recording = kept[self] = Recording(next(self._numbers), time.time())
             self.recordings.append(recording)
         if len(recording.steps) < _MOST_STEPS:
             recording.steps.append(replace(step, app=None, connection=None))

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from quart import Quart
 
-from quartlogin import SignedSessionInterface
+from quartlogin import LoginManager, SignedSessionInterface
 from quartlogin.accounts import (
     NO_KEY,
     Accounts,
@@ -72,6 +72,7 @@ def create_app(is_breached: IsBreached | None = None, **settings: Any) -> Quart:
         database=chosen.database,
         features=features_of(chosen, is_breached),
         shares_database=False,
+        login_manager=LoginManager(explain=False),  # it serves others, also while debugging
         **site_options_of(chosen),
     )
     accounts.password_change_exempt |= pages.PASSWORD_CHANGE_EXEMPT

@@ -163,6 +163,26 @@ async def test_a_listener_that_fails_is_logged_and_breaks_no_request(
     assert any(record.exc_info and record.exc_info[0] is ZeroDivisionError for record in caplog.records)
 
 
+async def test_each_of_two_recorders_keeps_each_step_once(site: Quart, steps: list[Step]) -> None:
+    recorders = Recorder(site), Recorder(site)
+    with tracing.listening(recorders[0]), tracing.listening(recorders[1]), tracing.listening(steps.append):
+        await site.test_client().get("/page")
+
+    kept = [[names(recording.steps) for recording in recorder.recordings] for recorder in recorders]
+    assert kept == [[names(steps)]] * 2
+
+
+async def test_a_websocket_is_told_to_be_one(site: Quart, steps: list[Step]) -> None:
+    @site.websocket("/live")
+    async def live() -> None: ...
+
+    with tracing.listening(steps.append):
+        async with site.test_client().websocket("/live"):
+            pass
+
+    assert steps[0].details["websocket"] is True
+
+
 async def test_a_lookup_of_many_is_told_to_each_request_that_waits(
     bare_app: Quart, login_manager: LoginManager[User], make_app: Callable[..., Quart], sign_in: Any
 ) -> None:

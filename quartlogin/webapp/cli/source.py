@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from quart import Quart
 
@@ -263,6 +263,9 @@ async def _running(app: Quart, name: str) -> AsyncIterator[None]:
 
     `Quart.test_app` would do the same, but within 5 seconds, and it replaces each error by another one.
     """
+    manager: LoginManager[Any] | None = getattr(app, "login_manager", None)
+    if manager is not None:
+        manager.explain = False  # nobody can open a page of this process
     with startup_errors(app):
         async with closing_after_failure(app):
             with _in_one_sentence(f"The app {name} does not start"):
