@@ -35,7 +35,7 @@ LAYERS = [
     ["jinja", "explaining.recorder"],
     ["explaining.names", "explaining.svg_text"],
     ["explaining.arrows"],
-    ["explaining.folding"],
+    ["explaining.folding", "explaining.story"],
     ["explaining.diagram"],
     ["explaining.gate"],
     ["explaining.diagnosis"],

@@ -228,6 +228,7 @@ DRAWN: Final[Mapping[str, tuple[Lane, Lane, Text]]] = {
     "login_ended": (Lane.QUARTLOGIN, Lane.DATABASE, _login_ended),
     "sign_in": (Lane.APP, Lane.APP, "sign-in: {outcome}"),
     "hashing": (Lane.APP, Lane.APP, "password hashed in a thread"),
+    "hashing_queue": (Lane.APP, Lane.APP, "the queue of passwords to be hashed"),
     "cookie_written": (Lane.APP, Lane.BROWSER, _cookie_written),
     "response": (Lane.APP, Lane.BROWSER, _response),
 }
