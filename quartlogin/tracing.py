@@ -35,10 +35,12 @@ STEPS: Final[Mapping[str, str]] = MappingProxyType(
         "remember_cookie": "The remember cookie was read: its `cookie` name, `outcome`, `user_id`, `login`.",
         "bearer": "The bearer token was read: `outcome`, `user_id`, `login`.",
         "restored": "A remember cookie was to restore its login: `outcome`, `user_id`, `login`.",
-        "login_row": "The record of the login was looked up: `outcome`, `login`.",
+        "login_row": "The accounts looked up the record of the login: `outcome`, `login`, and the name of the "
+        "`record`: the start of the hash under which the database has it.",
         "lookup": "One lookup served several requests: `size`, the number of keys.",
-        "statement": "The database was asked: `sql`, with its parameters as placeholders, and the number of `rows`.",
-        "database_error": "The database failed: `error`, the name of the class.",
+        "statement": "The database of the accounts was asked: its `system`, the `sql`, with placeholders for the "
+        "values, and the number of `rows` that it returned; or `error`, the name of the class.",
+        "database_error": "The database of the accounts failed: its `system`, and `error`, the name of the class.",
         "loader": "A loader was called and answered: `loader`, `user_id`, `outcome`, the `type` of the result, "
         "`error`, and `missing_on_g`, an attribute that the app had not set yet.",
         "user": "The user of the request is known: `outcome`, `type`.",
@@ -49,9 +51,11 @@ STEPS: Final[Mapping[str, str]] = MappingProxyType(
         "login": "`login_user` was called: `outcome`, `user_id`, `id_type`, `login`, `fresh`, `remember`.",
         "logout": "`logout_user` was called: `user_id`.",
         "confirmed": "`confirm_login` made the login fresh: `login`, `former`.",
-        "login_ended": "A login ended: `login`, `reason`.",
-        "sign_in": "A password was checked, or another step of a sign-in was taken: `outcome`.",
-        "hashing": "A password was hashed: `waited`, seconds in the queue.",
+        "login_ended": 'A login ended: `reason`, and its `login` or its `record`, which is "all" if all logins end.',
+        "sign_in": "A sign-in with a password succeeded, failed or waits for one more step: `outcome`, `user_id` if "
+        "known, and the `feature` whose step it is.",
+        "hashing": "A password was hashed or checked: `waited`, seconds in the queue.",
+        "hashing_queue": "The queue of the hashes changed: how many are `waiting`, and how many threads are `in_use`.",
         "cookie_written": "The response sets or deletes a cookie: its `cookie` name, `outcome`, `length`, and its "
         "attributes.",
         "response": "The response: its `status`, and the `route` that it redirects to.",

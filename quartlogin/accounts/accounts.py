@@ -280,7 +280,7 @@ class Accounts(Services):
             user_id: The user's `get_id()`.
         """
         here = self._here
-        here.logins.close_sockets(await here.store.accounts.end_all(user_id))
+        here.logins.note_ended(await here.store.accounts.end_all(user_id), "ended by the app")
 
     async def forget(self, user_id: str) -> None:
         """Remove everything that is kept under a user's id: call it when the app has deleted a user.
@@ -289,7 +289,7 @@ class Accounts(Services):
             user_id: The user's `get_id()`.
         """
         here = self._here
-        here.logins.close_sockets(await here.store.accounts.end_all(user_id))
+        here.logins.note_ended(await here.store.accounts.end_all(user_id), "account forgotten by the app")
         await here.store.accounts.forget(user_id)
 
     @property

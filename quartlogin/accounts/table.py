@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from quartlogin import tracing
+
 from .audit.events import Events
+from .audit.login_steps import tell_ended
 from .database.active_logins import is_active_sql
 from .database.interface import Database, Row, Transaction
 from .database.locking import lock_account, lock_for
@@ -207,7 +210,7 @@ class AccountTable:
             " RETURNING user_id",
             event,
             *(user_id, None if enabled else event.happened_at),
-            ends_logins=True,
+            ends_logins="account enabled" if enabled else "account disabled",
         )
 
     async def take_token_reuse_at(self, user_id: str) -> int | None:
@@ -224,17 +227,22 @@ class AccountTable:
         )
         return int(rows[0][0]) if taken else None
 
-    async def _change(self, statement: str, event: Event, *values: object, ends_logins: bool = False) -> bool:
+    async def _change(self, statement: str, event: Event, *values: object, ends_logins: str = "") -> bool:
+        ended: list[str] = []
+
         async def work(transaction: Transaction) -> bool:
             rows = await transaction.run(statement, *values)
             if not rows:
                 return False
             if ends_logins:
-                await end_logins(transaction, rows[0][0])
+                ended[:] = await end_logins(transaction, rows[0][0])
             await Events.insert(transaction, event)
             return True
 
-        return await self.database.transaction(work)
+        is_changed = await self.database.transaction(work)
+        if tracing.listeners:
+            tell_ended(ended, ends_logins)
+        return is_changed
 
     @staticmethod
     async def _forget(user_id: str, transaction: Transaction) -> bool:

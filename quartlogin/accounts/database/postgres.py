@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
+from quartlogin import tracing
+
 from .errors import Conflict, DatabaseRefused, StoreUnavailable
 from .interface import Row, Transaction, shield
 from .schema import prepare
+from .statements import tell_error, tell_statement
 
 T = TypeVar("T")
 
+_SYSTEM: Final = "postgresql"
 _MAX_CONNECTIONS: Final = 10  # of one process
 #: Connections reserved for loading users; the rest of the pool is for everything else.
 _READS_AT_ONCE: Final = 4
@@ -89,7 +93,8 @@ class PostgresDatabase:
 
     async def read(self, statement: str, *values: Any) -> list[Row]:
         async with self._connection() as connection:
-            return list(await connection.fetch(statement, *values))
+            work = connection.fetch(statement, *values)
+            return list(await (tell_statement(_SYSTEM, statement, work) if tracing.listeners else work))
 
     async def write(self, statement: str, *values: Any) -> list[Row]:
         return await _retry_after_deadlock(lambda: self.read(statement, *values))
@@ -159,11 +164,13 @@ class _Transaction:
 
     async def run(self, statement: str, *values: Any) -> list[Row]:
         with _translated_errors():
-            return list(await self.connection.fetch(statement, *values, timeout=self.timeout))
+            work = self.connection.fetch(statement, *values, timeout=self.timeout)
+            return list(await (tell_statement(_SYSTEM, statement, work) if tracing.listeners else work))
 
     async def run_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         with _translated_errors():
-            await self.connection.executemany(statement, list(rows), timeout=self.timeout)
+            work = self.connection.executemany(statement, list(rows), timeout=self.timeout)
+            await (tell_statement(_SYSTEM, statement, work) if tracing.listeners else work)
 
 
 @contextmanager
@@ -178,6 +185,7 @@ def _translated_errors() -> Iterator[None]:
     except asyncpg.IntegrityConstraintViolationError as error:
         raise Conflict(str(error)) from error
     except asyncpg.TransactionRollbackError as error:
+        _tell(error)
         raise _Deadlock(str(error)) from error
     except (
         asyncpg.ReadOnlySQLTransactionError,
@@ -186,9 +194,16 @@ def _translated_errors() -> Iterator[None]:
         asyncpg.InterfaceError,
         OSError,
     ) as error:
+        _tell(error)
         raise _UnusableConnection(str(error) or type(error).__name__) from error
     except DRIVER_ERRORS as error:
+        _tell(error)
         raise StoreUnavailable(str(error) or type(error).__name__) from error
+
+
+def _tell(error: BaseException) -> None:
+    if tracing.listeners:
+        tell_error(_SYSTEM, error)
 
 
 def _parts(address: str) -> SplitResult | None:

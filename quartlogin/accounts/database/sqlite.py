@@ -15,12 +15,16 @@ from typing import Any, Final, TypeVar
 
 import aiosqlite
 
+from quartlogin import tracing
+
 from .errors import Conflict, DatabaseRefused, StoreUnavailable
 from .interface import Row, Transaction, shield
 from .schema import prepare
+from .statements import tell_error, tell_statement
 
 T = TypeVar("T")
 
+_SYSTEM: Final = "sqlite"
 _SMALLEST_DATABASE: Final = 512  # bytes: one page of the smallest size
 _PAUSE: Final = 0.02  # seconds before the next try
 _BUSY_TIMEOUT: Final = 5000  # milliseconds to wait for another process that is writing
@@ -88,8 +92,9 @@ class SQLiteDatabase:
                     await connection.close()
 
     async def read(self, statement: str, *values: Any) -> list[Row]:
+        work = _opened(self._reader).execute_fetchall(*_by_position(statement, values))
         try:
-            return [*await _opened(self._reader).execute_fetchall(*_by_position(statement, values))]
+            return [*await (tell_statement(_SYSTEM, statement, work) if tracing.listeners else work)]
         except _EXPECTED as error:
             raise _translated(error) from error
 
@@ -132,7 +137,8 @@ class _Transaction:
     async def run_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         with _translated_errors():
             text, positions = _with_positions(statement)
-            await self.connection.executemany(text, [[row[position] for position in positions] for row in rows])
+            work = self.connection.executemany(text, [[row[position] for position in positions] for row in rows])
+            await (tell_statement(_SYSTEM, statement, work) if tracing.listeners else work)
 
 
 async def _in_transaction(connection: aiosqlite.Connection, work: Callable[[Transaction], Awaitable[T]]) -> T:
@@ -149,7 +155,8 @@ async def _in_transaction(connection: aiosqlite.Connection, work: Callable[[Tran
 
 
 async def _run(connection: aiosqlite.Connection, statement: str, values: Sequence[Any]) -> list[Row]:
-    return list(await connection.execute_fetchall(*_by_position(statement, values)))
+    work = connection.execute_fetchall(*_by_position(statement, values))
+    return list(await (tell_statement(_SYSTEM, statement, work) if tracing.listeners else work))
 
 
 def _by_position(statement: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
@@ -228,6 +235,8 @@ def _translated_errors() -> Iterator[None]:
 def _translated(error: Exception) -> Exception:
     if isinstance(error, sqlite3.IntegrityError):
         return Conflict(str(error))
+    if tracing.listeners:
+        tell_error(_SYSTEM, error)
     is_busy = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE == sqlite3.SQLITE_BUSY
     return StoreUnavailable(_LOCKED if is_busy else str(error))
 

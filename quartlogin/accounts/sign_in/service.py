@@ -19,7 +19,7 @@ from typing import Final
 
 from quart import session
 
-from quartlogin import login_user, regenerate_session
+from quartlogin import login_user, regenerate_session, tracing
 
 from ..audit.log import AuditLog, client_info
 from ..database.errors import Conflict
@@ -33,9 +33,10 @@ from ..security import csrf
 from ..security.attempt_counters import counter_of_user
 from ..security.device_cookies import DeviceCookies
 from ..security.proofs import PASSWORD
-from ..security.rate_limits import RateLimits
+from ..security.rate_limits import Attempt, RateLimits
 from ..store import Store
 from ..users.directory import Directory
+from .outcomes import ACCOUNT_CHANGED, SIGNED_IN, STEP_REQUIRED, tell_error, tell_outcome, tell_refusal
 from .steps import NoPendingSignIn, Refusal, SignedIn, SignIn, Step, StepRequired
 from .table import PendingSignIn
 
@@ -117,8 +118,11 @@ class SignInService:
         proofs = () if pending is None else self._proofs_of((*pending.done, pending.feature))
         using = nullcontext() if pending is None else in_login_transaction(take)
         with signing_in(account), proving(PASSWORD, *proofs), using:
-            if not await login_user(sign_in.user, remember=sign_in.remember):
-                return None
+            is_signed_in = await login_user(sign_in.user, remember=sign_in.remember)
+        if tracing.listeners:
+            tell_outcome(SIGNED_IN if is_signed_in else ACCOUNT_CHANGED, account.user_id)
+        if not is_signed_in:
+            return None
         self.device_cookies.set(counter_of_user(account.user_id), account.security_stamp)
         await self._tell(sign_in)
         return SignedIn(sign_in.user, account, activity)
@@ -157,16 +161,17 @@ class SignInService:
         """
         pending, sign_in = await self._find(feature)
         account = sign_in.account
-        device = self.device_cookies.find(counter_of_user(account.user_id), account.security_stamp)
-        attempt = await self.rate_limits.count_step(account.user_id, device, client_info()[0])
         try:
-            answer = await self._after_step(pending, sign_in) if await check(sign_in) else Refusal(f"step {feature}")
-        except Exception:
-            await self.rate_limits.refund(attempt)
+            attempt, answer = await self._check_step(pending, sign_in, check)
+        except Exception as error:
+            if tracing.listeners:
+                tell_error(error, feature)
             raise
         if isinstance(answer, Refusal):
             event = self.audit_log.event("sign_in_failed", account.user_id)
             await self.audit_log.record(event, reason=answer.reason)
+            if tracing.listeners:
+                tell_refusal(answer.reason, account.user_id, feature)
             return None
         if isinstance(answer, Asked):
             await self.rate_limits.keep_counted(attempt)
@@ -195,6 +200,21 @@ class SignInService:
         ):
             raise NoPendingSignIn
         return pending, SignIn(found.user, found.account, pending.is_remembered)
+
+    async def _check_step(
+        self, pending: PendingSignIn, sign_in: SignIn, check: Callable[[SignIn], Awaitable[bool]]
+    ) -> tuple[Attempt, Refusal | Asked | None]:
+        """Count an attempt at a step, check it, and ask the features again; an error uncounts it."""
+        account = sign_in.account
+        device = self.device_cookies.find(counter_of_user(account.user_id), account.security_stamp)
+        attempt = await self.rate_limits.count_step(account.user_id, device, client_info()[0])
+        try:
+            is_right = await check(sign_in)
+            wrong = Refusal(f"step {pending.feature}")
+            return attempt, await self._after_step(pending, sign_in) if is_right else wrong
+        except Exception:
+            await self.rate_limits.refund(attempt)
+            raise
 
     def _proofs_of(self, done: Sequence[str]) -> list[str]:
         return [proof for feature in self.features if feature.name in done for proof in feature.proofs]
@@ -226,6 +246,8 @@ class SignInService:
         await regenerate_session()
         csrf.forget_visitor()
         session[_PENDING] = pending_id
+        if tracing.listeners:
+            tell_outcome(STEP_REQUIRED, feature=asked.feature)
         raise StepRequired(f"accounts.{asked.step.endpoint}")
 
     async def _tell(self, sign_in: SignIn) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from quartlogin import ConfigurationError
+from quartlogin import ConfigurationError, tracing
 
+from ..audit.login_steps import tell_ended
 from ..database.errors import NameTaken, StoreUnavailable
 from ..database.interface import Row, Transaction
 from ..database.models import Account, ActingLogin, ActiveLogin, Credentials, Event, LoginOfUser, UserRow
@@ -100,9 +101,13 @@ class AppDirectory:
         if found is None:
             return None
         if user is None or not user.is_active:
-            await self._store.accounts.end_all(user_id)
+            ended = await self._store.accounts.end_all(user_id)
+            if tracing.listeners:
+                tell_ended(ended, "the app has no such user, or not an active one")
             return None
         if not await self._is_same_person(user, user_id, found.stamp):
+            if tracing.listeners:
+                tell_ended([id_hash], "its user id belongs to another user now")
             return None
         return found.of(user)
 

@@ -35,6 +35,6 @@ class DeletionService:
         if ended is None:
             raise LoginEnded("Another request has changed the password.")
         self.audit_log.emit(self.audit_log.event("account_deleted", account.user_id))
-        self.logins.close_sockets(ended)
+        self.logins.note_ended(ended, "account deleted")
         await self.passwords.hooks.tell(self.passwords.hooks.after_deletion, credentials.user)
         return True

@@ -9,9 +9,10 @@ from typing import Final
 
 from quart import has_request_context, has_websocket_context
 
-from quartlogin import Login, LoginManager, LoginRefused, hash_of_secret, login_id
+from quartlogin import Login, LoginManager, LoginRefused, hash_of_secret, login_id, tracing
 
 from ...audit.log import AuditLog, client_info
+from ...audit.login_steps import tell_ended
 from ...context import keep_login, keep_proofs, kept_requirements, loaded_login
 from ...database.errors import Conflict, LoginEnded
 from ...database.interface import Transaction
@@ -35,6 +36,10 @@ MAX_TOKENS: Final = 50
 
 class TooManyTokens(Exception):  # noqa: N818 -- the visitor's next step, not a fault
     """The user already has `MAX_TOKENS` API tokens; none was created."""
+
+
+def _revoked_by(by: ActingLogin | None) -> str:
+    return "revoked by the operator" if by is None else "revoked by the user"
 
 
 def _proved_in(login: Login) -> tuple[str, ...]:
@@ -153,7 +158,7 @@ class LoginStore:
         if not is_token:
             keep_login(None)  # the next access loads the new one
         self._emit(joined, event, *(eviction for _, eviction in evicted))
-        self.close_sockets([row.id_hash for row, _ in evicted])
+        self.note_ended([row.id_hash for row, _ in evicted], "too many sign-ins of the user")
 
     async def login_restored(self, login: Login, new_secret: str | None) -> bool:
         """Check the secret of a remember cookie, and replace it; a used-up secret ends the login."""
@@ -229,12 +234,13 @@ class LoginStore:
         """
         if not _PUBLIC_ID.fullmatch(public_id):
             return None
+        by = self.acting(user_id)
         event = self._audit_log.event("login_revoked" if kind == "session" else "token_revoked", user_id)
-        ended = await self._store.logins.end_by_public_id(user_id, public_id, kind, event, self.acting(user_id))
+        ended = await self._store.logins.end_by_public_id(user_id, public_id, kind, event, by)
         if ended is None:
             return None
         self._audit_log.emit(replace(event, subject=ended.subject))
-        self.close_sockets([ended.id_hash])
+        self.note_ended([ended.id_hash], _revoked_by(by))
         return ended
 
     async def revoke_others(self, user_id: str) -> int:
@@ -243,12 +249,13 @@ class LoginStore:
         Raises:
             LoginEnded: This request's login has ended.
         """
+        by = self.acting(user_id)
         event = self._audit_log.event("logins_revoked", user_id)
-        ended = await self._store.logins.end_sessions(user_id, event, self.present(), self.acting(user_id))
+        ended = await self._store.logins.end_sessions(user_id, event, self.present(), by)
         count = sum(ended.values())
         if count:
             self._audit_log.emit(event)
-        self.close_sockets([*ended])
+        self.note_ended([*ended], _revoked_by(by))
         return count
 
     async def revoke_all(self) -> int:
@@ -256,7 +263,15 @@ class LoginStore:
         count = await self._store.logins.revoke_all()
         await self._audit_log.record(self._audit_log.event("all_logins_revoked"))
         self._sockets.close_where(lambda _: True)
+        if tracing.listeners:
+            tracing.tell("login_ended", record="all", reason=_revoked_by(None))
         return count
+
+    def note_ended(self, ended: list[str], reason: str) -> None:
+        """Tell that logins with these hashes have ended, and close their websockets."""
+        if tracing.listeners:
+            tell_ended(ended, reason)
+        self.close_sockets(ended)
 
     def close_sockets(self, ended: list[str]) -> None:
         """Close the websockets of this process that belong to logins with these hashes."""
@@ -271,6 +286,9 @@ class LoginStore:
         if await self._store.logins.revoke_reused(self.hash_of(login), event):
             self._audit_log.emit(event)
             self._sockets.close(login)
+            if tracing.listeners:
+                reason = "a copy of its remember cookie was used"
+                tracing.tell("login_ended", login=tracing.label_of(login), reason=reason)
 
     def _row(self, login: Login, account: Account | None, now: int) -> NewLogin:
         address, browser = client_info()

@@ -5,7 +5,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
+from quartlogin import tracing
+
 from ...audit.events import Events
+from ...audit.login_steps import tell_ended
 from ...database.active_logins import is_active_sql, select_active
 from ...database.errors import Conflict
 from ...database.interface import Database, Transaction
@@ -361,9 +364,11 @@ class Logins:
         rows = await self.database.write(
             "DELETE FROM quartlogin_logins WHERE public_id IN"
             " (SELECT public_id FROM quartlogin_logins WHERE expires_at <= $1 ORDER BY expires_at"
-            " LIMIT $2) RETURNING public_id",
+            " LIMIT $2) RETURNING id_hash",
             *(now, at_most),
         )
+        if tracing.listeners:
+            tell_ended((row[0] for row in rows), "expired")
         return len(rows)
 
 

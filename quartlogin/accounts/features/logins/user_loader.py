@@ -12,8 +12,9 @@ from typing import Any, Final, Generic, TypeVar
 
 from quart import has_request_context, request
 
-from quartlogin import BatchLoader, login_id, login_secret_hash
+from quartlogin import BatchLoader, login_id, login_secret_hash, tracing
 
+from ...audit.login_steps import record_of
 from ...context import keep_login
 from ...database.active_logins import is_active_sql
 from ...database.errors import Conflict, StoreUnavailable
@@ -94,9 +95,15 @@ class UserLoader:
         now, id_hash = int(time.time()), digest(login, self._audience)
         found = await self._directory.find_login(id_hash, user_id, now, now - self._idle)
         if found is None:
+            if tracing.listeners:
+                _tell("ended or unknown", login, id_hash)
             return None
         if found.secrets and not await self._has_valid_secret(id_hash, found.secrets, now):
+            if tracing.listeners:
+                _tell("secret of an earlier remember cookie", login, id_hash)
             return None
+        if tracing.listeners:
+            _tell("active", login, id_hash)
         if is_due(found.seen_at, now) and _is_visit():
             self.last_seen.note(id_hash, user_id, found.seen_at, now)
         return found
@@ -242,6 +249,10 @@ class LastSeen:
                 _log.exception("Could not update last-seen times.")
             for id_hash in batch:
                 del self._waiting[id_hash]
+
+
+def _tell(outcome: str, login: str, id_hash: str) -> None:
+    tracing.tell("login_row", outcome=outcome, login=tracing.label_of(login), record=record_of(id_hash))
 
 
 def _is_visit() -> bool:

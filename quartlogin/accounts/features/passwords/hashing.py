@@ -9,12 +9,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from logging import getLogger
 from secrets import token_bytes, token_hex
+from time import perf_counter
 from typing import Final, TypeVar
 from unicodedata import combining, normalize
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError, VerifyMismatchError
 from argon2.low_level import ARGON2_VERSION
+
+from quartlogin import tracing
 
 from .hash_parameters import MEMORY, TODAY, HashParameters, read_parameters
 from .old_schemes import OldParameters, Parameters, read_old_parameters, verify_old
@@ -155,9 +158,24 @@ class PasswordHashing:
         slots = self._slots_for(parameters)
         self._taken += slots - 1  # its place in the queue counts as one already
         try:
+            if tracing.listeners:
+                return await self._tell_hashing(slots, work)
             return await self._slots.run(slots, self._pool, work)
         finally:
             self._taken -= slots - 1
+
+    async def _tell_hashing(self, slots: int, work: Callable[[], T]) -> T:
+        """Compute a hash, and tell how long that took, and how long it waited before."""
+        asked = perf_counter()
+
+        def timed() -> tuple[T, float, float]:
+            began = perf_counter()
+            result = work()
+            return result, began, perf_counter()
+
+        result, began, ended = await self._slots.run(slots, self._pool, timed)
+        tracing.tell("hashing", ended - began, waited=began - asked)
+        return result
 
     def _slots_for(self, parameters: Parameters) -> int:
         """Return the slots that a hash needs: one for each lane or for each new hash's memory; at most all."""

@@ -9,7 +9,7 @@ from logging import getLogger
 from typing import Final, NamedTuple
 from unicodedata import is_normalized
 
-from quartlogin import confirm_login
+from quartlogin import confirm_login, tracing
 
 from ...audit.log import AuditLog, client_info
 from ...context import current_login
@@ -21,6 +21,7 @@ from ...security.attempt_counters import counter_of_user
 from ...security.device_cookies import DeviceCookies
 from ...security.proofs import PASSWORD
 from ...security.rate_limits import Attempt, RateLimits
+from ...sign_in.outcomes import tell_error, tell_refusal
 from ...sign_in.service import Asked, SignInService
 from ...sign_in.steps import SignedIn, SignIn
 from ...store import Store
@@ -122,6 +123,8 @@ class PasswordService:
             reason = answer.reason
         event = self.audit_log.event("sign_in_failed", user_id)
         await self.audit_log.record(event, name_hash=name_hash, reason=reason)
+        if tracing.listeners:
+            tell_refusal(reason, user_id)
         return None
 
     async def sign_in(self, name: str, password: str, *, remember: bool = False) -> SignedIn | None:
@@ -132,7 +135,12 @@ class PasswordService:
             TooManyAttempts, Overloaded, HookFailed: As `authenticate`.
         """
         await self.sign_ins.drop()
-        found = await self.authenticate(name, password, remember=remember)
+        try:
+            found = await self.authenticate(name, password, remember=remember)
+        except Exception as error:
+            if tracing.listeners:
+                tell_error(error)
+            raise
         if found is None:
             return None
         credentials, asked = found
@@ -209,7 +217,7 @@ class PasswordService:
         with in_login_transaction(change, event), proving(PASSWORD):
             await confirm_login()
         self.set_device_cookie(replace(account, security_stamp=new_stamp))
-        self.logins.close_sockets(ended)
+        self.logins.note_ended(ended, "password changed")
         await self.hooks.tell(self.hooks.after_password_change, user)
         return True
 

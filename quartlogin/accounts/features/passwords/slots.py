@@ -8,6 +8,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
+from quartlogin import tracing
+
 T = TypeVar("T")
 
 
@@ -25,8 +27,8 @@ class Slots:
     """
 
     def __init__(self, count: int) -> None:
-        #: Negative if work of one slot is queued for a thread.
-        self._free = count
+        #: Free slots; negative if work of one slot is queued for a thread.
+        self._free = self._count = count
         self._running_wide = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
@@ -48,10 +50,22 @@ class Slots:
         running.add_done_callback(release)
         return await asyncio.wrap_future(running)
 
+    @property
+    def in_use(self) -> int:
+        """The number of slots that are taken."""
+        return self._count - max(self._free, 0)
+
+    @property
+    def waiting(self) -> int:
+        """The number of pieces of work that wait: here, or for a thread."""
+        return len(self._waiting) + max(-self._free, 0)
+
     async def _acquire(self, slots: int) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((slots, turn))
         self._serve_next()
+        if tracing.listeners:
+            self._tell()
         try:
             await turn
         except asyncio.CancelledError:
@@ -74,6 +88,11 @@ class Slots:
     def _release(self, slots: int) -> None:
         self._take(-slots, -1)
         self._serve_next()
+        if tracing.listeners:
+            self._tell()
+
+    def _tell(self) -> None:
+        tracing.tell("hashing_queue", waiting=self.waiting, in_use=self.in_use)
 
     def _take(self, slots: int, pieces: int) -> None:
         self._free -= slots

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from string import ascii_letters, digits
 from typing import Any, Final
 
+from quartlogin import tracing
+
 from ...audit.events import Events
+from ...audit.login_steps import tell_ended
 from ...database.active_logins import is_active_sql
 from ...database.errors import Conflict
 from ...database.interface import Database, Row, Transaction
@@ -139,6 +142,7 @@ class PasswordTable:
                 it is not temporary.
             before: Called first in the transaction, such as to add a missing account.
         """
+        ended: list[str] = []
 
         async def work(transaction: Transaction) -> bool:
             if before is not None:
@@ -151,12 +155,15 @@ class PasswordTable:
             if not rows:
                 return False
             await _put(transaction, user_id, password_hash, event.happened_at, temporary_until)
-            await end_logins(transaction, user_id)
+            ended[:] = await end_logins(transaction, user_id)
             await AttemptCounters.forget_user(transaction, user_id)
             await Events.insert(transaction, event)
             return True
 
-        return await self.database.transaction(work)
+        is_set = await self.database.transaction(work)
+        if tracing.listeners:
+            tell_ended(ended, "password set by the operator")
+        return is_set
 
     @staticmethod
     async def make_temporary(transaction: Transaction, user_id: str, until: int) -> None:
