@@ -25,7 +25,7 @@ def make_ours(database: str) -> Quart:
     month = timedelta(days=30)
     logins = LoginStore(
         store,
-        AuditLog(store, known_events()),
+        AuditLog(store.events, known_events()),
         login_manager,
         audience=APPLICATION,
         idle=month,

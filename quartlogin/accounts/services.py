@@ -77,7 +77,7 @@ class Services:
         self.app = app
         self.login_manager = login_manager
         self.store = store_at(self.plan.database)
-        self.audit_log = AuditLog(self.store, known_events(self.plan.features))
+        self.audit_log = AuditLog(self.store.events, known_events(self.plan.features))
         self.account_updates = AccountUpdates(self.store)
         #: Whose logins count in this app: its own, or those of all apps with this audience.
         self.audience = login_manager.audience or app.name

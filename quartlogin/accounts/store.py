@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from .audit.events import Events
+from .audit.log import Events
 from .database.errors import DatabaseRefused
 from .database.interface import Database
 from .database.postgres import PostgresDatabase

@@ -6,7 +6,7 @@ from typing import Final
 
 from quartlogin import tracing
 
-from .audit.events import Events
+from .audit.log import Events
 from .audit.login_steps import tell_ended
 from .database.active_logins import is_active_sql
 from .database.interface import Database, Row, Transaction

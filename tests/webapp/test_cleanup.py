@@ -10,7 +10,7 @@ from quart import Quart
 from client import Visitor
 from databases import both_databases, run_sql
 from quartlogin.accounts import Logins, cleanup, get_accounts
-from quartlogin.accounts.audit.events import Events
+from quartlogin.accounts.audit.log import Events
 from quartlogin.accounts.cleanup import Cleanup, EventLimit
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.database.models import Event

@@ -11,7 +11,7 @@ from quart import Quart
 from client import NEW_PASSWORD, PASSWORD, Visitor, change_password
 from databases import both_databases
 from quartlogin.accounts import get_accounts
-from quartlogin.accounts.audit.events import Events
+from quartlogin.accounts.audit.log import Events
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.features.logins.table import Logins
 from quartlogin.accounts.features.passwords.hashing import PasswordHashing

@@ -20,7 +20,7 @@ from quart import Quart
 from client import PASSWORD, WRONG, Visitor, add_user, guess
 from databases import both_databases, on_postgresql, run_sql
 from quartlogin.accounts import cleanup, get_accounts
-from quartlogin.accounts.audit.events import MAX_EVENTS
+from quartlogin.accounts.audit.log import MAX_EVENTS
 from quartlogin.accounts.cleanup import Cleanup, EventLimit
 from quartlogin.accounts.database.models import Event
 from quartlogin.accounts.store import Store

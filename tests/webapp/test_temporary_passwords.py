@@ -17,7 +17,7 @@ from commands import error_of
 from databases import both_databases, run_sql
 from event_kinds import KINDS
 from quartlogin.accounts import get_accounts
-from quartlogin.accounts.audit.events import Events
+from quartlogin.accounts.audit.log import Events
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.features.passwords.pages import FAILED
 from quartlogin.accounts.features.passwords.temporary import LIFETIME, temporary_password

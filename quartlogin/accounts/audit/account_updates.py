@@ -12,7 +12,7 @@ from typing import Final
 from ..database.errors import StoreUnavailable
 from ..database.models import Event
 from ..store import Store
-from .events import MAX_USERS
+from .log import MAX_USERS
 
 _INTERVAL: Final = 2.0  # seconds between two queries for events of other processes
 _LOOK_BACK: Final = 30  # seconds; clocks of several machines differ, and transactions take time

@@ -157,7 +157,7 @@ async def open_context(
 ) -> AsyncIterator[CommandContext]:
     """Open a database without an app; leaving the block closes it."""
     store, hashing = store_at(database), PasswordHashing()
-    audit_log = AuditLog(store, known_events())
+    audit_log = AuditLog(store.events, known_events())
     logins = LoginStore(
         store,
         audit_log,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from ..audit.events import Events
+from ..audit.log import Events
 from ..database.active_logins import is_active_sql
 from ..database.errors import Conflict, NameTaken
 from ..database.interface import Database, Row, Transaction

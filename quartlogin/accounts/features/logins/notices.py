@@ -5,7 +5,7 @@ from typing import Final
 
 from quart import flash
 
-from ...audit.events import MAX_EVENTS
+from ...audit.log import MAX_EVENTS
 from ...context import current_accounts
 from ...database.models import Account
 from ...pages.filters import time_as_text
