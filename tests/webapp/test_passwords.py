@@ -15,8 +15,7 @@ from client import CHEAP, PASSWORD, add_user, set_active
 from databases import run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords.hash_parameters import TODAY, HashParameters, read_parameters
-from quartlogin.accounts.features.passwords.hashing import PasswordHashing, has_too_many_marks
-from quartlogin.accounts.features.passwords.slots import Slots
+from quartlogin.accounts.features.passwords.hashing import PasswordHashing, Slots, has_too_many_marks
 
 CHEAP_PARAMETERS = HashParameters("id", 19, 1, 8, 1)
 OLD = HashParameters("id", 19, 2, 16, 1)

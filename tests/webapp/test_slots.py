@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from quartlogin.accounts.features.passwords.slots import Slots
+from quartlogin.accounts.features.passwords.hashing import Slots
 
 
 @pytest.fixture
