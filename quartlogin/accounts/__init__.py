@@ -10,7 +10,6 @@ from .feature import Feature
 from .features.api_tokens.feature import ApiTokens
 from .features.deletion.feature import Deletion
 from .features.logins.feature import Logins
-from .features.logins.transactions import proving
 from .features.passwords.feature import Passwords
 from .features.passwords.hashing import MAX_PASSWORD_LENGTH, Overloaded
 from .features.passwords.service import BreachedPassword, SamePassword, WrongCredentials, WrongPassword
@@ -19,6 +18,7 @@ from .hooks import HookFailed
 from .options import AccountsOptions
 from .paths import STATIC, find_resource
 from .security.csrf import check_csrf
+from .security.proofs import proving
 from .security.rate_limits import TooManyAttempts
 from .security.request_checks import must_change_password
 from .security.secret_key import APP_WITHOUT_KEY, NO_KEY, key_file, new_key, read_or_create, rotate

@@ -10,10 +10,10 @@ from quart.testing import QuartClient
 from quartlogin import Login, QuartLoginClient
 
 from .context import BLUEPRINT, get_accounts
-from .features.logins.transactions import proving
 from .features.registration.new_account import create_account
 from .form_fields import missing_fields
 from .security import proofs
+from .security.proofs import proving
 
 #: A password that the default policy allows.
 PASSWORD: Final = "a password for tests, not for people"  # noqa: S105 -- for tests

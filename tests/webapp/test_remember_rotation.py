@@ -14,8 +14,7 @@ def test_what_is_written_is_read_again() -> None:
     assert RememberTokens.read("aa+100 bb-90 cc!95", 100) == secrets
 
 
-def test_a_login_that_is_not_remembered_has_nothing_to_write() -> None:
-    assert RememberTokens.first(None, 100).write() == ""
+def test_a_login_that_is_not_remembered_has_no_valid_secret() -> None:
     assert not RememberTokens.read("", 100).is_valid(A)
 
 

@@ -5,7 +5,9 @@ time of the latest one in seconds since 1970. An entry that cannot be read prove
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -21,6 +23,9 @@ _KIND: Final = r"[a-z][a-z0-9_]{0,31}"
 _NAME: Final = re.compile(_KIND)
 #: A whole word: without the lookbehind, each letter of a long word would be tried as the first one.
 _ENTRY: Final = re.compile(rf"(?<!\S)(?P<kind>{_KIND}):(?P<at>[0-9]{{1,15}})(?!\S)")
+
+#: What the user has proved for the login that begins or is renewed now.
+_proved: Final[ContextVar[tuple[str, ...]]] = ContextVar("quartlogin_proved", default=())
 
 
 def check_kind(kind: str) -> None:
@@ -95,3 +100,27 @@ class Requirement:
         """
         held = Proofs.read(proofs)
         return any(held.holds(kind, self.within, now) for kind in self.kinds or held.made)
+
+
+@contextmanager
+def proving(*kinds: str) -> Iterator[None]:
+    """Note what the user has just proved in the login that begins or is renewed in this block.
+
+    Args:
+        kinds: The names, as a feature's `proofs` has them.
+
+    Raises:
+        ConfigurationError: One cannot be kept.
+    """
+    for kind in kinds:
+        check_kind(kind)
+    token = _proved.set(kinds)
+    try:
+        yield
+    finally:
+        _proved.reset(token)
+
+
+def proved_now() -> tuple[str, ...]:
+    """Return the kinds of proof of the login that begins or is renewed now; none if the app does that by itself."""
+    return _proved.get()

@@ -27,12 +27,12 @@ from ..database.interface import Transaction
 from ..database.models import Credentials
 from ..feature import Feature
 from ..features.logins.notices import activity_since_last_sign_in
-from ..features.logins.transactions import in_login_transaction, proving, signing_in
+from ..features.logins.service import in_login_transaction, signing_in
 from ..hooks import Hooks
 from ..security import csrf
 from ..security.attempt_counters import counter_of_user
 from ..security.device_cookies import DeviceCookies
-from ..security.proofs import PASSWORD
+from ..security.proofs import PASSWORD, proving
 from ..security.rate_limits import Attempt, RateLimits
 from ..store import Store
 from ..users.directory import Directory

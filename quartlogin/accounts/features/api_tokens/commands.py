@@ -17,8 +17,7 @@ from ...command_line.context import (
 )
 from ...command_line.output import moment, print_rows
 from ...context import get_accounts
-from ..logins.service import MAX_TOKENS, TooManyTokens
-from ..logins.transactions import signing_in
+from ..logins.service import MAX_TOKENS, TooManyTokens, signing_in
 from .forms import MAX_TOKEN_DAYS, MAX_TOKEN_NAME
 
 

@@ -36,9 +36,9 @@ class RememberTokens:
     closed: dict[str, int]
 
     @classmethod
-    def first(cls, secret: str | None, now: int) -> "RememberTokens":
-        """Return the state of a new login; without a secret it is not remembered."""
-        return cls({} if secret is None else {secret: now}, {}, {})
+    def first(cls, secret: str, now: int) -> "RememberTokens":
+        """Return the state of a new login."""
+        return cls({secret: now}, {}, {})
 
     @classmethod
     def read(cls, text: str, now: int) -> "RememberTokens":

@@ -1,8 +1,11 @@
-"""The login records: starting, renewing and ending logins."""
+"""The login records: starting, renewing and ending logins, and what happens in the same transaction."""
 
 import re
 import time
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from secrets import token_hex
 from typing import Final
@@ -18,10 +21,9 @@ from ...database.errors import Conflict, LoginEnded
 from ...database.interface import Transaction
 from ...database.locking import lock_for
 from ...database.models import Account, ActingLogin, Event, Kind, LoginRow, Moment, NewLogin, RememberedLogin, User
-from ...security.proofs import APP, Proofs
+from ...security.proofs import APP, Proofs, proved_now
 from ...store import Store
 from .remember_rotation import RememberTokens
-from .transactions import JoinedWork, account_signing_in, proved_now, take_joined_work
 from .user_loader import digest
 
 _PUBLIC_ID_BYTES: Final = 8
@@ -33,20 +35,53 @@ _RESUMED_EVERY: Final = 60
 #: API tokens of one user.
 MAX_TOKENS: Final = 50
 
+# The extension, which writes a login through the store, knows nothing of accounts: what belongs to the same transaction,
+# such as adding the account, is passed in context variables.
+
+Work = Callable[[Transaction], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class JoinedWork:
+    """Work in the transaction of a login, and the event that it records, if any."""
+
+    work: Work
+    event: Event | None
+
+
+#: The account of the login that begins now, as it was when its credentials were read.
+_account: Final[ContextVar[Account | None]] = ContextVar("quartlogin_account_signing_in", default=None)
+_joined: Final[ContextVar[JoinedWork | None]] = ContextVar("quartlogin_joined_work", default=None)
+
 
 class TooManyTokens(Exception):  # noqa: N818 -- the visitor's next step, not a fault
     """The user already has `MAX_TOKENS` API tokens; none was created."""
 
 
-def _revoked_by(by: ActingLogin | None) -> str:
-    return "revoked by the operator" if by is None else "revoked by the user"
+@contextmanager
+def in_login_transaction(work: Work, event: Event | None = None) -> Iterator[None]:
+    """Do work in the transaction of the login that begins or is renewed in this block: both happen, or neither.
+
+    Args:
+        work: Called with the transaction before the login is written. `login_user` and `confirm_login` raise what it
+            raises.
+        event: Emitted once the transaction is committed, if any.
+    """
+    token = _joined.set(JoinedWork(work, event))
+    try:
+        yield
+    finally:
+        _joined.reset(token)
 
 
-def _proved_in(login: Login) -> tuple[str, ...]:
-    """Return what is proved in a login that begins or is renewed now."""
-    if not login.is_fresh:
-        return ()
-    return proved_now() or (APP,)
+@contextmanager
+def signing_in(account: Account) -> Iterator[None]:
+    """Let `login_user` begin a login only if the account is still as it was when the credentials were read."""
+    token = _account.set(account)
+    try:
+        yield
+    finally:
+        _account.reset(token)
 
 
 class LoginStore:
@@ -120,7 +155,7 @@ class LoginStore:
 
     async def login_began(self, login: Login) -> None:
         """Store a new login, together with the work that belongs to its transaction."""
-        now, user_id, account = int(time.time()), login.user_id, account_signing_in()
+        now, user_id, account = int(time.time()), login.user_id, _account_signing_in()
         new = self._row(login, account, now)
         is_token = login.kind == "bearer"
         # Only for a token: a sign-in comes with a password, whose security stamp is compared.
@@ -128,7 +163,7 @@ class LoginStore:
         event = self._audit_log.event(
             "token_created" if is_token else "signed_in", login.user_id, login.name if is_token else new.public_id
         )
-        joined = take_joined_work()
+        joined = _take_joined_work()
         evicted: list[tuple[LoginRow, Event]] = []
 
         async def work(transaction: Transaction) -> None:
@@ -193,7 +228,7 @@ class LoginStore:
         this = loaded_login()
         row = self._row(login, None, int(time.time()))
         by = ActingLogin(self.hash_of(old_id), login.user_id, self._idle, kept_requirements())
-        joined = take_joined_work()
+        joined = _take_joined_work()
         event = self._audit_log.event("reauthenticated", login.user_id, None if this is None else this.public_id)
 
         async def work(transaction: Transaction) -> str:
@@ -303,7 +338,7 @@ class LoginStore:
             kind=login.kind,
             security_stamp=None if account is None else account.security_stamp,
             name=login.name,
-            secrets=RememberTokens.first(None if login.secret is None else hash_of_secret(login.secret), now).write(),
+            secrets="" if login.secret is None else RememberTokens.first(hash_of_secret(login.secret), now).write(),
             made_at=now,
             expires_at=expires_at,
             address=address,
@@ -314,3 +349,29 @@ class LoginStore:
     def _emit(self, joined: JoinedWork | None, *events: Event) -> None:
         for event in ([] if joined is None or joined.event is None else [joined.event]) + [*events]:
             self._audit_log.emit(event)
+
+
+def _account_signing_in() -> Account | None:
+    """Return the account whose login begins now; `None` if the app signs a user in by itself."""
+    return _account.get()
+
+
+def _take_joined_work() -> JoinedWork | None:
+    """Return the work that belongs to the login that begins or is renewed now, once.
+
+    Receivers of `user_logged_in` may begin another login, such as an API token, in the same block.
+    """
+    joined = _joined.get()
+    _joined.set(None)
+    return joined
+
+
+def _proved_in(login: Login) -> tuple[str, ...]:
+    """Return what is proved in a login that begins or is renewed now."""
+    if not login.is_fresh:
+        return ()
+    return proved_now() or (APP,)
+
+
+def _revoked_by(by: ActingLogin | None) -> str:
+    return "revoked by the operator" if by is None else "revoked by the user"

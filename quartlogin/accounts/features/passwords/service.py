@@ -19,15 +19,14 @@ from ...database.models import Account, AccountLogin, ActingLogin, Credentials, 
 from ...hooks import Hooks
 from ...security.attempt_counters import counter_of_user
 from ...security.device_cookies import DeviceCookies
-from ...security.proofs import PASSWORD
+from ...security.proofs import PASSWORD, proving
 from ...security.rate_limits import Attempt, RateLimits
 from ...sign_in.outcomes import tell_error, tell_refusal
 from ...sign_in.service import Asked, SignInService
 from ...sign_in.steps import SignedIn, SignIn
 from ...store import Store
 from ...users.directory import Directory
-from ..logins.service import LoginStore
-from ..logins.transactions import in_login_transaction, proving
+from ..logins.service import LoginStore, in_login_transaction
 from .hashing import Overloaded, PasswordHashing, VerifyResult
 from .policy import is_same
 

@@ -8,11 +8,11 @@ from ...audit.log import AuditLog, client_info
 from ...database.errors import NameTaken
 from ...database.interface import Transaction
 from ...database.models import Account
-from ...security.proofs import PASSWORD
+from ...security.proofs import PASSWORD, proving
 from ...security.rate_limits import RateLimits
 from ...store import Store
 from ...users.directory import Directory
-from ..logins.transactions import in_login_transaction, proving
+from ..logins.service import in_login_transaction
 from ..passwords.service import PasswordService
 
 
