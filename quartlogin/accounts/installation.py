@@ -1,6 +1,5 @@
 """Join the accounts to an app: their pages, the checks around its views, and what runs at its start and end."""
 
-from functools import partial
 from typing import Any, Final
 
 from quart import Blueprint, Quart
@@ -42,8 +41,14 @@ def join(services: Services, app: Quart) -> None:
     error_pages.install_own(app)
     _add_pages(services, app)
     protect_own_pages(app)
-    app.before_serving(partial(_open, services, app))
-    app.after_serving(partial(_close, services))
+
+    @app.before_serving
+    async def open_accounts() -> None:
+        await _open(services, app)
+
+    @app.after_serving
+    async def close_accounts() -> None:
+        await _close(services)
 
 
 def harden(services: Services, app: Quart, max_body: int | None, csp_report_url: str | None) -> None:

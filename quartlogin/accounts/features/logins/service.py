@@ -35,8 +35,8 @@ _RESUMED_EVERY: Final = 60
 #: API tokens of one user.
 MAX_TOKENS: Final = 50
 
-# The extension, which writes a login through the store, knows nothing of accounts: what belongs to the same transaction,
-# such as adding the account, is passed in context variables.
+# The extension begins and renews logins, and knows nothing of accounts: what belongs to the same transaction, such as
+# adding the account, is passed in context variables.
 
 Work = Callable[[Transaction], Awaitable[None]]
 
