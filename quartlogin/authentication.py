@@ -20,6 +20,7 @@ from .errors import LoginRefused
 from .fingerprint import fingerprint, older_fingerprints
 from .records import Login, hash_of_secret
 from .request_state import UserState
+from .request_steps import tell_user
 from .sessions import login_session
 from .sessions.inspection import tell_other_interfaces_cookie
 from .websockets.origin import is_foreign_websocket
@@ -44,7 +45,7 @@ async def find_user(state: UserState) -> Any:
     else:
         user = await _from_foreign_token(state, manager)
     if tracing.listeners:
-        tracing.tell("user", outcome="anonymous" if user is None else "found", type=type(user).__name__)
+        tell_user(user)
     return manager.anonymous_user() if user is None else user
 
 

@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
+from weakref import WeakSet
 
 from quart import Blueprint, Quart
 from quart.typing import ResponseReturnValue
@@ -22,6 +23,9 @@ from .request_user import resolved_user, user_of_request
 from .unauthorized import UnauthorizedResponse, answer, login_view_for, registered_names
 from .user import AnonymousUserMixin, UserT, require_bool
 from .websockets.registry import WebSocketRegistry
+
+#: The managers that no app has: a loader registered on one of them is never called.
+_without_app: Final["WeakSet[LoginManager[Any]]"] = WeakSet()
 
 CallbackT = TypeVar("CallbackT", bound=Callable[..., Any])
 
@@ -104,6 +108,7 @@ class LoginManager(Generic[UserT]):
         self._user_callback: Callable[..., Any] | None = None
         self._users_callback: Callable[..., Any] | None = None
         self._request_callback: Callable[..., Any] | None = None
+        _without_app.add(self)
         if app is not None:
             self.init_app(app, add_context_processor)
 
@@ -115,6 +120,7 @@ class LoginManager(Generic[UserT]):
         """
         config.check(app)
         context.install(app, self)
+        _without_app.discard(self)
         # These run in reverse order: the first of the list runs last, since another part of the app may access the user
         # in one of its own.
         app.after_request_funcs.setdefault(None, []).insert(0, request_hooks.after_view)
@@ -226,6 +232,9 @@ class LoginManager(Generic[UserT]):
             ConfigurationError: No `user_loader`, `users_loader` or `request_loader` is registered.
         """
         if self._user_callback is None and self._users_callback is None and self._request_callback is None:
+            if tracing.listeners:
+                is_elsewhere = any(other.user_callback is not None for other in _without_app)
+                tracing.tell("loader", loader=None, user_id=None, outcome="missing", is_elsewhere=is_elsewhere)
             raise ConfigurationError(
                 "No user_loader: write an `async def` that takes a user's id and returns the user or None, and "
                 "put @login_manager.user_loader above it."

@@ -1,6 +1,9 @@
 """The steps that every request has: its beginning, its loaders, its guards, its response."""
 
+import sys
 from collections.abc import Awaitable, Mapping
+from inspect import isawaitable
+from pathlib import Path
 from time import perf_counter
 from types import FrameType
 from typing import Any, Final
@@ -34,7 +37,8 @@ def tell_request(*, is_foreign: bool = False) -> None:
         host=connection.host,
         route=None if rule is None else rule.rule,
         endpoint=connection.endpoint,
-        cookies=tuple(connection.cookies),
+        root=connection.root_path,
+        cookies=tuple(name for name, _ in connection.cookies.items(multi=True)),
         fetch_site=headers.get("Sec-Fetch-Site"),
         fetch_dest=headers.get("Sec-Fetch-Dest"),
         websocket="foreign" if is_foreign else is_websocket(),
@@ -95,6 +99,40 @@ def tell_template(frame: FrameType) -> None:
         return
     vars(connection)[_TOLD_TEMPLATE] = True
     tracing.tell("template", template=frame.f_globals.get("name"), line=_line_of(frame))
+
+
+def tell_early_read(during: str) -> None:
+    """Tell which line of the app's code used the user before it was loaded.
+
+    Args:
+        during: "before_request" or "view".
+    """
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
+        frame = frame.f_back
+    tracing.tell("early_read", during=during, where=f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}")
+
+
+def tell_user(user: Any) -> None:
+    """Tell what a request's user object is, `None` if there is none."""
+    tracing.tell(
+        "user",
+        outcome="anonymous" if user is None else "found",
+        type=type(user).__name__,
+        authenticated=user is not None and _answer_of(user, "is_authenticated"),
+        active=user is not None and _answer_of(user, "is_active"),
+    )
+
+
+def _answer_of(user: Any, question: str) -> bool | str:
+    """Return a user's answer to a question, or what is wrong with it: "missing", "raised" or "method"."""
+    try:
+        answer = getattr(user, question)
+    except AttributeError:
+        return "missing"
+    except Exception:  # such as that of a property which asks the database
+        return "raised"
+    return "method" if callable(answer) or isawaitable(answer) else bool(answer)
 
 
 def _line_of(frame: FrameType) -> int | None:

@@ -21,7 +21,7 @@ from .request_state import (
     state_of_asker,
     state_of_request,
 )
-from .request_steps import tell_template
+from .request_steps import tell_early_read, tell_template
 
 _IN_VIEWS: Final = (
     "current_user is not loaded yet in this request. Write `user = await current_user` before its attributes are used, "
@@ -78,7 +78,7 @@ def resolved_user() -> Any:
         return _after_failure(state)
     if state.loop is None or running_loop() is not None:
         if tracing.listeners:
-            tracing.tell("early_read", where="before_request" if state.is_preparing else "view")
+            tell_early_read("before_request" if state.is_preparing else "view")
         raise UserNotLoadedError(_BEFORE_VIEWS if state.is_preparing else _IN_VIEWS)
     state.access()
     return asyncio.run_coroutine_threadsafe(_load_or_tell(state), state.loop).result()

@@ -24,8 +24,10 @@ from .context import current_connection, running_app
 #: The steps, each with its meaning and its details.
 STEPS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "request": "A request or a websocket began: its `method`, `scheme`, `host`, `route`, `endpoint`, the names of "
-        "its `cookies`, how a browser came to send it (`fetch_site`, `fetch_dest`), and whether it is a `websocket`.",
+        "request": "A request or a websocket began: its `method`, `scheme`, `host`, `root` path, `route`, "
+        "`endpoint`, the names of its `cookies`, how a browser came to send it (`fetch_site`, `fetch_dest`), and "
+        "whether "
+        "it is a `websocket`.",
         "session_cookie": "The session cookie was read: its `cookie` name, `outcome`, `length` in characters, `age` "
         "in seconds, and the `key` that has signed it.",
         "session": "The session was asked who is signed in: `user_id`, `login`, `fresh`, `fresh_age` in seconds, "
@@ -42,10 +44,14 @@ STEPS: Final[Mapping[str, str]] = MappingProxyType(
         "values, and the number of `rows` that it returned; or `error`, the name of the class.",
         "database_error": "The database of the accounts failed: its `system`, and `error`, the name of the class.",
         "loader": "A loader was called and answered: `loader`, `user_id`, `outcome`, the `type` of the result, "
-        "`error`, and `missing_on_g`, an attribute that the app had not set yet.",
-        "user": "The user of the request is known: `outcome`, `type`.",
+        "`error`, and `missing_on_g`, an attribute that the app had not set yet. Where none is registered, "
+        "`is_elsewhere` tells whether one is on a manager that no app has.",
+        "user": "The user of the request is known: `outcome`, `type`, what its `authenticated` and `active` say.",
         "template": "A template named `current_user` for the first time: `template`, `line`.",
-        "early_read": "`current_user` was used before it was loaded: `where`.",
+        "early_read": "`current_user` was used before it was loaded: in `before_request` or a view (`during`), and "
+        "`where` "
+        "in the app's code.",
+        "not_awaited": "A `function` that signs in or out was called and never awaited: `where` in the app's code.",
         "guard": "A guard decided: `guard`, `endpoint`, `outcome`.",
         "unauthorized": "A guard answers a visitor whom it rejects: `reason`, `outcome`, and the login page's `view`.",
         "login": "`login_user` was called: `outcome`, `user_id`, `id_type`, `login`, `fresh`, `remember`.",

@@ -7,9 +7,11 @@ user is not. So the response to such a request is an error.
 from collections.abc import Callable, Coroutine
 from functools import update_wrapper
 from inspect import CORO_CREATED, currentframe, getcoroutinestate
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
+from . import tracing
 from .context import current_connection
 from .errors import ConfigurationError
 
@@ -72,6 +74,8 @@ def check_awaited(connection: Any) -> None:
         call.coroutine.close()  # or Python warns as well
     if forgotten:
         name, where = forgotten[0].name, forgotten[0].where
+        if tracing.listeners:
+            tracing.tell("not_awaited", function=name, where=Path(where).name.rstrip(","))
         raise ConfigurationError(
             f"{name}() was called in {where} and never awaited, so it did nothing: write `await {name}(...)`, in a "
             "view that is `async def`."

@@ -28,6 +28,12 @@ async def test_the_table_of_guards_is_what_a_run_prints() -> None:
     assert (DOCS / "guards.md").read_text(encoding="utf-8").endswith("\n\n" + table)
 
 
+def test_the_tables_of_diagnoses_are_what_the_code_says() -> None:
+    tables = script("make_diagnosis_table").make_tables()
+
+    assert (DOCS / "why-not-signed-in.md").read_text(encoding="utf-8").endswith("\n\n" + tables)
+
+
 def test_every_link_between_files_leads_to_one() -> None:
     links = [
         (page, target)

@@ -201,7 +201,7 @@ def _template(d: Details) -> str:
     return f"{d.get('template') or 'template'}{line}: names current_user"
 
 
-_ALWAYS_BAD: Final = {"database_error", "early_read", "unauthorized"}
+_ALWAYS_BAD: Final = {"database_error", "early_read", "not_awaited", "unauthorized"}
 
 #: From where to where each step is drawn, and its text.
 DRAWN: Final[Mapping[str, tuple[Lane, Lane, Text]]] = {
@@ -220,6 +220,7 @@ DRAWN: Final[Mapping[str, tuple[Lane, Lane, Text]]] = {
     "user": (Lane.QUARTLOGIN, Lane.APP, _user),
     "template": (Lane.APP, Lane.QUARTLOGIN, _template),
     "early_read": (Lane.APP, Lane.QUARTLOGIN, "current_user read too early, in {where}"),
+    "not_awaited": (Lane.APP, Lane.QUARTLOGIN, "{function}() never awaited, in {where}"),
     "guard": (Lane.APP, Lane.APP, "{guard}: {outcome}"),
     "unauthorized": (Lane.QUARTLOGIN, Lane.APP, _unauthorized),
     "login": (Lane.APP, Lane.QUARTLOGIN, _login),

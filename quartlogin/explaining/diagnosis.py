@@ -1,66 +1,67 @@
 """Why a request is, or is not, signed in: one sentence, and one that says what to do."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from types import ModuleType
 from typing import Final
 
-from quart import Quart
+from . import app_rules, cookie_rules, loading_rules, missing_cookie_rules, outcome_rules
+from .case import Case, Diagnosis, Rule, Situation
 
-from .recorder import Recording
+__all__ = ["Case", "Diagnosis", "Rule", "Situation", "diagnose", "situations"]
 
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """Why a request is, or is not, signed in."""
-
-    #: The name of the situation, as in the table of the docs.
-    situation: str
-    #: What happened, in one sentence.
-    sentence: str
-    #: What to do, in one sentence; empty where nothing is wrong.
-    cure: str
-    #: The position of the step that decided in `Recording.steps`, `None` if no step did.
-    step: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What there is to judge a request by."""
-
-    recording: Recording
-    app: Quart
-    #: The requests that began before this one, newest first.
-    earlier: Sequence[Recording] = ()
-
-
-Rule = Callable[[Case], Diagnosis | None]
+SERVER_SESSION_EMPTY: Final = Situation(
+    "session not on the server",
+    "The cookie names a session that is kept on the server, and nobody is signed in there.",
+    "Sign in again; if that happens often, look how long the store keeps sessions and whether all processes use the "
+    "same one.",
+)
+NOBODY_IN_SESSION: Final = Situation(
+    "nobody in the session",
+    "The session cookie is valid, and the session in it signs nobody in.",
+    "Sign in; if you have, look for code that clears the session, or for a second cookie of this name for another "
+    "path.",
+)
+ANONYMOUS: Final = Situation("not signed in", "Nothing in this request signs the visitor in.", "Sign in.")
 
 
 def diagnose(case: Case) -> Diagnosis:
     """Return the first diagnosis that applies: causes come before consequences."""
-    return next(found for rule in _RULES if (found := rule(case)) is not None)
+    return next((found for rule in _RULES if (found := rule(case)) is not None), ANONYMOUS.at(None))
 
 
-def _signed_in(case: Case) -> Diagnosis | None:
-    found = case.recording.last("user")
-    if found is None or found[1]["outcome"] != "found":
+def situations() -> Iterator[Situation]:
+    """Yield every situation that can be diagnosed, in the order in which the modules list them."""
+    for module in (*_MODULES, None):
+        contents = globals() if module is None else vars(module)
+        yield from (value for value in contents.values() if isinstance(value, Situation))
+
+
+def _nobody_in_session(case: Case) -> Diagnosis | None:
+    found = case.recording.last("session")
+    if found is None or found[1]["user_id"] is not None:
         return None
-    return Diagnosis("signed in", "The user loader found the user.", "", found[0])
+    outcome = case.recording.details("session_cookie").get("outcome")
+    situation = {"valid": NOBODY_IN_SESSION, "kept on the server": SERVER_SESSION_EMPTY}.get(outcome or "")
+    return None if situation is None else situation.at(found[0])
 
 
-def _never_asked(case: Case) -> Diagnosis | None:
-    if case.recording.last("user") is not None:
-        return None
-    return Diagnosis(
-        "never asked",
-        "Nothing in this request asked for the user.",
-        "Name current_user in the template or the view, or put @login_required above the view.",
-    )
-
-
-def _no_cookie(case: Case) -> Diagnosis:
-    found = case.recording.last("session_cookie")
-    return Diagnosis("not signed in", "The session signs nobody in.", "Sign in.", None if found is None else found[0])
-
-
-_RULES: Final[Sequence[Rule]] = (_signed_in, _never_asked, _no_cookie)
+_MODULES: Final[tuple[ModuleType, ...]] = (
+    app_rules,
+    outcome_rules,
+    loading_rules,
+    cookie_rules,
+    missing_cookie_rules,
+)
+_RULES: Final[tuple[Rule, ...]] = (
+    *app_rules.FIRST_RULES,
+    *outcome_rules.OWN_RULES,
+    loading_rules.not_a_user,
+    *outcome_rules.SIGNED_IN_RULES,
+    cookie_rules.foreign_websocket,
+    cookie_rules.bearer,
+    *loading_rules.RULES,
+    app_rules.never_asked,
+    *cookie_rules.RULES,
+    *missing_cookie_rules.RULES,
+    _nobody_in_session,
+)

@@ -20,7 +20,8 @@ LONGEST_COOKIE: Final = 4096  # characters; browsers keep no longer one (RFC 626
 class CookieFacts:
     """What can be said of a cookie without its contents."""
 
-    #: "none", "too long", "bad signature", "expired", "from the future", "malformed" or "valid".
+    #: "none", "too long", "bad signature", "other interface" for Flask's or Quart's own, "expired", "from the future",
+    #: "malformed", "kept on the server", or "valid".
     outcome: str
     #: Characters.
     length: int = 0

@@ -7,6 +7,7 @@ correctly signed but malformed inside.
 import hashlib
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -131,8 +132,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         """Read the request's cookie: ours, or Flask's."""
         text = request.cookies.get(self.get_cookie_name(app))
         if tracing.listeners:
-            facts = inspect(self._cookies_of(app).serializer, text, session_lifetime(app))
-            tell_session_cookie(self.get_cookie_name(app), facts)
+            self._tell_cookie(app, request, text)
         found = _NOTHING if text is None else _read(app, self._cookies_of(app), text)
         if found.contents is not None:
             return Cookie(_with_sound_flashes(found.contents), is_outdated=False)
@@ -142,6 +142,12 @@ class SignedSessionInterface(SecureCookieSessionInterface):
             complaints.append(self._on_refused)
         is_outdated = has_answer and (found.is_ours or contents is not None)
         return Cookie(_with_sound_flashes(contents or {}), is_outdated, complaints)
+
+    def _tell_cookie(self, app: Quart, request: BaseRequestWebsocket, text: str | None) -> None:
+        facts = inspect(self._cookies_of(app).serializer, text, session_lifetime(app))
+        if facts.outcome in {"none", "bad signature"} and self._read_flask_cookie(app, request) is not None:
+            facts = replace(facts, outcome="other interface")
+        tell_session_cookie(self.get_cookie_name(app), facts)
 
     def _is_foreign(self, app: Quart, request: Any) -> bool:
         """Tell whether the request has a cookie of our name that we have not signed."""

@@ -82,7 +82,7 @@ async def test_the_page_lists_the_requests_and_explains_each(developing: Any, si
     ]
     assert re.findall(r"<span>(.*?)</span>", listed) == ["user 1", "anonymous"]
     assert re.findall(r'class="badge">(\d+)<', listed) == ["200", "401"]
-    assert "Sign in." in refused
+    assert "Sign in" in refused
     assert re.findall(r'<th scope="row">(\w+)', refused)[0] == "request"
     assert re.search(r'<tr class="decisive">.*?<th scope="row">user', served, re.DOTALL)
 
