@@ -27,7 +27,7 @@ myst_heading_anchors = 6  # `page.md#heading`, as on GitHub
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_copy_source = False
+html_copy_source = html_show_copyright = False
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

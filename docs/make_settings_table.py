@@ -1,4 +1,4 @@
-"""Write the table of settings in README.md and the table of events in application.md, from the code.
+"""Write the table of settings in application-reference.md and the table of events in application.md, from the code.
 
 python docs/make_settings_table.py
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from quartlogin.accounts.features.shipped import known_events
 from quartlogin.webapp.settings import Settings
 
-README = Path(__file__).parent.parent / "README.md"
+REFERENCE = Path(__file__).parent / "application-reference.md"
 PAGE = Path(__file__).parent / "application.md"
 #: The titles of the events that are stored, and of those that are only logged.
 KINDS = {name: kind.title for name, kind in known_events().items() if not kind.is_logged_only}
@@ -22,7 +22,7 @@ NOT_STORED = ("rate_limited", "all_logins_revoked", "login_context_changed")
 def main() -> None:
     """Replace the rows of both tables."""
     for path, row, *tables in (
-        (README, r"\| `[A-Z_]+` \|.*\n", setting_rows()),
+        (REFERENCE, r"\| `[A-Z_]+` \|.*\n", setting_rows()),
         (PAGE, r"\| `[a-z_]+` \| [^|\n]+ \|\n", event_rows(stored_titles()), event_rows(LOGGED_ONLY)),
     ):
         path.write_text(replaced(path.read_text(encoding="utf-8"), row, tables), encoding="utf-8")

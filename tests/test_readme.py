@@ -1,4 +1,4 @@
-"""The README: its code runs, its tables are those of the code."""
+"""The README runs, and the tables of the application's commands, pages and settings are those of the code."""
 
 import re
 from dataclasses import fields
@@ -14,7 +14,8 @@ from quartlogin.webapp.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMAND_ROWS = re.findall(r"^\| (`quartlogin [^|]*) \|", README, re.MULTILINE)
+REFERENCE = (ROOT / "docs" / "application-reference.md").read_text(encoding="utf-8")
+COMMAND_ROWS = re.findall(r"^\| (`quartlogin [^|]*) \|", REFERENCE, re.MULTILINE)
 PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
@@ -49,7 +50,7 @@ def test_the_table_of_settings_is_the_one_in_the_code() -> None:
         for setting in fields(Settings)
     ]
 
-    assert [line for line in README.splitlines() if re.match(r"\| `[A-Z_]+` \|", line)] == in_code
+    assert [line for line in REFERENCE.splitlines() if re.match(r"\| `[A-Z_]+` \|", line)] == in_code
 
 
 def shown(default: object) -> str:
@@ -57,9 +58,9 @@ def shown(default: object) -> str:
 
 
 def test_the_table_of_commands_is_the_one_in_the_code() -> None:
-    in_readme = set(re.findall(r"`quartlogin ([a-z -]+?)(?: [A-Z].*?)?`", "".join(COMMAND_ROWS)))
+    in_page = set(re.findall(r"`quartlogin ([a-z -]+?)(?: [A-Z].*?)?`", "".join(COMMAND_ROWS)))
 
-    assert in_readme == set(commands_of(main))
+    assert in_page == set(commands_of(main))
 
 
 def commands_of(group: click.Group, prefix: str = "") -> list[str]:
@@ -80,9 +81,9 @@ def test_every_link_to_a_file_leads_to_one() -> None:
 @pytest.mark.requirement("6.3.4")
 @pytest.mark.requirement("8.1.1")
 def test_the_table_of_pages_is_the_one_in_the_code(app: Any) -> None:
-    first_cells = re.findall(r"^\| (`/.*?) \|", README, re.MULTILINE)
-    in_readme = {path for cell in first_cells for path in re.findall(r"`([^`]+)`", cell)}
+    first_cells = re.findall(r"^\| (`/.*?) \|", REFERENCE, re.MULTILINE)
+    in_page = {path for cell in first_cells for path in re.findall(r"`([^`]+)`", cell)}
 
     in_code = {rule.rule for rule in app.url_map.iter_rules()} - {"/static/accounts/<path:filename>", "/favicon.ico"}
 
-    assert in_readme == in_code
+    assert in_page == in_code

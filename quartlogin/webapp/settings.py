@@ -45,7 +45,7 @@ def _setting(default: Any, *, unit: str, meaning: str) -> Any:
 
 
 def _number(default: int, *, of: str, bounds: tuple[int, int], meaning: str) -> Any:
-    """Declare a number: its check, its unit and its row in the README come from these bounds, both inclusive."""
+    """Declare a number: its check, its unit and its row in the docs come from these bounds, both inclusive."""
     unit = f"{of}, {bounds[0]} to {bounds[1]}"
     return field(default=default, metadata={"unit": unit, "meaning": meaning, "bounds": bounds})
 

@@ -25,10 +25,10 @@ from sockets import open_socket
 pytestmark = pytest.mark.alone
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text("utf-8")
+REFERENCE = (ROOT / "docs" / "application-reference.md").read_text("utf-8")
 PAGES = [
     (path.replace("<public_id>", "0" * 16), row[1])
-    for row in re.findall(r"^\| (`/[^|]*) \| ([^|]+) \|", README, re.MULTILINE)
+    for row in re.findall(r"^\| (`/[^|]*) \| ([^|]+) \|", REFERENCE, re.MULTILINE)
     for path in re.findall(r"`([^`]+)`", row[0])
     if path != "/account/live"
 ]
