@@ -78,5 +78,7 @@ def test_a_failed_test_says_why_its_visitor_was_refused(report: pytest.RunResult
     report.assert_outcomes(failed=3, passed=1)
     redirected, unknown = sections_of(report)
     assert redirected[0] == unknown[0] == "GET /orders: 302 to /login"
+    assert redirected[1:] != unknown[1:]
+    assert "loader" in unknown[1]
     assert all(section[2] for section in (redirected, unknown))
     assert "SECRET" not in "\n".join(line for section in sections_of(report) for line in section)
