@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 SITE = Path(__file__).parent.parent / "build" / "docs"
 FAULTS: list[str] = []
+PATIENCE = 60_000  # milliseconds until what hangs is given up
 PAGES = [str(path.relative_to(SITE)) for path in sorted(SITE.rglob("*.html")) if path.parts[len(SITE.parts)][0] != "_"]
 
 
@@ -57,8 +58,7 @@ def fail(fault: str) -> None:
 
 def search(page: Page) -> None:
     page.goto("/search.html?q=logout_user")
-    expect(page.locator("ul.search a").first).to_be_visible()
-    assert page.locator("ul.search a[href*='extension.html']").count()
+    expect(page.locator("ul.search a[href*='extension.html']").first).to_be_visible(timeout=PATIENCE)
 
 
 def look(page: Page, width: int) -> None:

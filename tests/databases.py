@@ -35,3 +35,9 @@ async def _ask(url: str, statement: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await connection.fetch(statement)]
     finally:
         await connection.close()
+
+
+async def until_somebody_waits(connection: Any) -> None:
+    """Wait until a transaction waits for a lock, as seen through a connection of asyncpg to the server."""
+    while not await connection.fetch("SELECT pid FROM pg_locks WHERE NOT granted"):
+        await asyncio.sleep(0.02)

@@ -19,8 +19,12 @@ from client import KEY, Visitor, set_active, with_cheap_hashes
 from quartlogin.accounts import get_accounts
 from quartlogin.webapp import create_app
 
+#: Seconds from the moment when all are ready to the start.
+SOON = 0.02
 #: Seconds after the start within which a sign-in is sent, at random.
 SPREAD = 0.03
+
+READY = "ready"
 
 
 class Racer:
@@ -29,22 +33,41 @@ class Racer:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
-    def tell(self, command: str, *arguments: Any) -> None:
-        """Send a command, and do not wait."""
+    def send(self, line: Any) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps([command, *arguments]) + "\n")
+        self._process.stdin.write(json.dumps(line) + "\n")
         self._process.stdin.flush()
 
     def hear(self) -> Any:
-        """Wait for the answer to the command that was sent first of those not answered yet."""
+        """Wait for the next line."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line, "The process has ended."
         return json.loads(line)
 
     def ask(self, command: str, *arguments: Any) -> Any:
-        self.tell(command, *arguments)
+        """Send a command, and wait for the answer."""
+        self.send([False, command, *arguments])
         return self.hear()
+
+
+def race(*commands: tuple[Any, ...]) -> list[Any]:
+    """Let processes do something at the same moment, when all of them have prepared it.
+
+    Args:
+        commands: Each one a `Racer`, the name of a command, and its arguments.
+
+    Returns:
+        The answer to each command.
+    """
+    for racer, *command in commands:
+        racer.send([True, *command])
+    for racer, *_ in commands:
+        assert racer.hear() == READY
+    at = time.time() + SOON
+    for racer, *_ in commands:
+        racer.send(at)
+    return [racer.hear() for racer, *_ in commands]
 
 
 @contextmanager
@@ -66,11 +89,19 @@ def racer(database: str) -> Iterator[Racer]:
 
 
 class _Commands:
-    """What can be asked for. `at` is when to begin: seconds since 1970, the same for all processes."""
+    """What can be asked for."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
         self.owner = Visitor(app.test_client())
+        self.is_race = False
+
+    async def start(self) -> float:
+        """In a race, wait until all processes are ready; returns when to begin, in seconds since 1970."""
+        if not self.is_race:
+            return 0
+        _say(READY)
+        return float(await _next_line())
 
     async def register(self, password: str) -> int:
         """Make the account; this process's browser stays signed in."""
@@ -81,10 +112,11 @@ class _Commands:
         self.owner = Visitor(self.app.test_client())
         return (await self.owner.sign_in("Alice", password)).status
 
-    async def sign_in_often(self, at: float, password: str, times: int) -> list[dict[str, str]]:
+    async def sign_in_often(self, password: str, times: int) -> list[dict[str, str]]:
         """Sign in with new browsers at random moments; returns the cookies of those that were let in."""
         browsers = [Visitor(self.app.test_client()) for _ in range(times)]
         tokens = [(await browser.get("/login")).token for browser in browsers]
+        at = await self.start()
 
         async def try_it(browser: Visitor, token: str) -> bool:
             await asyncio.sleep(max(0, at - time.time()) + random.random() * SPREAD)
@@ -96,11 +128,11 @@ class _Commands:
         let_in = await asyncio.gather(*map(try_it, browsers, tokens))
         return [browser.cookies for browser, is_in in zip(browsers, let_in, strict=True) if is_in]
 
-    async def make_tokens(self, at: float, times: int) -> list[str]:
+    async def make_tokens(self, times: int) -> list[str]:
         """Make API tokens at random moments; returns those that were made."""
         page = await self.owner.get("/account")
-        if page.status != 200:  # on a slow machine, the other process was done before this one began
-            return []
+        assert page.status == 200
+        at = await self.start()
 
         async def try_it(number: int) -> str:
             await asyncio.sleep(max(0, at - time.time()) + random.random() * SPREAD)
@@ -110,33 +142,33 @@ class _Commands:
 
         return [token for token in await asyncio.gather(*map(try_it, range(times))) if token]
 
-    async def change_password(self, at: float, current: str, new: str) -> str | None:
+    async def change_password(self, current: str, new: str) -> str | None:
         """Change the password in this process's browser; returns where that leads."""
         page = await self.owner.get("/account/password")
-        await asyncio.sleep(max(0, at - time.time()))
+        await asyncio.sleep(max(0, await self.start() - time.time()))
         fields = {"csrf_token": page.token, "current_password": current, "new_password": new}
         return (await self.owner.post("/account/password", fields)).location
 
-    async def set_password(self, at: float, new: str) -> bool:
+    async def set_password(self, new: str) -> bool:
         """Set the password, as the operator does."""
         parts = get_accounts(self.app)
         found = await parts.store.users.find_credentials("alice")
         assert found is not None
         password_hash = await parts.passwords.hashing.hash(new)
-        await asyncio.sleep(max(0, at - time.time()) + random.random() * SPREAD)
+        await asyncio.sleep(max(0, await self.start() - time.time()) + random.random() * SPREAD)
         event = parts.audit_log.event("password_set", found.user.id)
         return await parts.store.passwords.set(found.user.id, password_hash, event)
 
-    async def disable_and_enable(self, at: float) -> bool:
+    async def disable_and_enable(self) -> bool:
         """Disable the account and enable it, as the operator does."""
-        await asyncio.sleep(max(0, at - time.time()) + random.random() * SPREAD)
+        await asyncio.sleep(max(0, await self.start() - time.time()) + random.random() * SPREAD)
         await set_active(self.app, "alice", active=False)
         await set_active(self.app, "alice", active=True)
         return True
 
-    async def revoke_all(self, at: float) -> int:
+    async def revoke_all(self) -> int:
         """End everybody's logins, as the operator does."""
-        await asyncio.sleep(max(0, at - time.time()) + random.random() * SPREAD)
+        await asyncio.sleep(max(0, await self.start() - time.time()) + random.random() * SPREAD)
         return await get_accounts(self.app).logins.revoke_all()
 
     async def count_let_in(self, jars: list[dict[str, str]], tokens: list[str]) -> int:
@@ -161,9 +193,19 @@ async def _serve(database: str) -> None:
     )
     async with app.test_app():
         commands = _Commands(app)
-        while line := await asyncio.to_thread(sys.stdin.readline):
-            name, *arguments = json.loads(line)
-            print(json.dumps(await getattr(commands, name)(*arguments)), flush=True)  # noqa: T201 -- the answer
+        while (line := await _next_line()) is not None:
+            commands.is_race, name, *arguments = line
+            _say(await getattr(commands, name)(*arguments))
+
+
+async def _next_line() -> Any:
+    """Return what the test has sent, or `None` at the end."""
+    line = await asyncio.to_thread(sys.stdin.readline)
+    return json.loads(line) if line else None
+
+
+def _say(answer: Any) -> None:
+    print(json.dumps(answer), flush=True)  # noqa: T201 -- the test reads it
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def _wait_until_it_listens(process: subprocess.Popen[str], port: int, log: Path)
     while time.monotonic() < deadline:
         assert process.poll() is None, f"The server ended with {process.returncode}:\n{log.read_text()}"
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
         except OSError:
             time.sleep(0.05)
         else:

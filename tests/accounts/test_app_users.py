@@ -27,6 +27,8 @@ from quartlogin.accounts import (
     Registration,
     get_accounts,
 )
+from quartlogin.accounts.users.checked import CheckedUsers
+from waiting import eventually
 
 
 @dataclass(eq=False)
@@ -177,13 +179,22 @@ async def test_users_change_their_password(app: Quart) -> None:
     assert await is_in(other)
 
 
-async def test_many_users_are_asked_for_at_once(people: People, accounts_file: str) -> None:
+async def test_many_users_are_asked_for_at_once(
+    people: People, accounts_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     batches: list[list[str]] = []
+    asked: list[str] = []
+    by_id = CheckedUsers.by_id
+
+    def told(self: CheckedUsers, user_id: str) -> Any:
+        asked.append(user_id)
+        return by_id(self, user_id)
 
     class Batched(People):
         async def by_ids(self, user_ids: list[str]) -> dict[str, Person]:
             batches.append(user_ids)
-            await asyncio.sleep(0.05)
+            if len(batches) == 1:
+                await eventually(lambda: len(asked) == 4)
             found = [(user_id, await super(Batched, self).by_id(user_id)) for user_id in user_ids]
             return {user_id: user for user_id, user in found if user is not None}
 
@@ -191,6 +202,7 @@ async def test_many_users_are_asked_for_at_once(people: People, accounts_file: s
     async with app.test_app():
         visitors = [(await registered(app, f"user{number}@example.org"))[0] for number in range(4)]
         batches.clear()
+        monkeypatch.setattr(CheckedUsers, "by_id", told)
         pages = await asyncio.gather(*(visitor.get("/me") for visitor in visitors))
 
     assert [page.text for page in pages] == [f"user{number}@example.org" for number in range(4)]

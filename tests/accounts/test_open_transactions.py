@@ -142,7 +142,6 @@ async def test_a_call_while_a_row_of_the_app_is_locked_is_an_error(
 ) -> None:
     """The request has locked the user's row, which the app's `delete` waits for in another connection."""
     run_sql(database, "CREATE TABLE people (number SERIAL PRIMARY KEY, name TEXT UNIQUE)")
-    monkeypatch.setattr("quartlogin.accounts.users.checked.TIMEOUT", 0.2)
     app = make_users_app(PostgresPeople(database), database)
     accounts = get_accounts(app)
 
@@ -152,7 +151,9 @@ async def test_a_call_while_a_row_of_the_app_is_locked_is_an_error(
         try:
             async with connection.transaction():
                 await connection.execute("SELECT number FROM people FOR UPDATE")
-                await accounts.delete(PASSWORD)
+                with monkeypatch.context() as patch:
+                    patch.setattr("quartlogin.accounts.users.checked.TIMEOUT", 0.2)
+                    await accounts.delete(PASSWORD)
         finally:
             await connection.close()
         return "done"

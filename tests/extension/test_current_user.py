@@ -621,7 +621,7 @@ async def _ask() -> Any:
     [
         pytest.param(lambda: asyncio.gather(current_user, asyncio.sleep(0, "slept")), id="gather"),
         pytest.param(lambda: asyncio.gather(current_user, current_user, _ask()), id="gather twice"),
-        pytest.param(lambda: asyncio.wait_for(current_user, 5), id="wait_for"),
+        pytest.param(lambda: asyncio.wait_for(current_user, 60), id="wait_for"),
         pytest.param(lambda: asyncio.ensure_future(current_user), id="ensure_future"),
         pytest.param(lambda: asyncio.shield(current_user), id="shield"),
         pytest.param(lambda: next(iter(asyncio.as_completed([current_user]))), id="as_completed"),

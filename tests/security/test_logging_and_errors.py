@@ -1,6 +1,5 @@
 """Security logging and error handling (ASVS V16): what is logged, log injection, information disclosure."""
 
-import asyncio
 import json
 import logging
 import re
@@ -24,6 +23,7 @@ from quartlogin.accounts.features.logins.user_loader import LastSeen, UserLoader
 from quartlogin.accounts.pages.error_pages import PAGES
 from quartlogin.webapp import create_app
 from sockets import open_socket
+from waiting import eventually
 
 PACKAGE = Path(__file__).parents[2] / "quartlogin"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -425,9 +425,3 @@ async def test_background_tasks_survive_an_error(app: Quart, caplog: pytest.LogC
     assert places["user_loader"] == 1
     assert places["account_updates"] > 2
     assert places["cleanup"] > 2
-
-
-async def eventually(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not is_so():
-            await asyncio.sleep(0.001)

@@ -15,6 +15,7 @@ from quartlogin.accounts.database.models import Event
 from quartlogin.accounts.features.logins.user_loader import BACKGROUND_HEADER
 from quartlogin.webapp import create_app
 from sockets import open_socket
+from waiting import eventually
 
 MINUTE = 60
 
@@ -60,16 +61,16 @@ async def test_a_page_is_not_told_what_happened_before_it_was_opened(
     app: Quart, visitor: Visitor, new_visitor: Callable[[], Visitor]
 ) -> None:
     await visitor.register("Alice")
-    bob = new_visitor()
+    bob, live = new_visitor(), get_accounts(app).account_updates
     await bob.register("Bob")
     with mock.patch("quartlogin.accounts.audit.account_updates._INTERVAL", 0.02):
         async with open_socket(app, "/account/live", **header_of(bob.cookies)):
-            await asyncio.sleep(0.1)
+            await eventually(lambda: len(live._known) == 1)
             await new_visitor().sign_in("Alice", "not the right password")
-            get_accounts(app).account_updates._sent.clear()  # as if another process had written it
+            live._sent.clear()  # as if another process had written it
             async with open_socket(app, "/account/live", **header_of(visitor.cookies)) as socket:
                 await socket.accepted()
-                await asyncio.sleep(0.1)
+                await eventually(lambda: len(live._known) == 2)
                 await new_visitor().sign_in("Alice")
 
                 assert (await socket.hear())["event"] == "signed_in"
@@ -83,7 +84,7 @@ async def test_many_events_of_others_do_not_keep_a_page_from_its_own(
     await visitor.register("Alice")
     store, (alice_id,) = get_accounts(app).store, run_sql(database, "SELECT id FROM quartlogin_users")[0]
     mallory = await add_user(app, "Mallory")
-    soon = int(time.time()) + 5
+    soon = int(time.time()) + 3600
     live = get_accounts(app).account_updates
     with (
         mock.patch("quartlogin.accounts.audit.account_updates._INTERVAL", 0.02),
@@ -91,7 +92,7 @@ async def test_many_events_of_others_do_not_keep_a_page_from_its_own(
     ):  # who listens, too
         async with open_socket(app, "/account/live", **header_of(visitor.cookies)) as socket:
             await socket.accepted()
-            await asyncio.sleep(0.1)
+            await eventually(lambda: alice_id in live._known)
             for number in range(600):
                 await store.events.add(Event(f"flood {number:05}", "sign_in_failed", mallory.id, soon, "", ""))
             await store.events.add(Event("a", "token_created", alice_id, soon - 3, "", "", "backup"))
@@ -105,7 +106,7 @@ async def test_pages_of_more_users_than_one_statement_asks_are_all_told(app: Qua
     with mock.patch("quartlogin.accounts.audit.account_updates._INTERVAL", 0.02), live.listen(users[0].id) as first:
         others = [live.listen(user.id) for user in users[1:]]
         heard = [first, *(listening.__enter__() for listening in others)]
-        await asyncio.sleep(0.2)
+        await eventually(lambda: len(live._known) == len(users))
         for user in users:
             await store.events.add(Event(f"event of {user.id}", "signed_out", user.id, int(time.time()), "", ""))
 

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from databases import both_databases, on_postgresql, run_sql
+from databases import both_databases, on_postgresql, run_sql, until_somebody_waits
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.database.interface import Transaction
 from quartlogin.accounts.database.locking import lock_for
@@ -138,8 +138,3 @@ async def test_deadlock_a_waiting_last_seen_write_blocks_no_other_login(
         await stranger.execute("SELECT public_id FROM quartlogin_logins WHERE public_id = 'ref 1' FOR UPDATE NOWAIT")
     await noting
     await stranger.close()
-
-
-async def until_somebody_waits(stranger: Any) -> None:
-    while not await stranger.fetch("SELECT pid FROM pg_locks WHERE NOT granted"):
-        await asyncio.sleep(0.02)

@@ -13,8 +13,10 @@ from quart import Quart
 from client import KEY, NEW_PASSWORD, PASSWORD, Visitor, header_of, with_cheap_hashes
 from databases import both_databases, run_sql
 from event_kinds import KINDS
+from quartlogin.accounts import get_accounts
 from quartlogin.webapp import create_app
 from sockets import open_socket
+from waiting import eventually
 
 
 @pytest.mark.requirement("16.2.1", "16.2.2", "16.2.5", "16.3.1")
@@ -154,6 +156,7 @@ async def test_an_open_page_receives_events_of_its_own_account_only_also_of_anot
             open_socket(app, "/account/live", **header_of(visitor.cookies)) as socket,
         ):
             await socket.accepted()
+            await eventually(lambda: get_accounts(app).account_updates._known)
             await new_visitor().sign_in("Alice")
             first = await socket.hear()
             await new_visitor().sign_in("Bob")
@@ -177,6 +180,7 @@ async def test_a_page_whose_own_sign_in_was_ended_elsewhere_is_closed(
             open_socket(app, "/account/live", **header_of(visitor.cookies)) as socket,
         ):
             await socket.accepted()
+            await eventually(lambda: get_accounts(app).account_updates._known)
             await new_visitor().sign_in("Alice")
             await socket.hear()
             other = Visitor(elsewhere.test_client())

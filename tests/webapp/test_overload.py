@@ -14,6 +14,7 @@ from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.features.passwords.hashing import Overloaded, PasswordHashing
 from slow import mostly_slow
+from waiting import eventually
 
 PLACES = 32
 
@@ -57,9 +58,7 @@ async def flood(app: Quart, count: int, slow: Slow) -> list[Page]:
         return await Visitor(app.test_client()).sign_in(f"name{number}", "not the right password")
 
     pages = [asyncio.create_task(sign_in(number)) for number in range(count)]
-    async with asyncio.timeout(60):
-        while sum(page.done() for page in pages) < count - PLACES:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: sum(page.done() for page in pages) >= count - PLACES)
     slow.go_on.set()
     return await asyncio.gather(*pages)
 
@@ -164,7 +163,7 @@ async def test_other_pages_go_on_and_afterwards_so_does_everything(app: Quart, s
     await signed_in.sign_in("Alice")
     slow.go_on.clear()
     flooding = asyncio.create_task(flood(app, 40, slow))
-    await asyncio.sleep(0.05)
+    await eventually(lambda: slow._running)
 
     assert (await signed_in.get("/account")).status == 200
     assert (await Visitor(app.test_client()).get("/login")).status == 200

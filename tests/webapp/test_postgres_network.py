@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from client import KEY, Visitor, with_cheap_hashes
-from databases import on_postgresql, run_sql
+from databases import on_postgresql, run_sql, until_somebody_waits
 from lines import line_to
 from quartlogin.accounts.database import postgres_connections
 from quartlogin.accounts.database.errors import Conflict, NamesTaken, StoreUnavailable
@@ -179,7 +179,7 @@ async def test_a_name_that_is_registered_during_an_import_is_taken(opened: Postg
     await stranger.execute("INSERT INTO quartlogin_users VALUES ('stranger', 'Ada', 'ada', 0)")
 
     importing = asyncio.create_task(users.add_many(lambda: [newcomer], 0, lambda _: None, skip_taken=False))
-    await asyncio.sleep(0.2)
+    await until_somebody_waits(stranger)
     await registering.commit()
     await stranger.close()
 
@@ -201,9 +201,9 @@ async def test_each_host_has_its_share_of_the_time(count: int, monkeypatch: pyte
     hosts = ["one", "two:5433", "[::1]:5434"][:count]
 
     with pytest.raises(OSError, match="nobody is there"):
-        await postgres_connections.Hosts(f"postgresql://me:x@{','.join(hosts)}/name?a=b").connect("", timeout=3)
+        await postgres_connections.Hosts(f"postgresql://me:x@{','.join(hosts)}/name?a=b").connect("", timeout=30)
 
-    assert tried == [(f"postgresql://me:x@{host}/name?a=b", 3 / count) for host in hosts]
+    assert tried == [(f"postgresql://me:x@{host}/name?a=b", 30 / count) for host in hosts]
 
 
 async def test_after_a_failover_to_another_server_pages_are_as_before(

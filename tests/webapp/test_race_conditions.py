@@ -4,18 +4,16 @@ PostgreSQL shows each statement of a transaction what was committed before it be
 can write between two statements. SQLite has one writer.
 """
 
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from databases import on_postgresql
-from racing import Racer, racer
+from racing import Racer, race, racer
 
 pytestmark = [pytest.mark.slow, on_postgresql]
 
 SIGN_INS, TOKENS = 4, 4  # at once
-SOON = 0.02  # seconds
 
 
 @pytest.fixture
@@ -36,11 +34,11 @@ def test_race_in_300_rounds_no_login_with_the_old_password_survives_its_change(r
     let_in, survived = 0, []
 
     for number in range(300):
-        at = time.time() + SOON
-        owner.tell("change_password", at, password(number), password(number + 1))
-        stranger.tell("sign_in_often", at, password(number), SIGN_INS)
-        assert owner.hear() == "/account"
-        jars = stranger.hear()
+        changed, jars = race(
+            (owner, "change_password", password(number), password(number + 1)),
+            (stranger, "sign_in_often", password(number), SIGN_INS),
+        )
+        assert changed == "/account"
         let_in += len(jars)
         if stranger.ask("count_let_in", jars, []):
             survived.append(number)
@@ -58,13 +56,12 @@ def test_race_in_20_rounds_no_login_checked_before_survives_the_operators_comman
     survived = []
 
     for number in range(20):
-        at = time.time() + SOON
-        operator.tell(ending, at, *([password(number + 1)] if ending == "set_password" else []))
-        stranger.tell("sign_in_often", at, password(number if ending == "set_password" else 0), SIGN_INS)
-        operator.hear()
-        jars = stranger.hear()
+        _, jars = race(
+            (operator, ending, *([password(number + 1)] if ending == "set_password" else [])),
+            (stranger, "sign_in_often", password(number if ending == "set_password" else 0), SIGN_INS),
+        )
         if ending == "disable_and_enable":
-            operator.ask("disable_and_enable", 0)  # also what was let in after the first time
+            operator.ask("disable_and_enable")  # also what was let in after the first time
         if stranger.ask("count_let_in", jars, []):
             survived.append(number)
 
@@ -81,11 +78,10 @@ def test_race_in_20_rounds_no_token_survives_the_revocation_of_all_logins(
 
     for number in range(20):
         assert owner.ask("sign_in", current) == 302
-        at = time.time() + SOON
-        operator.tell(ending, at, *([password(number + 1)] if ending == "set_password" else []))
-        owner.tell("make_tokens", at, TOKENS)
-        operator.hear()
-        tokens = owner.hear()
+        _, tokens = race(
+            (operator, ending, *([password(number + 1)] if ending == "set_password" else [])),
+            (owner, "make_tokens", TOKENS),
+        )
         made += len(tokens)
         current = password(number + 1) if ending == "set_password" else current
         if owner.ask("count_let_in", [], tokens):
@@ -104,13 +100,9 @@ def test_race_in_20_rounds_no_ended_token_is_revived_by_the_next_password_change
 
     for number in range(0, 40, 2):
         assert owner.ask("sign_in", password(number)) == 302
-        at = time.time() + SOON
-        operator.tell("set_password", at, password(number + 1))
-        owner.tell("make_tokens", at, TOKENS)
-        operator.hear()
-        tokens = owner.hear()
+        _, tokens = race((operator, "set_password", password(number + 1)), (owner, "make_tokens", TOKENS))
         operator.ask("sign_in", password(number + 1))
-        assert operator.ask("change_password", 0, password(number + 1), password(number + 2)) == "/account"
+        assert operator.ask("change_password", password(number + 1), password(number + 2)) == "/account"
         if owner.ask("count_let_in", [], tokens):
             revived.append(number)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
@@ -9,6 +10,8 @@ from random import Random
 import pytest
 
 from quartlogin.accounts.features.passwords.hashing import Slots
+from servers import PATIENCE
+from waiting import eventually
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ class Measured:
         with self._lock:
             self._now += slots
             self.most = max(self.most, self._now)
-        threading.Event().wait(0.001)
+        time.sleep(0.001)
         with self._lock:
             self._now -= slots
             self.done += 1
@@ -38,9 +41,7 @@ class Measured:
 
 async def settled(slots: Slots, count: int) -> bool:
     """Tell whether all slots are given back."""
-    async with asyncio.timeout(60):
-        while slots._free != count or slots._waiting:
-            await asyncio.sleep(0.001)
+    await eventually(lambda: slots._free == count and not slots._waiting)
     return True
 
 
@@ -76,10 +77,10 @@ async def test_work_keeps_its_slots_after_its_caller_has_left(threads: ThreadPoo
 
     def work() -> None:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(PATIENCE)
 
     first = asyncio.create_task(slots.run(1, threads, work))
-    await asyncio.to_thread(begun.wait, 10)
+    await asyncio.to_thread(begun.wait, PATIENCE)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
     second = asyncio.create_task(slots.run(4, threads, lambda: "done"))
@@ -94,7 +95,7 @@ async def test_work_keeps_its_slots_after_its_caller_has_left(threads: ThreadPoo
 async def test_starvation_a_caller_of_many_slots_is_served_in_turn(threads: ThreadPoolExecutor) -> None:
     slots, order = Slots(4), list[str]()
     go_on = threading.Event()
-    first = asyncio.create_task(slots.run(1, threads, lambda: go_on.wait(10)))
+    first = asyncio.create_task(slots.run(1, threads, lambda: go_on.wait(PATIENCE)))
     await asyncio.sleep(0)
     wide = asyncio.create_task(slots.run(4, threads, lambda: order.append("wide")))
     await asyncio.sleep(0)
@@ -124,7 +125,7 @@ async def test_work_of_one_slot_waits_for_a_thread_and_not_for_the_event_loop(th
     left = iter(range(8))
 
     def work() -> None:
-        go_on.wait(10)
+        go_on.wait(PATIENCE)
         if next(left) == 7:
             done.set()
 
@@ -133,5 +134,5 @@ async def test_work_of_one_slot_waits_for_a_thread_and_not_for_the_event_loop(th
     await asyncio.sleep(0)
     go_on.set()
 
-    assert done.wait(10)  # while the loop stands still
+    assert done.wait(PATIENCE)  # while the loop stands still
     await asyncio.gather(*tasks)

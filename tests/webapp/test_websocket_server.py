@@ -198,7 +198,7 @@ def test_a_logout_closes_every_websocket_of_its_login_and_no_other(chat: Server)
 def test_a_user_who_is_gone_is_noticed_without_a_logout(chat: Server) -> None:
     with browser(chat, "ada") as ada, accepted(chat, ada) as opened:
         opened.hears()
-        httpx.post(f"{chat.url}/dismiss/ada")
+        httpx.post(f"{chat.url}/dismiss/ada", timeout=PATIENCE)
         closed = opened.next()
 
     assert isinstance(closed, CloseConnection)
