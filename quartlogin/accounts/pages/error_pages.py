@@ -18,9 +18,9 @@ from ..hooks import HookFailed
 from ..security.hardening import SCRIPT_HEADERS
 from ..security.rate_limits import TooManyAttempts
 from ..security.step_up import ask_for_proof
-from ..sign_in.pages import redirect_to_step
 from ..sign_in.steps import NoPendingSignIn, StepRequired
 from . import filters
+from .redirects import redirect_to_step
 
 _log = getLogger(__name__)
 

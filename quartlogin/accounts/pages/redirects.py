@@ -1,19 +1,32 @@
-"""Redirect targets after signing in or reauthenticating."""
+"""The pages that follow a form: after signing in, with the notices for the user, registering and signing out."""
 
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from quart import Quart, current_app, request, url_for
+from quart import Quart, current_app, flash, redirect, request, url_for
+from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import WebsocketMismatch
 
 from quartlogin import ConfigurationError, safe_next
 
+from ..audit.log import MAX_EVENTS
 from ..context import current_accounts
+from ..database.models import Account
 from ..options import AccountsOptions
+from ..sign_in.steps import Activity, SignedIn, StepRequired
+from .filters import time_as_text
 
 _ACCOUNT: Final = "accounts.account"
 _LOGIN: Final = "accounts.login"
+
+#: From this number on, failed sign-ins are more than the owner's typing errors (ASVS 5.0, 6.3.5).
+_MANY_FAILURES: Final = 5
+
+_REUSE_NOTICE: Final = (
+    "A copy of one of your “keep me signed in” cookies was used, so that sign-in was ended. "
+    "If you do not know why, change your password and check your recent activity."
+)
 
 
 def home_page() -> str:
@@ -39,6 +52,42 @@ def page_after_logout() -> str:
     return _url_of(options.page_after_logout or options.home or _LOGIN)
 
 
+async def redirect_after_sign_in(signed_in: SignedIn, requested: str | None) -> ResponseReturnValue:
+    """Flash the notices for the user, and redirect.
+
+    Args:
+        signed_in: The user.
+        requested: The `next` parameter that the visitor sent.
+    """
+    await _show_notices(signed_in.account, signed_in.activity)
+    return redirect(next_page(requested))
+
+
+def redirect_to_step(required: StepRequired, requested: str | None) -> ResponseReturnValue:
+    """Redirect to the page of a step.
+
+    Args:
+        required: The step.
+        requested: The `next` parameter that the visitor sent; one that leads off the site is left out.
+    """
+    return redirect(url_for(required.endpoint, next=safe_next(requested)))
+
+
+def next_page(requested: str | None, default: str | None = None) -> str:
+    """Return the requested page, if it is on this site and can be opened.
+
+    Args:
+        requested: The `next` parameter that the visitor sent.
+        default: The endpoint to go to without one; the landing page if `None`.
+    """
+    url = safe_next(requested)
+    if url is None:
+        if requested:
+            current_accounts().audit_log.warn("open_redirect_blocked")
+        return page_after_login() if default is None else url_for(default)
+    return url if _accepts_get(url) else url_for(_ACCOUNT)
+
+
 def check_landing_pages(app: Quart, options: AccountsOptions) -> None:
     """Check that each landing page is a path or an endpoint of the app.
 
@@ -55,23 +104,23 @@ def check_landing_pages(app: Quart, options: AccountsOptions) -> None:
             )
 
 
+async def _show_notices(account: Account, activity: Activity) -> None:
+    """Flash the notices of a user who has just signed in."""
+    accounts = current_accounts()
+    if await accounts.store.accounts.take_token_reuse_at(account.user_id) is not None:
+        await flash(_REUSE_NOTICE)
+    if activity.failures < _MANY_FAILURES:
+        return
+    event = accounts.audit_log.event("signed_in_after_failures", account.user_id)
+    await accounts.audit_log.record(event, failures=str(activity.failures))
+    count = f"{activity.failures}{' or more' if activity.failures == MAX_EVENTS else ''}"
+    last = activity.last_sign_in
+    since = "" if last is None else f" since your last sign-in on {time_as_text(last)}"
+    await flash(f"{count} failed sign-in attempts{since}. If they weren't yours, check your recent activity.")
+
+
 def _url_of(page: str) -> str:
     return request.root_path + page if page.startswith("/") else url_for(page)
-
-
-def next_page(requested: str | None, default: str | None = None) -> str:
-    """Return the requested page, if it is on this site and can be opened.
-
-    Args:
-        requested: The `next` parameter that the visitor sent.
-        default: The endpoint to go to without one; the landing page if `None`.
-    """
-    url = safe_next(requested)
-    if url is None:
-        if requested:
-            current_accounts().audit_log.warn("open_redirect_blocked")
-        return page_after_login() if default is None else url_for(default)
-    return url if _accepts_get(url) else url_for(_ACCOUNT)
 
 
 def _accepts_get(url: str) -> bool:

@@ -26,7 +26,6 @@ from ..database.errors import Conflict
 from ..database.interface import Transaction
 from ..database.models import Credentials
 from ..feature import Feature
-from ..features.logins.notices import activity_since_last_sign_in
 from ..features.logins.service import in_login_transaction, signing_in
 from ..hooks import Hooks
 from ..security import csrf
@@ -37,7 +36,7 @@ from ..security.rate_limits import Attempt, RateLimits
 from ..store import Store
 from ..users.directory import Directory
 from .outcomes import ACCOUNT_CHANGED, SIGNED_IN, STEP_REQUIRED, tell_error, tell_outcome, tell_refusal
-from .steps import NoPendingSignIn, Refusal, SignedIn, SignIn, Step, StepRequired
+from .steps import Activity, NoPendingSignIn, Refusal, SignedIn, SignIn, Step, StepRequired
 from .table import PendingSignIn
 
 #: Seconds within which every step must be completed.
@@ -109,7 +108,7 @@ class SignInService:
             pending: The sign-in whose last step is completed, if there was a step.
         """
         account = sign_in.account
-        activity = await activity_since_last_sign_in(account)
+        activity = Activity(*await self.store.events.failures_since_last_sign_in(account.user_id))
 
         async def take(transaction: Transaction) -> None:
             if pending is not None:

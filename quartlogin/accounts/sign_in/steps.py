@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..database.models import Account
-from ..features.logins.notices import Activity
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,15 @@ class Step:
 
     #: The endpoint of the page, without the name of the blueprint.
     endpoint: str
+
+
+@dataclass(frozen=True)
+class Activity:
+    """The activity of an account between two sign-ins."""
+
+    failures: int
+    #: Seconds since 1970; `None` before the first.
+    last_sign_in: int | None
 
 
 class SignedIn(NamedTuple):

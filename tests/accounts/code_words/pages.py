@@ -10,7 +10,7 @@ from wtforms.validators import InputRequired
 from quartlogin import current_user, login_required
 from quartlogin.accounts import SignIn, StepRequired, current_accounts
 from quartlogin.accounts.pages.forms import CSRFForm, FormPage, render_form
-from quartlogin.accounts.sign_in.pages import redirect_after_sign_in, redirect_to_step
+from quartlogin.accounts.pages.redirects import redirect_after_sign_in, redirect_to_step
 
 from .table import set_word, word_of
 

@@ -11,9 +11,8 @@ from ...context import current_accounts, current_login
 from ...pages.forms import render_form
 from ...pages.messages import BREACHED_PASSWORD, WRONG_PASSWORD, in_a_sentence
 from ...pages.recent_login import recent_login_required
-from ...pages.redirects import next_page
+from ...pages.redirects import next_page, redirect_after_sign_in, redirect_to_step
 from ...security.proofs import PASSWORD, proving
-from ...sign_in.pages import redirect_after_sign_in, redirect_to_step
 from ...sign_in.steps import StepRequired
 from .forms import LoginForm, PasswordForm, ReauthenticationForm
 from .service import BreachedPassword, SamePassword
