@@ -8,13 +8,15 @@ from datetime import timedelta
 from functools import partial
 from itertools import count
 from logging import getLogger
+from math import inf
 from typing import Final
 
 from .database.errors import StoreUnavailable
 from .database.models import Event
 from .feature import Feature
-from .features.passwords.old_schemes import Parameters
-from .features.passwords.parameters_in_use import count_sets
+from .features.passwords.hash_parameters import Parameters, read_parameters
+from .features.passwords.old_schemes import read_prefix
+from .features.passwords.table import PasswordTable
 from .store import Store
 
 _BATCH: Final = 100  # rows; no one notices a transaction of this size
@@ -33,6 +35,7 @@ _KEEP_ATTEMPTS: Final = 365 * 24 * 60 * 60
 #: After this many stored events, the excess events of their accounts are removed.
 _MAX_UNCHECKED: Final = 500
 
+_SOME_HASH: Final = "c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"  # follows a hash's parameters, to parse them
 _log = getLogger(__name__)
 
 
@@ -150,6 +153,32 @@ class Cleanup:
             except Exception:  # the next round may succeed
                 _log.exception("Could not remove expired rows.")
             await asyncio.sleep(_INTERVAL)
+
+
+async def count_sets(
+    passwords: PasswordTable, batch: int, pause: float = 0, at_most: float = inf
+) -> Counter[Parameters]:
+    """Count the users of each parameter set, without hashes that are never computed.
+
+    Args:
+        passwords: The passwords of the database.
+        batch: How many of them to read at a time.
+        pause: Seconds between two batches, so that others can read.
+        at_most: How many to count; their random ids make it a fair sample.
+    """
+    counts: Counter[Parameters] = Counter()
+    seen, last = 0, ""
+    while seen < at_most:
+        beginnings, last_of_batch = await passwords.list_hash_prefixes(last, batch)
+        if last_of_batch is None:
+            break
+        seen, last = seen + len(beginnings), last_of_batch
+        for beginning, users in Counter(beginnings).items():
+            parameters = read_parameters(f"{beginning}{_SOME_HASH}") or read_prefix(beginning)
+            if parameters is not None and parameters.is_within_limits:
+                counts[parameters] += users
+        await asyncio.sleep(pause)
+    return counts
 
 
 async def _remove_all(remove: Callable[[], Awaitable[int]]) -> int:

@@ -18,8 +18,8 @@ from .feature import Feature
 from .features.deletion.service import DeletionService
 from .features.logins.service import LoginStore
 from .features.logins.user_loader import UserLoader
+from .features.passwords.hash_parameters import Parameters
 from .features.passwords.hashing import PasswordHashing
-from .features.passwords.old_schemes import Parameters
 from .features.passwords.policy import validate_password
 from .features.passwords.service import PasswordService
 from .features.registration.service import RegistrationService

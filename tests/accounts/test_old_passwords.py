@@ -20,7 +20,7 @@ from databases import run_sql
 from quartlogin import ConfigurationError
 from quartlogin.accounts import Logins, Passwords, Registration, get_accounts
 from quartlogin.accounts.features.passwords import old_schemes
-from quartlogin.accounts.features.passwords.hash_parameters import TODAY
+from quartlogin.accounts.features.passwords.hash_parameters import TODAY, ParametersInUse
 from quartlogin.accounts.features.passwords.hashing import PasswordHashing
 from quartlogin.accounts.features.passwords.old_schemes import (
     MAX_ITERATIONS,
@@ -28,7 +28,6 @@ from quartlogin.accounts.features.passwords.old_schemes import (
     read_old_parameters,
     verify_old,
 )
-from quartlogin.accounts.features.passwords.parameters_in_use import ParametersInUse
 
 PASSWORD = "pässword of old"
 

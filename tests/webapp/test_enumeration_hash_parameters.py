@@ -9,9 +9,9 @@ from quart import Quart
 from client import CHEAP, PASSWORD, add_user
 from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
-from quartlogin.accounts.features.passwords.hash_parameters import TODAY, HashParameters
+from quartlogin.accounts.cleanup import count_sets
+from quartlogin.accounts.features.passwords.hash_parameters import TODAY, HashParameters, ParametersInUse
 from quartlogin.accounts.features.passwords.old_schemes import OldParameters
-from quartlogin.accounts.features.passwords.parameters_in_use import ParametersInUse, count_sets
 from quartlogin.accounts.features.passwords.table import PasswordTable
 
 KEY = b"the key of this test"

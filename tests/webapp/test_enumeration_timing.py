@@ -25,9 +25,9 @@ from quart import Quart
 from client import CHEAP, KEY, Visitor, add_user, set_active
 from databases import run_sql
 from quartlogin.accounts import get_accounts
+from quartlogin.accounts.cleanup import count_sets
 from quartlogin.accounts.features.passwords.hash_parameters import HashParameters, read_parameters
 from quartlogin.accounts.features.passwords.hashing import PasswordHashing, VerifyResult
-from quartlogin.accounts.features.passwords.parameters_in_use import count_sets
 from quartlogin.accounts.security.rate_limits import RateLimits
 from quartlogin.webapp import create_app
 

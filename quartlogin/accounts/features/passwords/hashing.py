@@ -22,9 +22,8 @@ from argon2.low_level import ARGON2_VERSION
 
 from quartlogin import tracing
 
-from .hash_parameters import MEMORY, TODAY, HashParameters, read_parameters
-from .old_schemes import OldParameters, Parameters, read_old_parameters, verify_old
-from .parameters_in_use import ParametersInUse
+from .hash_parameters import MEMORY, TODAY, HashParameters, Parameters, ParametersInUse, read_parameters
+from .old_schemes import OldParameters, read_old_parameters, verify_old
 
 MAX_PASSWORD_LENGTH: Final = 1024  # code points, after NFC
 

@@ -11,7 +11,7 @@ from hmac import compare_digest
 from secrets import token_bytes, token_hex
 from typing import Final, NamedTuple
 
-from .hash_parameters import MAX_MEMORY, HashParameters
+from .hash_parameters import MAX_MEMORY
 
 try:
     import bcrypt
@@ -104,10 +104,6 @@ class OldParameters(NamedTuple):
             "django": f"pbkdf2_{self.variant}${numbers}",
             "bcrypt": f"$2{self.variant}${self.cost[0]:02}",
         }[self.scheme]
-
-
-#: What determines how long a stored hash takes to check.
-Parameters = HashParameters | OldParameters
 
 
 def read_beginning(text: str) -> OldParameters | None:
