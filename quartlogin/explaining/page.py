@@ -17,12 +17,18 @@ from .recorder import Recorder
 
 _TOKEN_BYTES: Final = 32
 _LONGEST_NUMBER: Final = 12  # digits
-_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(views.STYLE.encode()).digest()).decode()
+
+
+def _source_of(style: str) -> str:
+    """Return what allows a style within a page (CSP Level 3, 2.3.1)."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
+
+
 _HEADERS: Final = {
     "Content-Type": "text/html; charset=utf-8",
     "Cache-Control": "no-store",
-    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": f"default-src 'none'; style-src {' '.join(map(_source_of, views.STYLES))}; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",

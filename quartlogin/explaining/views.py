@@ -1,6 +1,7 @@
 """The HTML of the page that explains requests: a list, one request, and a request that is no longer kept."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -8,12 +9,14 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from . import diagram
 from .diagnosis import Case, Diagnosis, diagnose
 from .recorder import KEPT, Recorder, Recording
 
 _FOLDER: Final = Path(__file__).parent / "templates"
-#: The style of the pages, which stands within them.
-STYLE: Final = Markup((_FOLDER / "style.css").read_text(encoding="utf-8"))  # noqa: S704 -- a file of ours
+_STYLE: Final = Markup((_FOLDER / "style.css").read_text(encoding="utf-8"))  # noqa: S704 -- a file of ours
+#: The styles that stand within the pages.
+STYLES: Final[Sequence[str]] = (_STYLE, diagram.STYLE)
 #: Not the app's: its filters, globals and settings are its own.
 _templates: Final = Environment(
     loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -88,11 +91,13 @@ def list_page(recorder: Recorder, token: str) -> str:
 
 def request_page(recorder: Recorder, recording: Recording, token: str) -> str:
     """Return the page about one request."""
-    number, steps = recording.number, list(recording.steps)
+    number, steps, summary = recording.number, list(recording.steps), _summary(recorder, recording)
+    drawn = diagram.draw([recording], decisive=summary.diagnosis.step)
     return _render(
         "request.html",
         token,
-        request=_summary(recorder, recording),
+        request=summary,
+        diagram=Markup(drawn),  # noqa: S704 -- it escapes what it says
         steps=steps,
         started=steps[0].at if steps else 0,
         previous=number - 1 if recorder.find(number - 1) else None,
@@ -113,7 +118,7 @@ def _render(template: str, token: str, **values: Any) -> str:
     def address(number: int | None = None) -> str:
         return f"?token={token}" if number is None else f"?token={token}&request={number}"
 
-    shared = {"style": STYLE, "address": address, "milliseconds": _milliseconds, "kept": KEPT}
+    shared = {"style": _STYLE, "address": address, "milliseconds": _milliseconds, "kept": KEPT}
     return _templates.get_template(template).render(**shared, **values)
 
 
