@@ -126,8 +126,9 @@ def _tell_bearer(bearer: tokens.Credential) -> None:
 
 
 def _tell_session(manager: Manager) -> None:
-    login_session.tell()  # this reads the session: our own interface tells its cookie then
+    login_session.user_id()  # this reads the session: our own interface tells its cookie then
     tell_other_interfaces_cookie()
+    login_session.tell()
     mode = session_protection(manager.session_protection)
     if login_session.user_id(also_numbers=True) is not None:
         outcome = "off" if mode is None else "same browser" if _is_same_browser(manager) else "other browser"

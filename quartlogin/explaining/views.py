@@ -12,6 +12,7 @@ from markupsafe import Markup
 from . import diagram
 from .diagnosis import Case, Diagnosis, diagnose
 from .recorder import KEPT, Recorder, Recording
+from .story import tell_story
 
 _FOLDER: Final = Path(__file__).parent / "templates"
 _STYLE: Final = Markup((_FOLDER / "style.css").read_text(encoding="utf-8"))  # noqa: S704 -- a file of ours
@@ -98,7 +99,8 @@ def request_page(recorder: Recorder, recording: Recording, token: str) -> str:
         token,
         request=summary,
         diagram=Markup(drawn),  # noqa: S704 -- it escapes what it says
-        steps=steps,
+        steps=list(zip(steps, tell_story([recording]), strict=False)),  # more steps may come meanwhile
+        decisive=summary.diagnosis.step,
         started=steps[0].at if steps else 0,
         previous=number - 1 if recorder.find(number - 1) else None,
         following=number + 1 if recorder.find(number + 1) else None,

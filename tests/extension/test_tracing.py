@@ -163,6 +163,18 @@ async def test_a_listener_that_fails_is_logged_and_breaks_no_request(
     assert any(record.exc_info and record.exc_info[0] is ZeroDivisionError for record in caplog.records)
 
 
+async def test_the_cookie_of_quarts_own_sessions_is_told_before_the_session(app: Quart, steps: list[Step]) -> None:
+    @app.get("/page")
+    async def page() -> str:
+        return await render_template_string(PAGE)
+
+    with tracing.listening(steps.append):
+        await app.test_client().get("/page", headers={"Cookie": "session=e30.a.b"})
+
+    assert names(steps)[2:4] == ["session_cookie", "session"]
+    assert steps[2].details["outcome"] == "bad signature"
+
+
 async def test_each_of_two_recorders_keeps_each_step_once(site: Quart, steps: list[Step]) -> None:
     recorders = Recorder(site), Recorder(site)
     with tracing.listening(recorders[0]), tracing.listening(recorders[1]), tracing.listening(steps.append):
