@@ -82,7 +82,7 @@ class Services:
         #: Whose logins count in this app: its own, or those of all apps with this audience.
         self.audience = login_manager.audience or app.name
         self.rate_limits = RateLimits(
-            self.store,
+            self.store.attempts,
             self.audit_log,
             self.options.login_rate_limit_per_account,
             self.options.login_rate_limit_per_address,

@@ -11,7 +11,7 @@ from .database.sqlite import SQLiteDatabase
 from .features.logins.table import Logins
 from .features.passwords.table import PasswordTable
 from .features.registration.table import RegistrationTable
-from .security.attempt_counters import AttemptCounters
+from .security.rate_limits import AttemptCounters
 from .sign_in.table import PendingSignIns
 from .table import AccountTable
 from .users.table import OwnUsers

@@ -12,7 +12,7 @@ from .database.active_logins import is_active_sql
 from .database.interface import Database, Row, Transaction
 from .database.locking import lock_account, lock_for
 from .database.models import Account, ActingLogin, Event, UserRow
-from .security.attempt_counters import AttemptCounters
+from .security.rate_limits import AttemptCounters
 
 #: The columns of an `Account`, of a row `a`.
 COLUMNS: Final = "a.user_id, a.security_stamp, a.disabled_at, a.must_change_password, a.deleting_at, a.stamp"

@@ -29,8 +29,8 @@ from quart_auth import QuartAuth
 from amounts import examples
 from client import KEY, PASSWORD, Visitor, header_of, make_token, who_is, with_cheap_hashes
 from quartlogin import LoginManager, SignedSessionInterface, tokens
-from quartlogin.accounts.security.attempt_counters import counter_of_user
 from quartlogin.accounts.security.device_cookies import DeviceCookies
+from quartlogin.accounts.security.rate_limits import counter_of_user
 from quartlogin.webapp import create_app
 
 OLD = "an old key for tests, also of more than 32 characters"

@@ -63,7 +63,7 @@ async def patience(app: Quart) -> None:
     parts = get_accounts(app)
     limit = 1_000_000
     parts.passwords.rate_limits = parts.registration.rate_limits = RateLimits(
-        parts.store, parts.audit_log, limit, limit
+        parts.store.attempts, parts.audit_log, limit, limit
     )
 
 

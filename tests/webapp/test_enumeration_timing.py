@@ -131,7 +131,7 @@ async def site(database: str, hasher: PasswordHasher | None, per_account: int = 
     parts = get_accounts(app)
     parts.passwords.hashing.close()
     parts.passwords.hashing = PasswordHashing(hasher, key=KEY.encode())
-    parts.passwords.rate_limits = RateLimits(parts.store, parts.audit_log, per_account, 1_000_000)
+    parts.passwords.rate_limits = RateLimits(parts.store.attempts, parts.audit_log, per_account, 1_000_000)
     async with app.test_app():
         for name in NAMES:
             await add_user(app, name)

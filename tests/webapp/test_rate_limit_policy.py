@@ -18,11 +18,11 @@ from databases import both_databases, run_sql
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.database.models import AttemptCounter
-from quartlogin.accounts.security.attempt_counters import AttemptCounters
 from quartlogin.accounts.security.rate_limits import (
     MAX_DELAY,
     MAX_FAILURES,
     WINDOW,
+    AttemptCounters,
     DelayPolicy,
     TooManyAttempts,
     network_of,

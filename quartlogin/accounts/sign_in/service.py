@@ -29,10 +29,9 @@ from ..feature import Feature
 from ..features.logins.service import in_login_transaction, signing_in
 from ..hooks import Hooks
 from ..security import csrf
-from ..security.attempt_counters import counter_of_user
 from ..security.device_cookies import DeviceCookies
 from ..security.proofs import PASSWORD, proving
-from ..security.rate_limits import Attempt, RateLimits
+from ..security.rate_limits import Attempt, RateLimits, counter_of_user
 from ..store import Store
 from ..users.directory import Directory
 from .outcomes import ACCOUNT_CHANGED, SIGNED_IN, STEP_REQUIRED, tell_error, tell_outcome, tell_refusal

@@ -11,7 +11,7 @@ from ..database.interface import Database, Row, Transaction
 from ..database.locking import lock_account, lock_for
 from ..database.models import ActingLogin, Credentials, Event, NewUser, User, UserRow
 from ..features.passwords.table import CREDENTIALS, PasswordTable, credentials_of
-from ..security.attempt_counters import AttemptCounters
+from ..security.rate_limits import AttemptCounters
 from ..table import AccountTable
 from .bulk_insert import bulk_insert
 

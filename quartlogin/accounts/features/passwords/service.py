@@ -17,10 +17,9 @@ from ...database.errors import LoginEnded
 from ...database.interface import Transaction
 from ...database.models import Account, AccountLogin, ActingLogin, Credentials, User
 from ...hooks import Hooks
-from ...security.attempt_counters import counter_of_user
 from ...security.device_cookies import DeviceCookies
 from ...security.proofs import PASSWORD, proving
-from ...security.rate_limits import Attempt, RateLimits
+from ...security.rate_limits import Attempt, RateLimits, counter_of_user
 from ...sign_in.outcomes import tell_error, tell_refusal
 from ...sign_in.service import Asked, SignInService
 from ...sign_in.steps import SignedIn, SignIn

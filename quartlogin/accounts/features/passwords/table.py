@@ -13,7 +13,7 @@ from ...database.active_logins import is_active_sql
 from ...database.errors import Conflict
 from ...database.interface import Database, Row, Transaction
 from ...database.models import Account, ActingLogin, Credentials, Event, Moment
-from ...security.attempt_counters import AttemptCounters
+from ...security.rate_limits import AttemptCounters
 from ...table import COLUMNS, account_of, end_logins
 
 #: The columns of `Credentials` beside the user's, of a row `a` of accounts and a row `p` of passwords.
