@@ -140,6 +140,13 @@ async def test_the_table_of_what_ends_a_sign_in_is_what_a_run_prints() -> None:
     assert (DOCS / "what-ends-a-login.md").read_text(encoding="utf-8").endswith("\n" + table)
 
 
+@pytest.mark.slow
+async def test_the_diagrams_of_the_tutorial_are_what_its_app_does() -> None:
+    drawn = await script("make_tutorial_diagrams").make_diagrams()
+
+    assert {path.name: path.read_text("utf-8") for path in (DOCS / "diagrams").glob("tutorial-*.svg")} == drawn
+
+
 @pytest.mark.requirement("16.1.1")
 def test_the_table_of_events_is_the_one_in_the_code() -> None:
     in_page = re.findall(r"^\| `([a-z_]+)` \| ([^|]+) \|$", (DOCS / "application.md").read_text("utf-8"), re.MULTILINE)

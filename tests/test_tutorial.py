@@ -194,7 +194,7 @@ def test_each_part_of_the_tutorial_leads_to_the_next() -> None:
 
 
 def put(content: str, text: str, where: str | None = None, mark: str | None = None) -> str:
-    return edit(content, Block("here", "python", text, "a.py", where, mark, ""))
+    return edit(content, Block("here", 1, "python", text, "a.py", where, mark, ""))
 
 
 def test_a_block_goes_where_the_line_above_it_says() -> None:
@@ -216,7 +216,7 @@ def test_an_output_is_compared_line_by_line() -> None:
 @pytest.mark.parametrize("script", ["false\necho after\n", "false | cat\n"])
 def test_a_command_that_fails_fails_the_page(script: str, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="failed"):
-        Reader(tmp_path).follow(Block("here", "sh", script, None, None, None, ""))
+        Reader(tmp_path).follow(Block("here", 1, "sh", script, None, None, None, ""))
 
 
 def test_the_reader_keeps_the_folder_and_what_was_exported(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ _PIECE = re.compile(
     r"|^<!-- types: (?P<typed>.*?) -->$",
     re.DOTALL | re.MULTILINE,
 )
+_STEP = re.compile(r"^## (\d+)\.", re.MULTILINE)
 _REPLACED = re.compile(r"^(?:python3 -m venv|\. \.venv/).*\n", re.MULTILINE)
 _INSTALL = re.compile(r"^pip install (.*)\n", re.MULTILINE)
 _SERVE = re.compile(r"^hypercorn (.*)\n", re.MULTILINE)
@@ -50,6 +51,8 @@ class Block:
     """A block of a page, and where it stands."""
 
     at: str
+    #: The number of the heading above it.
+    step: int
     language: str
     text: str
     file: str | None
@@ -70,8 +73,9 @@ def _blocks_of(page: Path) -> Iterator[Block]:
         if piece["typed"]:
             typed = f"{piece['typed']}\n"
             continue
-        at = f"{page.name}, line {text[: piece.start()].count(chr(10)) + 1}"
-        yield Block(at, piece["language"], piece["text"], piece["file"], piece["where"], piece["mark"], typed)
+        before = text[: piece.start()]
+        at, step = f"{page.name}, line {before.count(chr(10)) + 1}", int(_STEP.findall(before)[-1])
+        yield Block(at, step, piece["language"], piece["text"], piece["file"], piece["where"], piece["mark"], typed)
         typed = ""
 
 
