@@ -121,6 +121,7 @@ def tell_user(user: Any) -> None:
         type=type(user).__name__,
         authenticated=user is not None and _answer_of(user, "is_authenticated"),
         active=user is not None and _answer_of(user, "is_active"),
+        anonymous=user is None or _answer_of(user, "is_anonymous"),
     )
 
 

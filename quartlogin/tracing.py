@@ -46,7 +46,8 @@ STEPS: Final[Mapping[str, str]] = MappingProxyType(
         "loader": "A loader was called and answered: `loader`, `user_id`, `outcome`, the `type` of the result, "
         "`error`, and `missing_on_g`, an attribute that the app had not set yet. Where none is registered, "
         "`is_elsewhere` tells whether one is on a manager that no app has.",
-        "user": "The user of the request is known: `outcome`, `type`, what its `authenticated` and `active` say.",
+        "user": "The user of the request is known: `outcome`, `type`, and whether it is `authenticated`, `active` and "
+        "`anonymous`.",
         "template": "A template named `current_user` for the first time: `template`, `line`.",
         "early_read": "`current_user` was used before it was loaded: in `before_request` or a view (`during`), and "
         "`where` "

@@ -9,6 +9,7 @@ import pytest
 
 import tutorial
 from event_kinds import KINDS, LOGGED_ONLY
+from quartlogin.explaining.diagnosis import situations
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -32,6 +33,16 @@ def test_the_tables_of_diagnoses_are_what_the_code_says() -> None:
     tables = script("make_diagnosis_table").make_tables()
 
     assert (DOCS / "why-not-signed-in.md").read_text(encoding="utf-8").endswith("\n\n" + tables)
+
+
+def test_every_diagnosis_has_a_test_that_makes_its_situation() -> None:
+    """Such a test fails if another situation is diagnosed."""
+    tables = script("make_diagnosis_table")
+    in_tables = {module: tables.situations_of(module) for module in tables.HEADINGS}
+    named = [situation.name for found in in_tables.values() for situation in found.values()]
+
+    assert sorted(named) == sorted({situation.name for situation in situations()})
+    assert {constant for found in in_tables.values() for constant in found} == {*tables.made_by()}
 
 
 def test_every_link_between_files_leads_to_one() -> None:

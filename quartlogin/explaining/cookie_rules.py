@@ -6,6 +6,7 @@ from typing import Final
 from quart.sessions import SecureCookieSessionInterface
 
 from ..config import session_lifetime
+from ..context import manager_of
 from .case import Case, Diagnosis, Rule, Situation, in_words
 
 NO_SECRET_KEY: Final = Situation(
@@ -80,9 +81,13 @@ REMEMBER_EXPIRED: Final = Situation(
 )
 REMEMBER_REFUSED: Final = Situation(
     "remember cookie refused",
-    "The remember cookie {cookie} is valid, and its login was not restored: the loader returned None, or the app's "
-    "LoginRecords refused it.",
-    "Sign in again, or look at what the user_loader and login_restored do with this login.",
+    "The remember cookie {cookie} is valid, and the app's LoginRecords refused to restore its login.",
+    "Sign in again, or look at login_restored of the app's LoginRecords.",
+)
+REMEMBER_OF_FLASK_LOGIN: Final = Situation(
+    "remember cookie of Flask-Login",
+    "The remember cookie {cookie} was written by Flask-Login with the same SECRET_KEY, and it is not taken over.",
+    "Write LoginManager(app, import_flask_login=True).",
 )
 FOREIGN_WEBSOCKET: Final = Situation(
     "websocket from another site",
@@ -128,13 +133,26 @@ def session_cookie(case: Case) -> Diagnosis | None:
     return situation.at(step, length=facts["length"], ahead=in_words(-(facts["age"] or 0)))
 
 
+def two_cookies(case: Case) -> Diagnosis | None:
+    """Notice that the session cookie came more than once."""
+    found = case.recording.last("session_cookie")
+    number = sum(name == case.cookie for name in case.request.get("cookies", ()))
+    if found is None or number < 2:  # noqa: PLR2004 -- two of one name
+        return None
+    return TWO_COOKIES.at(found[0], cookie=case.cookie, number=number)
+
+
 def remember_cookie(case: Case) -> Diagnosis | None:
     """Notice a remember cookie that came and does not count."""
     found = case.recording.last("remember_cookie")
     if found is None:
         return None
+    step, facts = found
     situations = {"bad signature": REMEMBER_NOT_OURS, "expired or ended": REMEMBER_EXPIRED, "valid": REMEMBER_REFUSED}
-    return situations[found[1]["outcome"]].at(found[0], cookie=found[1]["cookie"])
+    situation = situations[facts["outcome"]]
+    if situation is REMEMBER_REFUSED and facts["login"] is None and not manager_of(case.app).import_flask_login:
+        situation = REMEMBER_OF_FLASK_LOGIN
+    return situation.at(step, cookie=facts["cookie"])
 
 
 def expired(case: Case) -> Diagnosis | None:
@@ -157,10 +175,9 @@ RULES: Final[tuple[Rule, ...]] = (no_secret_key, session_cookie, remember_cookie
 
 
 def _other_key(case: Case, step: int) -> Diagnosis:
-    number = sum(name == case.cookie for name in case.request.get("cookies", ()))
-    if number > 1:
-        return TWO_COOKIES.at(step, cookie=case.cookie, number=number)
-    found = case.last_response_with_cookie()
+    twice, found = two_cookies(case), case.last_response_with_cookie()
+    if twice is not None:
+        return twice
     if found is None or found[1]["outcome"] != "set":
         return OTHER_KEY.at(step)
     return OVERWRITTEN.at(step, cookie=found[1]["cookie"], ago=case.ago(found[0]))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Final
 
-from . import app_rules, cookie_rules, loading_rules, missing_cookie_rules, outcome_rules
+from . import app_rules, cookie_rules, loading_rules, login_rules, missing_cookie_rules, outcome_rules
 from .case import Case, Diagnosis, Rule, Situation
 
 __all__ = ["Case", "Diagnosis", "Rule", "Situation", "diagnose", "situations"]
@@ -41,6 +41,8 @@ def _nobody_in_session(case: Case) -> Diagnosis | None:
     if found is None or found[1]["user_id"] is not None:
         return None
     outcome = case.recording.details("session_cookie").get("outcome")
+    if outcome == "valid" and (twice := cookie_rules.two_cookies(case)) is not None:
+        return twice
     situation = {"valid": NOBODY_IN_SESSION, "kept on the server": SERVER_SESSION_EMPTY}.get(outcome or "")
     return None if situation is None else situation.at(found[0])
 
@@ -48,6 +50,7 @@ def _nobody_in_session(case: Case) -> Diagnosis | None:
 _MODULES: Final[tuple[ModuleType, ...]] = (
     app_rules,
     outcome_rules,
+    login_rules,
     loading_rules,
     cookie_rules,
     missing_cookie_rules,
@@ -55,10 +58,12 @@ _MODULES: Final[tuple[ModuleType, ...]] = (
 _RULES: Final[tuple[Rule, ...]] = (
     *app_rules.FIRST_RULES,
     *outcome_rules.OWN_RULES,
+    login_rules.sign_in,
     loading_rules.not_a_user,
     *outcome_rules.SIGNED_IN_RULES,
     cookie_rules.foreign_websocket,
     cookie_rules.bearer,
+    *login_rules.RULES,
     *loading_rules.RULES,
     app_rules.never_asked,
     *cookie_rules.RULES,

@@ -1,22 +1,12 @@
-"""Diagnoses of a user id that came and led to no user: the login has ended, or the loader found nobody."""
+"""Diagnoses of a user id that came and led to no user: what the loader returned."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ..context import manager_of
-from .case import Case, Diagnosis, Rule, Situation, earlier_steps
+from .case import Case, Diagnosis, Rule, Situation
 from .recorder import Recording
 
-LOGIN_ENDED: Final = Situation(
-    "login ended",
-    "This login ended {ago} ago in {endpoint}: {reason}.",
-    "Sign in again.",
-)
-LOGIN_ROW_ENDED: Final = Situation(
-    "login ended elsewhere",
-    "The record of this login says that it does not count any more: {outcome}.",
-    "Sign in again; docs/what-ends-a-login.md lists what ends a login.",
-)
 SIGNED_OUT_BY_PROTECTION: Final = Situation(
     "other browser, strong protection",
     "The session began in a browser with another address or user agent, and strong session protection ended the login.",
@@ -60,6 +50,13 @@ NOT_ACTIVE: Final = Situation(
     "The user was found, and {type}.is_active is False.",
     "Activate the user; UserMixin.is_authenticated follows is_active.",
 )
+STAND_IN: Final = Situation(
+    "anonymous user from the loader",
+    "The loader returned an anonymous user, {type}.",
+    "Change the password, if it is temporary: on other pages than those of the accounts, its user is anonymous until "
+    "then; "
+    "a loader of your own returns None for nobody.",
+)
 NOT_AUTHENTICATED: Final = Situation(
     "is_authenticated is False",
     "The user was found, and {type}.is_authenticated is False.",
@@ -79,26 +76,8 @@ def not_a_user(case: Case) -> Diagnosis | None:
         return NOT_A_PROPERTY.at(step, type=user["type"])
     if user["authenticated"] is not False:
         return None
-    return (NOT_ACTIVE if user["active"] is False else NOT_AUTHENTICATED).at(step, type=user["type"])
-
-
-def login_ended(case: Case) -> Diagnosis | None:
-    """Notice that the login of this request was seen to end."""
-    label, step = _login_of(case)
-    ended = next(((one, told) for one, told in earlier_steps(case, "login_ended") if told.get("login") == label), None)
-    if label is None or ended is None:
-        return None
-    recording, details = ended
-    endpoint = recording.details("request").get("endpoint")
-    return LOGIN_ENDED.at(step, ago=case.ago(recording), endpoint=endpoint, reason=details["reason"])
-
-
-def login_row(case: Case) -> Diagnosis | None:
-    """Notice that the record of the login says that it has ended."""
-    found = case.recording.last("login_row")
-    if found is None or found[1]["outcome"] in {"active", "found"}:
-        return None
-    return LOGIN_ROW_ENDED.at(found[0], outcome=found[1]["outcome"])
+    not_active = NOT_ACTIVE if user["active"] is False else NOT_AUTHENTICATED
+    return (STAND_IN if user["anonymous"] is True else not_active).at(step, type=user["type"])
 
 
 def strong_protection(case: Case) -> Diagnosis | None:
@@ -135,7 +114,7 @@ def loader_failed(case: Case) -> Diagnosis | None:
     return LOADER_FOUND_NOBODY.at(step, loader=loader["loader"], user_id=loader["user_id"])
 
 
-RULES: Final[tuple[Rule, ...]] = (login_ended, login_row, strong_protection, loader_failed, flask_login_session)
+RULES: Final[tuple[Rule, ...]] = (strong_protection, loader_failed, flask_login_session)
 
 
 def _failing_loader(case: Case) -> tuple[int, Mapping[str, Any]] | None:
@@ -160,15 +139,6 @@ def _other_id_type(case: Case, user_id: str | None) -> str | None:
 
 def _loaded(recording: Recording) -> Iterator[Any]:
     return (step for _, step in recording.all("loader") if step.details["outcome"] == "user")
-
-
-def _login_of(case: Case) -> tuple[str | None, int | None]:
-    """Return the label of the login that the request came with, and the step that says so."""
-    for name in ("session", "remember_cookie", "bearer"):
-        found = case.recording.last(name)
-        if found is not None and found[1].get("login") is not None:
-            return found[1]["login"], found[0]
-    return None, None
 
 
 def _was_asked(case: Case, *loaders: str) -> bool:

@@ -31,7 +31,8 @@ OTHER_HOST: Final = Situation(
     "The last response that set {cookie} came from {there}, and this request went to {here}: cookies of one host are "
     "not "
     "sent to another.",
-    "Always open the site under the same name, such as http://{there}/, in links and redirects too.",
+    "Always open the site as {there}, in links and redirects too; for a domain and those below it set "
+    "SESSION_COOKIE_DOMAIN.",
 )
 OTHER_PATH: Final = Situation(
     "other path",
@@ -47,7 +48,7 @@ IN_IFRAME: Final = Situation(
 )
 FROM_OTHER_SITE: Final = Situation(
     "request from another site",
-    "Another site's page sent this {method}, and browsers send no cookie with SameSite={samesite} along with it.",
+    "A page of another site made the browser send this {method}, without cookies that have SameSite={samesite}.",
     'Redirect to the page once more from this site, or use SESSION_COOKIE_SAMESITE = "Lax" and a GET for such links.',
 )
 FETCHED_WITHOUT_CREDENTIALS: Final = Situation(
@@ -156,8 +157,9 @@ def other_site(case: Case) -> Diagnosis | None:
         return None
     if request.get("fetch_dest") in {"iframe", "frame", "embed", "object"}:
         return IN_IFRAME.at(step, samesite=samesite)
-    if request.get("method") == "GET" and samesite == "Lax":
-        return None  # a link: the cookie would have come
+    is_link = request.get("method") == "GET" and request.get("fetch_dest") in {"document", None}
+    if is_link and samesite == "Lax":
+        return None  # the cookie would have come
     return FROM_OTHER_SITE.at(step, method=request.get("method"), samesite=samesite)
 
 

@@ -1,7 +1,7 @@
 """What features do at a sign-in: they refuse, ask for one more step, and are told."""
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from quart.typing import ResponseReturnValue
 
 from client import KEY, NEW_PASSWORD, PASSWORD, WRONG, Page, Visitor, set_active
 from databases import both_databases, run_sql
-from quartlogin import UserMixin
+from quartlogin import UserMixin, tracing
 from quartlogin.accounts import (
     Accounts,
     Feature,
@@ -26,6 +26,8 @@ from quartlogin.accounts import (
     get_accounts,
 )
 from quartlogin.accounts.testing import create_user, use_cheap_hashes
+from quartlogin.explaining import login_rules
+from situations import Recorded, makes
 
 WORD = "mellon"
 STEP = "/login/code-word"
@@ -99,6 +101,19 @@ def rows(database: str, what: str = "*", table: str = "quartlogin_pending_sign_i
 
 
 # --- the way
+
+
+@pytest.fixture
+def site(app: Quart) -> Iterator[Recorded]:
+    """The app, whose requests are recorded."""
+    site = Recorded(app)
+    with tracing.listening(site.recorder):
+        yield site
+
+
+@makes(login_rules.SIGN_IN_WAITS, "sign_in")
+async def test_a_sign_in_that_waits_for_a_step_explains_itself(site: Recorded) -> None:
+    await started(site.app)
 
 
 @both_databases

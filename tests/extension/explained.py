@@ -1,9 +1,6 @@
-"""An app whose requests are recorded, a browser that keeps cookies as browsers do, and tests that make a situation."""
+"""An app whose requests are recorded, and a browser that keeps cookies as browsers do."""
 
-from collections import defaultdict
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import wraps
 from http.cookiejar import Cookie, CookieJar
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,32 +11,19 @@ from users import User
 from werkzeug.datastructures import Headers
 
 from quartlogin import LoginManager
-from quartlogin.explaining import Case, Diagnosis, Recorder, diagnose
-from quartlogin.explaining.case import Situation
+from situations import Recorded
 
 LONGEST_COOKIE = 4096
-#: The names of the tests that `makes` marks, by the name of the situation.
-MADE_BY: defaultdict[str, list[str]] = defaultdict(list)
 
 
-@dataclass
-class Site:
-    """An app whose requests are recorded."""
+class Site(Recorded):
+    """An app of one's own, whose requests are recorded."""
 
-    app: Quart
-    manager: LoginManager[User]
-    recorder: Recorder
-    #: What the user_loader answers, by id: a user, or an error to raise.
-    users: dict[Any, Any]
-
-    def explain(self) -> Diagnosis:
-        """Diagnose the last request."""
-        recording = self.recorder.recordings[-1]
-        return diagnose(Case(recording, self.app, self.recorder.before(recording)))
-
-    def step_of(self, diagnosis: Diagnosis) -> str | None:
-        """Return the name of the step that decided."""
-        return None if diagnosis.step is None else self.recorder.recordings[-1].steps[diagnosis.step].name
+    def __init__(self, app: Quart, manager: LoginManager[User], users: dict[Any, Any]) -> None:
+        super().__init__(app)
+        self.manager = manager
+        #: What the user_loader answers, by id: a user, or an error to raise.
+        self.users = users
 
 
 @dataclass
@@ -93,27 +77,3 @@ class _WithHeaders:
 
 def _is_strict(cookie: Cookie) -> bool:
     return cookie.get_nonstandard_attr("SameSite") == "Strict"
-
-
-def makes(situation: Situation, step: str | None) -> Callable[[Callable[..., Awaitable[None]]], Any]:
-    """Mark a test that makes a situation; it is then diagnosed, and must be this one.
-
-    Args:
-        situation: The situation.
-        step: The name of the step that decided.
-    """
-
-    def mark(test: Callable[..., Awaitable[None]]) -> Any:
-        MADE_BY[situation.name].append(test.__name__)
-
-        @wraps(test)
-        async def make_and_explain(site: Site, **fixtures: Any) -> None:
-            await test(site, **fixtures)
-            diagnosis = site.explain()
-            assert (diagnosis.situation, site.step_of(diagnosis)) == (situation.name, step), diagnosis
-            assert all(text.endswith(".") for text in (diagnosis.sentence, diagnosis.cure) if text)
-            assert "{" not in diagnosis.sentence
-
-        return make_and_explain
-
-    return mark

@@ -6,18 +6,20 @@ from typing import Any
 
 import pytest
 from browsers import KEY, Clock
-from explained import MADE_BY, Browser, Site, makes
+from explained import Browser, Site
 from quart import Quart, abort, g, render_template_string, session
 from quart.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionInterface
 from users import ADA, DISMISSED, User
 
 from quartlogin import (
+    AnonymousUserMixin,
     LoginManager,
     LoginRefused,
     NoRecords,
     SignedSessionInterface,
     create_bearer_token,
     current_user,
+    encode_cookie,
     fresh_login_required,
     login_id,
     login_required,
@@ -26,8 +28,9 @@ from quartlogin import (
     make_guard,
     tracing,
 )
-from quartlogin.explaining import Recorder, app_rules, cookie_rules, diagnosis, loading_rules, outcome_rules
+from quartlogin.explaining import app_rules, cookie_rules, diagnosis, loading_rules, login_rules, outcome_rules
 from quartlogin.explaining import missing_cookie_rules as missing
+from situations import makes
 from sockets import open_socket
 
 HERE = "http://localhost"
@@ -64,9 +67,9 @@ def site(bare_app: Quart) -> Iterator[Site]:
     async def logout() -> str:
         return str(await logout_user())
 
-    recorder = Recorder(bare_app)
-    with tracing.listening(recorder):
-        yield Site(bare_app, manager, recorder, users)
+    site = Site(bare_app, manager, users)
+    with tracing.listening(site.recorder):
+        yield site
 
 
 async def signed_in(site: Site, base: str = HERE, path: str = "/login") -> Browser:
@@ -416,6 +419,13 @@ async def test_a_user_is_deactivated_later(site: Site) -> None:
     await browser.get(f"{HERE}/page")
 
 
+@makes(loading_rules.STAND_IN, "user")
+async def test_the_loader_returns_an_anonymous_user(site: Site) -> None:
+    browser = await signed_in(site)
+    site.users[ADA.id] = AnonymousUserMixin()
+    await browser.get(f"{HERE}/page")
+
+
 @makes(loading_rules.NOT_AUTHENTICATED, "user")
 async def test_a_user_class_keeps_is_authenticated_itself(site: Site) -> None:
     browser = await signed_in(site)
@@ -426,7 +436,7 @@ async def test_a_user_class_keeps_is_authenticated_itself(site: Site) -> None:
 # The login.
 
 
-@makes(loading_rules.LOGIN_ENDED, "session")
+@makes(login_rules.LOGIN_ENDED, "session")
 async def test_a_copy_of_the_cookie_is_used_after_the_logout(site: Site) -> None:
     """The app's own loader looks up whether the login has ended."""
     ended: list[str | None] = []
@@ -444,18 +454,6 @@ async def test_a_copy_of_the_cookie_is_used_after_the_logout(site: Site) -> None
     copy = browser.value_of("session")
     await browser.get(f"{HERE}/logout")
     await browser.get(f"{HERE}/page", Cookie=f"session={copy}")
-
-
-@makes(loading_rules.LOGIN_ROW_ENDED, "login_row")
-async def test_the_record_of_a_login_says_that_it_has_ended(site: Site) -> None:
-    """The app's loader tells the step, as the accounts do."""
-
-    @site.manager.user_loader
-    async def load(user_id: str) -> None:
-        tracing.tell("login_row", outcome="revoked", login=tracing.label_of(login_id()))
-
-    browser = await signed_in(site)
-    await browser.get(f"{HERE}/page")
 
 
 @makes(loading_rules.SIGNED_OUT_BY_PROTECTION, "protection")
@@ -563,6 +561,18 @@ async def test_a_form_on_another_site_gets_no_lax_cookie(site: Site) -> None:
     await browser.get(f"{HERE}/paid", "POST", Sec_Fetch_Site="cross-site", Sec_Fetch_Dest="document")
 
 
+@makes(missing.FROM_OTHER_SITE, "session_cookie")
+async def test_a_picture_on_another_site_gets_no_lax_cookie(site: Site) -> None:
+    browser = await signed_in(site)
+    await browser.get(f"{HERE}/page", Sec_Fetch_Site="cross-site", Sec_Fetch_Dest="image")
+
+
+@makes(missing.NOT_SENT, "session_cookie")
+async def test_a_link_from_another_site_would_get_a_lax_cookie(site: Site) -> None:
+    await signed_in(site)
+    await Browser(site.app).get(f"{HERE}/page", Sec_Fetch_Site="cross-site", Sec_Fetch_Dest="document")
+
+
 @makes(missing.FETCHED_WITHOUT_CREDENTIALS, "session_cookie")
 async def test_a_script_from_another_port_fetches_without_credentials(site: Site) -> None:
     browser = await signed_in(site, "http://localhost:5000")
@@ -625,6 +635,21 @@ async def test_a_browser_sends_two_cookies_of_one_name(site: Site) -> None:
     await browser.get(f"{HERE}/page", Cookie=f"session=of.another.time; session={value}")
 
 
+@makes(cookie_rules.TWO_COOKIES, "session_cookie")
+async def test_the_older_of_two_cookies_is_read_and_signs_nobody_in(site: Site) -> None:
+    browser, visitor = await signed_in(site), await signed_in_by_hand(site, _user_id=None)
+    both = f"session={visitor.value_of('session')}; session={browser.value_of('session')}"
+    await Browser(site.app).get(f"{HERE}/page", Cookie=both)
+
+
+@makes(cookie_rules.EXPIRED, "session_cookie")
+async def test_a_session_of_quarts_own_interface_has_expired(site: Site, clock: Clock) -> None:
+    site.app.session_interface = SecureCookieSessionInterface()
+    browser = await signed_in(site)
+    clock.forward(site.app.permanent_session_lifetime + timedelta(seconds=2))
+    await browser.get(f"{HERE}/page")
+
+
 @makes(cookie_rules.OTHER_INTERFACE, "session_cookie")
 async def test_quarts_own_interface_wrote_the_cookie(site: Site) -> None:
     browser = Browser(site.app)
@@ -684,6 +709,11 @@ async def test_a_remember_cookie_has_expired(site: Site, clock: Clock) -> None:
     value = browser.value_of("remember_token")
     clock.forward(timedelta(days=2))
     await Browser(site.app).get(f"{HERE}/page", Cookie=f"remember_token={value}")
+
+
+@makes(cookie_rules.REMEMBER_OF_FLASK_LOGIN, "remember_cookie")
+async def test_flask_login_wrote_the_remember_cookie(site: Site) -> None:
+    await Browser(site.app).get(f"{HERE}/page", Cookie=f"remember_token={encode_cookie(ADA.id, KEY)}")
 
 
 @makes(cookie_rules.REMEMBER_REFUSED, "remember_cookie")
@@ -760,17 +790,6 @@ async def test_records_refuse_a_session_of_flask_login(site: Site) -> None:
     browser = await signed_in_by_hand(site)
     site.manager.import_flask_login, site.manager.records = True, Refusing()
     await browser.get(f"{HERE}/page")
-
-
-def test_every_situation_is_made_by_a_test() -> None:
-    """The decorator fails a test that makes another situation than it says."""
-    assert {situation.name for situation in diagnosis.situations()} == {*MADE_BY}
-
-
-def test_no_two_situations_have_one_name() -> None:
-    names = [situation.name for situation in diagnosis.situations()]
-
-    assert len(names) == len({*names})
 
 
 async def test_a_diagnosis_contains_no_cookie_token_or_query(site: Site) -> None:
