@@ -1,4 +1,7 @@
-"""Search the documentation's site in a browser, and look at each page at two widths, light and dark."""
+"""Search the documentation's site in a browser, and look at each page at two widths, light and dark.
+
+The links to other hosts are listed, and not fetched: `sphinx-build -b linkcheck docs build/links` does that.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -13,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 SITE = Path(__file__).parent.parent / "build" / "docs"
 FAULTS: list[str] = []
 PATIENCE = 60_000  # milliseconds until what hangs is given up
+LINKS: set[str] = set()
 PAGES = [str(path.relative_to(SITE)) for path in sorted(SITE.rglob("*.html")) if path.parts[len(SITE.parts)][0] != "_"]
 
 
@@ -22,6 +26,7 @@ def main() -> None:
         search(open_page(browser, url, 1280, "light"))
         for width, scheme in ((360, "dark"), (1280, "light")):
             look(open_page(browser, url, width, scheme), width)
+    print(f"Links to other hosts, not fetched: {' '.join(sorted(LINKS))}")
     print(f"{len(PAGES)} pages: the search finds, and none scrolls sideways.")
 
 
@@ -66,6 +71,7 @@ def look(page: Page, width: int) -> None:
         page.goto(f"/{name}")
         if page.evaluate("document.documentElement.scrollWidth") > width:
             fail(f"{name} scrolls sideways at {width} pixels")
+        LINKS.update(page.evaluate("[...document.querySelectorAll('a[href^=https]')].map(link => link.href)"))
     assert not FAULTS, FAULTS
 
 
