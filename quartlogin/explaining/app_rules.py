@@ -1,7 +1,8 @@
 """Diagnoses of mistakes in the app's code: guards, awaits, and where loaders are registered."""
 
-from typing import Final
+from typing import Any, Final
 
+from ..config import EXEMPT_METHODS
 from ..decorators import was_guarded
 from .case import Case, Diagnosis, Rule, Situation
 
@@ -41,6 +42,15 @@ EARLY_READ_BEFORE_REQUEST: Final = Situation(
     "current_user read in before_request",
     "{where} reads current_user in a before_request function, which runs before guards and before eager=True.",
     "Write `user = await current_user` there.",
+)
+PREFLIGHT: Final = Situation(
+    "OPTIONS passes guards",
+    "Guards let OPTIONS pass, since browsers send it without cookies before a request from another origin.",
+)
+BEFORE_GUARD: Final = Situation(
+    "answered before the guard",
+    "The guard of {endpoint} was not asked: a before_request function, or an error in one, answered with {status}.",
+    "Look at the app's before_request functions, such as those of its extensions.",
 )
 NO_ROUTE: Final = Situation(
     "no such page",
@@ -100,7 +110,20 @@ def never_asked(case: Case) -> Diagnosis | None:
     """Notice that nothing asked who the user is."""
     if any(case.recording.last(step) is not None for step in ("user", "loader", "login", "logout")):
         return None
-    return NEVER_ASKED.at(0) if case.request.get("route") is not None else NO_ROUTE.at(0)
+    endpoint, status = case.request.get("endpoint"), case.recording.details("response").get("status")
+    if _has_guard(case.app.view_functions.get(endpoint or "")) and case.recording.last("guard") is None:
+        is_preflight = case.request.get("method") in EXEMPT_METHODS
+        return PREFLIGHT.at(0) if is_preflight else BEFORE_GUARD.at(0, endpoint=endpoint, status=status)
+    return (NO_ROUTE if endpoint is None and status in {404, 405} else NEVER_ASKED).at(0)
 
 
 FIRST_RULES: Final[tuple[Rule, ...]] = (guard_above_route, never_awaited, no_loader, missing_on_g, early_read)
+
+
+def _has_guard(view: Any) -> bool:
+    """Tell whether one of a view's decorators is a guard."""
+    while view is not None:
+        if was_guarded(view):
+            return True
+        view = getattr(view, "__wrapped__", None)
+    return False

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ..context import manager_of
+from ..errors import UserNotLoadedError
 from .case import Case, Diagnosis, Rule, Situation
 from .recorder import Recording
 
@@ -19,9 +20,15 @@ FLASK_LOGIN_SESSION: Final = Situation(
 )
 ID_TYPE: Final = Situation(
     "id of another type",
-    "The {loader} was called with the text {user_id!r} and found nobody, and the user who signed in has an id of type "
+    "The {loader} was called with the text {user_id!r} and found no user, while the one who signed in has an id of "
+    "type "
     "{id_type}.",
     "Convert the id in the loader, such as int(user_id): ids come from cookies, where they are text.",
+)
+LOADER_ASKED_FOR_USER: Final = Situation(
+    "loader asks for current_user",
+    "The {loader} asked for current_user, which is what it is there to find out.",
+    "Use the id with which the loader is called.",
 )
 LOADER_RAISED: Final = Situation(
     "loader raised",
@@ -31,9 +38,9 @@ LOADER_RAISED: Final = Situation(
 LOADER_FOUND_NOBODY: Final = Situation(
     "loader returned None",
     "The {loader} was called with the text {user_id!r} and returned None.",
-    "Look that id up where the loader does; if the user is there, compare the types (the id is a str) and check that "
+    "Look the id up where the loader does (the user may be deleted, or the database in memory be new), and check that "
     "the "
-    "loader has a return statement.",
+    "loader compares it as text and has a return statement.",
 )
 NOT_A_USER: Final = Situation(
     "not a user",
@@ -109,6 +116,8 @@ def loader_failed(case: Case) -> Diagnosis | None:
     id_type = _other_id_type(case, loader["user_id"])
     if id_type is not None:
         return ID_TYPE.at(step, loader=loader["loader"], user_id=loader["user_id"], id_type=id_type)
+    if loader.get("error") == UserNotLoadedError.__name__:
+        return LOADER_ASKED_FOR_USER.at(step, loader=loader["loader"])
     if loader["outcome"] == "raised":
         return LOADER_RAISED.at(step, loader=loader["loader"], error=loader["error"])
     return LOADER_FOUND_NOBODY.at(step, loader=loader["loader"], user_id=loader["user_id"])

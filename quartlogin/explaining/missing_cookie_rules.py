@@ -103,7 +103,7 @@ class _Last:
     @property
     def host(self) -> str:
         """Where it was set."""
-        return host_name(self.recording.details("request")["host"])
+        return host_name(self.recording.details("request").get("host", ""))
 
 
 def other_prefix(case: Case) -> Diagnosis | None:
@@ -115,7 +115,7 @@ def other_prefix(case: Case) -> Diagnosis | None:
     found = [name for name in case.request.get("cookies", ()) if without_prefix(name) == base and name != case.cookie]
     if not found:
         return None
-    return OTHER_PREFIX.at(step, found=found[0], scheme=case.request["scheme"], cookie=case.cookie)
+    return OTHER_PREFIX.at(step, found=found[0], scheme=case.request.get("scheme"), cookie=case.cookie)
 
 
 def kept_back(case: Case) -> Diagnosis | None:
@@ -138,7 +138,7 @@ def fault_of(last: _Last, step: int) -> Diagnosis | None:
     if cookie["length"] > LONGEST_COOKIE:
         return TOO_LONG_TO_KEEP.at(step, cookie=cookie["cookie"], length=cookie["length"])
     domain = cookie.get("domain")
-    if domain and not _covers(domain, host):
+    if domain and host and not _covers(domain, host):
         return WRONG_DOMAIN.at(step, cookie=cookie["cookie"], domain=domain, host=host)
     if _is_secure_over_http(last) and not _is_loopback(host):
         return SECURE_OVER_HTTP.at(step, cookie=cookie["cookie"])
@@ -234,11 +234,11 @@ def _last_login_in_vain(case: Case) -> Recording | None:
 
 
 def _other_host(last: _Last, step: int) -> Diagnosis | None:
-    here, domain = host_name(last.case.request["host"]), last.cookie.get("domain")
-    if here == last.host or (domain and _covers(domain, here)):
+    here, there = (one.details("request").get("host", "") for one in (last.case.recording, last.recording))
+    domain, name = last.cookie.get("domain"), host_name(here)
+    if "" in {here, there} or name == last.host or (domain and _covers(domain, name)):
         return None
-    there = last.recording.details("request")["host"]
-    return OTHER_HOST.at(step, cookie=last.cookie["cookie"], there=there, here=last.case.request["host"])
+    return OTHER_HOST.at(step, cookie=last.cookie["cookie"], there=there, here=here)
 
 
 def _other_path(last: _Last, step: int) -> Diagnosis | None:
@@ -255,7 +255,7 @@ def _secure_on_loopback(last: _Last, step: int) -> Diagnosis | None:
 
 
 def _is_secure_over_http(last: _Last) -> bool:
-    return bool(last.cookie.get("secure")) and last.case.request["scheme"] in {"http", "ws"}
+    return bool(last.cookie.get("secure")) and last.case.request.get("scheme") in {"http", "ws"}
 
 
 def _is_loopback(host: str) -> bool:

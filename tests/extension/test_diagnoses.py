@@ -1,6 +1,7 @@
 """Each situation in which a visitor is, or is not, signed in, is made and diagnosed."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -28,7 +29,7 @@ from quartlogin import (
     make_guard,
     tracing,
 )
-from quartlogin.explaining import app_rules, cookie_rules, diagnosis, loading_rules, login_rules, outcome_rules
+from quartlogin.explaining import Case, app_rules, cookie_rules, diagnosis, loading_rules, login_rules, outcome_rules
 from quartlogin.explaining import missing_cookie_rules as missing
 from situations import makes
 from sockets import open_socket
@@ -345,7 +346,40 @@ async def test_a_template_does_not_name_the_user(site: Site) -> None:
     await browser.get(f"{HERE}/")
 
 
+@makes(app_rules.NEVER_ASKED, "request")
+async def test_a_redirect_to_a_url_with_a_slash_asks_for_nobody(site: Site) -> None:
+    @site.app.get("/notes/")
+    async def notes() -> str:
+        return "notes"
+
+    assert (await Browser(site.app).get(f"{HERE}/notes")).status_code == 308
+
+
+@makes(app_rules.PREFLIGHT, "request")
+async def test_a_preflight_passes_the_guard(site: Site) -> None:
+    await Browser(site.app).get(f"{HERE}/page", "OPTIONS")
+
+
+@makes(app_rules.BEFORE_GUARD, "request")
+async def test_a_before_request_function_answers_before_the_guard(site: Site) -> None:
+    @site.app.before_request
+    async def close() -> tuple[str, int]:
+        return "closed", 503
+
+    await Browser(site.app).get(f"{HERE}/page")
+
+
 # The loader.
+
+
+@makes(loading_rules.LOADER_ASKED_FOR_USER, "loader")
+async def test_the_loader_asks_for_current_user(site: Site) -> None:
+    @site.manager.user_loader
+    async def load(user_id: str) -> Any:
+        return await current_user
+
+    browser = await signed_in(site)
+    await browser.get(f"{HERE}/page")
 
 
 @makes(loading_rules.LOADER_FOUND_NOBODY, "loader")
@@ -790,6 +824,27 @@ async def test_records_refuse_a_session_of_flask_login(site: Site) -> None:
     browser = await signed_in_by_hand(site)
     site.manager.import_flask_login, site.manager.records = True, Refusing()
     await browser.get(f"{HERE}/page")
+
+
+async def test_whatever_step_is_missing_there_is_a_diagnosis(site: Site, danger: None) -> None:
+    """A request may still run, be told from its middle on, or have too many steps to be kept."""
+    browser = await signed_in(site, "http://site.example", path="/remembered")
+    await browser.get("http://site.example/danger", Authorization="Bearer of-another-service")
+    browser.agent = "Chromium"
+    await browser.get("http://site.example/danger")
+    browser.jar.clear_session_cookies()
+    await browser.get("http://site.example/logout")
+    await Browser(site.app).get("http://127.0.0.1/danger", Sec_Fetch_Site="cross-site", Sec_Fetch_Dest="iframe")
+    recorded = [*reversed(site.recorder.recordings)]
+
+    for newest, recording in enumerate(recorded):
+        for missing_step in [*recording.steps]:
+            position = recording.steps.index(missing_step)
+            del recording.steps[position]
+            for one, earlier in ((recorded[0], recorded[1:]), (recording, recorded[newest + 1 :])):
+                assert diagnosis.diagnose(Case(one, site.app, earlier)).sentence
+            recording.steps.insert(position, missing_step)
+        assert diagnosis.diagnose(Case(replace(recording, steps=[]), site.app, recorded)).sentence
 
 
 async def test_a_diagnosis_contains_no_cookie_token_or_query(site: Site) -> None:
