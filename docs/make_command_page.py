@@ -20,7 +20,8 @@ The `--help` text of every command; a test compares it.
 - Commands that use a database take it from `--database` or `QUARTLOGIN_DATABASE`, and all other settings from the
   environment; or, with `--app` or `QUARTLOGIN_APP`, everything from an [app of your own](#an-app-of-your-own). The
   others are `new`, `templates`, `completion` and `accounts sql`.
-- Results go to standard output; with `--json`, they are one JSON list and nothing else, with times in UTC.
+- Results go to standard output; with `--json`, they are one JSON list and nothing else, with times in UTC; those of
+  `explain` and [`flow`](#flow-as-json) are one JSON object.
 - An error is one sentence on standard error. The exit status is 0, 1 for an error, 2 for an invalid command line.
 - Passwords are prompted for, or read from standard input; they are never arguments, which other users of the machine
   could read.
@@ -51,6 +52,25 @@ may have 16 MiB, the server's own limit, not 64 KiB as in the stand-alone applic
 If the app has its own users, `user create` calls their `create`, with the fields of the app's registration form from
 `--field`; `user list` lists those who have an account; and `user import` calls `create` for one line after another,
 with the fields from further columns.
+
+## Flow as JSON
+
+`quartlogin flow --json` prints one object; times are in seconds, and `null` stands for what there is not:
+
+| field | value |
+|---|---|
+| `app` | the name of the app |
+| `requests` | the requests: `method`, `path`, the names of the form's `fields` and of the `cookies`, and the `status` |
+| `steps` | the twelve: `number`, `title`, `sentences`, `seconds`, and the traced `steps` |
+| `user` | whom the loader returned for the page: `type`, `id`, and `name` in an app with accounts |
+| `afterwards` | what is left of the run, in one sentence |
+
+A traced step has its name as `step`, its `seconds`, and [its details](../quartlogin/tracing.py).
+
+An app's user is signed in by `login_user`, in a request of the command's own, to a view that the app has in this
+process only. The login ends when the page has been answered; events that the accounts record stay. The command
+refuses to sign in a user whose oldest login would be evicted. With `--login-page`, it fills in the form of
+`login_manager.login_view` instead.
 
 ## Importing
 

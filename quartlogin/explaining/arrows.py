@@ -47,6 +47,7 @@ Text = str | Callable[[Details], str]
 _GOOD: Final = {
     "valid", "kept on the server", "same browser", "off", "restored", "found", "user", "allowed", "signed in", "set",
     "deleted", "hit", "ok", "correct", "none", "anonymous", "not ours",
+    "active", "step required",
 }  # fmt: skip
 #: The steps of which a step of another outcome is drawn as a fault.
 _JUDGED: Final = {
@@ -100,7 +101,7 @@ def _begin_of_loader(steps: Sequence[Step], position: int, arrows: Sequence[Arro
 
 def _call(step: Step, names: Names) -> Arrow:
     user = names.named(step.details)["user"]
-    return Arrow(Lane.QUARTLOGIN, Lane.LOADER, f"{step.details.get('loader', 'loader')}({user or ''})")
+    return Arrow(Lane.QUARTLOGIN, Lane.LOADER, f"{step.details.get('loader') or 'user_loader'}({user or ''})")
 
 
 def _arrow(step: Step, number: int, names: Names, *, is_decisive: bool) -> Arrow:
@@ -150,6 +151,8 @@ def _outcome_for(what: str) -> Text:
 def _loader(d: Details) -> str:
     if d.get("outcome") == "raised":
         return f"raised {d.get('error')}"
+    if d.get("outcome") == "missing":
+        return "no loader is registered"
     return "None: no such user" if d.get("outcome") == "nobody" else f"the {d.get('type')}"
 
 
@@ -229,7 +232,7 @@ DRAWN: Final[Mapping[str, tuple[Lane, Lane, Text]]] = {
     "login_ended": (Lane.QUARTLOGIN, Lane.DATABASE, _login_ended),
     "sign_in": (Lane.APP, Lane.APP, "sign-in: {outcome}"),
     "hashing": (Lane.APP, Lane.APP, "password hashed in a thread"),
-    "hashing_queue": (Lane.APP, Lane.APP, "the queue of passwords to be hashed"),
+    "hashing_queue": (Lane.APP, Lane.APP, "passwords to be hashed: {waiting} waiting, {in_use} in work"),
     "cookie_written": (Lane.APP, Lane.BROWSER, _cookie_written),
     "response": (Lane.APP, Lane.BROWSER, _response),
 }

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from ..tracing import Step
-from .arrows import short_sql
 from .names import Names
 from .recorder import Recording
 
+_LONGEST_SQL: Final = 1000  # characters
 Details = Mapping[str, Any]
 #: A format of the details, or a function of them.
 Sentence = str | Callable[[Details], str]
@@ -91,10 +91,16 @@ def _loader_raised(d: Details) -> str:
 
 def _statement(d: Details) -> str:
     if d.get("error"):
-        return f"The database was asked: {short_sql(str(d['sql']))}, and failed with {d['error']}."
+        return f"The database was asked: {_line(d['sql'])}, and failed with {d['error']}."
     rows = d.get("rows")
     answer = "" if rows is None else f", and returned {rows} {'row' if rows == 1 else 'rows'}"
-    return f"The database was asked: {short_sql(str(d['sql']))}{answer}."
+    return f"The database was asked: {_line(d['sql'])}{answer}."
+
+
+def _line(sql: Any) -> str:
+    """Return a statement in one line."""
+    line = " ".join(str(sql).split())
+    return line if len(line) <= _LONGEST_SQL else f"{line[: _LONGEST_SQL - 1]}…"
 
 
 def _template(d: Details) -> str:
@@ -171,9 +177,9 @@ SENTENCES: Final[Mapping[str, Sentence | Mapping[str, Sentence]]] = {
         "refused": "The remembered login of user {user} was not restored: its loader found no user.",
     },
     "login_row": {
-        "found": "The record of the login exists, so the login is valid.",
-        "none": "There is no record of the login: it has ended.",
-        "": "The record of the login: {outcome}.",
+        "active": "The record of the login exists: the login is valid.",
+        "ended or unknown": "There is no record of the login: it has ended.",
+        "": "The login was not accepted: {outcome}.",
     },
     "lookup": _lookup,
     "statement": _statement,
@@ -182,13 +188,15 @@ SENTENCES: Final[Mapping[str, Sentence | Mapping[str, Sentence]]] = {
         "user": _loader_found,
         "nobody": "The {loader} returned None: it knows no user {user}.",
         "raised": _loader_raised,
+        "missing": "No user_loader is registered, so no user can be loaded.",
     },
     "user": {
         "found": "current_user is an object of type {type}, for the rest of this request.",
         "anonymous": "current_user is the anonymous user, for the rest of this request.",
     },
     "template": _template,
-    "early_read": "current_user was used in a {where} before it was loaded, which is an error.",
+    "early_read": "current_user was used in {where}, in a {during}, before it was loaded, which is an error.",
+    "not_awaited": "{function}() was called in {where} and never awaited, so nothing happened.",
     "guard": {
         "allowed": "The guard {guard} let the request pass.",
         "refused": "The guard {guard} stopped the request before the view.",
@@ -215,7 +223,7 @@ SENTENCES: Final[Mapping[str, Sentence | Mapping[str, Sentence]]] = {
         "": _sign_in,
     },
     "hashing": "The password was hashed in a thread.",
-    "hashing_queue": "The queue of passwords to be hashed changed.",
+    "hashing_queue": "Of the passwords to be hashed, {waiting} wait and {in_use} are being hashed.",
     "cookie_written": {"set": _cookie_set, "deleted": "The response deletes the cookie {cookie}."},
     "response": _response,
 }

@@ -7,6 +7,7 @@ from quartlogin.accounts.commands import AccountsGroup, accounts, init_db, templ
 
 from .completion import completion
 from .explain import explain
+from .flow import flow
 from .new import new
 from .secret import secret
 from .serve import serve
@@ -24,6 +25,7 @@ def main() -> None:
     quartlogin logins list alice           list an account's sign-ins
     quartlogin new notes                   start a project of your own
     quartlogin serve --app mymodule:app    start an app of your own
+    quartlogin flow                        sign in, and tell each step
     quartlogin explain URL                 explain why a request is not signed in
 
     Settings come from the environment, with the prefix QUARTLOGIN_; an app of your own has its own. An error is one
@@ -31,5 +33,5 @@ def main() -> None:
     """
 
 
-for command in (serve, new, explain, init_db, accounts, user, templates, secret, completion):
+for command in (serve, new, explain, flow, init_db, accounts, user, templates, secret, completion):
     main.add_command(command)

@@ -129,7 +129,7 @@ class ApplicationSource:
         """Run the application with the secret key of the running service."""
         key = self._settings.secret_key or stored_keys(self.address, NO_KEY)[0]
         app = create_app(DATABASE=self.address, SECRET_KEY=key)
-        async with _running(app, "quartlogin.webapp"):
+        async with running(app, "quartlogin.webapp"):
             yield app
 
     def prepare(self, *, is_loopback: bool) -> Callable[[], Quart]:
@@ -194,7 +194,7 @@ class AppSource:
         """Start the app; without a secret key it gets one for this command, which signs nothing."""
         if not self._app.secret_key:
             use_keys([new_key()], self._app)
-        async with _running(self._app, self.title):
+        async with running(self._app, self.title):
             yield context_of(self._accounts)
 
     async def create_tables(self) -> str:
@@ -208,7 +208,7 @@ class AppSource:
         """Start the app with its secret key, or the one beside its database."""
         if not self._app.secret_key:
             use_keys(stored_keys(self.address, APP_WITHOUT_KEY), self._app)
-        async with _running(self._app, self.title):
+        async with running(self._app, self.title):
             yield self._app
 
     def prepare(self, *, is_loopback: bool) -> Callable[[], Quart]:
@@ -249,7 +249,7 @@ async def app_running(name: str) -> AsyncIterator[Quart]:
         async with AppSource(name, app).run_app():
             yield app
     else:
-        async with _running(app, name):
+        async with running(app, name):
             yield app
 
 
@@ -258,7 +258,7 @@ def _load_with_keys(name: str, keys: tuple[str, ...]) -> Quart:
 
 
 @asynccontextmanager
-async def _running(app: Quart, name: str) -> AsyncIterator[None]:
+async def running(app: Quart, name: str) -> AsyncIterator[None]:
     """Start an app, and stop it at the end of the block, which runs in the app's context.
 
     `Quart.test_app` would do the same, but within 5 seconds, and it replaces each error by another one.
