@@ -181,12 +181,13 @@ class _Drawing:
     def _arrow(self, arrow: Arrow) -> tuple[list[str], int]:
         """Return the parts of an arrow with its text above, and its height."""
         begin, end = self._at[arrow.source], self._at[arrow.target]
-        lines = wrap(self._said(arrow), (_WIDTH - 2 * _EDGE) / _FONT, _MOST_LINES)
+        font = _FONT * _BOLD if arrow.is_decisive else _FONT
+        lines = wrap(self._said(arrow), (_WIDTH - 2 * _EDGE) / font, _MOST_LINES)
         y = self._y + _LINE * len(lines) + 12
         step = 1 if end > begin else -1
         answer = " answer" if arrow.is_answer else ""
         return [
-            *_lines(lines, _within(lines, (begin + end) / 2), self._y + 14, "said"),
+            *_lines(lines, _within(lines, (begin + end) / 2, font), self._y + 14, "said"),
             f'<path class="arrow{answer}" d="M{begin} {y}H{end - 6 * step}"/>',
             f'<path class="tip" d="M{end} {y}l{-8 * step} -4v8z"/>',
             _number(arrow, begin, y),
@@ -197,7 +198,7 @@ class _Drawing:
         lines = wrap(self._said(arrow), (_WIDTH - 10 * _EDGE) / _FONT, _MOST_LINES)
         bold = _BOLD if arrow.is_decisive else 1
         width = round(max(map(width_of, lines)) * _FONT * bold) + 4 * _EDGE
-        x = _within(lines, self._at[arrow.source], 3 * _EDGE)
+        x = _within(lines, self._at[arrow.source], _FONT, 3 * _EDGE)
         height, top = _LINE * len(lines) + 8, self._y + 4
         return [
             f'<rect class="note" x="{x - width / 2:g}" y="{top}" width="{width}" height="{height}" rx="4"/>',
@@ -210,9 +211,9 @@ class _Drawing:
         return f"{arrow.text} ({_milliseconds(arrow.seconds or 0)})" if is_timed else arrow.text
 
 
-def _within(lines: Sequence[str], x: float, edge: float = _EDGE) -> float:
+def _within(lines: Sequence[str], x: float, font: float, edge: float = _EDGE) -> float:
     """Move the middle of some lines as far as it takes to keep them within the image."""
-    half = max(map(width_of, lines)) * _FONT / 2
+    half = max(map(width_of, lines)) * font / 2
     return round(min(max(x, half + edge), max(_WIDTH - half - edge, _WIDTH / 2)))
 
 

@@ -14,7 +14,8 @@ from ..tracing import Step
 
 #: How many requests are kept.
 KEPT: Final = 100
-_MOST_STEPS: Final = 500  # of one request: a websocket may stay open for days
+#: How many steps of one request are kept: a websocket may stay open for days.
+MOST_STEPS: Final = 500
 #: Where a connection keeps its recordings, by their recorders.
 _RECORDINGS: Final = "_quartlogin_recordings"
 
@@ -68,7 +69,7 @@ class Recorder:
         if recording is None:
             recording = kept[self] = Recording(next(self._numbers), time.time())
             self.recordings.append(recording)
-        if len(recording.steps) < _MOST_STEPS:
+        if len(recording.steps) < MOST_STEPS:
             recording.steps.append(replace(step, app=None, connection=None))
 
     def find(self, number: int) -> Recording | None:

@@ -1,7 +1,7 @@
 """The HTML of the page that explains requests: a list, one request, and a request that is no longer kept."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +9,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..tracing import Step
 from . import diagram
 from .diagnosis import Case, Diagnosis, diagnose
 from .recorder import KEPT, Recorder, Recording
@@ -120,9 +121,17 @@ def _render(template: str, token: str, **values: Any) -> str:
     def address(number: int | None = None) -> str:
         return f"?token={token}" if number is None else f"?token={token}&request={number}"
 
-    shared = {"style": _STYLE, "address": address, "milliseconds": _milliseconds, "kept": KEPT}
+    shared = {"style": _STYLE, "address": address, "milliseconds": _milliseconds, "details": _details, "kept": KEPT}
     return _templates.get_template(template).render(**shared, **values)
 
 
 def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.1f} ms"
+
+
+def _details(step: Step) -> Iterator[tuple[str, str]]:
+    """Yield the details of a step that say something."""
+    for name, value in step.details.items():
+        text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        if value is not None and text:
+            yield name, text

@@ -193,15 +193,18 @@ def luminance(colour: str) -> float:
 @pytest.mark.parametrize("width", [360, 1280])
 def test_all_text_is_within_the_image_in_a_browser(browser: Browser, tmp_path: Path, width: int) -> None:
     file = tmp_path / "page.html"
-    file.write_text(f"<!doctype html>{draw([every_step('Wide WORDS of any kind ' * 9)], decisive=3)}", "utf-8")
+    beside = recording(("session_cookie", {"cookie": "session", "outcome": "bad signature"}))
+    drawn = [draw([every_step("Wide WORDS of any kind " * 9)], decisive=3), draw([beside], decisive=0)]
+    file.write_text("<!doctype html>" + "".join(drawn), "utf-8")
     page = browser.new_page(viewport={"width": width, "height": 800})
 
     page.goto(file.as_uri())
 
     outside = page.evaluate(
-        """() => { const box = element => element.getBoundingClientRect(), all = box(document.querySelector("svg"));
-        const isOutside = ({left, right, bottom}) => left < all.left || right > all.right || bottom > all.bottom;
-        return [...document.querySelectorAll("text")].filter(t => isOutside(box(t))).map(t => t.textContent) }"""
+        """() => { const box = element => element.getBoundingClientRect();
+        const isOutside = ({left, right, bottom}, all) => left < all.left || right > all.right || bottom > all.bottom;
+        return [...document.querySelectorAll("text")].filter(t => isOutside(box(t), box(t.ownerSVGElement)))
+        .map(t => t.textContent) }"""
     )
     assert outside == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -14,7 +14,7 @@ from quart.testing import QuartClient
 from users import ADA, SignIn, User
 
 from quartlogin import LoginManager, current_user, login_required, tracing
-from quartlogin.explaining.recorder import KEPT
+from quartlogin.explaining.recorder import KEPT, MOST_STEPS
 
 Listeners = tuple[tracing.Listener, ...]
 PATH = "/_quartlogin/"
@@ -334,6 +334,22 @@ async def test_the_last_hundred_requests_are_kept_and_an_older_one_is_not_found(
         assert f'href="{developer.query}"' in await body_of(first)
         assert "rel=" in await body_of(second)
     assert {response.status_code for response in odd} == {404}
+
+
+async def test_resource_limits_of_a_request_with_many_steps_the_first_ones_are_kept(
+    developing: Any, bare_app: Quart
+) -> None:
+    @bare_app.get("/much")
+    async def much() -> str:
+        for number in range(2 * MOST_STEPS):
+            tracing.tell("statement", sql="SELECT 1", rows=number)
+        return ""
+
+    async with developing() as developer:
+        await developer.get("/much")
+        page = await developer.read("&request=1")
+
+    assert page.count('<li id="step-') == page.count('<th scope="row">') == MOST_STEPS == 500
 
 
 async def test_the_pages_own_requests_are_not_recorded(developing: Any) -> None:
