@@ -19,7 +19,7 @@ PACKAGE = Path(quartlogin.__file__).parent
 
 #: Each module of the extension may import those in the lines above its own.
 LAYERS = [
-    ["errors", "records"],
+    ["errors", "records", "telemetry.processes"],
     ["cache_headers", "callbacks", "context", "sessions.cookie_cache", "sessions.lazy"],
     ["tracing"],
     ["batching", "config", "clients", "fingerprint", "signals", "sessions.serializer", "unawaited", "user"],
@@ -43,7 +43,7 @@ LAYERS = [
     ["explaining.missing_cookie_rules"],
     ["explaining.outcome_rules"],
     ["explaining.diagnosis"],
-    ["explaining.pytest_plugin", "explaining.views"],
+    ["explaining.pytest_plugin", "explaining.views", "telemetry.metrics", "telemetry.opentelemetry"],
     ["explaining.page"],
     ["testing", "manager"],
     [""],
@@ -78,7 +78,7 @@ MAX_ENTRIES = 24
 
 LEVELS = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 #: The folders of the extension; their `__init__` modules import nothing, or the public names of the folder.
-ROOMS = ["explaining", "sessions", "websockets"]
+ROOMS = ["explaining", "sessions", "telemetry", "websockets"]
 EXTENSION = sorted(path for room in (".", *ROOMS) for path in (PACKAGE / room).glob("*.py"))
 ACCOUNTS = sorted((PACKAGE / "accounts").rglob("*.py"))
 #: Without the project that `quartlogin new` copies, which is an app's code.
@@ -182,6 +182,8 @@ def test_the_application_uses_only_the_public_names_of_accounts_and_extension() 
     public = {
         *(("quartlogin", name) for name in (*quartlogin.__all__, "__version__", "tracing")),
         *(("quartlogin.explaining", name) for name in quartlogin.explaining.__all__),
+        ("quartlogin.telemetry.processes", "PROCESS_NUMBER"),
+        ("quartlogin.telemetry.metrics", "serve_metrics"),
         *(("quartlogin.accounts", name) for name in quartlogin.accounts.__all__),
         *(("quartlogin.accounts.commands", name) for name in quartlogin.accounts.commands.__all__),
     }

@@ -45,6 +45,14 @@ def test_every_diagnosis_has_a_test_that_makes_its_situation() -> None:
     assert {constant for found in in_tables.values() for constant in found} == {*tables.made_by()}
 
 
+def test_the_tables_of_steps_and_metrics_are_what_the_code_says() -> None:
+    text = (DOCS / "observability.md").read_text(encoding="utf-8")
+    made = script("make_steps_table")
+
+    assert made.page(text) == text
+    assert {*text.splitlines()} >= {*made.step_rows(), *made.metric_rows()}
+
+
 def test_every_link_between_files_leads_to_one() -> None:
     links = [
         (page, target)

@@ -79,6 +79,10 @@ def create_app(is_breached: IsBreached | None = None, **settings: Any) -> Quart:
     app.register_blueprint(pages.blueprint)
     app.template_context_processors.pop(pages.blueprint.name, None)  # as `Accounts` does with its own
     _harden(app, accounts, chosen)
+    if chosen.metrics_address is not None:
+        from quartlogin.telemetry.metrics import serve_metrics  # noqa: PLC0415 -- it needs an extra
+
+        serve_metrics(app, chosen.metrics_address)
     return app
 
 

@@ -17,6 +17,7 @@ from hypercorn.utils import LifespanFailureError
 from quart import Quart
 
 from quartlogin.accounts import AUDIT_LOGGER, get_accounts
+from quartlogin.telemetry.processes import PROCESS_NUMBER
 
 from .app_errors import closing_after_failure, describe, startup_errors
 
@@ -85,11 +86,12 @@ def run(config: Config, make_app: Callable[[], Quart]) -> int:
     return 0
 
 
-def _serve_here(config: Config, make_app: Callable[[], Quart]) -> None:
+def _serve_here(config: Config, make_app: Callable[[], Quart], number: int = 0) -> None:
     # Hypercorn's sockets need `workers` to share a port, and it warns about that.
     warnings.filterwarnings("ignore", message="The config `workers` has no affect")
     _show_audit_log()
     app = make_app()
+    app.config[PROCESS_NUMBER] = number
     with startup_errors(app) as errors:
         try:
             asyncio.run(_serve(app, config))
@@ -144,7 +146,9 @@ def _serve_in_processes(config: Config, make_app: Callable[[], Quart]) -> int:
     Each listens for itself: Hypercorn's sockets share a port if there is more than one worker.
     """
     context = get_context("spawn")
-    processes = [context.Process(target=_serve_here, args=(config, make_app)) for _ in range(config.workers)]
+    processes = [
+        context.Process(target=_serve_here, args=(config, make_app, number)) for number in range(config.workers)
+    ]
     is_asked_to_stop = False
 
     def end() -> None:

@@ -24,6 +24,7 @@ _MIN_LOGIN: Final = 5  # minutes; last-seen times are accurate to a minute
 _MAX_RETENTION: Final = 3650  # days
 _MAX_PROXIES: Final = 100
 _REPORT_URL: Final = re.compile(r"(https?://|/)[\w.~:/?&=%@+-]{1,500}", re.ASCII)  # it is written to a header
+_LISTENING: Final = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}")
 
 #: Cookie names. `__Host-` or `__Secure-` is prepended where browsers accept it.
 _COOKIE_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
@@ -147,12 +148,22 @@ class Settings:
         meaning="The number of trusted proxies in front, whose `X-Forwarded-For` and `-Proto` are used. "
         "If not 0, cookies are always `Secure`.",
     )
+    metrics_address: str | None = _setting(
+        None,
+        unit="address and port",
+        meaning="Where Prometheus reads the metrics, such as `127.0.0.1:9100`: each further process has the next port. "
+        "Not set: nowhere.",
+    )
 
     def __post_init__(self) -> None:
         self._check_texts()
         self._check_numbers()
         if self.csp_report_url is not None and not _REPORT_URL.fullmatch(self.csp_report_url):
             raise SettingsError("CSP_REPORT_URL must be a URL such as https://reports.example.org/csp.")
+        if self.metrics_address is not None and not _LISTENING.fullmatch(self.metrics_address):
+            raise SettingsError(
+                f"METRICS_ADDRESS must be an address such as 127.0.0.1:9100, not {_quoted(self.metrics_address)}."
+            )
         self._check_cookies()
         for host in self.allowed_hosts:
             if not is_host(host):

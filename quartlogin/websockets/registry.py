@@ -85,6 +85,10 @@ class WebSocketRegistry:
             self._holding.add(socket.task)
             socket.is_wrapped = False
 
+    def count(self) -> int:
+        """Return how many websockets of logins are open; any thread may call this."""
+        return sum(map(len, list(self._by_login.values())))
+
     def close(self, login: str) -> None:
         """Stop the handlers of a login that has ended, and close their websockets in the background."""
         now = time.monotonic()

@@ -21,6 +21,7 @@ from quartlogin.accounts.commands import (
     context_of,
     open_context,
 )
+from quartlogin.telemetry.processes import PROCESS_NUMBER
 
 from ..app import create_app, options_of
 from ..app_errors import AppError, closing_after_failure, describe, has_accounts, startup_errors
@@ -266,6 +267,7 @@ async def running(app: Quart, name: str) -> AsyncIterator[None]:
     manager: LoginManager[Any] | None = getattr(app, "login_manager", None)
     if manager is not None:
         manager.explain = False  # nobody can open a page of this process
+    app.config[PROCESS_NUMBER] = None
     with startup_errors(app):
         async with closing_after_failure(app):
             with _in_one_sentence(f"The app {name} does not start"):
