@@ -21,8 +21,7 @@ from amounts import THOROUGH
 from client import KEY, Visitor, add_user, with_cheap_hashes
 from compiled_templates import compile_once
 from databases import run_sql
-from quartlogin.accounts import cleanup
-from quartlogin.accounts.database import sqlite
+from quartlogin.accounts.database import batches, sqlite
 from quartlogin.accounts.store import Store, store_at
 from quartlogin.webapp import create_app
 from servers import Postgres, postgres, postgres_binaries
@@ -192,4 +191,4 @@ def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove expired rows without a pause between two batches."""
-    monkeypatch.setattr(cleanup, "_PAUSE", 0)
+    monkeypatch.setattr(batches, "PAUSE", 0)

@@ -36,9 +36,9 @@ from quartlogin.accounts import (
     NameTaken,
     Passwords,
     Registration,
-    cleanup,
     get_accounts,
 )
+from quartlogin.accounts.database import batches
 from quartlogin.accounts.testing import use_cheap_hashes
 
 #: The file in the current folder that says where the last process ended.
@@ -259,7 +259,7 @@ def make_app(accounts_database: str, people_database: str) -> Quart:
 
 
 async def _serve(listener: int, *databases: str) -> None:
-    cleanup._PAUSE = 0  # type: ignore[misc]  # between two batches, for others to write
+    batches.PAUSE = 0  # type: ignore[misc]  # between two batches, for others to write
     config = Config()
     config.bind = [f"fd://{listener}"]
     config.loglevel = "WARNING"

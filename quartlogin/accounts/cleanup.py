@@ -11,16 +11,15 @@ from logging import getLogger
 from math import inf
 from typing import Final
 
+from .audit.log import EventLimit
+from .database.batches import BATCH, PAUSE, remove_all
 from .database.errors import StoreUnavailable
-from .database.models import Event
 from .feature import Feature
 from .features.passwords.hash_parameters import Parameters, read_parameters
 from .features.passwords.old_schemes import read_prefix
 from .features.passwords.table import PasswordTable
 from .store import Store
 
-_BATCH: Final = 100  # rows; no one notices a transaction of this size
-_PAUSE: Final = 0.1  # seconds between two batches, so that others can write
 _FIRST: Final = 60  # seconds after the start, when there is more urgent work
 _INTERVAL: Final = 600  # seconds between two rounds
 _COUNTED_AT_ONCE: Final = 200  # users; a batch takes two milliseconds, and a million users ten minutes
@@ -32,53 +31,8 @@ _KEEP_SHORT_LIVED: Final = 3 * 24 * 60 * 60
 #: Seconds after the last attempt with an unknown username: as with a known one, waiting gains an attacker nothing.
 _KEEP_ATTEMPTS: Final = 365 * 24 * 60 * 60
 
-#: After this many stored events, the excess events of their accounts are removed.
-_MAX_UNCHECKED: Final = 500
-
 _SOME_HASH: Final = "c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"  # follows a hash's parameters, to parse them
 _log = getLogger(__name__)
-
-
-class EventLimit:
-    """Keeps the most recent events of each kind of an account: it listens to the audit log.
-
-    It removes the excess after a few hundred stored events, and in each round of `Cleanup`.
-    """
-
-    def __init__(self, store: Store) -> None:
-        self._events = store.events
-        #: The accounts and kinds of the events that were stored since the last removal.
-        self._unchecked: set[tuple[str, str]] = set()
-        self._count = 0
-        self._removing: asyncio.Task[None] | None = None
-
-    def note(self, event: Event) -> None:
-        """Note a stored event, which may be one too many."""
-        if event.user_id is None:
-            return
-        self._unchecked.add((event.user_id, event.kind))
-        self._count += 1
-        if self._count >= _MAX_UNCHECKED and (self._removing is None or self._removing.done()):
-            self._removing = asyncio.get_running_loop().create_task(self._remove())
-
-    async def clean(self) -> int:
-        """Remove the excess events; return how many."""
-        unchecked, self._unchecked, self._count = self._unchecked, set(), 0
-        return sum([await _remove_all(partial(self._events.remove_excess, *which, _BATCH)) for which in unchecked])
-
-    async def stop(self) -> None:
-        """Stop, between two batches at the latest."""
-        if self._removing is not None:
-            self._removing.cancel()
-            await asyncio.gather(self._removing, return_exceptions=True)
-
-    async def _remove(self) -> None:
-        try:
-            await self.clean()
-        except StoreUnavailable as error:
-            _log.warning("Could not remove excess events: %s", error)
-        except Exception:  # the next round may succeed
-            _log.exception("Could not remove excess events.")
 
 
 class Cleanup:
@@ -128,18 +82,18 @@ class Cleanup:
         """Remove everything that is expired or in excess; return the number of rows."""
         now, store = int(time.time()), self._store
         removals = (
-            partial(store.events.remove_before, now - self._keep_events, _BATCH),
-            partial(store.attempts.remove_before, now - _KEEP_SHORT_LIVED, now - _KEEP_ATTEMPTS, _BATCH),
-            partial(store.attempts.remove_of_ended_logins, _BATCH),
-            partial(store.pending_sign_ins.remove_expired, now, _BATCH),
-            *(partial(feature.remove_expired, store, now, _BATCH) for feature in self._features),
+            partial(store.events.remove_before, now - self._keep_events, BATCH),
+            partial(store.attempts.remove_before, now - _KEEP_SHORT_LIVED, now - _KEEP_ATTEMPTS, BATCH),
+            partial(store.attempts.remove_of_ended_logins, BATCH),
+            partial(store.pending_sign_ins.remove_expired, now, BATCH),
+            *(partial(feature.remove_expired, store, now, BATCH) for feature in self._features),
         )
         settled = 0 if self._clean_directory is None else await self._clean_directory(now)
-        return settled + sum([await _remove_all(remove) for remove in removals]) + await self._event_limit.clean()
+        return settled + sum([await remove_all(remove) for remove in removals]) + await self._event_limit.clean()
 
     async def count(self) -> None:
         """Count how many accounts have which parameter set."""
-        self._learn(await count_sets(self._store.passwords, _COUNTED_AT_ONCE, _PAUSE))
+        self._learn(await count_sets(self._store.passwords, _COUNTED_AT_ONCE, PAUSE))
 
     async def _run(self) -> None:
         await asyncio.sleep(_FIRST)
@@ -179,12 +133,3 @@ async def count_sets(
                 counts[parameters] += users
         await asyncio.sleep(pause)
     return counts
-
-
-async def _remove_all(remove: Callable[[], Awaitable[int]]) -> int:
-    """Remove one batch after another until nothing is left; return the number of rows."""
-    removed = 0
-    while batch := await remove():
-        removed += batch
-        await asyncio.sleep(_PAUSE)
-    return removed

@@ -11,8 +11,8 @@ from quart import Quart
 from quartlogin import ConfigurationError, LoginManager
 
 from .audit.account_updates import AccountUpdates
-from .audit.log import AuditLog
-from .cleanup import Cleanup, EventLimit
+from .audit.log import AuditLog, EventLimit
+from .cleanup import Cleanup
 from .context import is_own_page
 from .feature import Feature
 from .features.deletion.service import DeletionService
@@ -87,7 +87,7 @@ class Services:
             self.options.login_rate_limit_per_account,
             self.options.login_rate_limit_per_address,
         )
-        event_limit = EventLimit(self.store)
+        event_limit = EventLimit(self.store.events)
         self.audit_log.listeners += [self.account_updates.send, event_limit.note]
         self.cleanup = Cleanup(
             self.store,

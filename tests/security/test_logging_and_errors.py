@@ -18,7 +18,8 @@ from databases import both_databases, run_sql
 from event_kinds import KINDS, LOGGED_ONLY
 from quartlogin.accounts import get_accounts
 from quartlogin.accounts.audit.account_updates import AccountUpdates
-from quartlogin.accounts.cleanup import Cleanup, EventLimit
+from quartlogin.accounts.audit.log import EventLimit
+from quartlogin.accounts.cleanup import Cleanup
 from quartlogin.accounts.features.logins.user_loader import LastSeen, UserLoader
 from quartlogin.accounts.pages.error_pages import PAGES
 from quartlogin.webapp import create_app
@@ -416,7 +417,7 @@ async def test_background_tasks_survive_an_error(app: Quart, caplog: pytest.LogC
     with mock.patch("quartlogin.accounts.audit.account_updates._INTERVAL", 0.001), pages.listen("somebody"):
         await eventually(lambda: store.events.list_since.call_count > 2)
     with mock.patch("quartlogin.accounts.cleanup._FIRST", 0), mock.patch("quartlogin.accounts.cleanup._INTERVAL", 0):
-        cleaning = Cleanup(store, create_app(SECRET_KEY=KEY).permanent_session_lifetime, EventLimit(store))
+        cleaning = Cleanup(store, create_app(SECRET_KEY=KEY).permanent_session_lifetime, EventLimit(store.events))
         await cleaning.start()
         await eventually(lambda: store.events.remove_before.call_count > 2)
         await cleaning.stop()

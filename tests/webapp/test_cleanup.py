@@ -10,8 +10,9 @@ from quart import Quart
 from client import Visitor
 from databases import both_databases, run_sql
 from quartlogin.accounts import Logins, cleanup, get_accounts
-from quartlogin.accounts.audit.log import Events
-from quartlogin.accounts.cleanup import Cleanup, EventLimit
+from quartlogin.accounts.audit import log
+from quartlogin.accounts.audit.log import EventLimit, Events
+from quartlogin.accounts.cleanup import Cleanup
 from quartlogin.accounts.database.errors import StoreUnavailable
 from quartlogin.accounts.database.models import Event
 
@@ -34,13 +35,13 @@ async def test_expired_logins_and_old_events_go_and_the_others_stay(
 
     monkeypatch.setattr(Events, "remove_before", counted)
 
-    removed = await Cleanup(store, timedelta(days=2), EventLimit(store)).clean()
+    removed = await Cleanup(store, timedelta(days=2), EventLimit(store.events)).clean()
 
     assert (removed, batches) == (250, [100, 100, 50, 0])
     assert run_sql(database, "SELECT count(*) FROM quartlogin_events") == [(2,)]
     assert await visitor.is_signed_in()
     run_sql(database, "UPDATE quartlogin_logins SET expires_at = 1")
-    assert await Cleanup(store, timedelta(days=2), EventLimit(store), [Logins()]).clean() == 1
+    assert await Cleanup(store, timedelta(days=2), EventLimit(store.events), [Logins()]).clean() == 1
     assert run_sql(database, "SELECT count(*) FROM quartlogin_logins") == [(0,)]
 
 
@@ -60,7 +61,8 @@ async def test_a_database_that_is_down_is_tried_again(
         return 0
 
     monkeypatch.setattr(type(get_accounts(app).store.logins), "remove_expired", fail)
-    keeping_house = Cleanup(get_accounts(app).store, timedelta(days=2), EventLimit(get_accounts(app).store), [Logins()])
+    store = get_accounts(app).store
+    keeping_house = Cleanup(store, timedelta(days=2), EventLimit(store.events), [Logins()])
 
     await keeping_house.start()
     assert keeping_house._task is not None
@@ -76,7 +78,7 @@ async def test_a_database_that_is_down_is_tried_again(
 async def test_a_removal_of_excess_events_that_fails_is_logged_and_tried_again(
     app: Quart, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: Exception
 ) -> None:
-    monkeypatch.setattr(cleanup, "_MAX_UNCHECKED", 1)
+    monkeypatch.setattr(log, "_MAX_UNCHECKED", 1)
     store, outcomes = get_accounts(app).store, iter([fault, 0])
 
     async def remove(*_: object) -> int:
@@ -86,12 +88,12 @@ async def test_a_removal_of_excess_events_that_fails_is_logged_and_tried_again(
         return outcome
 
     monkeypatch.setattr(type(store.events), "remove_excess", remove)
-    limit = EventLimit(store)
+    limit = EventLimit(store.events)
 
     for _ in range(2):
         limit.note(Event("one", "signed_in", "a user", 0, "", ""))
         assert limit._removing is not None
         await limit._removing
 
-    assert [record.module for record in caplog.records] == ["cleanup"]
+    assert [record.module for record in caplog.records] == ["log"]
     assert [*outcomes] == []

@@ -19,9 +19,10 @@ from quart import Quart
 
 from client import PASSWORD, WRONG, Visitor, add_user, guess
 from databases import both_databases, on_postgresql, run_sql
-from quartlogin.accounts import cleanup, get_accounts
-from quartlogin.accounts.audit.log import MAX_EVENTS
-from quartlogin.accounts.cleanup import Cleanup, EventLimit
+from quartlogin.accounts import get_accounts
+from quartlogin.accounts.audit import log
+from quartlogin.accounts.audit.log import MAX_EVENTS, EventLimit
+from quartlogin.accounts.cleanup import Cleanup
 from quartlogin.accounts.database.models import Event
 from quartlogin.accounts.store import Store
 from sockets import open_socket
@@ -107,7 +108,7 @@ async def write_events(store: Store, limit: EventLimit, user_id: str, kind: str,
 
 @both_databases
 async def test_of_each_kind_of_event_an_account_keeps_the_last_hundred(app: Quart, database: str) -> None:
-    store, limit = get_accounts(app).store, EventLimit(get_accounts(app).store)
+    store, limit = get_accounts(app).store, EventLimit(get_accounts(app).store.events)
     alice, bob = await add_user(app, "Alice"), await add_user(app, "Bob")
     await write_events(store, limit, alice.id, "token_created", 250)
     await write_events(store, limit, alice.id, "password_changed", 3)
@@ -129,7 +130,7 @@ async def test_of_each_kind_of_event_an_account_keeps_the_last_hundred(app: Quar
 async def test_a_flood_of_events_is_cut_while_it_lasts(
     app: Quart, visitor: Visitor, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cleanup, "_MAX_UNCHECKED", 150)
+    monkeypatch.setattr(log, "_MAX_UNCHECKED", 150)
     await visitor.register("Alice")
     token, most = (await visitor.get("/account")).token, 0
     for _ in range(300):
@@ -141,7 +142,7 @@ async def test_a_flood_of_events_is_cut_while_it_lasts(
 
 
 async def test_each_round_of_housekeeping_cuts_the_events(app: Quart, database: str) -> None:
-    store, limit = get_accounts(app).store, EventLimit(get_accounts(app).store)
+    store, limit = get_accounts(app).store, EventLimit(get_accounts(app).store.events)
     alice = await add_user(app, "Alice")
     await write_events(store, limit, alice.id, "token_created", 250)
 

@@ -1,18 +1,21 @@
-"""The audit log: events of accounts are stored, logged and sent to listeners."""
+"""The audit log: events of accounts are stored, logged, sent to listeners, and limited in number."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from logging import getLogger
 from secrets import token_hex
 from typing import Any, Final
 
 from quart import has_request_context, has_websocket_context, request, websocket
 
-from ..database.errors import Conflict
+from ..database.batches import BATCH, remove_all
+from ..database.errors import Conflict, StoreUnavailable
 from ..database.interface import Database, Transaction
 from ..database.locking import lock_for
 from ..database.models import MAX_USER_AGENT_LENGTH, ActingLogin, Event
@@ -24,6 +27,7 @@ AUDIT_LOGGER: Final = "quartlogin.audit"
 
 _ID_BYTES: Final = 6  # after the time, which keeps the events of one second in order
 _audit = getLogger(AUDIT_LOGGER)
+_log = getLogger(__name__)
 
 _INSERT = (
     "INSERT INTO quartlogin_events (id, kind, user_id, happened_at, address, browser, subject)"
@@ -35,6 +39,8 @@ _DELETE = "DELETE FROM quartlogin_events WHERE id = $1"
 MAX_USERS: Final = 50
 #: How many events of each kind an account keeps: the most recent ones. A frequent kind displaces no other.
 MAX_EVENTS: Final = 100
+#: After this many stored events, the excess events of their accounts are removed.
+_MAX_UNCHECKED: Final = 500
 
 #: Each part reads only as many index rows as it returns: a window function would read all events since then.
 _SINCE: Final = " UNION ALL ".join(
@@ -231,6 +237,48 @@ class AuditLog:
         if known is None or known.is_logged_only != is_logged_only:
             what = "logged only" if is_logged_only else "stored"
             raise ValueError(f"No feature declares an event {kind!r} that is {what}: add it to `Feature.events`.")
+
+
+class EventLimit:
+    """Keeps the most recent events of each kind of an account: it listens to the audit log.
+
+    It removes the excess after a few hundred stored events, and in each round of `Cleanup`.
+    """
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+        #: The accounts and kinds of the events that were stored since the last removal.
+        self._unchecked: set[tuple[str, str]] = set()
+        self._count = 0
+        self._removing: asyncio.Task[None] | None = None
+
+    def note(self, event: Event) -> None:
+        """Note a stored event, which may be one too many."""
+        if event.user_id is None:
+            return
+        self._unchecked.add((event.user_id, event.kind))
+        self._count += 1
+        if self._count >= _MAX_UNCHECKED and (self._removing is None or self._removing.done()):
+            self._removing = asyncio.get_running_loop().create_task(self._remove())
+
+    async def clean(self) -> int:
+        """Remove the excess events; return how many."""
+        unchecked, self._unchecked, self._count = self._unchecked, set(), 0
+        return sum([await remove_all(partial(self._events.remove_excess, *which, BATCH)) for which in unchecked])
+
+    async def stop(self) -> None:
+        """Stop, between two batches at the latest."""
+        if self._removing is not None:
+            self._removing.cancel()
+            await asyncio.gather(self._removing, return_exceptions=True)
+
+    async def _remove(self) -> None:
+        try:
+            await self.clean()
+        except StoreUnavailable as error:
+            _log.warning("Could not remove excess events: %s", error)
+        except Exception:  # the next round may succeed
+            _log.exception("Could not remove excess events.")
 
 
 def client_info() -> tuple[str, str]:
