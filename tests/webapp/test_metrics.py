@@ -147,7 +147,7 @@ async def test_each_further_process_has_the_next_port(tmp_path: Path) -> None:
 async def test_a_command_that_starts_the_app_listens_nowhere(database: str) -> None:
     site = Site(database)
 
-    async with source._running(site.app, "app"):
+    async with source.running(site.app, "app"):
         assert tracing.listeners == ()
 
 
