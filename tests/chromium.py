@@ -34,13 +34,13 @@ def executable() -> str | None:
 
 
 @contextmanager
-def chromium(missing: Callable[[str], None]) -> Iterator[Browser]:
-    """Start the browser; the test is skipped, or fails, where there is none."""
+def chromium(missing: Callable[[str], None], *arguments: str) -> Iterator[Browser]:
+    """Start the browser with more arguments; the test is skipped, or fails, where there is none."""
     path = executable()
     if path is None:
         missing("A Chromium browser")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *arguments])
         yield browser
         browser.close()
 

@@ -77,9 +77,8 @@ SIGNED_OUT_BEFORE: Final = Situation(
 )
 NOT_SENT: Final = Situation(
     "cookie not sent",
-    "The last response that set {cookie} did so {ago} ago, and this request came without it, so it is from another "
-    "browser "
-    "or window, or from a client that keeps no cookies.",
+    "The last response that set {cookie} did so {ago} ago, and this request came without it: from another browser or "
+    "window, from a page of another site, or from a client that keeps no cookies.",
     "Sign in with this client; a program must send back the cookies that it was given.",
 )
 FIRST_VISIT: Final = Situation(

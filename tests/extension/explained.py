@@ -1,16 +1,17 @@
 """An app whose requests are recorded, and a browser that keeps cookies as browsers do."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.cookiejar import Cookie, CookieJar
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import Request
 
 from quart import Quart, Response
-from users import User
+from users import ADA, User
 from werkzeug.datastructures import Headers
 
-from quartlogin import LoginManager
+from quartlogin import LoginManager, SignedSessionInterface, login_required, login_user, logout_user
 from situations import Recorded
 
 LONGEST_COOKIE = 4096
@@ -24,6 +25,39 @@ class Site(Recorded):
         self.manager = manager
         #: What the user_loader answers, by id: a user, or an error to raise.
         self.users = users
+
+
+def make_site(app: Quart) -> Site:
+    """Give an app a page for signed-in users, and a login that anybody may have."""
+    manager: LoginManager[User] = LoginManager(app)
+    app.session_interface = SignedSessionInterface()
+    users: dict[Any, Any] = {ADA.id: ADA}
+
+    @manager.user_loader
+    async def load(user_id: str) -> Any:
+        found = users.get(user_id)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    @app.get("/page")
+    @login_required
+    async def page() -> str:
+        return "page"
+
+    @app.get("/login")
+    async def login() -> str:
+        return str(await login_user(ADA))
+
+    @app.get("/remembered")
+    async def remembered() -> str:
+        return str(await login_user(ADA, remember=True, duration=timedelta(days=1)))
+
+    @app.get("/logout")
+    async def logout() -> str:
+        return str(await logout_user())
+
+    return Site(app, manager, users)
 
 
 @dataclass

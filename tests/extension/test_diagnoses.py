@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from browsers import KEY, Clock
-from explained import Browser, Site
+from explained import Browser, Site, make_site
 from quart import Quart, abort, g, render_template_string, session
 from quart.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionInterface
 from users import ADA, DISMISSED, User
@@ -25,7 +25,6 @@ from quartlogin import (
     login_id,
     login_required,
     login_user,
-    logout_user,
     make_guard,
     tracing,
 )
@@ -40,35 +39,7 @@ HERE = "http://localhost"
 @pytest.fixture
 def site(bare_app: Quart) -> Iterator[Site]:
     """An app with a page, and a login that anybody may have."""
-    manager: LoginManager[User] = LoginManager(bare_app)
-    bare_app.session_interface = SignedSessionInterface()
-    users: dict[Any, Any] = {ADA.id: ADA}
-
-    @manager.user_loader
-    async def load(user_id: str) -> Any:
-        found = users.get(user_id)
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    @bare_app.get("/page")
-    @login_required
-    async def page() -> str:
-        return "page"
-
-    @bare_app.get("/login")
-    async def login() -> str:
-        return str(await login_user(ADA))
-
-    @bare_app.get("/remembered")
-    async def remembered() -> str:
-        return str(await login_user(ADA, remember=True, duration=timedelta(days=1)))
-
-    @bare_app.get("/logout")
-    async def logout() -> str:
-        return str(await logout_user())
-
-    site = Site(bare_app, manager, users)
+    site = make_site(bare_app)
     with tracing.listening(site.recorder):
         yield site
 
