@@ -25,7 +25,9 @@ NO_COMPLAINTS = (
     "[DOM] Password forms should have (optionally hidden) username fields",
 )
 
-expect.set_options(timeout=PATIENCE * 1000)
+#: Milliseconds until what hangs is given up: a browser is many processes, which a busy machine serves in turn.
+BROWSER_PATIENCE = 3 * PATIENCE * 1000
+expect.set_options(timeout=BROWSER_PATIENCE)
 
 
 def executable() -> str | None:
@@ -52,7 +54,7 @@ def open_page(browser: Browser, server: Server, *, width: int = 1280, scheme: st
         color_scheme=scheme,  # type: ignore[arg-type]
         **more,
     )
-    context.set_default_timeout(PATIENCE * 1000)
+    context.set_default_timeout(BROWSER_PATIENCE)
     page = context.new_page()
     page.complaints = []  # type: ignore[attr-defined]
     page.on("console", lambda message: keep_complaint(page, message))
