@@ -159,6 +159,12 @@ async def test_the_table_of_what_ends_a_sign_in_is_what_a_run_prints() -> None:
     assert (DOCS / "what-ends-a-login.md").read_text(encoding="utf-8").endswith("\n" + table)
 
 
+async def test_the_diagrams_of_requests_are_what_the_application_does() -> None:
+    drawn = await script("make_flow_diagrams").make_diagrams()
+
+    assert {path.name: path.read_text("utf-8") for path in (DOCS / "diagrams").glob("flow-*.svg")} == drawn
+
+
 @pytest.mark.slow
 async def test_the_diagrams_of_the_tutorial_are_what_its_app_does() -> None:
     drawn = await script("make_tutorial_diagrams").make_diagrams()

@@ -1,28 +1,30 @@
 """The flow that the package exists for, told once from beginning to end against the real application.
 
-The twelve steps are those of the README's diagram.
+The twelve steps are those of the README's diagrams, and of `quartlogin flow`.
 """
+
+from collections.abc import Awaitable
+from typing import Any
 
 import pytest
 from itsdangerous import URLSafeTimedSerializer
 from quart import Quart, render_template_string
 
 from client import KEY, PASSWORD, Visitor, add_user
-from quartlogin.accounts.database.models import ActiveLogin
-from quartlogin.accounts.features.logins.table import Logins
+from quartlogin.accounts.features.logins.user_loader import LoginFinder
 
 
 @pytest.fixture
 def loader_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids that the database was asked for."""
-    ask = Logins.find
+    ask = LoginFinder.find
     calls: list[str] = []
 
-    async def count(logins: Logins, id_hash: str, user_id: str, *times: int) -> ActiveLogin | None:
+    def count(finder: LoginFinder[Any], id_hash: str, user_id: str, *times: int) -> Awaitable[Any]:
         calls.append(user_id)
-        return await ask(logins, id_hash, user_id, *times)
+        return ask(finder, id_hash, user_id, *times)
 
-    monkeypatch.setattr(Logins, "find", count)
+    monkeypatch.setattr(LoginFinder, "find", count)
     return calls
 
 

@@ -1,7 +1,8 @@
 """The arrows of a sequence diagram: who says what to whom at each step."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Final
 
@@ -56,7 +57,9 @@ _JUDGED: Final = {
 }  # fmt: skip
 #: What runs within a loader, and is told before the loader's own step.
 _IN_LOADER: Final = {"lookup", "statement", "login_row", "login_ended", "database_error"}
-_LONGEST_SQL: Final = 70  # characters
+_LONGEST_SQL: Final = 60  # characters
+_COLUMNS: Final = re.compile(r"(?<=^SELECT) .{8,}? (?=FROM )")
+_VALUES: Final = re.compile(r"^(INSERT INTO \S+|UPDATE \S+ SET|DELETE FROM \S+) .+$")
 
 
 def arrows_of(recording: Recording, names: Names, *, first: int, decisive: int | None) -> list[Arrow]:
@@ -71,7 +74,8 @@ def arrows_of(recording: Recording, names: Names, *, first: int, decisive: int |
     arrows: list[Arrow] = []
     for number, step in enumerate(recording.steps, first):
         if step.name == "loader":
-            arrows.insert(_begin_of_loader(recording.steps, number - first, arrows), _call(step, names))
+            begin = _begin_of_loader(recording.steps, number - first, arrows)
+            arrows[begin:] = [_call(step, names), *map(_from_loader, arrows[begin:])]
         arrows.append(_arrow(step, number, names, is_decisive=number == decisive))
         if step.name == "login" and step.details.get("outcome") == "signed in":
             arrows.append(Arrow(Lane.QUARTLOGIN, Lane.COOKIES, "user id and login id, to be signed"))
@@ -86,8 +90,8 @@ def title_of(recording: Recording) -> str:
 
 
 def short_sql(sql: str) -> str:
-    """Return the beginning of a statement, in one line."""
-    line = " ".join(sql.split())
+    """Return the beginning of a statement, in one line: its verb and its table rather than its columns."""
+    line = _COLUMNS.sub(" … ", _VALUES.sub(r"\1 …", " ".join(sql.split())), count=1)
     return line if len(line) <= _LONGEST_SQL else f"{line[: _LONGEST_SQL - 1]}…"
 
 
@@ -97,6 +101,12 @@ def _begin_of_loader(steps: Sequence[Step], position: int, arrows: Sequence[Arro
     while inside < position and steps[position - 1 - inside].name in _IN_LOADER:
         inside += 1
     return len(arrows) - inside
+
+
+def _from_loader(arrow: Arrow) -> Arrow:
+    """Return an arrow with the loader in the place of quartlogin."""
+    source, target = (Lane.LOADER if lane is Lane.QUARTLOGIN else lane for lane in (arrow.source, arrow.target))
+    return replace(arrow, source=source, target=target)
 
 
 def _call(step: Step, names: Names) -> Arrow:
@@ -215,7 +225,7 @@ DRAWN: Final[Mapping[str, tuple[Lane, Lane, Text]]] = {
     "remember_cookie": (Lane.QUARTLOGIN, Lane.COOKIES, _outcome_for("remember cookie")),
     "bearer": (Lane.QUARTLOGIN, Lane.QUARTLOGIN, _outcome_for("bearer token")),
     "restored": (Lane.COOKIES, Lane.QUARTLOGIN, _outcome_for("remembered login")),
-    "login_row": (Lane.LOADER, Lane.DATABASE, "{login}: {outcome}"),
+    "login_row": (Lane.LOADER, Lane.LOADER, "{login}: {outcome}"),
     "lookup": (Lane.LOADER, Lane.LOADER, _lookup),
     "statement": (Lane.QUARTLOGIN, Lane.DATABASE, _statement),
     "database_error": (Lane.DATABASE, Lane.QUARTLOGIN, "{error}"),

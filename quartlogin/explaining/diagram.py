@@ -47,7 +47,7 @@ STYLE: Final = """
 
 _HEADS: Final[Mapping[Lane, Sequence[str]]] = {
     Lane.BROWSER: ["Browser"],
-    Lane.APP: ["Quart app"],
+    Lane.APP: ["Quart", "app"],
     Lane.QUARTLOGIN: ["quartlogin"],
     Lane.COOKIES: ["Session", "cookie"],
     Lane.LOADER: ["User", "loader"],
@@ -84,12 +84,19 @@ def draw(recordings: Sequence[Recording], *, decisive: int | None = None, times:
         arrows = arrows_of(recording, names, first=first, decisive=None if decisive is None else decisive + 1)
         first += len(recording.steps)
         parts.append((title_of(recording) + (_duration_of(recording) if times else ""), arrows))
-    return _Drawing(_lanes_of([arrow for _, arrows in parts for arrow in arrows]), times=times).svg(parts)
+    all_arrows = [arrow for _, arrows in parts for arrow in arrows]
+    return _Drawing(_lanes_of(all_arrows), _heads_of(recordings), times=times).svg(parts)
 
 
 def _lanes_of(arrows: Sequence[Arrow]) -> list[Lane]:
     always = {Lane.BROWSER, Lane.APP, Lane.QUARTLOGIN}
     return sorted(always.union(*({arrow.source, arrow.target} for arrow in arrows)))
+
+
+def _heads_of(recordings: Sequence[Recording]) -> Mapping[Lane, Sequence[str]]:
+    """Return the names of the lanes, in one or two lines."""
+    has_others = any(recording.last(name) for recording in recordings for name in ("remember_cookie", "restored"))
+    return {**_HEADS, Lane.COOKIES: ["Cookies"]} if has_others else _HEADS
 
 
 def _duration_of(recording: Recording) -> str:
@@ -103,7 +110,8 @@ def _milliseconds(seconds: float) -> str:
 class _Drawing:
     """Places one row below the other."""
 
-    def __init__(self, lanes: Sequence[Lane], *, times: bool) -> None:
+    def __init__(self, lanes: Sequence[Lane], heads: Mapping[Lane, Sequence[str]], *, times: bool) -> None:
+        self._names = heads
         room = _WIDTH / len(lanes)
         self._at = {lane: round(room * (index + 0.5)) for index, lane in enumerate(lanes)}
         self._times = times
@@ -130,11 +138,21 @@ class _Drawing:
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="quartlogin-diagram" role="img" '
             f'viewBox="0 0 {_WIDTH} {height}" {shown}>\n'
-            f"<title>Sequence diagram: {name}</title>\n<desc>{clean(_description(arrows))}</desc>\n"
+            f"<title>Sequence diagram: {name}</title>\n<desc>{clean(self._description(arrows))}</desc>\n"
             f'<style>{STYLE}</style>\n<rect class="paper" width="{_WIDTH}" height="{height}"/>\n'
             + "\n".join(self._parts)
             + "\n</svg>\n"
         )
+
+    def _description(self, arrows: Sequence[Arrow]) -> str:
+        names = {lane: " ".join(lines) for lane, lines in self._names.items()}
+        shown = arrows[:_MOST_DESCRIBED]
+        texts = [
+            f"{names[arrow.source]}{'' if arrow.source is arrow.target else f' to {names[arrow.target]}'}: {arrow.text}"
+            for arrow in shown
+        ]
+        rest = [f"{len(arrows) - len(shown)} more steps"] if len(arrows) > len(shown) else []
+        return ". ".join([*texts, *rest])
 
     def _band(self, title: str) -> None:
         lines = wrap(title, (_WIDTH - 2 * _EDGE) / (_FONT * _BOLD), _MOST_LINES_OF_TITLE)
@@ -145,7 +163,7 @@ class _Drawing:
 
     def _heads(self) -> None:
         for lane, x in self._at.items():
-            self._parts += _lines(_HEADS[lane], x, self._y + 16, "head", 13)
+            self._parts += _lines(self._names[lane], x, self._y + 16, "head", 13)
         self._y += _HEAD
 
     def _block(self, block: Block) -> None:
@@ -235,13 +253,3 @@ def _lines(lines: Sequence[str], x: float, y: float, kind: str, height: int = _L
         f'<text class="{kind}" x="{x:g}" y="{y + height * index:g}">{clean(line)}</text>'
         for index, line in enumerate(lines)
     ]
-
-
-def _description(arrows: Sequence[Arrow]) -> str:
-    shown = arrows[:_MOST_DESCRIBED]
-    texts = [f"{_name(a.source)}{'' if a.source is a.target else f' to {_name(a.target)}'}: {a.text}" for a in shown]
-    return ". ".join([*texts, *([f"{len(arrows) - len(shown)} more steps"] if len(arrows) > len(shown) else [])])
-
-
-def _name(lane: Lane) -> str:
-    return " ".join(_HEADS[lane])
