@@ -19,6 +19,7 @@ HEADINGS = {
     "login_rules": "The login has ended, or did not begin",
     "loading_rules": "An id came, and led to no user",
     "app_rules": "Mistakes in the app's code",
+    "guard_rules": "Guards and login pages",
     "outcome_rules": "Signed in, signed out, and not fresh",
     "diagnosis": "Nothing else applies",
 }

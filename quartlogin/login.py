@@ -48,7 +48,7 @@ async def login_user(
         TypeError: The user's id is neither a `str` nor an `int`, or the duration is not a timedelta.
         ValueError: The user has no id, or the duration is longer than 100 years.
     """
-    state = _state_to_change()
+    state = _state_to_change("login")
     user = unwrap(user)
     _check_duration(duration)
     if remember:
@@ -88,7 +88,7 @@ async def logout_user() -> bool:
     Raises:
         RequestNeededError: There is no request, or this is a websocket.
     """
-    state = _state_to_change()
+    state = _state_to_change("logout")
     user = await user_of_request() if signals.user_logged_out.receivers else None  # only receivers need the user
     if tracing.listeners:
         tracing.tell("logout", user_id=login_session.user_id(also_numbers=True) if state.uses_cookies else None)
@@ -112,7 +112,7 @@ async def confirm_login() -> None:
     Raises:
         RequestNeededError: There is no request, or this is a websocket.
     """
-    state = _state_to_change()
+    state = _state_to_change("confirmed")
     if not state.uses_cookies:
         return
     user = await user_of_request()
@@ -223,9 +223,11 @@ def _id_of(user: Any) -> str:
     return id_of(user, current_manager().id_attribute)
 
 
-def _state_to_change() -> UserState:
+def _state_to_change(step: str) -> UserState:
     state = state_of_request()
     if state is None or not can_set_cookies():
+        if tracing.listeners:
+            tracing.tell(step, outcome="no response", user_id=None)
         raise RequestNeededError(
             "Signing in and out needs a request, whose answer carries the session cookie: a websocket cannot set one, "
             "nor can a finished answer. Do it in a view, and let the page open the websocket afterwards."

@@ -56,7 +56,7 @@ STEPS: Final[Mapping[str, str]] = MappingProxyType(
         "guard": "A guard decided: `guard`, `endpoint`, `outcome`.",
         "unauthorized": "A guard answers a visitor whom it rejects: `reason`, `outcome`, and the login page's `view`.",
         "login": "`login_user` was called: `outcome`, `user_id`, `id_type`, `login`, `fresh`, `remember`.",
-        "logout": "`logout_user` was called: `user_id`.",
+        "logout": "`logout_user` was called: `user_id`; `outcome`, if it was in vain.",
         "confirmed": "`confirm_login` made the login fresh: `login`, `former`.",
         "login_ended": 'A login ended: `reason`, and its `login` or its `record`, which is "all" if all logins end.',
         "sign_in": "A sign-in with a password succeeded, failed or waits for one more step: `outcome`, `user_id` if "

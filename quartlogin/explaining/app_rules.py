@@ -1,16 +1,9 @@
-"""Diagnoses of mistakes in the app's code: guards, awaits, and where loaders are registered."""
+"""Diagnoses of mistakes in the app's code: missing awaits and loaders, and pages that ask for nobody."""
 
-from typing import Any, Final
+from typing import Final
 
-from ..config import EXEMPT_METHODS
-from ..decorators import was_guarded
 from .case import Case, Diagnosis, Rule, Situation
 
-GUARD_ABOVE_ROUTE: Final = Situation(
-    "guard above the route",
-    "The view {endpoint} was registered without its guard, which stands above the route, so anyone may see it.",
-    "Move the guard below the route, directly above the view's `def`.",
-)
 NEVER_AWAITED: Final = Situation(
     "login never awaited",
     "{function}() was called without `await` ({where}), so it did nothing.",
@@ -43,15 +36,6 @@ EARLY_READ_BEFORE_REQUEST: Final = Situation(
     "{where} reads current_user in a before_request function, which runs before guards and before eager=True.",
     "Write `user = await current_user` there.",
 )
-PREFLIGHT: Final = Situation(
-    "OPTIONS passes guards",
-    "Guards let OPTIONS pass, since browsers send it without cookies before a request from another origin.",
-)
-BEFORE_GUARD: Final = Situation(
-    "answered before the guard",
-    "The guard of {endpoint} was not asked: a before_request function, or an error in one, answered with {status}.",
-    "Look at the app's before_request functions, such as those of its extensions.",
-)
 NO_ROUTE: Final = Situation(
     "no such page",
     "No route matches this URL and method, so no view asked for the user.",
@@ -63,15 +47,6 @@ NEVER_ASKED: Final = Situation(
     "Name current_user in the template, write `await current_user` in the view, or put @login_required above its "
     "`def`.",
 )
-
-
-def guard_above_route(case: Case) -> Diagnosis | None:
-    """Notice a view that was registered below its guard."""
-    endpoint = case.request.get("endpoint")
-    view = case.app.view_functions.get(endpoint or "")
-    if view is None or case.recording.last("guard") is not None or not was_guarded(view):
-        return None
-    return GUARD_ABOVE_ROUTE.at(0, endpoint=endpoint)
 
 
 def never_awaited(case: Case) -> Diagnosis | None:
@@ -110,20 +85,8 @@ def never_asked(case: Case) -> Diagnosis | None:
     """Notice that nothing asked who the user is."""
     if any(case.recording.last(step) is not None for step in ("user", "loader", "login", "logout")):
         return None
-    endpoint, status = case.request.get("endpoint"), case.recording.details("response").get("status")
-    if _has_guard(case.app.view_functions.get(endpoint or "")) and case.recording.last("guard") is None:
-        is_preflight = case.request.get("method") in EXEMPT_METHODS
-        return PREFLIGHT.at(0) if is_preflight else BEFORE_GUARD.at(0, endpoint=endpoint, status=status)
-    return (NO_ROUTE if endpoint is None and status in {404, 405} else NEVER_ASKED).at(0)
+    is_unknown = case.request.get("endpoint") is None and case.recording.details("response").get("status") in {404, 405}
+    return (NO_ROUTE if is_unknown else NEVER_ASKED).at(0)
 
 
-FIRST_RULES: Final[tuple[Rule, ...]] = (guard_above_route, never_awaited, no_loader, missing_on_g, early_read)
-
-
-def _has_guard(view: Any) -> bool:
-    """Tell whether one of a view's decorators is a guard."""
-    while view is not None:
-        if was_guarded(view):
-            return True
-        view = getattr(view, "__wrapped__", None)
-    return False
+FIRST_RULES: Final[tuple[Rule, ...]] = (never_awaited, no_loader, missing_on_g, early_read)

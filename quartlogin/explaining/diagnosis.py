@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Final
 
-from . import app_rules, cookie_rules, loading_rules, login_rules, missing_cookie_rules, outcome_rules
+from . import app_rules, cookie_rules, guard_rules, loading_rules, login_rules, missing_cookie_rules, outcome_rules
 from .case import Case, Diagnosis, Rule, Situation
 
 __all__ = ["Case", "Diagnosis", "Rule", "Situation", "diagnose", "situations"]
@@ -49,6 +49,7 @@ def _nobody_in_session(case: Case) -> Diagnosis | None:
 
 _MODULES: Final[tuple[ModuleType, ...]] = (
     app_rules,
+    guard_rules,
     outcome_rules,
     login_rules,
     loading_rules,
@@ -56,6 +57,7 @@ _MODULES: Final[tuple[ModuleType, ...]] = (
     missing_cookie_rules,
 )
 _RULES: Final[tuple[Rule, ...]] = (
+    *guard_rules.FIRST_RULES,
     *app_rules.FIRST_RULES,
     *outcome_rules.OWN_RULES,
     login_rules.sign_in,
@@ -65,6 +67,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     cookie_rules.bearer,
     *login_rules.RULES,
     *loading_rules.RULES,
+    guard_rules.guard_not_reached,
     app_rules.never_asked,
     *cookie_rules.RULES,
     *missing_cookie_rules.RULES,

@@ -58,6 +58,12 @@ FETCHED_WITHOUT_CREDENTIALS: Final = Situation(
     'Serve both from one origin, or write fetch(url, {{credentials: "include"}}) and answer with '
     "Access-Control-Allow-Credentials (another site needs SameSite=None and Secure, too).",
 )
+SET_FOR_FETCH: Final = Situation(
+    "login fetched without credentials",
+    "The last response that set {cookie} answered a script of another origin (another port is one, too), whose browser "
+    "keeps it only if the script asks for that.",
+    'Serve both from one origin, or write fetch(url, {{credentials: "include"}}) for the login, too.',
+)
 OTHER_PREFIX: Final = Situation(
     "cookie under another name",
     "The browser sent {found}, and a request over {scheme} is expected to have {cookie}.",
@@ -79,7 +85,8 @@ NOT_SENT: Final = Situation(
     "cookie not sent",
     "The last response that set {cookie} did so {ago} ago, and this request came without it: from another browser or "
     "window, from a page of another site, or from a client that keeps no cookies.",
-    "Sign in with this client; a program must send back the cookies that it was given.",
+    "Sign in with this client: login_user(user, remember=True) outlives the browser, and a program must send its "
+    "cookies.",
 )
 FIRST_VISIT: Final = Situation(
     "first visit",
@@ -87,6 +94,7 @@ FIRST_VISIT: Final = Situation(
     "Sign in, on a page that calls login_user.",
 )
 
+_OTHER_ORIGINS: Final = ("cross-site", "same-site")
 _LOOPBACK: Final = ("localhost", "::1")
 
 
@@ -122,7 +130,8 @@ def kept_back(case: Case) -> Diagnosis | None:
     step, last = _step_without_cookie(case), _last_of(case)
     if step is None or last is None:
         return None
-    return fault_of(last, step) or _other_host(last, step) or _other_path(last, step) or _secure_on_loopback(last, step)
+    checks = (fault_of, _set_for_fetch, _other_host, _other_path, _secure_on_loopback)
+    return next((found for check in checks if (found := check(last, step)) is not None), None)
 
 
 def fault_of_own(case: Case, step: int) -> Diagnosis | None:
@@ -148,7 +157,7 @@ def other_site(case: Case) -> Diagnosis | None:
     """Notice a request that another site, or another origin's script, sent without cookies."""
     step, request = _step_without_cookie(case), case.request
     site, samesite = request.get("fetch_site"), case.app.config["SESSION_COOKIE_SAMESITE"] or "Lax"
-    if step is None or site not in {"cross-site", "same-site"}:
+    if step is None or site not in _OTHER_ORIGINS:
         return None
     if request.get("fetch_dest") == "empty":
         return FETCHED_WITHOUT_CREDENTIALS.at(step)
@@ -230,6 +239,13 @@ def _last_login_in_vain(case: Case) -> Recording | None:
             written = case.session_cookie_set_by(recording)
             return None if written is not None and written[1]["outcome"] == "set" else recording
     return None
+
+
+def _set_for_fetch(last: _Last, step: int) -> Diagnosis | None:
+    request = last.recording.details("request")
+    if request.get("fetch_site") not in _OTHER_ORIGINS or request.get("fetch_dest") != "empty":
+        return None
+    return SET_FOR_FETCH.at(step, cookie=last.cookie["cookie"])
 
 
 def _other_host(last: _Last, step: int) -> Diagnosis | None:

@@ -22,6 +22,11 @@ LOGIN_REFUSED: Final = Situation(
     "login_user returned False and did nothing: the app's LoginRecords refused the login of user {user_id!r}.",
     "Look at login_began of the app's LoginRecords, and check the value that login_user returns.",
 )
+NO_RESPONSE: Final = Situation(
+    "login without a response",
+    "{function} raised an error: a websocket, or a response that is finished, can set no cookie.",
+    "Sign in and out in a view, and let the page open the websocket afterwards.",
+)
 NOT_FRESH_REMEMBERED: Final = Situation(
     "not fresh: remembered",
     "The user is signed in by a remember cookie, and this page asks for a password that was entered in this session.",
@@ -70,6 +75,15 @@ BY_BEARER_TOKEN: Final = Situation("signed in by a bearer token", "The bearer to
 BY_REQUEST_LOADER: Final = Situation(
     "signed in by the request_loader", "The app's request_loader found the user, and no cookie was needed."
 )
+
+
+def no_response(case: Case) -> Diagnosis | None:
+    """Notice a login or a logout where no response can set a cookie."""
+    for name, function in (("login", "login_user"), ("logout", "logout_user"), ("confirmed", "confirm_login")):
+        found = case.recording.last(name)
+        if found is not None and found[1].get("outcome") == "no response":
+            return NO_RESPONSE.at(found[0], function=function)
+    return None
 
 
 def signs_in(case: Case) -> Diagnosis | None:
@@ -136,7 +150,7 @@ def signed_in(case: Case) -> Diagnosis | None:
     return situation.at(step, user_id=recording.details("session").get("user_id"))
 
 
-OWN_RULES: Final[tuple[Rule, ...]] = (signs_in, signs_out, not_fresh)
+OWN_RULES: Final[tuple[Rule, ...]] = (no_response, signs_in, signs_out, not_fresh)
 SIGNED_IN_RULES: Final[tuple[Rule, ...]] = (turned_away, signed_in)
 
 

@@ -79,7 +79,8 @@ class Browser:
         sent |= {"Host": parts.netloc, "User-Agent": self.agent}
         client = self.app.test_client(use_cookies=False)
         response = await client.open(parts.path, method=method, headers=sent, scheme=parts.scheme)
-        self.keep(url, *response.headers.getlist("Set-Cookie"))
+        if sent.get("Sec-Fetch-Dest") != "empty" or self._sends_cookies(method, sent):
+            self.keep(url, *response.headers.getlist("Set-Cookie"))
         return response
 
     def value_of(self, name: str) -> str:

@@ -104,6 +104,7 @@ VISITS = [
     # Chromium tells where a request comes from (`Sec-Fetch-Site`) to https and to localhost.
     Visit(missing_cookie_rules.IN_IFRAME, {}, LOGIN, f"{THERE}/around?tag=iframe&url={LOOPBACK}/page"),
     Visit(missing_cookie_rules.FROM_OTHER_SITE, {}, LOGIN, f"{THERE}/around?tag=img&url={LOOPBACK}/page"),
+    Visit(missing_cookie_rules.SET_FOR_FETCH, {}, f"{OTHER_PORT}/script?url={LOGIN}", f"{LOOPBACK}/page"),
     Visit(missing_cookie_rules.FETCHED_WITHOUT_CREDENTIALS, {}, LOGIN, f"{THERE}/script?url={LOOPBACK}/page"),
     Visit(missing_cookie_rules.FETCHED_WITHOUT_CREDENTIALS, {}, LOGIN, f"{OTHER_PORT}/script?url={LOOPBACK}/page"),
 ]
@@ -117,7 +118,7 @@ def test_chromium_keeps_back_the_cookies_that_the_diagnoses_say(site: Site, miss
     told, visited = [], threading.Event()
 
     def note(step: Step) -> None:
-        if step.name == "response" and step.connection.endpoint == "page":
+        if step.name == "response" and step.connection.endpoint in {"login", "full", "page"}:
             visited.set()
 
     with tracing.listening(note), served(site.app, *ports.values()), chromium(missing, HOSTS) as browser:
@@ -125,10 +126,10 @@ def test_chromium_keeps_back_the_cookies_that_the_diagnoses_say(site: Site, miss
         for visit in VISITS:
             site.app.config.update({**usual, **visit.config})
             page.context.clear_cookies()
-            page.goto(visit.login.format(**ports))
-            visited.clear()
-            page.goto(visit.page.format(**ports))
-            assert visited.wait(PATIENCE)  # a frame, a picture or a script may ask for it later
+            for url in (visit.login, visit.page):
+                visited.clear()
+                page.goto(url.format(**ports))
+                assert visited.wait(PATIENCE)  # a frame, a picture or a script may be asked for later
             told.append((explain(site), visit.situation.name))
 
     assert [pair for pair in told if len({*pair}) > 1] == []

@@ -28,7 +28,16 @@ from quartlogin import (
     make_guard,
     tracing,
 )
-from quartlogin.explaining import Case, app_rules, cookie_rules, diagnosis, loading_rules, login_rules, outcome_rules
+from quartlogin.explaining import (
+    Case,
+    app_rules,
+    cookie_rules,
+    diagnosis,
+    guard_rules,
+    loading_rules,
+    login_rules,
+    outcome_rules,
+)
 from quartlogin.explaining import missing_cookie_rules as missing
 from situations import makes
 from sockets import open_socket
@@ -225,7 +234,7 @@ async def test_a_login_without_await_does_nothing(site: Site) -> None:
 # Mistakes in the app's code.
 
 
-@makes(app_rules.GUARD_ABOVE_ROUTE, "request")
+@makes(guard_rules.GUARD_ABOVE_ROUTE, "request")
 async def test_a_guard_above_the_route_guards_nothing(site: Site) -> None:
     @login_required
     @site.app.get("/open")
@@ -326,18 +335,45 @@ async def test_a_redirect_to_a_url_with_a_slash_asks_for_nobody(site: Site) -> N
     assert (await Browser(site.app).get(f"{HERE}/notes")).status_code == 308
 
 
-@makes(app_rules.PREFLIGHT, "request")
+@makes(guard_rules.PREFLIGHT, "request")
 async def test_a_preflight_passes_the_guard(site: Site) -> None:
     await Browser(site.app).get(f"{HERE}/page", "OPTIONS")
 
 
-@makes(app_rules.BEFORE_GUARD, "request")
+@makes(guard_rules.BEFORE_GUARD, "request")
 async def test_a_before_request_function_answers_before_the_guard(site: Site) -> None:
     @site.app.before_request
     async def close() -> tuple[str, int]:
         return "closed", 503
 
     await Browser(site.app).get(f"{HERE}/page")
+
+
+@makes(guard_rules.LOGIN_PAGE_GUARDED, "unauthorized")
+async def test_a_guarded_login_page_redirects_to_itself(site: Site) -> None:
+    @site.app.get("/enter")
+    @login_required
+    async def enter() -> str:
+        return "a form"
+
+    site.manager.login_view = "enter"
+    await Browser(site.app).get(f"{HERE}/enter")
+
+
+@makes(guard_rules.LOGIN_VIEW_UNKNOWN, "unauthorized")
+async def test_the_login_view_is_no_endpoint(site: Site) -> None:
+    site.manager.login_view = "auth.login"
+    assert (await Browser(site.app).get(f"{HERE}/page")).status_code == 500
+
+
+@makes(outcome_rules.NO_RESPONSE, "login")
+async def test_a_websocket_calls_login_user(site: Site) -> None:
+    @site.app.websocket("/live")
+    async def live() -> None:
+        await login_user(ADA)
+
+    async with open_socket(site.app, "/live") as socket:
+        assert await socket.status() == 500
 
 
 # The loader.
@@ -582,6 +618,13 @@ async def test_a_link_from_another_site_would_get_a_lax_cookie(site: Site) -> No
 async def test_a_script_from_another_port_fetches_without_credentials(site: Site) -> None:
     browser = await signed_in(site, "http://localhost:5000")
     await browser.get("http://localhost:5000/page", Sec_Fetch_Site="same-site", Sec_Fetch_Dest="empty")
+
+
+@makes(missing.SET_FOR_FETCH, "session_cookie")
+async def test_a_script_from_another_port_signs_in_without_credentials(site: Site) -> None:
+    browser = Browser(site.app)
+    await browser.get("http://localhost:5000/login", Sec_Fetch_Site="same-site", Sec_Fetch_Dest="empty")
+    await browser.get("http://localhost:5000/page", Sec_Fetch_Site="none", Sec_Fetch_Dest="document")
 
 
 @pytest.mark.filterwarnings("ignore:The 'session' cookie is too large")
