@@ -84,7 +84,7 @@ async def test_overload_a_sign_in_that_would_wait_too_long_gets_503_and_retry_af
 @pytest.mark.requirement("2.4.1")
 @pytest.mark.parametrize("limit", ["of the account", "of the address"])
 async def test_rate_limit_150_rejected_attempts_do_not_block_another_sign_in(
-    app: Quart, slow: Slow, limit: str
+    app: Quart, slow: Slow, limit: str, now: list[float]
 ) -> None:
     slow.go_on.set()
     await add_user(app, "Alice")
@@ -106,7 +106,7 @@ async def test_rate_limit_150_rejected_attempts_do_not_block_another_sign_in(
     "path", mostly_slow(["/register", "/reauthenticate", "/account/password", "/account/delete"], quick=2)
 )
 async def test_rejected_forms_with_a_password_take_no_slot(
-    app: Quart, slow: Slow, path: str, new_visitor: Callable[[], Visitor]
+    app: Quart, slow: Slow, path: str, new_visitor: Callable[[], Visitor], now: list[float]
 ) -> None:
     slow.go_on.set()
     alice = new_visitor()
