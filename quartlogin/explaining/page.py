@@ -98,7 +98,7 @@ class ExplainingMiddleware:
         number = parameter(scope["query_string"], "request")
         if number is None:
             return 200, views.list_page(self._recorder, self._token)
-        is_number = number.isascii() and number.isdecimal() and len(number) <= _LONGEST_NUMBER
+        is_number = number.isdecimal() and len(number) <= _LONGEST_NUMBER
         recording = self._recorder.find(int(number)) if is_number else None
         if recording is None:
             return 404, views.missing_page(self._token)

@@ -14,6 +14,7 @@ from quart.testing import QuartClient
 from users import ADA, SignIn, User
 
 from quartlogin import LoginManager, current_user, login_required, tracing
+from quartlogin.explaining.gate import admits
 from quartlogin.explaining.recorder import KEPT, MOST_STEPS
 
 Listeners = tuple[tracing.Listener, ...]
@@ -165,6 +166,19 @@ async def test_the_page_is_closed_to_all_but_a_browser_on_this_machine(developin
 
 async def body_of(response: Response) -> str:
     return await response.get_data(as_text=True)
+
+
+def test_the_gate_reads_header_names_in_any_spelling() -> None:
+    """As a server may pass them: the test client writes them in lower case."""
+    query, client = b"token=right", ("127.0.0.1", 1)
+    scope = {"type": "http", "method": "GET", "http_version": "1.1", "query_string": query, "client": client}
+    fitting = [[(b"Host", b"localhost")], [(b"hOsT", b"localhost"), (b"SEC-FETCH-SITE", b"none")]]
+    hostile = [b"X-FORWARDED-for", b"x_Forwarded_Host", b"FORWARDED", b"Via", b"Host", b"HOST", b"SEC-Fetch-Dest"]
+
+    refused = [headers for headers in fitting if not admits({**scope, "headers": headers}, "right")]
+    passed = [name for name in hostile if admits({**scope, "headers": [*fitting[0], (name, b"localhost")]}, "right")]
+
+    assert refused == passed == []
 
 
 async def test_the_page_is_open_to_a_browser_on_this_machine(developing: Any) -> None:

@@ -95,6 +95,17 @@ def test_a_browser_that_is_signed_in_is_explained_from_its_cookie_jar(cookies: d
     assert [step["outcome"] for step in explained["steps"] if step["step"] == "protection"] == ["same browser"]
 
 
+def test_a_command_that_starts_an_app_in_debug_mode_opens_no_page_of_it(
+    cookies: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "debugged.py").write_text("from test_cli_explain import make_app\napp = make_app()\napp.debug = True\n")
+
+    result = CliRunner().invoke(main, ["explain", URL, "--app", "debugged:app"])
+
+    assert result.exit_code == 0
+    assert "_quartlogin" not in result.output
+
+
 def test_the_text_of_a_cookie_header_is_read_too(cookies: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "cookie.txt"
     file.write_text(f"Cookie: other=1; session={cookies['session']}\n")
