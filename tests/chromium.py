@@ -4,9 +4,10 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
 
 from servers import PATIENCE, Server
 
@@ -45,6 +46,14 @@ def chromium(missing: Callable[[str], None], *arguments: str) -> Iterator[Browse
         browser = playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *arguments])
         yield browser
         browser.close()
+
+
+def open_profile(browser: Browser, folder: Path, url: str) -> BrowserContext:
+    """Start another browser, which keeps in a folder what a browser keeps when it is closed."""
+    launch = browser.browser_type.launch_persistent_context
+    context = launch(folder, executable_path=executable(), args=ARGUMENTS, base_url=url)
+    context.set_default_timeout(BROWSER_PATIENCE)
+    return context
 
 
 def open_page(browser: Browser, server: Server, *, width: int = 1280, scheme: str = "light", **more: Any) -> Page:

@@ -132,13 +132,9 @@ def test_the_diary_in_a_browser_that_is_closed_and_opened_again(
 ) -> None:
     from playwright.sync_api import expect  # noqa: PLC0415 -- only this test needs it
 
-    from chromium import ARGUMENTS, executable  # noqa: PLC0415
+    from chromium import open_profile  # noqa: PLC0415
 
-    def open_browser() -> Any:
-        launch = browser.browser_type.launch_persistent_context
-        return launch(tmp_path, executable_path=executable(), args=ARGUMENTS, base_url=diary)
-
-    with closing(open_browser()) as window:
+    with closing(open_profile(browser, tmp_path, diary)) as window:
         page = window.pages[0]
         page.goto("/diary")
         expect(page.get_by_role("status")).to_be_visible()
@@ -155,7 +151,7 @@ def test_the_diary_in_a_browser_that_is_closed_and_opened_again(
         page.get_by_role("button", name="Keep").click()
         expect(page.get_by_text("<b>Dear diary</b>")).to_be_visible()
 
-    with closing(open_browser()) as window:
+    with closing(open_profile(browser, tmp_path, diary)) as window:
         page = window.pages[0]
         page.goto("/diary")
         expect(page.get_by_text("<b>Dear diary</b>")).to_be_visible()

@@ -197,7 +197,7 @@ class Reader:
             capture_output=True,
             text=True,
             check=False,
-            timeout=PATIENCE,
+            timeout=3 * PATIENCE,  # for the tutorial's own tests on a busy machine
             start_new_session=True,  # without a terminal, getpass reads its input
         )
         self.output = done.stdout.replace(str(self.port), _PORT)
