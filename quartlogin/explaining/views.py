@@ -62,12 +62,15 @@ class Summary:
     def status(self) -> str:
         """The status of its response, in words if there is none (yet)."""
         status = self.recording.details("response").get("status")
-        return "no response" if status is None else str(status)
+        without = "websocket" if self.recording.details("request").get("websocket") else "no response"
+        return without if status is None else str(status)
 
     @property
     def user(self) -> str:
         """Who sent it: an id, if the steps have told one."""
-        outcome = self.recording.details("user").get("outcome")
+        login, outcome = self.recording.details("login"), self.recording.details("user").get("outcome")
+        if login.get("outcome") == "signed in":
+            return f"user {login['user_id']} signs in"
         if outcome != "found":
             return "user not asked for" if outcome is None else "anonymous"
         ids = (self.recording.details(step).get("user_id") for step in ("bearer", "session", "remember_cookie"))

@@ -13,7 +13,7 @@ from quart import Quart, Response
 from quart.testing import QuartClient
 from users import ADA, SignIn, User
 
-from quartlogin import LoginManager, current_user, login_required, tracing
+from quartlogin import LoginManager, current_user, login_required, login_user, tracing
 from quartlogin.explaining.gate import admits
 from quartlogin.explaining.recorder import KEPT, MOST_STEPS
 
@@ -63,6 +63,11 @@ def developing(bare_app: Quart, capsys: pytest.CaptureFixture[str]) -> Callable[
         async def notes() -> str:
             return str((await current_user).name)
 
+        @bare_app.post("/login")
+        async def login() -> str:
+            await login_user(ADA)
+            return ""
+
         @bare_app.get("/hostile/<string:rest>", endpoint=HOSTILE)
         async def hostile(rest: str) -> str:
             return ""
@@ -77,14 +82,16 @@ async def test_the_page_lists_the_requests_and_explains_each(developing: Any, si
     async with developing() as developer:
         await developer.get("/notes")
         await (await sign_in(developer.app, ADA.id)).get("/notes")
+        await developer.get("/login", method="POST")
         listed, refused, served = [await developer.read(more) for more in ("", "&request=1", "&request=2")]
 
     assert re.findall(r'request=(\d+)"><span class="number">\d+</span> <code>(.*?)</code>', listed) == [
+        ("3", "POST /login"),
         ("2", "GET /notes"),
         ("1", "GET /notes"),
     ]
-    assert re.findall(r"<span>(.*?)</span>", listed) == ["user 1", "anonymous"]
-    assert re.findall(r'class="badge">(\d+)<', listed) == ["200", "401"]
+    assert re.findall(r"<span>(.*?)</span>", listed) == ["user 1 signs in", "user 1", "anonymous"]
+    assert re.findall(r'class="badge">(\d+)<', listed) == ["200", "200", "401"]
     assert "Sign in" in refused
     assert re.findall(r'<th scope="row">(\w+)', refused)[0] == "request"
     assert re.search(r'<tr class="decisive">.*?<th scope="row">user', served, re.DOTALL)
@@ -210,7 +217,10 @@ async def test_a_websocket_at_the_address_of_the_page_is_the_apps(developing: An
         async with developer.client.websocket(PATH + developer.query, **options):
             pass
 
-        assert 'class="number">1</span> <code>WS /_quartlogin/</code>' in await developer.read()
+        page = await developer.read()
+
+    assert 'class="number">1</span> <code>WS /_quartlogin/</code>' in page
+    assert 'class="badge">websocket<' in page
 
 
 @pytest.mark.requirement("13.4.2")
