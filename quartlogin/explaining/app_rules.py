@@ -41,6 +41,7 @@ NO_ROUTE: Final = Situation(
     "No route matches this URL and method, so no view asked for the user.",
     "Check the URL and the methods of the route.",
 )
+STATIC_FILE: Final = Situation("static file", "This is a static file, which is the same for every visitor.")
 NEVER_ASKED: Final = Situation(
     "never asked",
     "Neither the view, nor a guard, nor a template asked for the user, so the page is the same for every visitor.",
@@ -85,6 +86,8 @@ def never_asked(case: Case) -> Diagnosis | None:
     """Notice that nothing asked who the user is."""
     if any(case.recording.last(step) is not None for step in ("user", "loader", "login", "logout")):
         return None
+    if (case.request.get("endpoint") or "").rpartition(".")[2] == "static":
+        return STATIC_FILE.at(0)
     is_unknown = case.request.get("endpoint") is None and case.recording.details("response").get("status") in {404, 405}
     return (NO_ROUTE if is_unknown else NEVER_ASKED).at(0)
 

@@ -73,12 +73,25 @@ class Case:
         written = [(at, step.details) for at, step in recording.all("cookie_written")]
         return next((one for one in reversed(written) if without_prefix(one[1]["cookie"]) == base), None)
 
-    def last_response_with_cookie(self) -> tuple[Recording, Mapping[str, Any]] | None:
-        """Return the last earlier request whose response set or deleted the session cookie, and that step's details."""
+    def last_response_with_cookie(self, *outcomes: str) -> tuple[Recording, Mapping[str, Any]] | None:
+        """Return the last earlier request whose response changed the session cookie, and that step's details.
+
+        Args:
+            outcomes: "set", "deleted", or both.
+        """
         for recording in self.earlier:
             found = self.session_cookie_set_by(recording)
-            if found is not None:
+            if found is not None and found[1]["outcome"] in outcomes:
                 return recording, found[1]
+        return None
+
+    def last_logout(self) -> Recording | None:
+        """Return the last earlier request that signed someone out, `None` if one has signed someone in since."""
+        for recording in self.earlier:
+            if recording.details("login").get("outcome") == "signed in":
+                return None
+            if recording.last("logout") is not None:
+                return recording
         return None
 
     def ago(self, recording: Recording) -> str:

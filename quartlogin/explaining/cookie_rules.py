@@ -175,9 +175,9 @@ RULES: Final[tuple[Rule, ...]] = (no_secret_key, session_cookie, remember_cookie
 
 
 def _other_key(case: Case, step: int) -> Diagnosis:
-    twice, found = two_cookies(case), case.last_response_with_cookie()
+    twice, found = two_cookies(case), case.last_response_with_cookie("set")
     if twice is not None:
         return twice
-    if found is None or found[1]["outcome"] != "set":
+    if found is None:
         return OTHER_KEY.at(step)
     return OVERWRITTEN.at(step, cookie=found[1]["cookie"], ago=case.ago(found[0]))

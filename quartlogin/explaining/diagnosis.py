@@ -70,6 +70,8 @@ _RULES: Final[tuple[Rule, ...]] = (
     guard_rules.guard_not_reached,
     app_rules.never_asked,
     *cookie_rules.RULES,
+    *missing_cookie_rules.FIRST_RULES,
+    login_rules.signed_out_before,
     *missing_cookie_rules.RULES,
     _nobody_in_session,
 )

@@ -27,6 +27,11 @@ REMEMBER_REPLACED: Final = Situation(
     "it.",
     "Sign in again, and change the password if the copy was not yours.",
 )
+SIGNED_OUT_BEFORE: Final = Situation(
+    "signed out before",
+    "Nobody is signed in here: of the recorded logins and logouts, the last was the logout in {endpoint}, {ago} ago.",
+    "Sign in again.",
+)
 SIGN_IN_FAILED: Final = Situation(
     "sign-in failed",
     "The sign-in with a password did not begin a login: {outcome}.",
@@ -73,6 +78,18 @@ def login_row(case: Case) -> Diagnosis | None:
     if found is None or found[1]["outcome"] == "active":
         return None
     return (ENDED_ELSEWHERE if found[1]["outcome"] == "ended or unknown" else REMEMBER_REPLACED).at(found[0])
+
+
+def signed_out_before(case: Case) -> Diagnosis | None:
+    """Notice a logout after all recorded logins, if this request came without a user's id."""
+    recording, logout = case.recording, case.last_logout()
+    cookie, session = recording.last("session_cookie"), recording.last("session")
+    if logout is None or cookie is None or session is None or session[1]["user_id"] is not None:
+        return None
+    if cookie[1]["outcome"] not in {"none", "valid"}:
+        return None
+    step = cookie[0] if cookie[1]["outcome"] == "none" else session[0]
+    return SIGNED_OUT_BEFORE.at(step, endpoint=logout.details("request").get("endpoint"), ago=case.ago(logout))
 
 
 RULES: Final[tuple[Rule, ...]] = (login_ended, login_row)

@@ -76,11 +76,6 @@ NEVER_SET: Final = Situation(
     "login_user was called {ago} ago in {endpoint}, and the response did not set {cookie}.",
     "Do not clear or replace the session after login_user, and let nothing remove Set-Cookie from the response.",
 )
-SIGNED_OUT_BEFORE: Final = Situation(
-    "signed out before",
-    "No session cookie came: the last response that changed it, {ago} ago in {endpoint}, signed the visitor out.",
-    "Sign in again.",
-)
 NOT_SENT: Final = Situation(
     "cookie not sent",
     "The last response that set {cookie} did so {ago} ago, and this request came without it: from another browser or "
@@ -90,7 +85,7 @@ NOT_SENT: Final = Situation(
 )
 FIRST_VISIT: Final = Situation(
     "first visit",
-    "No session cookie came, and no recorded response has set one: nobody has signed in yet.",
+    "No session cookie came, and no recorded request has signed anyone in.",
     "Sign in, on a page that calls login_user.",
 )
 
@@ -181,15 +176,6 @@ def never_set(case: Case) -> Diagnosis | None:
     return NEVER_SET.at(step, cookie=case.cookie, ago=case.ago(recording), endpoint=endpoint)
 
 
-def signed_out_before(case: Case) -> Diagnosis | None:
-    """Notice that the last response which changed the cookie was that of a logout."""
-    step, found = _step_without_cookie(case), case.last_response_with_cookie()
-    if step is None or found is None or found[0].last("logout") is None:
-        return None
-    recording = found[0]
-    return SIGNED_OUT_BEFORE.at(step, ago=case.ago(recording), endpoint=recording.details("request").get("endpoint"))
-
-
 def not_sent(case: Case) -> Diagnosis | None:
     """Notice that a cookie was set, and did not come, for no visible reason."""
     step, last = _step_without_cookie(case), _last_of(case)
@@ -204,12 +190,10 @@ def first_visit(case: Case) -> Diagnosis | None:
     return None if step is None else FIRST_VISIT.at(step)
 
 
+FIRST_RULES: Final[tuple[Rule, ...]] = (other_prefix, other_site)
 RULES: Final[tuple[Rule, ...]] = (
-    other_prefix,
-    other_site,
     never_set,
     kept_back,
-    signed_out_before,
     not_sent,
     first_visit,
 )
@@ -222,16 +206,20 @@ def _step_without_cookie(case: Case) -> int | None:
 
 
 def _last_of(case: Case) -> _Last | None:
-    """Return the last response that set the cookie, if none has deleted it since."""
-    found = case.last_response_with_cookie()
-    if found is None or found[1]["outcome"] != "set":
+    """Return the last response that set the cookie; `None` if one deleted it since, and no login is recorded."""
+    found, deleted = case.last_response_with_cookie("set"), case.last_response_with_cookie("deleted")
+    if found is None or (deleted is not None and deleted[0].number > found[0].number and not _has_login(case)):
         return None
     return _Last(case, *found)
 
 
+def _has_login(case: Case) -> bool:
+    return any(details["outcome"] == "signed in" for _, details in earlier_steps(case, "login"))
+
+
 def _last_login_in_vain(case: Case) -> Recording | None:
     """Return the last earlier request that signed a user in, if its response set no session cookie."""
-    found = case.last_response_with_cookie()
+    found = case.last_response_with_cookie("set", "deleted")
     for recording, details in earlier_steps(case, "login"):
         if found is not None and recording.number < found[0].number:
             return None

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from browsers import KEY, Clock
 from explained import Browser, Site, make_site
-from quart import Quart, abort, g, render_template_string, session
+from quart import Blueprint, Quart, abort, g, render_template_string, session
 from quart.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionInterface
 from users import ADA, DISMISSED, User
 
@@ -326,6 +327,13 @@ async def test_a_template_does_not_name_the_user(site: Site) -> None:
     await browser.get(f"{HERE}/")
 
 
+@makes(app_rules.STATIC_FILE, "request")
+async def test_a_static_file_asks_for_nobody(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "style.css").write_text("")
+    site.app.register_blueprint(Blueprint("shop", "shop", static_folder=str(tmp_path), static_url_path="/static"))
+    assert (await Browser(site.app).get(f"{HERE}/static/style.css")).status_code == 200
+
+
 @makes(app_rules.NEVER_ASKED, "request")
 async def test_a_redirect_to_a_url_with_a_slash_asks_for_nobody(site: Site) -> None:
     @site.app.get("/notes/")
@@ -525,11 +533,57 @@ async def test_another_browser_comes_after_a_login(site: Site) -> None:
     await Browser(site.app).get(f"{HERE}/page")
 
 
-@makes(missing.SIGNED_OUT_BEFORE, "session_cookie")
+@makes(login_rules.SIGNED_OUT_BEFORE, "session_cookie")
 async def test_a_visitor_comes_back_after_a_logout(site: Site) -> None:
     browser = await signed_in(site)
     await browser.get(f"{HERE}/logout")
     await browser.get(f"{HERE}/page")
+
+
+@pytest.fixture
+def cart(site: Site) -> None:
+    """Pages that keep something in an anonymous visitor's session, and remove it."""
+
+    @site.app.get("/cart")
+    async def cart() -> str:
+        session["cart"] = [1]
+        return "cart"
+
+    @site.app.get("/empty")
+    async def empty() -> str:
+        session.clear()
+        return "empty"
+
+
+@makes(login_rules.SIGNED_OUT_BEFORE, "session")
+async def test_a_session_goes_on_after_a_logout(site: Site, cart: None) -> None:
+    browser = await signed_in(site)
+    await browser.get(f"{HERE}/cart")
+    await browser.get(f"{HERE}/logout")
+    await browser.get(f"{HERE}/page")
+
+
+@makes(login_rules.SIGNED_OUT_BEFORE, "session_cookie")
+async def test_a_session_is_emptied_after_a_logout(site: Site, cart: None) -> None:
+    browser = await signed_in(site)
+    await browser.get(f"{HERE}/cart")
+    for page in ("logout", "empty", "page"):
+        await browser.get(f"{HERE}/{page}")
+
+
+@makes(missing.FIRST_VISIT, "session_cookie")
+async def test_the_session_of_an_anonymous_visitor_is_emptied(site: Site, cart: None) -> None:
+    browser = await signed_in(site, path="/cart")
+    await browser.get(f"{HERE}/empty")
+    await browser.get(f"{HERE}/page")
+
+
+@makes(missing.NOT_SENT, "session_cookie")
+async def test_another_browser_comes_after_a_login_and_a_visit_without_one(site: Site, cart: None) -> None:
+    visitor = await signed_in(site, path="/cart")
+    await signed_in(site)
+    await visitor.get(f"{HERE}/empty")
+    await visitor.get(f"{HERE}/page")
 
 
 @makes(missing.SECURE_OVER_HTTP, "session_cookie")
@@ -803,12 +857,7 @@ async def test_a_page_of_another_site_opens_a_websocket(site: Site) -> None:
 
 
 @makes(diagnosis.NOBODY_IN_SESSION, "session")
-async def test_a_valid_session_signs_nobody_in(site: Site) -> None:
-    @site.app.get("/cart")
-    async def cart() -> str:
-        session["cart"] = [1]
-        return "cart"
-
+async def test_a_valid_session_signs_nobody_in(site: Site, cart: None) -> None:
     browser = await signed_in(site, path="/cart")
     await browser.get(f"{HERE}/page")
 
