@@ -77,10 +77,10 @@ def explain(
 def _split(url: str) -> SplitResult:
     try:
         address = urlsplit(url)
-        is_address = address.scheme in {"http", "https"} and address.hostname and address.port != 0
-    except ValueError:
-        is_address = None
-    if not is_address or address.username is not None:
+        has_host = bool(address.hostname) and address.port != 0 and address.username is None
+    except ValueError:  # such as a port of letters
+        has_host, address = False, SplitResult("", "", "", "", "")
+    if not has_host or address.scheme not in {"http", "https"}:
         raise click.UsageError(f"{url!r:.80} is no address: write it as http://localhost:5000/account.")
     return address
 
