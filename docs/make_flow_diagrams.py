@@ -117,8 +117,8 @@ SCENES: dict[str, Callable[[Browser], Awaitable[None]]] = {
 async def make_diagrams() -> dict[str, str]:
     """Return each diagram by the name of its file."""
     drawn = {}
-    for name, scene in SCENES.items():
-        async with application() as app:
+    async with application() as app:
+        for name, scene in SCENES.items():
             visitor = Browser(app)
             await scene(visitor)
             drawn[f"flow-{name}.svg"] = visitor.drawn()

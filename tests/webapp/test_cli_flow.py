@@ -234,7 +234,40 @@ def test_an_app_with_a_login_manager_alone_needs_the_id(write_module: WriteModul
     found = told("--app", f"{write_module(PLAIN)}:app", "--user", "7")
 
     assert found["user"] == {"type": "Person", "id": "7", "name": None}
+    assert steps_in(found, 5) == []
     assert steps_in(found, 10) == ["loader"]
+
+
+def test_a_loader_that_looks_for_the_record_of_the_login_is_served(write_module: WriteModule) -> None:
+    recorded = """
+from quartlogin import login_id
+
+
+class Records:
+    began = {}
+
+    async def login_began(self, login):
+        self.began[login.id] = login.user_id
+
+    async def login_ended(self, login_id):
+        del self.began[login_id]
+
+
+records = manager.records = Records()
+
+
+@manager.user_loader
+async def load_recorded(user_id):
+    return Person(user_id) if login_id() in records.began else None
+
+
+@app.after_serving
+def check():
+    assert not records.began
+"""
+    found = told("--app", f"{write_module(PLAIN + recorded)}:app", "--user", "7")
+
+    assert found["user"]["id"] == "7"
 
 
 def test_a_guard_that_asks_before_the_template_is_told(write_module: WriteModule) -> None:
@@ -266,6 +299,7 @@ def test_what_goes_wrong_in_an_app_is_one_sentence(write_module: WriteModule, ar
     ("added", "word"),
     [
         ("manager = app.login_manager = None", "LoginManager(app)"),
+        ("app.secret_key = None", "app.secret_key"),
         ("@app.before_request\ndef close():\n    return 'closed', 503", "503"),
         ("@manager.user_loader\ndef fail(user_id):\n    raise KeyError(user_id)", "KeyError"),
     ],

@@ -129,4 +129,6 @@ def _once(step: FlowStep) -> list[str]:
     for sentence in step.sentences:
         sentences.setdefault(_TIME.sub("", sentence), sentence)
     times = Counter(_TIME.sub("", sentence) for sentence in step.sentences)
-    return [f"{text} ({times[key]} times)" if times[key] > 1 else text for key, text in sentences.items()]
+    return [
+        f"{text.removesuffix('.')}, {times[key]} times." if times[key] > 1 else text for key, text in sentences.items()
+    ]

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from quart import Quart, url_for
 
-from quartlogin import LoginManager, login_exempt, login_id, login_user, logout_user
+from quartlogin import LoginManager, UserMixin, login_exempt, login_id, login_user, logout_user
 from quartlogin.accounts import AUDIT_LOGGER, get_accounts, new_key
 from quartlogin.accounts.commands import context_of
 
@@ -129,6 +129,8 @@ def _manager_of(app: Quart, name: str) -> LoginManager[Any]:
     manager = getattr(app, "login_manager", None)
     if not isinstance(manager, LoginManager):
         raise AppError(f"The app {name} has no LoginManager: write LoginManager(app).")
+    if not app.secret_key:
+        raise AppError(f"The app {name} has no secret key to sign its session with: set app.secret_key.")
     return manager
 
 
@@ -140,7 +142,7 @@ async def _finder(app: Quart, manager: LoginManager[Any], user: str) -> tuple[Fi
         ClickException: The app's accounts have no such user.
     """
     if not has_accounts(app):
-        return partial(manager.load_user, user), None
+        return partial(_load_or_stand_in, manager, user), None
     context = context_of(get_accounts(app))
     found = await context.find(user)
     name, most = context.directory.name_of(found.user), context.options.max_logins_per_user
@@ -152,6 +154,20 @@ async def _finder(app: Quart, manager: LoginManager[Any], user: str) -> tuple[Fi
         return found.user
 
     return find, name
+
+
+async def _load_or_stand_in(manager: LoginManager[Any], user_id: str) -> Any:
+    """Return what the app's loader returns or, where it returns `None`, an object with this id.
+
+    A loader that looks for the record of the login finds no user before there is one.
+    """
+    user = await manager.load_user(user_id)
+    if user is not None:
+        return user
+    stand_in: Any = UserMixin()
+    stand_in.id = user_id
+    setattr(stand_in, manager.id_attribute, lambda: user_id)
+    return stand_in
 
 
 async def _login_page_of(app: Quart, manager: LoginManager[Any]) -> str:
@@ -183,7 +199,11 @@ async def _sign_in_directly(browser: FlowBrowser, views: "_OwnViews", path: str)
         raise AppError(
             f"The app answered {login.status} before a user could be signed in: a before_request function did."
         )
-    return Flow(home=await browser.send("GET", path), login=login)
+    home = await browser.send("GET", path)
+    loaded, user_id = home.recording.details("loader"), login.recording.details("login").get("user_id")
+    if loaded.get("outcome") == "nobody":
+        raise AppError(f"The app's {loaded.get('loader')} returned None for the id {user_id!r}: there is no such user.")
+    return Flow(home=home, login=login)
 
 
 def _afterwards(app: Quart, *, is_ended: bool) -> str:
@@ -205,7 +225,7 @@ class _OwnViews:
 
     Args:
         app: The app.
-        find: Finds the user, in a request; returns `None` if there is none.
+        find: Finds the user, in a request.
     """
 
     def __init__(self, app: Quart, find: FindUser) -> None:
@@ -233,10 +253,7 @@ class _OwnViews:
         return self._has_ended
 
     async def _begin(self) -> tuple[str, int]:
-        user = await self._find()
-        if user is None:
-            self.failure = "The app's loader returned None for this id: pass the id of a user that exists."
-        elif not await login_user(user):
+        if not await login_user(await self._find()):
             self.failure = "login_user refused the user: they are not active, or the app's records reject the login."
         else:
             self.has_begun, self._login_id = True, login_id()

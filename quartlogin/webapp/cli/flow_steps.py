@@ -23,6 +23,9 @@ TITLES: Final = (
     "The database is asked, and the loader returns the user.",
     "The page is rendered with that user.",
 )
+_STAND_IN: Final = "The loader returned None before the login: the command signs in an object that has only the id."
+_FORM: Final = 2
+_CHECK: Final = 3
 _CREDENTIALS: Final = {"hashing", "sign_in", "statement", "login_row", "lookup", "database_error", "loader"}
 _SESSION: Final = {"session_cookie", "session", "protection", "remember_cookie", "bearer", "restored"}
 _QUESTIONS: Final = {"lookup", "statement", "login_row", "database_error"}
@@ -88,7 +91,9 @@ def twelve_steps(flow: Flow) -> list[FlowStep]:
         for step, number in zip(exchange.recording.steps, _numbers_of(exchange, flow), strict=True):
             chosen = twelve[number - 1]
             chosen.steps.append(step)
-            chosen.sentences.append(next(story))
+            sentence = next(story)
+            is_early = exchange is flow.login and step.details.get("outcome") == "nobody"
+            chosen.sentences.append(_STAND_IN if is_early else sentence)
             chosen.seconds = (chosen.seconds or 0) + step.at - last
             last = step.at
     _say_what_was_sent(twelve, flow)
@@ -102,7 +107,7 @@ def _numbers_of(exchange: Exchange, flow: Flow) -> list[int]:
         return [1] * len(steps)
     if exchange is flow.home:
         return [_OF_PAGE.get(step.name, 12) for step in steps]
-    return _numbers_of_login(steps, first=3 if flow.page is None else 2)
+    return _numbers_of_login(steps, first=_CHECK if flow.page is None else _FORM)
 
 
 def _numbers_of_login(steps: Sequence[tracing.Step], first: int) -> list[int]:
@@ -110,7 +115,7 @@ def _numbers_of_login(steps: Sequence[tracing.Step], first: int) -> list[int]:
     numbers, number = [], first
     for step in steps:
         if step.name == "response":
-            number = 5
+            number = 5 if first == _FORM else 4  # the command's own view leads nowhere
         elif step.name in {"login", "login_ended", "cookie_written"}:
             number = max(number, 4)
         elif step.name in _CREDENTIALS:
@@ -122,7 +127,9 @@ def _numbers_of_login(steps: Sequence[tracing.Step], first: int) -> list[int]:
 def _say_what_was_sent(twelve: Sequence[FlowStep], flow: Flow) -> None:
     form = flow.login.fields
     if form:
-        twelve[1].sentences.insert(0, f"The form has the fields {', '.join(form)}.")
+        twelve[_FORM - 1].sentences.insert(0, f"The form has the fields {', '.join(form)}.")
+    if flow.page is None:
+        twelve[_CHECK - 1].sentences.insert(0, "No password is checked: this command calls login_user itself.")
     endpoint = flow.home.recording.details("request").get("endpoint")
     if endpoint is not None:
         twelve[6].sentences.insert(0, f"The view has the endpoint {endpoint}.")
@@ -136,6 +143,7 @@ def _say_what_is_missing(twelve: Sequence[FlowStep], flow: Flow) -> None:
     reasons = {
         1: "The app's own login page is left out: --login-page uses it.",
         2: "Nor is its form sent.",
+        5: "The app's own view would redirect now.",
         7: "The app has no view at this address.",
         8: guarded or "No template of this page named current_user.",
         9: "Nothing on this page asked who is signed in.",
