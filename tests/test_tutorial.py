@@ -82,6 +82,32 @@ def test_username_enumeration_a_wrong_password_is_answered_as_an_unknown_name(
 
 
 @slow
+def test_timing_an_unknown_name_costs_a_hash_of_the_same_parameters(reader: Reader, user: str) -> None:
+    reader.run(f"""python - <<'END'
+import asyncio, passwords
+from app import app
+
+class Recording:
+    def verify(self, stored, password):
+        print(stored.rsplit("$", 2)[0])
+        raise passwords.VerificationError
+
+async def main():
+    async with app.app_context():
+        await passwords.check_password("{user}", "wrong")
+        await passwords.check_password("no-such-user", "wrong")
+
+passwords.hasher = Recording()
+asyncio.run(main())
+END
+""")
+    known, unknown = reader.output.splitlines()
+
+    assert known == unknown
+    assert known.startswith("$argon2id$")
+
+
+@slow
 def test_open_redirect_signing_in_leads_back_on_this_site_only(new_visitor: Callable[[], Visitor], user: str) -> None:
     with new_visitor() as visitor:
         turned_away = visitor.get("/diary").headers["location"]
