@@ -38,7 +38,8 @@ STEPS: Final[Mapping[str, str]] = MappingProxyType(
         "bearer": "The bearer token was read: `outcome`, `user_id`, `login`.",
         "restored": "A remember cookie was to restore its login: `outcome`, `user_id`, `login`.",
         "login_row": "The accounts looked up the record of the login: `outcome`, `login`, and the name of the "
-        "`record`: the start of the hash under which the database has it.",
+        "`record`: the start of the hash under which the database has it. If it is not active, the `reason`, where the "
+        "database still has it.",
         "lookup": "One lookup served several requests: `size`, the number of keys.",
         "statement": "The database of the accounts was asked: its `system`, the `sql`, with placeholders for the "
         "values, and the number of `rows` that it returned; or `error`, the name of the class.",

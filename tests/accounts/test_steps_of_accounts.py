@@ -83,6 +83,29 @@ async def test_a_request_tells_whether_its_login_is_active(
     assert (len(row["login"]), len(row["record"])) == (8, 8)
 
 
+@both_databases
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("UPDATE quartlogin_logins SET expires_at = 1", "expired"),
+        ("UPDATE quartlogin_logins SET seen_at = 1", "not used for too long"),
+        ("UPDATE quartlogin_accounts SET disabled_at = 1", "account disabled"),
+        ("UPDATE quartlogin_accounts SET deleting_at = 1", "account being deleted"),
+        ("UPDATE quartlogin_accounts SET security_stamp = 7", "password changed"),
+        ("DELETE FROM quartlogin_logins", None),
+    ],
+)
+async def test_a_login_that_is_not_active_tells_the_reason(
+    database: str, visitor: Visitor, alice: str, steps: list[Step], change: str, reason: str | None
+) -> None:
+    await visitor.sign_in()
+    run_sql(database, change)
+    steps.clear()
+
+    assert not await visitor.is_signed_in()
+    assert of(steps, "login_row", "reason") == [reason]
+
+
 async def test_the_steps_of_a_login_have_the_name_of_its_record(
     app: Quart, new_visitor: Callable[[], Visitor], alice: str, steps: list[Step]
 ) -> None:

@@ -22,6 +22,7 @@ from ...database.interface import Database, Row
 from ...database.models import AccountLogin, ActiveLogin, LoginOfUser, Moment, Seen, User
 from ...store import Store
 from ...users.directory import Directory
+from .inactive import reason_of_inactivity
 from .remember_rotation import RememberTokens
 
 #: The audience of the stand-alone application, which stored hashes of the ids alone before there were audiences.
@@ -96,7 +97,8 @@ class UserLoader:
         found = await self._directory.find_login(id_hash, user_id, now, now - self._idle)
         if found is None:
             if tracing.listeners:
-                _tell("ended or unknown", login, id_hash)
+                reason = await reason_of_inactivity(self._store.database, id_hash, user_id, now, now - self._idle)
+                _tell("ended or unknown", login, id_hash, reason)
             return None
         if found.secrets and not await self._has_valid_secret(id_hash, found.secrets, now):
             if tracing.listeners:
@@ -251,8 +253,9 @@ class LastSeen:
                 del self._waiting[id_hash]
 
 
-def _tell(outcome: str, login: str, id_hash: str) -> None:
-    tracing.tell("login_row", outcome=outcome, login=tracing.label_of(login), record=record_of(id_hash))
+def _tell(outcome: str, login: str, id_hash: str, reason: str | None = None) -> None:
+    label, record = tracing.label_of(login), record_of(id_hash)
+    tracing.tell("login_row", outcome=outcome, login=label, record=record, reason=reason)
 
 
 def _is_visit() -> bool:
