@@ -21,11 +21,16 @@ class AppError(ConfigurationError):
     """The app cannot be loaded, started or stopped; the message is one sentence for its developer."""
 
 
-def describe(error: BaseException) -> str:
-    """Describe an error in an app's code in part of a sentence, with the line that raised it."""
+def describe(error: BaseException, *, is_in_request: bool = False) -> str:
+    """Describe an error in an app's code in part of a sentence, with the line that raised it.
+
+    Args:
+        error: The error.
+        is_in_request: Whether a request raised it. Then its text is left out, which may repeat a password.
+    """
     if isinstance(error, EXPECTED):
         return str(error)
-    text = (str(error).splitlines() or [""])[0][:_MAX_SHOWN]
+    text = "" if is_in_request else (str(error).splitlines() or [""])[0][:_MAX_SHOWN]
     file, line = _place_of(error)
     return f"{type(error).__name__}{': ' if text else ''}{text} ({file}, line {line})."
 

@@ -162,6 +162,28 @@ def test_no_secret_is_shown(shop: str, write_module: WriteModule, secrets: list[
     assert [secret for secret in secrets if any(secret in result.output for result in shown)] == []
 
 
+def test_an_error_that_repeats_the_password_is_told_without_it(write_module: WriteModule) -> None:
+    careless = """
+from quart import request
+
+
+@app.route("/login/<token>", methods=["GET", "POST"])
+async def login(token):
+    if request.method == "POST":
+        raise ValueError((await request.form)["pw"])
+    return "<form method=post action=/login/marked-token><input name=a><input name=pw type=password></form>"
+
+
+manager.login_view = "/login/first"
+"""
+    result = flow(
+        "--app", f"{write_module(PLAIN + careless)}:app", "--user", "7", "--login-page", typed="marked-password\n"
+    )
+
+    assert "ValueError" in result.stderr.splitlines()[-1]
+    assert "marked-" not in result.output
+
+
 def test_nothing_is_left_of_the_made_up_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("QUARTLOGIN_DATABASE", str(tmp_path / "own.sqlite3"))

@@ -92,7 +92,7 @@ def _as_json(ran: Ran) -> dict[str, Any]:
     requests = [
         {
             "method": exchange.method,
-            "path": exchange.path,
+            "path": exchange.shown_path,
             "fields": list(exchange.fields),
             "cookies": list(exchange.recording.details("request").get("cookies", ())),
             "status": exchange.status,

@@ -34,6 +34,12 @@ class Exchange:
     location: str | None = None
     body: str = field(default="", repr=False)
 
+    @property
+    def shown_path(self) -> str:
+        """The path that was given on the command line; of a form, whose page names its path, only the route."""
+        route: str | None = self.recording.details("request").get("route")
+        return self.path if not self.fields or route is None else route
+
 
 @dataclass
 class LoginForm:
@@ -86,7 +92,8 @@ class FlowBrowser:
             cause = _cause_of(error)
             if isinstance(cause, EXPECTED):
                 raise cause from error
-            raise AppError(f"{method} {path} fails: {describe(cause)}") from error
+            what = f"{method} {path}" if form is None else "Sending the form"
+            raise AppError(f"{what} fails: {describe(cause, is_in_request=True)}") from error
         recorded = list(self._recorder.recordings)[already:]
         return Exchange(
             method,

@@ -187,7 +187,7 @@ async def _sign_in_on_page(browser: FlowBrowser, address: str, name: str, passwo
     if login.recording.details("login").get("outcome") != "signed in":
         outcome = login.recording.details("sign_in").get("outcome")
         why = "" if outcome is None else f": {outcome}"
-        raise AppError(f"POST {login.path} answered {login.status} and did not sign {name!r} in{why}.")
+        raise AppError(f"POST {login.shown_path} answered {login.status} and did not sign {name!r} in{why}.")
     return Flow(home=await browser.send("GET", path), login=login, page=page)
 
 
