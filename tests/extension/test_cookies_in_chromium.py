@@ -25,6 +25,7 @@ from servers import PATIENCE, free_port
 #: All hosts below `example` and `test` are this machine; unlike localhost, Chromium does not take them for secure.
 HOSTS = "--host-resolver-rules=MAP *.example 127.0.0.1, MAP *.test 127.0.0.1"
 HERE, THERE, LOOPBACK = (f"http://{host}:{{port}}" for host in ("site.example", "other.test", "localhost"))
+STRICT = {"SESSION_COOKIE_SAMESITE": "Strict"}
 LOGIN, OTHER_PORT = f"{LOOPBACK}/login", "http://localhost:{other}"
 
 
@@ -75,6 +76,10 @@ def site(bare_app: Quart) -> Iterator[Site]:
     async def script() -> str:
         return f"<script>fetch('{request.args['url']}', {{mode: 'no-cors'}})</script>"
 
+    @bare_app.get("/away")
+    async def away() -> str:
+        return f"<script>location = '{request.args['url']}'</script>"
+
     with tracing.listening(site.recorder):
         yield site
 
@@ -104,6 +109,8 @@ VISITS = [
     # Chromium tells where a request comes from (`Sec-Fetch-Site`) to https and to localhost.
     Visit(missing_cookie_rules.IN_IFRAME, {}, LOGIN, f"{THERE}/around?tag=iframe&url={LOOPBACK}/page"),
     Visit(missing_cookie_rules.FROM_OTHER_SITE, {}, LOGIN, f"{THERE}/around?tag=img&url={LOOPBACK}/page"),
+    Visit(missing_cookie_rules.FROM_OTHER_SITE, STRICT, LOGIN, f"{THERE}/away?url={LOOPBACK}/page"),
+    Visit(outcome_rules.BY_SESSION, {}, LOGIN, f"{THERE}/away?url={LOOPBACK}/page"),
     Visit(missing_cookie_rules.SET_FOR_FETCH, {}, f"{OTHER_PORT}/script?url={LOGIN}", f"{LOOPBACK}/page"),
     Visit(missing_cookie_rules.FETCHED_WITHOUT_CREDENTIALS, {}, LOGIN, f"{THERE}/script?url={LOOPBACK}/page"),
     Visit(missing_cookie_rules.FETCHED_WITHOUT_CREDENTIALS, {}, LOGIN, f"{OTHER_PORT}/script?url={LOOPBACK}/page"),
