@@ -23,6 +23,8 @@ MODULES = (
     "quartlogin.accounts",
     "quartlogin.accounts.testing",
     "quartlogin.explaining",
+    "quartlogin.telemetry.metrics",
+    "quartlogin.telemetry.opentelemetry",
     "quartlogin.webapp",
 )
 

@@ -20,6 +20,8 @@ try:
 except ImportError:
     raise ConfigurationError("The metrics need one more package: pip install 'quartlogin[metrics]'.") from None
 
+__all__ = ["serve_metrics"]
+
 _EXTENSION_NAME: Final = "quartlogin.telemetry.metrics"
 _HIGHEST_PORT: Final = 65535
 _KEYS: Final = (1, 2, 4, 8, 16, 32, 64, 100)

@@ -23,6 +23,8 @@ try:
 except ImportError:
     raise ConfigurationError("OpenTelemetry needs one more package: pip install 'quartlogin[otel]'.") from None
 
+__all__ = ["instrument"]
+
 #: Where a connection keeps the context in which its request began.
 _CONTEXT: Final = "_quartlogin_otel_context"
 _EXTENSION_NAME: Final = "quartlogin.telemetry.opentelemetry"

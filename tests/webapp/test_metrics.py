@@ -3,6 +3,8 @@
 import socket
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,9 @@ from quartlogin.telemetry.metrics import serve_metrics
 from quartlogin.telemetry.processes import PROCESS_NUMBER
 from quartlogin.webapp import SettingsError, create_app
 from quartlogin.webapp.cli import source
+from servers import SCRIPTS, free_port, running
 from sockets import open_socket
+from waiting import eventually
 
 
 class Site:
@@ -142,6 +146,22 @@ async def test_each_further_process_has_the_next_port(tmp_path: Path) -> None:
 
     async with app.test_app():
         assert metrics.port == port + 1
+
+
+@pytest.mark.slow
+async def test_each_worker_of_serve_answers_prometheus_for_itself(tmp_path: Path) -> None:
+    port, metrics = free_port(), free_port()
+    command = [str(SCRIPTS / "quartlogin"), "serve", "--workers", "2", "--port", str(port)]
+
+    def status(port: int) -> int | None:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).status_code
+        return None
+
+    with running(command, port, tmp_path, QUARTLOGIN_METRICS_ADDRESS=f"127.0.0.1:{metrics}"):
+        for number in (0, 1):
+            await eventually(partial(status, metrics + number))
+        assert [status(metrics), status(metrics + 1), status(metrics + 2), status(port)] == [200, 200, None, 404]
 
 
 async def test_a_command_that_starts_the_app_listens_nowhere(database: str) -> None:
