@@ -51,8 +51,7 @@ STEPS: Final[Mapping[str, str]] = MappingProxyType(
         "`anonymous`.",
         "template": "A template named `current_user` for the first time: `template`, `line`.",
         "early_read": "`current_user` was used before it was loaded: in `before_request` or a view (`during`), and "
-        "`where` "
-        "in the app's code.",
+        "`where` in the app's code.",
         "not_awaited": "A `function` that signs in or out was called and never awaited: `where` in the app's code.",
         "guard": "A guard decided: `guard`, `endpoint`, `outcome`.",
         "unauthorized": "A guard answers a visitor whom it rejects: `reason`, `outcome`, and the login page's `view`.",

@@ -23,8 +23,7 @@ MISSING_ON_G: Final = Situation(
     "g is not set yet",
     "The {loader} read `g.{attribute}`, which no before_request function had set yet.",
     "Set `g.{attribute}` in a before_request function that comes before the first use of current_user, or do not use "
-    "`g` "
-    "in the loader.",
+    "`g` in the loader.",
 )
 EARLY_READ: Final = Situation(
     "current_user read too early",

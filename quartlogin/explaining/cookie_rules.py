@@ -18,8 +18,7 @@ TWO_COOKIES: Final = Situation(
     "two cookies of one name",
     "The browser sent {cookie} {number} times, of which only one is read: others were set for another path or domain.",
     "Delete the site's cookies in the browser, and change SESSION_COOKIE_NAME whenever you change "
-    "SESSION_COOKIE_DOMAIN or "
-    "SESSION_COOKIE_PATH.",
+    "SESSION_COOKIE_DOMAIN or SESSION_COOKIE_PATH.",
 )
 TOO_LONG: Final = Situation(
     "session cookie too long",

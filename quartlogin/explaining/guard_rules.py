@@ -15,7 +15,7 @@ GUARD_ABOVE_ROUTE: Final = Situation(
 LOGIN_PAGE_GUARDED: Final = Situation(
     "guarded login page",
     "The login page {route} is guarded itself, so it redirects to itself without end.",
-    "Remove the guard from the login page, or mark it @login_exempt.",
+    "Remove the guard from the login page.",
 )
 LOGIN_VIEW_UNKNOWN: Final = Situation(
     "unknown login view",

@@ -21,9 +21,9 @@ FLASK_LOGIN_SESSION: Final = Situation(
 ID_TYPE: Final = Situation(
     "id of another type",
     "The {loader} was called with the text {user_id!r} and found no user, while the one who signed in has an id of "
-    "type "
-    "{id_type}.",
-    "Convert the id in the loader, such as int(user_id): ids come from cookies, where they are text.",
+    "type {id_type}.",
+    "Convert the id in the loader, if it does not yet, such as int(user_id): ids come from cookies, where they are "
+    "text.",
 )
 LOADER_ASKED_FOR_USER: Final = Situation(
     "loader asks for current_user",
@@ -33,14 +33,13 @@ LOADER_ASKED_FOR_USER: Final = Situation(
 LOADER_RAISED: Final = Situation(
     "loader raised",
     "The {loader} raised {error}.",
-    "Look at the traceback in the app's log, and return None from the loader for an id that belongs to no user.",
+    "Look at the traceback in the app's log; the id is text, so a column of numbers needs int(user_id).",
 )
 LOADER_FOUND_NOBODY: Final = Situation(
     "loader returned None",
     "The {loader} was called with the text {user_id!r} and returned None.",
-    "Look the id up where the loader does (the user may be deleted, or the database in memory be new), and check that "
-    "the "
-    "loader compares it as text and has a return statement.",
+    "Look the id up where the loader does (the user may be deleted, or a database in memory be new), and check that "
+    "the loader compares it as text, or converts it (int(user_id)), and has a return statement.",
 )
 NOT_A_USER: Final = Situation(
     "not a user",
@@ -61,8 +60,7 @@ STAND_IN: Final = Situation(
     "anonymous user from the loader",
     "The loader returned an anonymous user, {type}.",
     "Change the password, if it is temporary: on other pages than those of the accounts, its user is anonymous until "
-    "then; "
-    "a loader of your own returns None for nobody.",
+    "then; a loader of your own returns None for nobody.",
 )
 NOT_AUTHENTICATED: Final = Situation(
     "is_authenticated is False",

@@ -15,6 +15,11 @@ ENDED_NOW: Final = Situation(
     "This request ended the login: {reason}.",
     "Sign in again.",
 )
+RECORD_NOT_ACTIVE: Final = Situation(
+    "login not active",
+    "The database says why this login is not active: {reason}.",
+    "Sign in again; the page “What ends a login” of the documentation lists what does.",
+)
 ENDED_ELSEWHERE: Final = Situation(
     "login ended elsewhere",
     "The database has no active login for this cookie or token: it was ended, it expired, or it was not used for too "
@@ -77,7 +82,10 @@ def login_row(case: Case) -> Diagnosis | None:
     found = case.recording.last("login_row")
     if found is None or found[1]["outcome"] == "active":
         return None
-    return (ENDED_ELSEWHERE if found[1]["outcome"] == "ended or unknown" else REMEMBER_REPLACED).at(found[0])
+    if found[1]["outcome"] != "ended or unknown":
+        return REMEMBER_REPLACED.at(found[0])
+    reason = found[1].get("reason")
+    return ENDED_ELSEWHERE.at(found[0]) if reason is None else RECORD_NOT_ACTIVE.at(found[0], reason=reason)
 
 
 def signed_out_before(case: Case) -> Diagnosis | None:

@@ -29,8 +29,7 @@ SECURE_OVER_HTTP: Final = Situation(
 OTHER_HOST: Final = Situation(
     "other host",
     "The last response that set {cookie} came from {there}, and this request went to {here}: cookies of one host are "
-    "not "
-    "sent to another.",
+    "not sent to another.",
     "Always open the site as {there}, in links and redirects too; for a domain and those below it set "
     "SESSION_COOKIE_DOMAIN.",
 )
@@ -60,16 +59,15 @@ FETCHED_WITHOUT_CREDENTIALS: Final = Situation(
 )
 SET_FOR_FETCH: Final = Situation(
     "login fetched without credentials",
-    "The last response that set {cookie} answered a script of another origin (another port is one, too), whose browser "
-    "keeps it only if the script asks for that.",
+    "The last response that set {cookie} answered a script of another origin (another port is one, too), whose "
+    "browser keeps it only if the script asks for that.",
     'Serve both from one origin, or write fetch(url, {{credentials: "include"}}) for the login, too.',
 )
 OTHER_PREFIX: Final = Situation(
     "cookie under another name",
     "The browser sent {found}, and a request over {scheme} is expected to have {cookie}.",
     "Have the proxy tell the app that visitors use https (X-Forwarded-Proto, which the app must trust); for a cookie "
-    "of "
-    "Quart's own interface write SignedSessionInterface(read_flask_cookie=True).",
+    "of Quart's own interface write SignedSessionInterface(read_flask_cookie=True).",
 )
 NEVER_SET: Final = Situation(
     "login without a cookie",

@@ -63,8 +63,7 @@ BY_SESSION: Final = Situation(
 BY_SESSION_IN_OTHER_BROWSER: Final = Situation(
     "signed in, in another browser",
     "The session cookie names user {user_id!r}, and it began in a browser with another address or user agent, so the "
-    "login "
-    "is not fresh.",
+    "login is not fresh.",
     "Nothing is wrong if the network changed; behind a proxy, have the app trust its X-Forwarded-For.",
 )
 BY_REMEMBER_COOKIE: Final = Situation(

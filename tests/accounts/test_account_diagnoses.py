@@ -50,7 +50,7 @@ async def test_the_account_is_disabled_on_the_command_line(
     await visitor.get("/account")
 
 
-@makes(login_rules.ENDED_ELSEWHERE, "login_row")
+@makes(login_rules.RECORD_NOT_ACTIVE, "login_row")
 async def test_everybody_was_signed_out_before_this_login_began(
     site: Recorded, app: Quart, now: list[float], visitor: Visitor, alice: str
 ) -> None:
