@@ -95,6 +95,14 @@ def short_sql(sql: str) -> str:
     return line if len(line) <= _LONGEST_SQL else f"{line[: _LONGEST_SQL - 1]}…"
 
 
+def rows_of(statement: Details) -> str | None:
+    """Return how many rows a statement returned, `None` for one that writes and returns none."""
+    rows = statement.get("rows")
+    if rows is None or (rows == 0 and not str(statement.get("sql")).lstrip().startswith("SELECT")):
+        return None
+    return f"{rows} {'row' if rows == 1 else 'rows'}"
+
+
 def _begin_of_loader(steps: Sequence[Step], position: int, arrows: Sequence[Arrow]) -> int:
     """Return where in the arrows a loader was called: before the steps that are told from within it."""
     inside = 0
@@ -167,8 +175,8 @@ def _loader(d: Details) -> str:
 
 
 def _statement(d: Details) -> str:
-    rows = d.get("rows")
-    return short_sql(str(d.get("sql"))) + ("" if rows is None else f" ({rows} {'row' if rows == 1 else 'rows'})")
+    found = rows_of(d)
+    return short_sql(str(d.get("sql"))) + ("" if found is None else f" ({found})")
 
 
 def _cookie_written(d: Details) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from ..tracing import Step
+from .arrows import rows_of
 from .names import Names
 from .recorder import Recording
 
@@ -92,8 +93,8 @@ def _loader_raised(d: Details) -> str:
 def _statement(d: Details) -> str:
     if d.get("error"):
         return f"The database was asked: {_line(d['sql'])}, and failed with {d['error']}."
-    rows = d.get("rows")
-    answer = "" if rows is None else f", and returned {rows} {'row' if rows == 1 else 'rows'}"
+    found = rows_of(d)
+    answer = "" if found is None else f", and returned {found}"
     return f"The database was asked: {_line(d['sql'])}{answer}."
 
 

@@ -83,6 +83,15 @@ def test_a_step_or_an_outcome_that_is_not_known_has_a_sentence_with_its_name() -
     assert "odd {outcome}" in second
 
 
+def test_only_a_statement_that_reads_tells_that_it_found_nothing() -> None:
+    told = [
+        story(Step("statement", {"sql": sql, "rows": rows}, None, 0, None, None))[0]
+        for sql, rows in (("SELECT 1", 0), ("DELETE FROM a", 0), ("DELETE FROM a RETURNING b", 1))
+    ]
+
+    assert ["row" in sentence for sentence in told] == [True, False, True]
+
+
 async def test_what_happens_in_requests_has_sentences_of_its_own(site: Quart) -> None:
     recorder, browser = Recorder(site), site.test_client()
     with tracing.listening(recorder):
