@@ -42,7 +42,7 @@ STEPS: Final[Mapping[str, str]] = MappingProxyType(
         "database still has it.",
         "lookup": "One lookup served several requests: `size`, the number of keys.",
         "statement": "The database of the accounts was asked: its `system`, the `sql`, with placeholders for the "
-        "values, and the number of `rows` that it returned; or `error`, the name of the class.",
+        "values, and the number of `rows` that it returned, if it returns any; or `error`, the name of the class.",
         "database_error": "The database of the accounts failed: its `system`, and `error`, the name of the class.",
         "loader": "A loader was called and answered: `loader`, `user_id`, `outcome`, the `type` of the result, "
         "`error`, and `missing_on_g`, an attribute that the app had not set yet. Where none is registered, "

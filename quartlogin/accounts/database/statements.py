@@ -25,7 +25,8 @@ async def tell_statement(system: str, statement: str, work: Awaitable[Any]) -> A
         name = type(error).__name__
         tracing.tell("statement", perf_counter() - started, system=system, sql=statement, rows=None, error=name)
         raise
-    rows = len(found) if isinstance(found, list) else None
+    has_rows = statement.startswith("SELECT") or " RETURNING " in statement
+    rows = len(found) if has_rows and isinstance(found, list) else None
     tracing.tell("statement", perf_counter() - started, system=system, sql=statement, rows=rows)
     return found
 
