@@ -1,5 +1,6 @@
 """The metrics for Prometheus: an address of their own, off by default, and no label that names anybody."""
 
+import asyncio
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -73,6 +74,20 @@ async def test_a_scrape_counts_sign_ins_by_outcome(site: Site) -> None:
     assert found["requests_total", "signed in"] >= 1
     assert found["lookup_keys_bucket", "1.0"] == found["lookup_keys_count",] >= 1
     assert found["statement_seconds_count", "sqlite"] > 1
+
+
+async def test_a_lookup_that_several_requests_share_is_counted_once(site: Site) -> None:
+    visitor = Visitor(site.app.test_client())
+    await visitor.register()
+    before = await site.samples()
+    await asyncio.gather(*(visitor.get("/") for _ in range(4)))
+    after = await site.samples()
+
+    def more(name: str, *labels: str) -> float:
+        return after[name, *labels] - before.get((name, *labels), 0)
+
+    assert more("lookup_keys_sum") == more("requests_total", "signed in") == 4
+    assert more("lookup_keys_count") == more("statement_seconds_count", "sqlite") < 4
 
 
 async def test_open_websockets_database_errors_and_ended_logins_are_counted(site: Site, database: str) -> None:
