@@ -82,7 +82,7 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def missing(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Skip loudly what this machine lacks; in CI that is a failure."""
 

@@ -13,17 +13,16 @@ import httpx
 import pytest
 
 from client import PASSWORD, WRONG
-from conftest import skip_or_fail
 from tutorial import PAGES, Block, Reader, blocks, edit, matches
 
 slow = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def reader(request: pytest.FixtureRequest) -> Iterator[Reader]:
+def reader(missing: Callable[[str], None]) -> Iterator[Reader]:
     """A reader who has followed all pages."""
     if which("curl") is None:
-        skip_or_fail(request.config, "curl")
+        missing("curl")
     with TemporaryDirectory() as folder, Reader(Path(folder)) as reader:
         for block in blocks():
             reader.follow(block)

