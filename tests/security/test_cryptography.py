@@ -138,7 +138,7 @@ HARMLESS = {
 def test_secrets_are_compared_in_constant_time() -> None:
     sounds_secret = re.compile("token|secret|digest|signature|hash|mac|csrf|key|cookie|fingerprint|password", re.I)
 
-    # Those of explaining are about names and outcomes of cookies: it never sees a value. Those of commands answer nobody.
+    # Those of explaining are about names and outcomes of cookies: it never sees a value. Commands answer no stranger.
     compared = {
         ast.unparse(node)
         for path, tree in trees().items()
