@@ -2,7 +2,7 @@
 
 from .diagnosis import Case, Diagnosis, diagnose
 from .diagram import draw
-from .recorder import BystandingRecorder, Recorder, Recording
+from .recorder import ReadOnlyRecorder, Recorder, Recording
 from .story import tell_story
 
-__all__ = ["BystandingRecorder", "Case", "Diagnosis", "Recorder", "Recording", "diagnose", "draw", "tell_story"]
+__all__ = ["Case", "Diagnosis", "ReadOnlyRecorder", "Recorder", "Recording", "diagnose", "draw", "tell_story"]

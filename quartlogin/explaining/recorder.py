@@ -81,7 +81,7 @@ class Recorder:
         return [one for one in reversed(self.recordings) if one.number < recording.number]
 
 
-class BystandingRecorder(Recorder):
+class ReadOnlyRecorder(Recorder):
     """Records requests with a browser's cookies that the browser did not send, and so gets no new ones for.
 
     No remember cookie is replaced: the browser's copy would count as stolen afterwards. Nobody signs in or out, either.

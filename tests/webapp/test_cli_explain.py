@@ -91,7 +91,7 @@ def test_a_browser_that_is_signed_in_is_explained_from_its_cookie_jar(cookies: d
 
     assert explained["request"] == "GET /orders: 200"
     assert explained["situation"].startswith("signed in")
-    assert explained["not_sent"] == []
+    assert explained["notes"] == []
     assert [step["outcome"] for step in explained["steps"] if step["step"] == "protection"] == ["same browser"]
 
 
@@ -121,7 +121,8 @@ def test_a_cookie_that_a_browser_would_not_send_is_named_with_the_reason(
     value, refused = cookies["session"], []
     for given in ({"host": "127.0.0.1"}, {"path": "/shop"}, {"path": "/order"}, {"secure": "TRUE"}, {"expires": 1}):
         explained = found(explain(URL, "--cookie-file", jar(tmp_path, row("session", value, **given)), "--json"))
-        refused += explained["not_sent"]
+        refused += explained["notes"]
+        assert explained["cure"]
         assert explained["request"].startswith("GET /orders: 401")
 
     assert len({sentence.partition(": ")[2] for sentence in refused}) == 5
@@ -132,8 +133,21 @@ def test_a_request_without_cookies_is_explained_in_sentences(cookies: dict[str, 
     result = explain(URL)
 
     assert result.exit_code == 0
-    assert result.output.startswith("GET /orders: 401\n")
-    assert len(result.output.splitlines()) == 3
+    first, *story = result.output.splitlines()
+    assert first == "GET /orders: 401"
+    assert story[0].startswith(" 1. ")
+    assert all(len(line) <= 100 for line in story)
+    assert result.stderr == ""
+
+
+def test_session_protection_is_said_to_have_compared_this_command(cookies: dict[str, str], tmp_path: Path) -> None:
+    file = jar(tmp_path, row("session", cookies["session"]))
+
+    compared = found(explain(URL, "--cookie-file", file, "--json"))
+
+    assert compared["request"] == "GET /orders: 200"
+    assert len(compared["notes"]) == 1
+    assert "User-Agent" in compared["notes"][0]
 
 
 def test_explaining_leaves_the_browsers_cookies_valid(cookies: dict[str, str], tmp_path: Path) -> None:

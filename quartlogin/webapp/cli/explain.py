@@ -14,12 +14,18 @@ from quart import Quart
 
 from quartlogin import tracing
 from quartlogin.accounts.commands import EXPECTED, app_option, database_option, json_option
-from quartlogin.explaining import BystandingRecorder, Case, diagnose
+from quartlogin.explaining import Case, ReadOnlyRecorder, diagnose, tell_story
 
 from .cookie_file import Cookies, read_cookies
-from .source import ApplicationSource, app_running
+from .source import ApplicationSource, app_running, silence_audit_log
 
 _HEADER: Final = re.compile(r"(?P<name>[!#$%&'*+.^_`|~\w-]{1,100}):\s*(?P<value>[^\r\n\0]{0,4096})")
+_WIDEST: Final = 100  # characters of a line
+_NOT_SENT: Final = "Ask for an address to which the browser sends its cookies."
+_OTHER_BROWSER: Final = (
+    "Session protection compared the browser in which the session began with this command, which comes from 127.0.0.1 "
+    "and has the User-Agent of -H 'User-Agent: ...'. In the browser itself, this may be different."
+)
 
 
 @click.command()
@@ -48,10 +54,10 @@ def explain(
     app: str | None,
     database: str | None,
 ) -> None:
-    """Explain why a GET request of URL is, or is not, signed in: the steps, a diagnosis, and what to do.
+    """Explain why a GET request to URL is, or is not, signed in: the steps, a diagnosis, and what to do.
 
-    The app runs in this process, with its own database and secret key, and answers the request as it would any other;
-    but no login is restored from a remember cookie for good, so that the browser's cookies stay valid.
+    The app runs in this process, with its own database and secret key, and the view runs as usual. No cookie is set and
+    no remember cookie is used up, so the browser's cookies stay valid.
 
     \b
     quartlogin explain http://localhost:5000/account --cookie-file cookies.txt --app mymodule:app
@@ -61,6 +67,7 @@ def explain(
     given = [_header(header) for header in headers]
     if app is not None and database is not None:
         raise click.UsageError("Pass --app (or QUARTLOGIN_APP) or --database, not both: an app has its own database.")
+    silence_audit_log()
     try:
         running = app_running(app) if app is not None else ApplicationSource(database).run_app()
         found = asyncio.run(_explain(running, address, cookies, given))
@@ -69,9 +76,15 @@ def explain(
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    for line in (found["request"], *found["not_sent"], found["diagnosis"], found["cure"]):
-        if line:
-            click.echo(line)
+    click.echo(_shown(found))
+
+
+def _shown(found: dict[str, Any]) -> str:
+    story = [
+        click.wrap_text(text, _WIDEST, f"{number:>2}. ", "    ") for number, text in enumerate(found["story"], start=1)
+    ]
+    end = [*found["notes"], found["diagnosis"], *([found["cure"]] if found["cure"] else [])]
+    return "\n".join([found["request"], *story, *(click.wrap_text(text, _WIDEST) for text in end)])
 
 
 def _split(url: str) -> SplitResult:
@@ -96,21 +109,23 @@ async def _explain(
     running: AbstractAsyncContextManager[Quart], address: SplitResult, cookies: Cookies, headers: list[tuple[str, str]]
 ) -> dict[str, Any]:
     async with running as app:
-        recorder = BystandingRecorder(app)
+        recorder = ReadOnlyRecorder(app)
         with tracing.listening(recorder):
             await _send(app, address, cookies, headers)
         recording = recorder.recordings[-1] if recorder.recordings else None
         if recording is None:
             raise click.ClickException("The app answered before its sign-in began: another part of it did.")
-        found = diagnose(Case(recording, app))
+        found, is_compared = diagnose(Case(recording, app)), recording.details("protection").get("outcome")
+        notes = [*cookies.not_sent, *([_OTHER_BROWSER] if is_compared == "other browser" else [])]
         response = recording.details("response")
         route = "" if response.get("route") is None else f" to {response['route']}"
         return {
             "request": f"GET {address.path or '/'}: {response.get('status')}{route}",
-            "not_sent": list(cookies.not_sent),
+            "notes": notes,
             "situation": found.situation,
             "diagnosis": found.sentence,
-            "cure": found.cure,
+            "cure": _NOT_SENT if cookies.not_sent and found.situation == "first visit" else found.cure,
+            "story": tell_story([recording]),
             "steps": [{"step": step.name, "seconds": step.seconds, **step.details} for step in recording.steps],
         }
 

@@ -14,9 +14,10 @@ import click
 from quartlogin.accounts.commands import EXPECTED, app_option, json_option
 from quartlogin.explaining import draw
 
-from .flow_run import Ran, keep_audit_log_silent, run_app, run_application
+from .flow_run import Ran, run_app, run_application
 from .flow_steps import FlowStep, twelve_steps
 from .keys import system_message
+from .source import silence_audit_log
 
 _WIDEST: Final = 100  # characters of a line
 _STANDARD_OUTPUT: Final = "-"
@@ -54,7 +55,7 @@ def flow(name: str | None, path: str, login_page: bool, svg: str | None, as_json
     """
     _check(name, path, login_page, svg, as_json, app)
     password = click.prompt("Password", hide_input=True, err=True) if login_page else None
-    keep_audit_log_silent()
+    silence_audit_log()
     try:
         ran = asyncio.run(run_application(path) if app is None else run_app(app, name or "", path, password))
     except EXPECTED as error:

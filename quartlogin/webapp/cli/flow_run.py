@@ -1,6 +1,5 @@
 """A sign-in and the page after it, in the stand-alone application or in an app of one's own."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, fields
 from functools import partial
@@ -12,7 +11,7 @@ from typing import Any, Final
 from quart import Quart, url_for
 
 from quartlogin import LoginManager, UserMixin, login_exempt, login_id, login_user, logout_user
-from quartlogin.accounts import AUDIT_LOGGER, get_accounts, new_key
+from quartlogin.accounts import get_accounts, new_key
 from quartlogin.accounts.commands import context_of
 
 from ..app import create_app
@@ -211,11 +210,6 @@ def _afterwards(app: Quart, *, is_ended: bool) -> str:
         return "The login could not be ended: sign the user out."
     recorded = ", and the account's recent activity shows both its begin and its end" if has_accounts(app) else ""
     return f"The login has ended again{recorded}."
-
-
-def keep_audit_log_silent() -> None:
-    """Print no audit log where no logging is configured: the story has what happened."""
-    logging.getLogger(AUDIT_LOGGER).addHandler(logging.NullHandler())
 
 
 class _OwnViews:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -11,7 +12,16 @@ from typing import Any, Final, Protocol
 from quart import Quart
 
 from quartlogin import LoginManager
-from quartlogin.accounts import APP_WITHOUT_KEY, NO_KEY, AccountsOptions, Feature, get_accounts, new_key, store_at
+from quartlogin.accounts import (
+    APP_WITHOUT_KEY,
+    AUDIT_LOGGER,
+    NO_KEY,
+    AccountsOptions,
+    Feature,
+    get_accounts,
+    new_key,
+    store_at,
+)
 from quartlogin.accounts.commands import (
     EXPECTED,
     AccountsSource,
@@ -252,6 +262,11 @@ async def app_running(name: str) -> AsyncIterator[Quart]:
     else:
         async with running(app, name):
             yield app
+
+
+def silence_audit_log() -> None:
+    """Print no audit log where no logging is configured, in a command that tells what happened."""
+    logging.getLogger(AUDIT_LOGGER).addHandler(logging.NullHandler())
 
 
 def _load_with_keys(name: str, keys: tuple[str, ...]) -> Quart:
