@@ -19,7 +19,7 @@ The `--help` text of every command; a test compares it.
 
 - Commands that use a database take it from `--database` or `QUARTLOGIN_DATABASE`, and all other settings from the
   environment; or, with `--app` or `QUARTLOGIN_APP`, everything from an [app of your own](#an-app-of-your-own). The
-  others are `new`, `templates`, `completion` and `accounts sql`.
+  others are `flow`, `new`, `templates`, `completion` and `accounts sql`.
 - Results go to standard output; with `--json`, they are one JSON list and nothing else, with times in UTC; those of
   `explain` and [`flow`](#flow-as-json) are one JSON object.
 - An error is one sentence on standard error. The exit status is 0, 1 for an error, 2 for an invalid command line.
@@ -32,7 +32,7 @@ The `--help` text of every command; a test compares it.
 `--app mymodule:app` names a Quart app with [accounts](accounts.md): a module, and in it the app, or a function that
 creates one without arguments. The current folder is on `sys.path`. A command starts the app (`before_serving`,
 `while_serving`), does its work in the app's context, and stops the app (`after_serving`); `init-db` only imports it.
-The `QUARTLOGIN_` settings of the stand-alone application have no meaning then, so `--app` and `--database` exclude
+`flow` and `explain` also take an app that has a `LoginManager` alone. The `QUARTLOGIN_` settings of the stand-alone application have no meaning then, so `--app` and `--database` exclude
 each other.
 
 ```sh

@@ -48,7 +48,7 @@ database_option = click.option(
     help="The database of the stand-alone application: a file or postgresql://... "
     "(default: QUARTLOGIN_DATABASE, or quartlogin.sqlite3 in this folder)",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
 @dataclass(frozen=True)
