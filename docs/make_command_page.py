@@ -32,8 +32,8 @@ The `--help` text of every command; a test compares it.
 `--app mymodule:app` names a Quart app with [accounts](accounts.md): a module, and in it the app, or a function that
 creates one without arguments. The current folder is on `sys.path`. A command starts the app (`before_serving`,
 `while_serving`), does its work in the app's context, and stops the app (`after_serving`); `init-db` only imports it.
-`flow` and `explain` also take an app that has a `LoginManager` alone. The `QUARTLOGIN_` settings of the stand-alone application have no meaning then, so `--app` and `--database` exclude
-each other.
+`flow` and `explain` also take an app that has a `LoginManager` alone. The `QUARTLOGIN_` settings of the stand-alone
+application have no meaning then, so `--app` and `--database` exclude each other.
 
 ```sh
 export QUARTLOGIN_APP=mymodule:app
