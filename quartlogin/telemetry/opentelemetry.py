@@ -27,9 +27,13 @@ __all__ = ["instrument"]
 
 #: Where a connection keeps the context in which its request began.
 _CONTEXT: Final = "_quartlogin_otel_context"
+#: Where a connection keeps the id of the user that a loader found last.
+_LOADED: Final = "_quartlogin_otel_loaded"
 _EXTENSION_NAME: Final = "quartlogin.telemetry.opentelemetry"
 #: The request's own span says what these do.
 _OF_REQUEST: Final = frozenset({"request", "response"})
+#: The steps that name whoever signs in, or fails to.
+_SIGN_INS: Final = frozenset({"login", "sign_in"})
 #: Not for others than listeners in this process: it tells whether a name is taken.
 _UNKNOWN_NAME: Final = "unknown name"
 _WRONG: Final = "wrong name or password"
@@ -45,7 +49,7 @@ def instrument(
     Args:
         app: The app.
         tracer_provider: Where the spans go; the global provider if `None`.
-        user_ids: Whether spans have `enduser.id`, which is personal data.
+        user_ids: Whether the spans of signed-in users have `enduser.id`, which is personal data.
 
     Returns:
         The listener; `tracing.remove(listener)` ends it.
@@ -81,6 +85,8 @@ class SpanMaker:
         span = trace.get_current_span(parent)
         if not span.is_recording() or step.name in _OF_REQUEST:
             return
+        if self._user_ids and (user_id := _authenticated_by(step)) is not None:
+            span.set_attribute("enduser.id", user_id)
         if step.seconds is None:
             self._add_event(span, step)
         elif step.name == "statement":
@@ -92,8 +98,6 @@ class SpanMaker:
         span.add_event(f"quartlogin.{step.name}", self._attributes(step))
         if step.name == "user":
             span.set_attribute("quartlogin.user", step.details["outcome"])
-        if self._user_ids and (user_id := step.details.get("user_id")) is not None:
-            span.set_attribute("enduser.id", user_id)
 
     def _make_span(self, step: Step, parent: Context, name: str, attributes: Mapping[str, Any]) -> None:
         ended = time.time_ns()
@@ -110,6 +114,20 @@ class SpanMaker:
         if facts.get("outcome") in {_UNKNOWN_NAME, "wrong password"}:
             facts["outcome"] = _WRONG
         return {f"quartlogin.{key}": value for key, value in facts.items()}
+
+
+def _authenticated_by(step: Step) -> str | None:
+    """Return the id of the user whom a step has authenticated: never one that a visitor has only named.
+
+    The step `user` has no id: the loader before it was called with it.
+    """
+    kept, outcome = vars(step.connection), step.details.get("outcome")
+    if step.name == "loader":
+        kept[_LOADED] = step.details["user_id"] if outcome == "user" else None
+    if step.name == "user":
+        loaded: str | None = kept.get(_LOADED) if outcome == "found" else None
+        return loaded
+    return step.details["user_id"] if step.name in _SIGN_INS and outcome == "signed in" else None
 
 
 def _context_of(step: Step) -> Context:

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 from quart import Quart
 
-from client import PASSWORD, Visitor, guess
+from client import PASSWORD, Visitor, guess, header_of
 from databases import run_sql
 from quartlogin import tracing
 from quartlogin.accounts import get_accounts
@@ -124,15 +124,45 @@ async def test_no_span_names_a_user_or_tells_whether_a_name_is_taken(
     assert exported.count("wrong name or password") == 2
 
 
-async def test_user_ids_are_exported_on_request(app: Quart, visitor: Visitor, alice: str) -> None:
-    traces = Traces(app)
-    listener = instrument(app, tracer_provider=traces.provider, user_ids=True)
-    await visitor.sign_in()
-    await visitor.get("/")
+@pytest.fixture
+def traces_with_ids(app: Quart) -> Iterator[Traces]:
+    made = Traces(app)
+    listener = instrument(app, tracer_provider=made.provider, user_ids=True)
+    yield made
     tracing.remove(listener)
 
-    request, _ = traces.take()
-    assert request.attributes["enduser.id"] == alice
+
+async def test_user_ids_are_exported_on_request(traces_with_ids: Traces, visitor: Visitor, alice: str) -> None:
+    await visitor.sign_in()
+    signing_in, _ = traces_with_ids.take()
+    await visitor.get("/")
+    loaded, _ = traces_with_ids.take()
+
+    assert [span.attributes["enduser.id"] for span in (signing_in, loaded)] == [alice, alice]
+
+
+async def test_a_guess_is_never_exported_with_the_id_of_the_attacked_account(
+    app: Quart, traces_with_ids: Traces, visitor: Visitor, alice: str
+) -> None:
+    await guess(app)
+    await guess(app, "nobody")
+    await visitor.get("/")
+
+    assert "enduser.id" not in traces_with_ids.text()
+
+
+async def test_a_session_whose_login_has_ended_is_exported_without_an_id(
+    app: Quart, traces_with_ids: Traces, visitor: Visitor, alice: str
+) -> None:
+    await visitor.sign_in()
+    copied = header_of(visitor.cookies)
+    await visitor.sign_out()
+    traces_with_ids.take()
+
+    await app.test_client(use_cookies=False).get("/account", headers=copied)
+
+    assert "ended or unknown" in traces_with_ids.text()
+    assert "enduser.id" not in traces_with_ids.text()
 
 
 async def test_without_an_sdk_pages_are_as_before(app: Quart, visitor: Visitor, alice: str) -> None:
