@@ -42,22 +42,37 @@ class Recorders:
         ]
         return "\n\n".join(_explanation_of(recorder, one) for recorder, one in refused[-_MOST:])
 
+    def forget(self) -> None:
+        """Release the apps and their requests."""
+        self._by_app.clear()
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     """Listen while a test and its fixtures run."""
     recorders = item.stash[_recorders] = Recorders()
-    with tracing.listening(recorders):
-        return (yield)
+    try:
+        with tracing.listening(recorders):
+            return (yield)
+    finally:
+        recorders.forget()  # pytest keeps all tests until its end, and they would keep their apps
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the section to the report of a failed test."""
     report = yield
-    if report.failed and (text := item.stash[_recorders].explain()):
+    recorders = item.stash.get(_recorders, None)  # plugins that repeat tests may not call the hook above
+    if report.failed and recorders is not None and (text := _explain(recorders)):
         report.sections.append((_TITLE, text))
     return report
+
+
+def _explain(recorders: Recorders) -> str:
+    try:
+        return recorders.explain()
+    except Exception as error:  # the report matters more
+        return f"quartlogin could not explain it: {type(error).__name__}."
 
 
 def _is_refused(recording: Recording) -> bool:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from quartlogin.explaining import pytest_plugin
+
 pytest_plugins = ["pytester"]
 
 APP = """
@@ -57,14 +59,44 @@ async def test_loader_knows_nobody(app):
 """
 
 
-@pytest.fixture
-def report(pytester: pytest.Pytester) -> pytest.RunResult:
-    pytester.makepyfile(conftest=APP, test_refused_visitors=TESTS)
+RELEASED = """
+import gc
+import weakref
+
+apps = []
+
+async def test_refused(app):
+    apps.append(weakref.ref(app))
+    await app.test_client().get("/orders")
+
+def test_later():
+    gc.collect()
+    assert apps[0]() is None
+"""
+
+OWN_LOOP = """
+
+from _pytest.runner import runtestprotocol
+
+def pytest_runtestloop(session):
+    for item in session.items:
+        runtestprotocol(item, nextitem=None)
+    return True
+"""
+
+
+def run(pytester: pytest.Pytester, tests: str, added: str = "") -> pytest.RunResult:
+    pytester.makepyfile(conftest=APP + added, test_refused_visitors=tests)
     return pytester.runpytest_inprocess(
         *("-p", "no:quartlogin", "-p", "quartlogin.explaining.pytest_plugin", "-p", "no:cacheprovider"),
         *("-o", "asyncio_mode=auto"),
         *("-o", "asyncio_default_fixture_loop_scope=function"),
     )
+
+
+@pytest.fixture
+def report(pytester: pytest.Pytester) -> pytest.RunResult:
+    return run(pytester, TESTS)
 
 
 def sections_of(report: pytest.RunResult) -> list[list[str]]:
@@ -82,3 +114,28 @@ def test_a_failed_test_says_why_its_visitor_was_refused(report: pytest.RunResult
     assert "loader" in unknown[1]
     assert all(section[2] for section in (redirected, unknown))
     assert "SECRET" not in "\n".join(line for section in sections_of(report) for line in section)
+
+
+def test_the_apps_of_a_test_are_released_when_it_is_over(pytester: pytest.Pytester) -> None:
+    run(pytester, RELEASED).assert_outcomes(passed=2)
+
+
+def test_a_runner_without_the_hook_of_the_protocol_reports_without_a_section(pytester: pytest.Pytester) -> None:
+    report = run(pytester, TESTS, OWN_LOOP)
+
+    report.assert_outcomes(failed=3, passed=1)
+    assert sections_of(report) == []
+
+
+def test_an_explanation_that_fails_leaves_the_report_as_it_is(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(pytest_plugin, "diagnose", fail)
+    report = run(pytester, TESTS)
+
+    report.assert_outcomes(failed=3, passed=1)
+    assert all("ZeroDivisionError" in section[0] for section in sections_of(report))
+    assert len(sections_of(report)) == 2
