@@ -117,6 +117,7 @@ async def _from_cookies(state: UserState, manager: Manager) -> Any:
     return user
 
 
+@tracing.harmless
 def _tell_bearer(bearer: tokens.Credential) -> None:
     token, outcome = bearer.token, "not ours"
     if bearer.is_ours:
@@ -125,6 +126,7 @@ def _tell_bearer(bearer: tokens.Credential) -> None:
     tracing.tell("bearer", outcome=outcome, user_id=user_id, login=login)
 
 
+@tracing.harmless
 def _tell_session(manager: Manager) -> None:
     login_session.user_id()  # this reads the session: our own interface tells its cookie then
     tell_other_interfaces_cookie()

@@ -73,12 +73,12 @@ class BatchLoader(Generic[KeyT, ValueT]):
         if queue.running < queue.concurrency and not queue.collecting and not queue.waits_for_more:
             queue.running += 1
             try:  # like `_load_alone`, with one coroutine fewer for each page
-                return (await _in_empty_context(self._look_up([key], tracing.listeners and tracing.asker()))).get(key)
+                return (await _in_empty_context(self._look_up([key], tracing.listeners and tracing.askers()))).get(key)
             finally:
                 queue.release()
         batch = queue.batch_for(key)
         if tracing.listeners:
-            batch.askers += tracing.asker()
+            batch.askers += tracing.askers()
         answer = batch.answers[key] = loop.create_future()
         try:
             if queue.reserve(batch):
@@ -99,16 +99,13 @@ class BatchLoader(Generic[KeyT, ValueT]):
     async def _load_alone(self, queue: "_Queue[KeyT]", key: KeyT) -> ValueT | None:
         """Look a key up in the caller's own task, which is cheaper than a batch: no other caller depends on it."""
         try:
-            return (await _in_empty_context(self._look_up([key], tracing.listeners and tracing.asker()))).get(key)
+            return (await _in_empty_context(self._look_up([key], tracing.listeners and tracing.askers()))).get(key)
         finally:
             queue.release()
 
     async def _look_up(self, keys: list[KeyT], askers: tuple[Any, ...]) -> Mapping[KeyT, ValueT]:
         _inside.set(self)
-        if askers:
-            tracing.act_for(askers)
-        work = self._load_many(keys)
-        values = await (tracing.timed("lookup", work, size=len(keys)) if tracing.listeners else work)
+        values = await (self._load_for(askers, keys) if tracing.listeners else self._load_many(keys))
         if type(values) is not dict and not isinstance(values, Mapping):  # the second takes ten times as long
             raise TypeError(f"A lookup of many keys must return a mapping of them, not {type(values).__name__!r}.")
         if not values.keys() <= {*keys}:
@@ -118,6 +115,11 @@ class BatchLoader(Generic[KeyT, ValueT]):
                 f"keys that it was called with, such as {keys[0]!r}, of the same type."
             )
         return values
+
+    async def _load_for(self, askers: tuple[Any, ...], keys: list[KeyT]) -> Any:
+        """Look keys up, and tell that to those on whose behalf it happens."""
+        with tracing.running_for(askers):
+            return await tracing.timed("lookup", self._load_many(keys), size=len(keys))
 
 
 def is_inside_lookup() -> bool:

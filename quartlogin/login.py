@@ -55,7 +55,7 @@ async def login_user(
         tokens.check_secret_key("The cookie of login_user(remember=True)")
     if not force and not require_bool(user, "is_active"):
         if tracing.listeners:
-            tracing.tell("login", outcome="not active", user_id=_id_of(user))
+            _tell_inactive(user)
         return False
     current_manager().check_loaders()
     login = replace(_new_login(_id_of(user), _end_of(duration) if remember else None), user=user, is_fresh=fresh)
@@ -204,11 +204,29 @@ async def _leave_session(state: UserState) -> None:
         await login_session.regenerate()
 
 
+@tracing.harmless
+def _tell_inactive(user: Any) -> None:
+    try:
+        user_id: str | None = _id_of(user)
+    except (TypeError, ValueError):  # it has none
+        user_id = None
+    tracing.tell("login", outcome="not active", user_id=user_id)
+
+
+@tracing.harmless
 def _tell_login(login: Login, *, remember: bool) -> None:
-    id_type = type(getattr(login.user, "id", login.user_id)).__name__
+    id_type = _type_of_id(login)
     label = tracing.label_of(login.id)
     told = {"user_id": login.user_id, "id_type": id_type, "login": label, "fresh": login.is_fresh}
     tracing.tell("login", None, outcome="signed in", remember=remember, **told)
+
+
+def _type_of_id(login: Login) -> str | None:
+    """Return the name of the type of the user's id, `None` if it cannot be had."""
+    try:
+        return type(getattr(login.user, "id", login.user_id)).__name__
+    except Exception:  # such as that of a row which is detached from its session
+        return None
 
 
 async def _end(logins: set[str], reason: str) -> None:

@@ -40,6 +40,7 @@ def read_cookie(state: UserState) -> RememberCookie | None:
     return _read(text)
 
 
+@tracing.harmless
 def tell_read(cookie: RememberCookie) -> None:
     """Tell what the remember cookie says."""
     is_valid = cookie.token is not None or cookie.flask_login_id is not None
@@ -47,6 +48,7 @@ def tell_read(cookie: RememberCookie) -> None:
     tracing.tell("remember_cookie", cookie=_name(), outcome=outcome, **_login_in(cookie))
 
 
+@tracing.harmless
 def tell_restored(cookie: RememberCookie, *, is_restored: bool) -> None:
     """Tell whether a valid remember cookie restored its login."""
     if cookie.token is not None or cookie.flask_login_id is not None:

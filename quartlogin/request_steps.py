@@ -1,8 +1,8 @@
 """The steps that every request has: its beginning, its loaders, its guards, its response."""
 
 import sys
-from collections.abc import Awaitable, Mapping
-from inspect import isawaitable
+from collections.abc import Awaitable, Mapping, Sequence
+from inspect import isawaitable, iscoroutine
 from pathlib import Path
 from time import perf_counter
 from types import FrameType
@@ -20,6 +20,7 @@ _TOLD_TEMPLATE: Final = "_quartlogin_told_template"
 _ATTRIBUTES: Final = ("domain", "expires", "httponly", "max-age", "partitioned", "path", "samesite", "secure")
 
 
+@tracing.harmless
 def tell_request(*, is_foreign: bool = False) -> None:
     """Tell that a request or a websocket began, and have its response told when it is finished.
 
@@ -38,12 +39,18 @@ def tell_request(*, is_foreign: bool = False) -> None:
         route=None if rule is None else rule.rule,
         endpoint=connection.endpoint,
         root=connection.root_path,
-        cookies=tuple(name for name, _ in connection.cookies.items(multi=True)),
+        cookies=_names_of_cookies(headers.getlist("Cookie")),
         fetch_site=headers.get("Sec-Fetch-Site"),
         fetch_dest=headers.get("Sec-Fetch-Dest"),
         websocket="foreign" if is_foreign else is_websocket(),
     )
     request_finished.connect(_tell_response)
+
+
+def _names_of_cookies(headers: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the cookies in `Cookie` headers; what has no `=` is a value without a name."""
+    pairs = [pair.partition("=") for header in headers for pair in header.split(";")]
+    return tuple(name.strip() for name, equals, _ in pairs if equals and name.strip())
 
 
 async def tell_loader(loader: str, user_id: str | None, work: Awaitable[Any]) -> Any:
@@ -64,10 +71,8 @@ async def tell_loader(loader: str, user_id: str | None, work: Awaitable[Any]) ->
         told = {"outcome": "raised", "error": type(error).__name__, "missing_on_g": _missing_on_g(error)}
         tracing.tell("loader", perf_counter() - started, loader=loader, user_id=user_id, **told)
         raise
-    outcome = "nobody" if user is None else "user"
-    tracing.tell(
-        "loader", perf_counter() - started, loader=loader, user_id=user_id, outcome=outcome, type=type(user).__name__
-    )
+    told = {"outcome": "nobody" if user is None else "user", "type": type(user).__name__}
+    tracing.tell("loader", perf_counter() - started, loader=loader, user_id=user_id, **told)
     return user
 
 
@@ -88,6 +93,7 @@ async def tell_guard(guard: str, check: Awaitable[Any], allowed: object) -> Any:
     return answer
 
 
+@tracing.harmless
 def tell_template(frame: FrameType) -> None:
     """Tell that a template named the user, unless one has already in this request.
 
@@ -101,18 +107,20 @@ def tell_template(frame: FrameType) -> None:
     tracing.tell("template", template=frame.f_globals.get("name"), line=_line_of(frame))
 
 
+@tracing.harmless
 def tell_early_read(during: str) -> None:
     """Tell which line of the app's code used the user before it was loaded.
 
     Args:
         during: "before_request" or "view".
     """
-    frame = sys._getframe(1)
+    frame = sys._getframe(2)
     while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
         frame = frame.f_back
     tracing.tell("early_read", during=during, where=f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}")
 
 
+@tracing.harmless
 def tell_user(user: Any) -> None:
     """Tell what a request's user object is, `None` if there is none."""
     tracing.tell(
@@ -129,11 +137,13 @@ def _answer_of(user: Any, question: str) -> bool | str:
     """Return a user's answer to a question, or what is wrong with it: "missing", "raised" or "method"."""
     try:
         answer = getattr(user, question)
+        if iscoroutine(answer):
+            answer.close()  # or Python warns that it was never awaited, too
+        return "method" if callable(answer) or isawaitable(answer) else bool(answer)
     except AttributeError:
         return "missing"
     except Exception:  # such as that of a property which asks the database
         return "raised"
-    return "method" if callable(answer) or isawaitable(answer) else bool(answer)
 
 
 def _line_of(frame: FrameType) -> int | None:
@@ -149,6 +159,11 @@ async def _tell_response(app: Quart, response: Any, **_: Any) -> None:
         return
     if response is None:
         return
+    _tell_headers(app, response)
+
+
+@tracing.harmless
+def _tell_headers(app: Quart, response: Any) -> None:
     for header in response.headers.getlist("Set-Cookie"):
         tracing.tell("cookie_written", **_cookie_facts(header))
     location = response.headers.get("Location")
@@ -168,12 +183,13 @@ def _cookie_facts(header: str) -> dict[str, Any]:
 
 def _route_of(app: Quart, location: str) -> str | None:
     """Return the route of the app's own page that a redirect leads to, `None` for any other address."""
-    connection, target = current_connection(), urlsplit(location)
-    if target.netloc not in {"", connection.host}:
-        return None
+    connection = current_connection()
     try:
+        target = urlsplit(location)
+        if target.netloc not in {"", connection.host}:
+            return None
         rule, _ = app.url_map.bind(connection.host).match(target.path, method="GET", return_rule=True)
-    except Exception:  # whatever the app's own converters raise, too
+    except Exception:  # an address that is none, or whatever the app's own converters raise
         return None
     found: str = rule.rule
     return found

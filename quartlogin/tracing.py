@@ -7,15 +7,17 @@ No step contains a secret: no cookie's value, token, password, query, path, head
 login is named by `label_of` its id.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import wraps
 from hashlib import sha256
 from logging import getLogger
+from threading import Lock
 from time import perf_counter
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, ParamSpec
 
 from quart import has_app_context
 
@@ -89,13 +91,17 @@ class Step:
 
 
 Listener = Callable[[Step], None]
+#: The app and the connection on whose behalf something runs.
+Asker = tuple[Any, Any]
+P = ParamSpec("P")
 
 #: The listeners, usually none. Read this; `listening`, `add` and `remove` change it.
 listeners: tuple[Listener, ...] = ()
 
 _LABEL_LENGTH: Final = 8
 #: For whom a lookup runs, which has no request of its own: apps and connections.
-_asked_by: ContextVar[tuple[tuple[Any, Any], ...]] = ContextVar("quartlogin_asked_by", default=())
+_asked_by: ContextVar[list[Asker] | None] = ContextVar("quartlogin_asked_by", default=None)
+_changing: Final = Lock()
 _log = getLogger(__name__)
 
 
@@ -106,13 +112,18 @@ def add(listener: Listener) -> None:
         listener: Takes a `Step`; it must be quick. An error that it raises is logged.
     """
     global listeners  # noqa: PLW0603 -- a tuple is cheaper to look at than an attribute of an object
-    listeners = (*listeners, listener)
+    with _changing:
+        listeners = (*listeners, listener)
 
 
 def remove(listener: Listener) -> None:
-    """Stop calling a function that was added; it is fine if it was not."""
+    """Stop calling a function that was added, once for each time that it was; it is fine if it was not."""
     global listeners  # noqa: PLW0603 -- as above
-    listeners = tuple(one for one in listeners if one is not listener)
+    with _changing:
+        kept = [*reversed(listeners)]
+        if listener in kept:
+            kept.remove(listener)
+        listeners = tuple(reversed(kept))
 
 
 @contextmanager
@@ -134,23 +145,46 @@ def tell(name: str, seconds: float | None = None, **details: Any) -> None:
         details: What happened, without secrets.
     """
     at, frozen = perf_counter(), MappingProxyType(details)
-    for app, connection in asker():
+    for app, connection in askers():
         step = Step(name, frozen, seconds, at, app, connection)
         for listener in listeners:
             _call(listener, step)
 
 
-def asker() -> tuple[tuple[Any, Any], ...]:
+def harmless(tell_steps: Callable[P, None]) -> Callable[P, None]:
+    """Make a function that tells steps log whatever it raises: listening must change no answer."""
+
+    @wraps(tell_steps)
+    def tell_or_log(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            tell_steps(*args, **kwargs)
+        except Exception:
+            _log.exception("%s could not tell its step.", tell_steps.__name__)
+
+    return tell_or_log
+
+
+def askers() -> tuple[Asker, ...]:
     """Return the app and the connection on whose behalf this runs; several in a lookup that several wait for."""
     waiting = _asked_by.get()
     if waiting:
-        return waiting
+        return tuple(waiting)
     return ((running_app() if has_app_context() else None, current_connection()),)
 
 
-def act_for(askers: tuple[tuple[Any, Any], ...]) -> None:
-    """Count the steps of this context, which has no request of its own, as those of some requests."""
-    _asked_by.set(askers)
+@contextmanager
+def running_for(waiting: Iterable[Asker]) -> Iterator[None]:
+    """Count the steps of this context, which has no request of its own, as those of some requests within a block.
+
+    Args:
+        waiting: Those who wait; each counts once.
+    """
+    running = [*{id(connection): (app, connection) for app, connection in waiting}.values()]
+    _asked_by.set(running)
+    try:
+        yield
+    finally:
+        running.clear()  # tasks that were started within the block keep this context
 
 
 async def timed(name: str, work: Awaitable[Any], **details: Any) -> Any:

@@ -72,6 +72,7 @@ async def answer(refusal: UnauthorizedResponse, *, is_by_token: bool) -> Respons
     return redirect(_page_with_next(refusal.view))
 
 
+@tracing.harmless
 def _tell(refusal: UnauthorizedResponse, is_by_token: bool) -> None:
     is_401 = is_websocket() or (refusal.callback is None and (is_by_token or prefers_json() or not refusal.view))
     outcome = "401" if is_401 else "redirect" if refusal.callback is None else "handler"

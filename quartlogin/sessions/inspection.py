@@ -6,7 +6,7 @@ from functools import lru_cache
 from hmac import compare_digest
 from typing import Any, Final
 
-from itsdangerous import BadData, BadSignature, URLSafeTimedSerializer
+from itsdangerous import BadData, BadSignature, TimestampSigner, URLSafeTimedSerializer
 
 from .. import tracing
 from ..config import session_lifetime
@@ -44,19 +44,20 @@ def inspect(serializer: URLSafeTimedSerializer, text: str | None, max_age: int) 
     """
     if text is None:
         return CookieFacts("none")
-    length = len(text)
-    if length > LONGEST_COOKIE:
-        return CookieFacts("too long", length)
+    if len(text) > LONGEST_COOKIE:
+        return CookieFacts("too long", len(text))
+    signer: Any = serializer.make_signer(serializer.salt)
+    if not isinstance(signer, TimestampSigner):
+        return CookieFacts("valid" if signer.validate(text) else "bad signature", len(text))
     try:
         signed_at, key, is_session = _verify(serializer, text)
     except (BadSignature, ValueError, OverflowError):
-        return CookieFacts("bad signature", length)
+        return CookieFacts("bad signature", len(text))
     age = int(time.time() - signed_at)
-    if age > max_age:
-        return CookieFacts("expired", length, age, key)
-    if age < 0:
-        return CookieFacts("from the future", length, age, key)
-    return CookieFacts("valid" if is_session else "malformed", length, age, key)
+    outcome = "valid" if is_session else "malformed"
+    if not 0 <= age <= max_age:
+        outcome = "expired" if age > 0 else "from the future"
+    return CookieFacts(outcome, len(text), age, key)
 
 
 def tell_session_cookie(name: str, facts: CookieFacts) -> None:
@@ -67,6 +68,7 @@ def tell_session_cookie(name: str, facts: CookieFacts) -> None:
     )
 
 
+@tracing.harmless
 def tell_other_interfaces_cookie() -> None:
     """Tell what can be found out about the session cookie of another interface than ours, once in a request."""
     app, connection = running_app(), current_connection()
@@ -74,7 +76,8 @@ def tell_other_interfaces_cookie() -> None:
         return
     interface: Any = app.session_interface
     name = interface.get_cookie_name(app) if hasattr(interface, "get_cookie_name") else "session"
-    serializer = getattr(interface, "get_signing_serializer", lambda _: None)(app)
+    make_serializer = getattr(interface, "get_signing_serializer", None)
+    serializer = None if make_serializer is None else make_serializer(app)
     text = connection.cookies.get(name)
     kept = CookieFacts("none" if text is None else "kept on the server")
     tell_session_cookie(name, kept if serializer is None else inspect(serializer, text, session_lifetime(app)))

@@ -143,6 +143,7 @@ class SignedSessionInterface(SecureCookieSessionInterface):
         is_outdated = has_answer and (found.is_ours or contents is not None)
         return Cookie(_with_sound_flashes(contents or {}), is_outdated, complaints)
 
+    @tracing.harmless
     def _tell_cookie(self, app: Quart, request: BaseRequestWebsocket, text: str | None) -> None:
         facts = inspect(self._cookies_of(app).serializer, text, session_lifetime(app))
         if facts.outcome in {"none", "bad signature"} and self._read_flask_cookie(app, request) is not None:

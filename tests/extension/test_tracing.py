@@ -1,5 +1,6 @@
 """The steps of a request, told to listeners; nothing is told without one, and never a secret."""
 
+import asyncio
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,6 +12,7 @@ from quart import Quart, render_template_string
 from users import ADA, User
 
 from quartlogin import (
+    BatchLoader,
     LoginManager,
     SignedSessionInterface,
     login_required,
@@ -217,3 +219,84 @@ async def test_a_lookup_of_many_is_told_to_each_request_that_waits(
     assert recording.details("lookup")["size"] == 1
     assert recording.details("loader")["loader"] == "users_loader"
     assert not another.recordings
+
+
+async def test_a_step_that_cannot_be_told_is_logged_and_breaks_no_request(
+    site: Quart, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*args: Any, **details: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(tracing, "label_of", fail)
+    with tracing.listening(lambda step: None):
+        response = await site.test_client().post("/login")
+
+    assert response.status_code == 200
+    assert any(record.exc_info and record.exc_info[0] is ZeroDivisionError for record in caplog.records)
+
+
+async def test_a_cookie_without_a_name_is_not_told(site: Quart, steps: list[Step]) -> None:
+    with tracing.listening(steps.append):
+        await site.test_client().get("/page", headers={"Cookie": "SECRET; a=1; =SECRET; b="})
+
+    assert steps[0].details["cookies"] == ("a", "b")
+
+
+async def test_a_request_that_asks_for_much_is_told_each_lookup_once(make_app: Callable[..., Quart]) -> None:
+    app, recorder = make_app(), None
+    loader: BatchLoader[int, int] = BatchLoader(square)
+
+    @app.get("/page")
+    async def page() -> str:
+        return str(sum(await asyncio.gather(*(loader.load(number) for number in range(50)))))  # type: ignore[arg-type]
+
+    LoginManager(app)
+    recorder = Recorder(app)
+    with tracing.listening(recorder):
+        await app.test_client().get("/page")
+
+    (recording,) = recorder.recordings
+    assert sum(step.details["size"] for _, step in recording.all("lookup")) == 50
+
+
+async def square(numbers: list[int]) -> dict[int, int]:
+    return {number: number**2 for number in numbers}
+
+
+async def test_a_task_that_a_lookup_starts_tells_no_steps_of_the_request_later(make_app: Callable[..., Quart]) -> None:
+    app, tasks = make_app(), []
+    LoginManager(app)
+
+    async def start_task(keys: list[int]) -> dict[int, int]:
+        async def tell_later() -> None:
+            await asyncio.sleep(0)
+            await done.wait()
+            tracing.tell("statement", sql="SELECT 1")
+
+        tasks.append(asyncio.create_task(tell_later()))
+        return {key: key for key in keys}
+
+    done, loader = asyncio.Event(), BatchLoader(start_task)
+
+    @app.get("/page")
+    async def page() -> str:
+        return str(await loader.load(1))
+
+    recorder = Recorder(app)
+    with tracing.listening(recorder):
+        await app.test_client().get("/page")
+        done.set()
+        await asyncio.gather(*tasks)
+
+    (recording,) = recorder.recordings
+    assert [*recording.all("statement")] == []
+
+
+def test_a_listener_that_was_added_twice_is_removed_once(steps: list[Step]) -> None:
+    with tracing.listening(steps.append):
+        with tracing.listening(steps.append):
+            pass
+        tracing.tell("response")
+
+    assert len(steps) == 1
+    assert tracing.listeners == ()
