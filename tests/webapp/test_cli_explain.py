@@ -2,16 +2,20 @@
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from click.testing import CliRunner, Result
 from quart import Quart
 
-from client import KEY
+from client import KEY, PASSWORD, Visitor, add_user, with_cheap_hashes
 from commands import error_of
+from databases import run_sql
 from quartlogin import LoginManager, UserMixin, login_required, login_user
+from quartlogin.webapp import create_app
 from quartlogin.webapp.cli import main
 
 AGENT = "Mozilla/5.0 (tests)"
@@ -187,3 +191,42 @@ def test_a_header_that_is_none_and_an_unknown_app_are_one_sentence(cookies: dict
     assert explain(URL, "-H", "no header").exit_code == 2
     unknown = CliRunner().invoke(main, ["explain", URL, "--app", "nothing:app"])
     assert "nothing" in error_of(unknown)
+
+
+async def sign_in_an_hour_ago(database: str) -> str:
+    """Sign in, and return once with the remember cookie alone, which is replaced then; returns the replaced one."""
+    app = with_cheap_hashes(create_app(DATABASE=database, SECRET_KEY=KEY))
+    an_hour_ago = time.time() - 3600
+    with mock.patch("time.time", return_value=an_hour_ago):
+        async with app.test_app():
+            await add_user(app, "Ada")
+            visitor = Visitor(app.test_client())
+            page = await visitor.get("/login")
+            await visitor.post(
+                "/login", {"csrf_token": page.token, "username": "Ada", "password": PASSWORD, "remember": "y"}
+            )
+            remembered = visitor.cookies["quartlogin_remember"]
+            again = Visitor(app.test_client())
+            await again.get("/", headers={"Cookie": f"quartlogin_remember={remembered}"})
+            assert again.cookies["quartlogin_remember"] != remembered
+    return remembered
+
+
+def test_explaining_a_replaced_remember_cookie_ends_no_login_and_counts_as_no_visit(
+    database: str, tmp_path: Path
+) -> None:
+    remembered = asyncio.run(sign_in_an_hour_ago(database))
+    (file := tmp_path / "cookie.txt").write_text(f"quartlogin_remember={remembered}")
+    rows = "SELECT public_id, secrets, seen_at, expires_at, proofs FROM quartlogin_logins"
+    events = "SELECT count(*) FROM quartlogin_events"
+    before = [run_sql(database, statement) for statement in (rows, events)]
+
+    result = CliRunner().invoke(
+        main,
+        ["explain", "http://localhost/account", "--cookie-file", str(file), "--database", database, "--json"],
+        env={"QUARTLOGIN_SECRET_KEY": KEY},
+    )
+
+    assert "restored" in [step["step"] for step in found(result)["steps"]]
+    assert any("remember cookie" in note for note in found(result)["notes"])
+    assert [run_sql(database, statement) for statement in (rows, events)] == before

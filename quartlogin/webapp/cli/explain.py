@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 import click
 from quart import Quart
 
-from quartlogin import tracing
+from quartlogin import Login, NoRecords, tracing
 from quartlogin.accounts.commands import EXPECTED, app_option, database_option, json_option
 from quartlogin.explaining import Case, ReadOnlyRecorder, diagnose, tell_story
 
@@ -22,6 +22,11 @@ from .source import ApplicationSource, app_running, silence_audit_log
 _HEADER: Final = re.compile(r"(?P<name>[!#$%&'*+.^_`|~\w-]{1,100}):\s*(?P<value>[^\r\n\0]{0,4096})")
 _WIDEST: Final = 100  # characters of a line
 _NOT_SENT: Final = "Ask for an address to which the browser sends its cookies."
+_UNCHECKED: Final = (
+    "Whether the remember cookie was replaced by a newer one was not checked: the app would end the login then."
+)
+#: Keeps the time at which the login was last used.
+_NO_VISIT: Final = ("Quartlogin-Background", "1")
 _OTHER_BROWSER: Final = (
     "Session protection compared the browser in which the session began with this command, which comes from 127.0.0.1 "
     "and has the User-Agent of -H 'User-Agent: ...'. In the browser itself, this may be different."
@@ -56,8 +61,8 @@ def explain(
 ) -> None:
     """Explain why a GET request to URL is, or is not, signed in: the steps, a diagnosis, and what to do.
 
-    The app runs in this process, with its own database and secret key, and the view runs as usual. No cookie is set and
-    no remember cookie is used up, so the browser's cookies stay valid.
+    The app runs in this process, with its own database and secret key, and the view runs as usual. No cookie is set, no
+    remember cookie is used up and no login ends, so the browser's cookies stay valid.
 
     \b
     quartlogin explain http://localhost:5000/account --cookie-file cookies.txt --app mymodule:app
@@ -109,7 +114,7 @@ async def _explain(
     running: AbstractAsyncContextManager[Quart], address: SplitResult, cookies: Cookies, headers: list[tuple[str, str]]
 ) -> dict[str, Any]:
     async with running as app:
-        recorder = ReadOnlyRecorder(app)
+        recorder, is_unchecked = ReadOnlyRecorder(app), _restore_nothing(app)
         with tracing.listening(recorder):
             await _send(app, address, cookies, headers)
         recording = recorder.recordings[-1] if recorder.recordings else None
@@ -117,6 +122,7 @@ async def _explain(
             raise click.ClickException("The app answered before its sign-in began: another part of it did.")
         found, is_compared = diagnose(Case(recording, app)), recording.details("protection").get("outcome")
         notes = [*cookies.not_sent, *([_OTHER_BROWSER] if is_compared == "other browser" else [])]
+        notes += [_UNCHECKED] if is_unchecked and recording.last("restored") else []
         response = recording.details("response")
         route = "" if response.get("route") is None else f" to {response['route']}"
         return {
@@ -130,8 +136,25 @@ async def _explain(
         }
 
 
+def _restore_nothing(app: Quart) -> bool:
+    """Keep the app's records from restoring a login in this process; return whether they would.
+
+    They would replace the remember cookie's secret, or end the login if this is a copy that was replaced before.
+    """
+    records = app.extensions["quartlogin"].records
+    if isinstance(records, NoRecords):
+        return False
+    records.login_restored = _is_not_renewed
+    return True
+
+
+async def _is_not_renewed(login: Login, new_secret: str | None) -> bool:  # noqa: ARG001 -- as of `LoginRecords`
+    return False
+
+
 async def _send(app: Quart, address: SplitResult, cookies: Cookies, headers: list[tuple[str, str]]) -> None:
     path = f"{address.path or '/'}{'?' if address.query else ''}{address.query}"
     all_headers = [("Host", address.netloc), *([("Cookie", cookies.header)] if cookies.header else []), *headers]
+    all_headers.append(_NO_VISIT)
     client = app.test_client(use_cookies=False)
     await client.get(path, scheme=address.scheme, headers=all_headers, scope_base={"client": ("127.0.0.1", 0)})
