@@ -139,9 +139,9 @@ class LoginManager(Generic[UserT]):
 
         async def begin() -> None:
             if app.debug if self.explain is None else self.explain:
-                from .explaining.page import explained  # noqa: PLC0415 -- not in production
+                from .explaining.page import explaining_requests  # noqa: PLC0415 -- not in production
 
-                serving.enter_context(explained(app))
+                serving.enter_context(explaining_requests(app))
 
         async def end() -> None:
             serving.close()

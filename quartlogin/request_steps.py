@@ -71,7 +71,7 @@ async def tell_loader(loader: str, user_id: str | None, work: Awaitable[Any]) ->
         told = {"outcome": "raised", "error": type(error).__name__, "missing_on_g": _missing_on_g(error)}
         tracing.tell("loader", perf_counter() - started, loader=loader, user_id=user_id, **told)
         raise
-    told = {"outcome": "nobody" if user is None else "user", "type": type(user).__name__}
+    told = {"outcome": "no user" if user is None else "user", "type": type(user).__name__}
     tracing.tell("loader", perf_counter() - started, loader=loader, user_id=user_id, **told)
     return user
 

@@ -43,7 +43,7 @@ class UnauthorizedResponse:
     detail: str
     #: The `WWW-Authenticate` header for clients other than browsers.
     challenge: str
-    #: Whether the login is missing, or only not fresh.
+    #: Whether there is a login, which is only not fresh.
     is_stale: bool = False
 
 

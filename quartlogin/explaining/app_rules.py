@@ -1,4 +1,4 @@
-"""Diagnoses of mistakes in the app's code: missing awaits and loaders, and pages that ask for nobody."""
+"""Diagnoses of mistakes in the app's code: missing awaits and loaders, and pages that ask for no user."""
 
 from typing import Final
 

@@ -96,9 +96,9 @@ def short_sql(sql: str) -> str:
 
 
 def rows_of(statement: Details) -> str | None:
-    """Return how many rows a statement returned, `None` for one that writes and returns none."""
+    """Return how many rows a statement returned, `None` for one that returns none by its kind."""
     rows = statement.get("rows")
-    if rows is None or (rows == 0 and not str(statement.get("sql")).lstrip().startswith("SELECT")):
+    if rows is None:
         return None
     return f"{rows} {'row' if rows == 1 else 'rows'}"
 
@@ -171,7 +171,7 @@ def _loader(d: Details) -> str:
         return f"raised {d.get('error')}"
     if d.get("outcome") == "missing":
         return "no loader is registered"
-    return "None: no such user" if d.get("outcome") == "nobody" else f"the {d.get('type')}"
+    return "None: no such user" if d.get("outcome") == "no user" else f"the {d.get('type')}"
 
 
 def _statement(d: Details) -> str:
@@ -197,6 +197,12 @@ def _login(d: Details) -> str:
         return f"login_user: {d.get('outcome')}"
     remember = ", remember=True" if d.get("remember") else ""
     return f"login_user({d['user']}{remember})"
+
+
+def _login_row(d: Details) -> str:
+    if d.get("reason") is None:
+        return f"{d['login']}: {d.get('outcome')}"
+    return f"{d['login']} is not active: {d['reason']}"
 
 
 def _login_ended(d: Details) -> str:
@@ -233,7 +239,7 @@ DRAWN: Final[Mapping[str, tuple[Lane, Lane, Text]]] = {
     "remember_cookie": (Lane.QUARTLOGIN, Lane.COOKIES, _outcome_for("remember cookie")),
     "bearer": (Lane.QUARTLOGIN, Lane.QUARTLOGIN, _outcome_for("bearer token")),
     "restored": (Lane.COOKIES, Lane.QUARTLOGIN, _outcome_for("remembered login")),
-    "login_row": (Lane.LOADER, Lane.LOADER, "{login}: {outcome}"),
+    "login_row": (Lane.LOADER, Lane.LOADER, _login_row),
     "lookup": (Lane.LOADER, Lane.LOADER, _lookup),
     "statement": (Lane.QUARTLOGIN, Lane.DATABASE, _statement),
     "database_error": (Lane.DATABASE, Lane.QUARTLOGIN, "{error}"),
@@ -250,7 +256,7 @@ DRAWN: Final[Mapping[str, tuple[Lane, Lane, Text]]] = {
     "login_ended": (Lane.QUARTLOGIN, Lane.DATABASE, _login_ended),
     "sign_in": (Lane.APP, Lane.APP, "sign-in: {outcome}"),
     "hashing": (Lane.APP, Lane.APP, "password hashed in a thread"),
-    "hashing_queue": (Lane.APP, Lane.APP, "passwords to be hashed: {waiting} waiting, {in_use} in work"),
+    "hashing_queue": (Lane.APP, Lane.APP, "password hashes: {waiting} waiting, {in_use} running"),
     "cookie_written": (Lane.APP, Lane.BROWSER, _cookie_written),
     "response": (Lane.APP, Lane.BROWSER, _response),
 }

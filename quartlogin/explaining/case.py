@@ -96,7 +96,7 @@ class Case:
 
     def ago(self, recording: Recording) -> str:
         """Return how long ago an earlier request began, in words."""
-        return in_words(self.recording.began - recording.began)
+        return describe_duration(self.recording.began - recording.began)
 
 
 Rule = Callable[[Case], Diagnosis | None]
@@ -124,7 +124,7 @@ def host_name(host: str) -> str:
         return host
 
 
-def in_words(seconds: float) -> str:
+def describe_duration(seconds: float) -> str:
     """Return a duration in words, such as "5 minutes"."""
     for size, unit in _UNITS:
         if seconds >= size:

@@ -7,7 +7,7 @@ from quart.sessions import SecureCookieSessionInterface
 
 from ..config import session_lifetime
 from ..context import manager_of
-from .case import Case, Diagnosis, Rule, Situation, in_words
+from .case import Case, Diagnosis, Rule, Situation, describe_duration
 
 NO_SECRET_KEY: Final = Situation(
     "no secret key",
@@ -16,7 +16,8 @@ NO_SECRET_KEY: Final = Situation(
 )
 TWO_COOKIES: Final = Situation(
     "two cookies of one name",
-    "The browser sent {cookie} {number} times, of which only one is read: others were set for another path or domain.",
+    "The browser sent the cookie {cookie} {number} times, of which only one is read: others were set for another path "
+    "or domain.",
     "Delete the site's cookies in the browser, and change SESSION_COOKIE_NAME whenever you change "
     "SESSION_COOKIE_DOMAIN or SESSION_COOKIE_PATH.",
 )
@@ -34,8 +35,9 @@ OTHER_KEY: Final = Situation(
 )
 OVERWRITTEN: Final = Situation(
     "cookie of another app",
-    "The session cookie has a signature that is not ours, although this process set {cookie} on this host {ago} ago: "
-    "another app on this host, on whatever port, or another process with its own SECRET_KEY seems to have replaced it.",
+    "The session cookie has a signature that is not ours, although this process set the cookie {cookie} on this host "
+    "{ago} ago: another app on this host, on whatever port, or another process with its own SECRET_KEY seems to have "
+    "replaced it.",
     "Give each app on a host its own SESSION_COOKIE_NAME, and all processes of one app the same SECRET_KEY.",
 )
 OTHER_INTERFACE: Final = Situation(
@@ -129,7 +131,7 @@ def session_cookie(case: Case) -> Diagnosis | None:
     situation = _UNREADABLE.get(facts["outcome"])
     if situation is None or case.recording.details("session").get("user_id") is not None:
         return None
-    return situation.at(step, length=facts["length"], ahead=in_words(-(facts["age"] or 0)))
+    return situation.at(step, length=facts["length"], ahead=describe_duration(-(facts["age"] or 0)))
 
 
 def two_cookies(case: Case) -> Diagnosis | None:
@@ -159,7 +161,9 @@ def expired(case: Case) -> Diagnosis | None:
     found = case.recording.last("session_cookie")
     if found is None or found[1]["outcome"] != "expired":
         return None
-    return EXPIRED.at(found[0], age=in_words(found[1]["age"]), lifetime=in_words(session_lifetime(case.app)))
+    return EXPIRED.at(
+        found[0], age=describe_duration(found[1]["age"]), lifetime=describe_duration(session_lifetime(case.app))
+    )
 
 
 def no_secret_key(case: Case) -> Diagnosis | None:

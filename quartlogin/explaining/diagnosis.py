@@ -11,13 +11,13 @@ __all__ = ["Case", "Diagnosis", "Rule", "Situation", "diagnose", "situations"]
 
 SERVER_SESSION_EMPTY: Final = Situation(
     "session not on the server",
-    "The cookie names a session that is kept on the server, and nobody is signed in there.",
+    "The cookie names a session that is kept on the server, and that session names no user.",
     "Sign in again; if that happens often, look how long the store keeps sessions and whether all processes use the "
     "same one.",
 )
-NOBODY_IN_SESSION: Final = Situation(
-    "nobody in the session",
-    "The session cookie is valid, and the session in it signs nobody in.",
+NO_USER_IN_SESSION: Final = Situation(
+    "no user in the session",
+    "The session cookie is valid, and the session in it names no user.",
     "Sign in; if you have, look for code that clears the session, or for a second cookie of this name for another "
     "path.",
 )
@@ -36,14 +36,14 @@ def situations() -> Iterator[Situation]:
         yield from (value for value in contents.values() if isinstance(value, Situation))
 
 
-def _nobody_in_session(case: Case) -> Diagnosis | None:
+def _no_user_in_session(case: Case) -> Diagnosis | None:
     found = case.recording.last("session")
     if found is None or found[1]["user_id"] is not None:
         return None
     outcome = case.recording.details("session_cookie").get("outcome")
     if outcome == "valid" and (twice := cookie_rules.two_cookies(case)) is not None:
         return twice
-    situation = {"valid": NOBODY_IN_SESSION, "kept on the server": SERVER_SESSION_EMPTY}.get(outcome or "")
+    situation = {"valid": NO_USER_IN_SESSION, "kept on the server": SERVER_SESSION_EMPTY}.get(outcome or "")
     return None if situation is None else situation.at(found[0])
 
 
@@ -73,5 +73,5 @@ _RULES: Final[tuple[Rule, ...]] = (
     *missing_cookie_rules.FIRST_RULES,
     login_rules.signed_out_before,
     *missing_cookie_rules.RULES,
-    _nobody_in_session,
+    _no_user_in_session,
 )

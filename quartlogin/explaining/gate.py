@@ -25,20 +25,20 @@ _ADDED_BY_PROXIES: Final = (
 )
 #: The browser's own navigation, or a link of the page itself.
 _FETCH_SITES: Final[Sequence[list[bytes]]] = ([], [b"none"], [b"same-origin"])
-#: A document of its own: no frame, image or script, and no `fetch` of a script that runs in a page of the app.
+#: A document in a tab or window: no frame, image or script, and no `fetch` of a script that runs in a page of the app.
 _FETCH_DESTINATIONS: Final[Sequence[list[bytes]]] = ([], [b"document"])
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 
 def is_page(scope: Any) -> bool:
-    """Tell whether an ASGI connection asks for the page, whoever sent it."""
+    """Tell whether an ASGI connection asks for the page, from any sender."""
     path: str = scope.get("path", "")
     return scope["type"] == "http" and path.removeprefix(scope.get("root_path", "")) == PATH
 
 
 def admits(scope: Any, token: str) -> bool:
-    """Tell whether whoever sent a request may see the page.
+    """Tell whether the sender of a request may see the page.
 
     Args:
         scope: The request's ASGI scope, as it came from the server.

@@ -35,7 +35,7 @@ LOADER_RAISED: Final = Situation(
     "The {loader} raised {error}.",
     "Look at the traceback in the app's log; the id is text, so a column of numbers needs int(user_id).",
 )
-LOADER_FOUND_NOBODY: Final = Situation(
+LOADER_FOUND_NO_USER: Final = Situation(
     "loader returned None",
     "The {loader} was called with the text {user_id!r} and returned None.",
     "Look the id up where the loader does (the user may be deleted, or a database in memory be new), and check that "
@@ -44,7 +44,7 @@ LOADER_FOUND_NOBODY: Final = Situation(
 NOT_A_USER: Final = Situation(
     "not a user",
     "The loader returned an object of type {type}, which has no is_authenticated.",
-    "Return an object of a class that derives from UserMixin: not a row, an id, or a coroutine that nobody awaited.",
+    "Return an object of a class that derives from UserMixin: not a row, an id, or a coroutine that was not awaited.",
 )
 NOT_A_PROPERTY: Final = Situation(
     "is_authenticated is a method",
@@ -60,12 +60,13 @@ STAND_IN: Final = Situation(
     "anonymous user from the loader",
     "The loader returned an anonymous user, {type}.",
     "Change the password, if it is temporary: on other pages than those of the accounts, its user is anonymous until "
-    "then; a loader of your own returns None for nobody.",
+    "then; a loader of your own returns None where there is no user.",
 )
 NOT_AUTHENTICATED: Final = Situation(
     "is_authenticated is False",
     "The user was found, and {type}.is_authenticated is False.",
-    "Remove your own is_authenticated: whoever the loader returns is signed in, and it need not be set or saved.",
+    "Remove your own is_authenticated: every user that the loader returns is signed in, and it need not be set or "
+    "saved.",
 )
 
 
@@ -118,18 +119,18 @@ def loader_failed(case: Case) -> Diagnosis | None:
         return LOADER_ASKED_FOR_USER.at(step, loader=loader["loader"])
     if loader["outcome"] == "raised":
         return LOADER_RAISED.at(step, loader=loader["loader"], error=loader["error"])
-    return LOADER_FOUND_NOBODY.at(step, loader=loader["loader"], user_id=loader["user_id"])
+    return LOADER_FOUND_NO_USER.at(step, loader=loader["loader"], user_id=loader["user_id"])
 
 
 RULES: Final[tuple[Rule, ...]] = (strong_protection, loader_failed, flask_login_session)
 
 
 def _failing_loader(case: Case) -> tuple[int, Mapping[str, Any]] | None:
-    """Return the step of the loader that raised, or else of the first that was called with an id and found nobody."""
+    """Return the step of the loader that raised, or else of the first that was called with an id and found no user."""
     steps = [(at, step.details) for at, step in case.recording.all("loader")]
     raised = [one for one in steps if one[1]["outcome"] == "raised"]
-    found_nobody = [one for one in steps if one[1]["outcome"] == "nobody" and one[1]["user_id"] is not None]
-    return next(iter(raised or found_nobody), None)
+    without_user = [one for one in steps if one[1]["outcome"] == "no user" and one[1]["user_id"] is not None]
+    return next(iter(raised or without_user), None)
 
 
 def _other_id_type(case: Case, user_id: str | None) -> str | None:

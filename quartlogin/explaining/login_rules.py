@@ -34,13 +34,13 @@ REMEMBER_REPLACED: Final = Situation(
 )
 SIGNED_OUT_BEFORE: Final = Situation(
     "signed out before",
-    "Nobody is signed in here: of the recorded logins and logouts, the last was the logout in {endpoint}, {ago} ago.",
+    "No user is signed in here: of the recorded logins and logouts, the last was the logout in {endpoint}, {ago} ago.",
     "Sign in again.",
 )
 SIGN_IN_FAILED: Final = Situation(
     "sign-in failed",
     "The sign-in with a password did not begin a login: {outcome}.",
-    "Enter the username and the password again; the page names no reason, so that nobody learns who has an account.",
+    "Enter the username and the password again; the page names no reason, so that it does not tell who has an account.",
 )
 SIGN_IN_WAITS: Final = Situation(
     "one more step",

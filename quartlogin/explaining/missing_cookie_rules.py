@@ -1,4 +1,4 @@
-"""Diagnoses of a session cookie that did not come: the browser kept it back, or never had it."""
+"""Diagnoses of a session cookie that did not come: the browser withheld it, or never had it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,32 +10,33 @@ from .recorder import Recording
 
 TOO_LONG_TO_KEEP: Final = Situation(
     "session cookie over 4096 bytes",
-    "The last response that set {cookie} made it {length} characters long, and browsers drop cookies over 4096 bytes.",
+    "The last response that set the cookie {cookie} made it {length} characters long, and browsers drop cookies over "
+    "4096 bytes.",
     "Keep less in the session: an id of what is in the database, or a session interface that keeps sessions on the "
     "server.",
 )
 WRONG_DOMAIN: Final = Situation(
     "cookie for another domain",
-    "The last response that set {cookie} set it for {domain}, and it came from {host}, from which browsers refuse "
-    "that.",
+    "The last response that set the cookie {cookie} set it for {domain}, and it came from {host}, from which browsers "
+    "refuse that.",
     "Remove SESSION_COOKIE_DOMAIN, or set it to {host} or a domain above it.",
 )
 SECURE_OVER_HTTP: Final = Situation(
     "Secure cookie over http",
-    "The last response that set {cookie} made it Secure, and this request came over http, where browsers do not send "
-    "it.",
+    "The last response that set the cookie {cookie} made it Secure, and this request came over http, where browsers "
+    "do not send it.",
     "Use https, or set SESSION_COOKIE_SECURE = False while you develop.",
 )
 OTHER_HOST: Final = Situation(
     "other host",
-    "The last response that set {cookie} came from {there}, and this request went to {here}: cookies of one host are "
-    "not sent to another.",
+    "The last response that set the cookie {cookie} came from {there}, and this request went to {here}: cookies of "
+    "one host are not sent to another.",
     "Always open the site as {there}, in links and redirects too; for a domain and those below it set "
     "SESSION_COOKIE_DOMAIN.",
 )
 OTHER_PATH: Final = Situation(
     "other path",
-    "The last response that set {cookie} set it for the path {path}, which {route} is not below.",
+    "The last response that set the cookie {cookie} set it for the path {path}, which {route} is not below.",
     'Set SESSION_COOKIE_PATH = "/", or a path that is above all pages.',
 )
 IN_IFRAME: Final = Situation(
@@ -59,8 +60,8 @@ FETCHED_WITHOUT_CREDENTIALS: Final = Situation(
 )
 SET_FOR_FETCH: Final = Situation(
     "login fetched without credentials",
-    "The last response that set {cookie} answered a script of another origin (another port is one, too), whose "
-    "browser keeps it only if the script asks for that.",
+    "The last response that set the cookie {cookie} answered a script of another origin (another port is one, too), "
+    "whose browser keeps it only if the script asks for that.",
     'Serve both from one origin, or write fetch(url, {{credentials: "include"}}) for the login, too.',
 )
 OTHER_PREFIX: Final = Situation(
@@ -71,13 +72,13 @@ OTHER_PREFIX: Final = Situation(
 )
 NEVER_SET: Final = Situation(
     "login without a cookie",
-    "login_user was called {ago} ago in {endpoint}, and the response did not set {cookie}.",
+    "login_user was called {ago} ago in {endpoint}, and the response did not set the cookie {cookie}.",
     "Do not clear or replace the session after login_user, and let nothing remove Set-Cookie from the response.",
 )
 NOT_SENT: Final = Situation(
     "cookie not sent",
-    "The last response that set {cookie} did so {ago} ago, and this request came without it: from another browser or "
-    "window, from a page of another site, or from a client that keeps no cookies.",
+    "The last response that set the cookie {cookie} did so {ago} ago, and this request came without it: from another "
+    "browser or window, from a page of another site, or from a client that keeps no cookies.",
     "Sign in with this client: login_user(user, remember=True) outlives the browser, and a program must send its "
     "cookies.",
 )
@@ -118,8 +119,8 @@ def other_prefix(case: Case) -> Diagnosis | None:
     return OTHER_PREFIX.at(step, found=found[0], scheme=case.request.get("scheme"), cookie=case.cookie)
 
 
-def kept_back(case: Case) -> Diagnosis | None:
-    """Notice why the browser kept back, or dropped, the cookie that the last response set."""
+def withheld(case: Case) -> Diagnosis | None:
+    """Notice why the browser withheld, or dropped, the cookie that the last response set."""
     step, last = _step_without_cookie(case), _last_of(case)
     if step is None or last is None:
         return None
@@ -191,7 +192,7 @@ def first_visit(case: Case) -> Diagnosis | None:
 FIRST_RULES: Final[tuple[Rule, ...]] = (other_prefix, other_site)
 RULES: Final[tuple[Rule, ...]] = (
     never_set,
-    kept_back,
+    withheld,
     not_sent,
     first_visit,
 )

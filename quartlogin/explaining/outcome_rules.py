@@ -2,14 +2,17 @@
 
 from typing import Final
 
-from .case import Case, Diagnosis, Rule, Situation, in_words
+from .case import Case, Diagnosis, Rule, Situation, describe_duration
 from .missing_cookie_rules import fault_of_own
 
-SIGNS_IN: Final = Situation("signs in", "This request signed user {user_id!r} in, and its response sets {cookie}.")
+SIGNS_IN: Final = Situation(
+    "signs in", "This request signed user {user_id!r} in, and its response sets the cookie {cookie}."
+)
 SIGNS_OUT: Final = Situation("signs out", "This request signed the visitor out.")
 LOGIN_SETS_NO_COOKIE: Final = Situation(
     "login sets no cookie",
-    "This request called login_user, and its response does not set {cookie}, so the next request comes without it.",
+    "This request called login_user, and its response does not set the cookie {cookie}, so the next request comes "
+    "without it.",
     "Do not clear or replace the session after login_user, and let nothing remove Set-Cookie from the response.",
 )
 LOGIN_NOT_ACTIVE: Final = Situation(
@@ -120,7 +123,7 @@ def not_fresh(case: Case) -> Diagnosis | None:
     if recording.details("protection").get("outcome") == "other browser":
         return NOT_FRESH_OTHER_BROWSER.at(found[0])
     if session.get("fresh") and session["fresh_age"] is not None:
-        return NOT_FRESH_TOO_OLD.at(found[0], age=in_words(session["fresh_age"]))
+        return NOT_FRESH_TOO_OLD.at(found[0], age=describe_duration(session["fresh_age"]))
     return NOT_FRESH.at(found[0])
 
 

@@ -39,7 +39,7 @@ _ENCODED: Final = [(name.lower().encode(), value.encode()) for name, value in _H
 
 
 @contextmanager
-def explained(app: Quart) -> Iterator[None]:
+def explaining_requests(app: Quart) -> Iterator[None]:
     """Record the requests of an app within a `with` block, and serve the page that explains them."""
     recorder, token, wrapped = Recorder(app), secrets.token_urlsafe(_TOKEN_BYTES), app.asgi_app
     page = ExplainingMiddleware(wrapped, recorder, token)
@@ -67,7 +67,7 @@ def _print_address(token: str) -> None:
 class ExplainingMiddleware:
     """ASGI middleware that serves the page to a developer, and everything else to the app.
 
-    Whoever may not see the page gets what the app answers at that address, as if there were no page.
+    Other visitors get what the app answers at that address, as if there were no page.
 
     Args:
         app: The ASGI application.

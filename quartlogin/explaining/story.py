@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from ..tracing import Step
 from .arrows import rows_of
+from .case import describe_duration
 from .names import Names
 from .recorder import Recording
 
@@ -51,8 +52,8 @@ def _sentence_for(name: str, outcome: object) -> Sentence:
 
 
 def _request(d: Details) -> str:
-    kind = "opened a websocket" if d.get("websocket") else f"sent {d.get('method')}"
-    to = f"to {d['route']}" if d.get("route") else "to an address for which the app has no route"
+    kind = "opened the websocket" if d.get("websocket") else f"sent {d.get('method')}"
+    to = d.get("route") or "to an address for which the app has no route"
     cookies = d.get("cookies") or ()
     sent = f"with {_listed('cookie', cookies)}" if cookies else "without cookies"
     return f"The browser {kind} {to}, {sent}."
@@ -64,18 +65,24 @@ def _listed(noun: str, names: Sequence[str]) -> str:
 
 def _session(d: Details) -> str:
     if d["user"] is None:
-        return "The session names no user: nobody is signed in by it."
+        return "The session names no user."
     login = "" if d["login"] is None else f" and {d['login']}"
-    age = f" {d['fresh_age']} seconds ago" if d.get("fresh_age") else ""
+    age = f" {_duration(d['fresh_age'])} ago" if d.get("fresh_age") else ""
     fresh = f"the password was entered{age} in this session" if d.get("fresh") else "the login is not fresh"
     return f"The session names user {d['user']}{login}; {fresh}."
+
+
+def _duration(seconds: Any) -> str:
+    """Return seconds in words; what is no whole number, as in a header that the app wrote, as it is."""
+    text = str(seconds)
+    return describe_duration(int(text)) if text.isdecimal() else f"{text} seconds"
 
 
 def _aged(sentence: str) -> Sentence:
     def text(d: Details) -> str:
         age = d.get("age")
         key = ", with a former key" if d.get("key") == "former" else ""
-        return sentence.format_map({**d, "aged": f"{age} seconds ago" if age else "just now", "key": key})
+        return sentence.format_map({**d, "aged": f"{_duration(age)} ago" if age else "just now", "key": key})
 
     return text
 
@@ -105,8 +112,14 @@ def _line(sql: Any) -> str:
 
 
 def _template(d: Details) -> str:
-    line = "" if d.get("line") is None else f" in line {d['line']}"
+    line = "" if d.get("line") is None else f" on line {d['line']}"
     return f"The template {d['template'] or 'from a text'} named current_user for the first time{line}."
+
+
+def _login_not_active(d: Details) -> str:
+    if d.get("reason") is None:
+        return "There is no record of the login: it has ended."
+    return f"The login is not active: {d['reason']}."
 
 
 def _login(d: Details) -> str:
@@ -123,7 +136,7 @@ def _login_ended(d: Details) -> str:
 def _cookie_set(d: Details) -> str:
     flags = [label for key, label in (("httponly", "HttpOnly"), ("secure", "Secure")) if d.get(key)]
     given = [*flags, *([f"SameSite={d['samesite']}"] if d.get("samesite") else [])]
-    kept = f", to be kept for {d['max_age']} seconds" if d.get("max_age") else ""
+    kept = f", to be kept for {_duration(d['max_age'])}" if d.get("max_age") else ""
     attributes = f" ({', '.join(given)})" if given else ""
     return f"The response sets the cookie {d['cookie']}{attributes}{kept}."
 
@@ -179,7 +192,7 @@ SENTENCES: Final[Mapping[str, Sentence | Mapping[str, Sentence]]] = {
     },
     "login_row": {
         "active": "The record of the login exists: the login is valid.",
-        "ended or unknown": "There is no record of the login: it has ended.",
+        "ended or unknown": _login_not_active,
         "": "The login was not accepted: {outcome}.",
     },
     "lookup": _lookup,
@@ -187,7 +200,7 @@ SENTENCES: Final[Mapping[str, Sentence | Mapping[str, Sentence]]] = {
     "database_error": "The database failed with {error}.",
     "loader": {
         "user": _loader_found,
-        "nobody": "The {loader} returned None: it knows no user {user}.",
+        "no user": "The {loader} returned None: it knows no user {user}.",
         "raised": _loader_raised,
         "missing": "No user_loader is registered, so no user can be loaded.",
     },
@@ -224,7 +237,7 @@ SENTENCES: Final[Mapping[str, Sentence | Mapping[str, Sentence]]] = {
         "": _sign_in,
     },
     "hashing": "The password was hashed in a thread.",
-    "hashing_queue": "Of the passwords to be hashed, {waiting} wait and {in_use} are being hashed.",
+    "hashing_queue": "Password hashes: {waiting} waiting, {in_use} running.",
     "cookie_written": {"set": _cookie_set, "deleted": "The response deletes the cookie {cookie}."},
     "response": _response,
 }

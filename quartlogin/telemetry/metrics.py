@@ -1,4 +1,4 @@
-"""`serve_metrics`: counts the steps of an app for Prometheus, and answers it at an address of its own."""
+"""`serve_metrics`: counts the steps of an app for Prometheus, and serves them at a separate address."""
 
 import asyncio
 import threading
@@ -25,7 +25,7 @@ __all__ = ["serve_metrics"]
 _EXTENSION_NAME: Final = "quartlogin.telemetry.metrics"
 _HIGHEST_PORT: Final = 65535
 _KEYS: Final = (1, 2, 4, 8, 16, 32, 64, 100)
-#: Whether a name is taken is nobody's business who reads the metrics.
+#: Readers of the metrics need not know whether a name is taken.
 _OUTCOMES: Final = {"unknown name": "wrong name or password", "wrong password": "wrong name or password"}
 
 
@@ -52,7 +52,7 @@ def serve_metrics(app: Quart, address: str) -> "MetricsServer":
 
 
 class MetricsServer:
-    """Answers Prometheus with the numbers of one app in this process, in a thread of its own.
+    """Serves the numbers of one app in this process to Prometheus, in a separate thread.
 
     Args:
         app: The app.

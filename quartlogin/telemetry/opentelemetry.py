@@ -133,7 +133,7 @@ def _authenticated_by(step: Step) -> str | None:
 def _context_of(step: Step) -> Context:
     """Return the current context if it is part of the request's trace, and else that in which the request began.
 
-    A lookup that several requests wait for runs in a context of its own, and is told to each of them.
+    A lookup that several requests wait for runs in a separate context, and is told to each of them.
     """
     current, began = contexts.get_current(), vars(step.connection).get(_CONTEXT)
     if began is None or _trace_of(current) == _trace_of(began):

@@ -3,5 +3,5 @@
 from typing import Final
 
 #: The key of an app's configuration with the number of the process, from 0: it is added to the port of the metrics.
-#: `None` in a command, which serves nobody, and runs beside the server.
+#: `None` in a command, which runs beside the server and serves no requests.
 PROCESS_NUMBER: Final = "QUARTLOGIN_PROCESS_NUMBER"

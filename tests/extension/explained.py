@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import Request
 
-from quart import Quart, Response
+from quart import Quart, Response, render_template_string
 from users import ADA, User
 from werkzeug.datastructures import Headers
 
@@ -25,6 +25,24 @@ class Site(Recorded):
         self.manager = manager
         #: What the user_loader answers, by id: a user, or an error to raise.
         self.users = users
+
+
+def add_pages(app: Quart) -> None:
+    """Give an app a login that is remembered, a page whose template names the user, and one for users only."""
+
+    @app.post("/login")
+    async def login() -> str:
+        await login_user(ADA, remember=True, duration=timedelta(days=1))
+        return "in"
+
+    @app.get("/")
+    async def home() -> str:
+        return await render_template_string("{{ current_user.name }}")
+
+    @app.get("/guarded")
+    @login_required
+    async def guarded() -> str:
+        return ""
 
 
 def make_site(app: Quart) -> Site:

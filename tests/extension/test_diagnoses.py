@@ -397,7 +397,7 @@ async def test_the_loader_asks_for_current_user(site: Site) -> None:
     await browser.get(f"{HERE}/page")
 
 
-@makes(loading_rules.LOADER_FOUND_NOBODY, "loader")
+@makes(loading_rules.LOADER_FOUND_NO_USER, "loader")
 async def test_the_loader_finds_nobody(site: Site) -> None:
     browser = await signed_in(site)
     site.users.clear()
@@ -428,7 +428,7 @@ async def test_the_loader_looks_for_text_among_numbers(site: Site, numbered: Non
     await browser.get(f"{HERE}/page")
 
 
-@makes(loading_rules.LOADER_FOUND_NOBODY, "loader")
+@makes(loading_rules.LOADER_FOUND_NO_USER, "loader")
 async def test_a_user_with_a_number_as_id_is_deleted_later(site: Site, numbered: None) -> None:
     """The loader had found this user before, so it is not the type."""
     site.users["7"] = site.users[7]
@@ -856,7 +856,7 @@ async def test_a_page_of_another_site_opens_a_websocket(site: Site) -> None:
         assert await socket.status() == 403
 
 
-@makes(diagnosis.NOBODY_IN_SESSION, "session")
+@makes(diagnosis.NO_USER_IN_SESSION, "session")
 async def test_a_valid_session_signs_nobody_in(site: Site, cart: None) -> None:
     browser = await signed_in(site, path="/cart")
     await browser.get(f"{HERE}/page")

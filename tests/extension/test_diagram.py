@@ -8,11 +8,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from explained import add_pages
 from playwright.sync_api import Browser
-from quart import Quart, render_template_string
-from users import ADA
+from quart import Quart
 
-from quartlogin import login_required, login_user, tracing
+from quartlogin import tracing
 from quartlogin.explaining.arrows import DRAWN
 from quartlogin.explaining.diagram import STYLE, draw
 from quartlogin.explaining.recorder import Recorder, Recording
@@ -25,20 +25,7 @@ USER_ID = "a random id of 22 char"
 
 @pytest.fixture
 def site(app: Quart) -> Quart:
-    @app.post("/login")
-    async def login() -> str:
-        await login_user(ADA)
-        return "in"
-
-    @app.get("/")
-    async def home() -> str:
-        return await render_template_string("{{ current_user.name }}")
-
-    @app.get("/guarded")
-    @login_required
-    async def guarded() -> str:
-        return ""
-
+    add_pages(app)
     return app
 
 
@@ -95,6 +82,12 @@ def test_the_loader_is_called_before_what_it_asks() -> None:
     drawn = texts(draw([asked], times=False))
 
     assert drawn.index("users_loader(7)") < drawn.index("one lookup for 2 requests") < drawn.index("SELECT 1")
+
+
+def test_the_reason_why_a_login_is_not_active_is_drawn() -> None:
+    row = {"outcome": "ended or unknown", "login": "abcd1234", "reason": "password changed"}
+
+    assert "password changed" in " ".join(texts(draw([recording(("login_row", row))])))
 
 
 def test_xss_no_text_can_leave_its_place() -> None:

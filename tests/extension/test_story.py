@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
 
 import pytest
-from quart import Quart, render_template_string
-from users import ADA
+from explained import add_pages
+from quart import Quart
 
-from quartlogin import current_user, fresh_login_required, login_required, login_user, logout_user, tracing
+from quartlogin import current_user, fresh_login_required, logout_user, tracing
 from quartlogin.explaining import Recorder, Recording, tell_story
 from quartlogin.explaining.story import SENTENCES
 from quartlogin.tracing import STEPS, Step
@@ -32,19 +31,7 @@ def story(*steps: Step, times: bool = True) -> list[str]:
 
 @pytest.fixture
 def site(app: Quart) -> Quart:
-    @app.post("/login")
-    async def login() -> str:
-        await login_user(ADA, remember=True, duration=timedelta(days=1))
-        return "in"
-
-    @app.get("/")
-    async def home() -> str:
-        return await render_template_string("{{ current_user.name }}")
-
-    @app.get("/guarded")
-    @login_required
-    async def guarded() -> str:
-        return ""
+    add_pages(app)
 
     @app.get("/fresh")
     @fresh_login_required
@@ -83,13 +70,31 @@ def test_a_step_or_an_outcome_that_is_not_known_has_a_sentence_with_its_name() -
     assert "odd {outcome}" in second
 
 
-def test_only_a_statement_that_reads_tells_that_it_found_nothing() -> None:
+def test_only_a_statement_that_returns_rows_tells_how_many() -> None:
     told = [
         story(Step("statement", {"sql": sql, "rows": rows}, None, 0, None, None))[0]
-        for sql, rows in (("SELECT 1", 0), ("DELETE FROM a", 0), ("DELETE FROM a RETURNING b", 1))
+        for sql, rows in (("SELECT 1", 0), ("DELETE FROM a", None), ("DELETE FROM a RETURNING b", 0))
     ]
 
-    assert ["row" in sentence for sentence in told] == [True, False, True]
+    assert ["0 rows" in sentence for sentence in told] == [True, False, True]
+
+
+def test_a_login_that_is_not_active_is_told_with_the_reason_if_it_is_known() -> None:
+    ended = {"outcome": "ended or unknown", "login": "abcd1234"}
+
+    unknown, known = story(
+        *[Step("login_row", {**ended, "reason": reason}, None, 0, None, None) for reason in (None, "password changed")]
+    )
+
+    assert "no record" in unknown
+    assert "password changed" in known
+    assert "no record" not in known
+
+
+def test_how_long_a_cookie_is_kept_is_told_in_words() -> None:
+    kept = {"cookie": "remember", "outcome": "set", "max_age": "31536000"}
+
+    assert "365 days" in story(Step("cookie_written", kept, None, 0, None, None))[0]
 
 
 async def test_what_happens_in_requests_has_sentences_of_its_own(site: Quart) -> None:

@@ -88,7 +88,7 @@ class SecurityHeadersMiddleware:
 
 
 class OwnPagesHeadersMiddleware:
-    """ASGI middleware that adds the headers to a response of the accounts' own pages, and lets nobody store it.
+    """ASGI middleware that adds the headers to a response of the accounts' own pages, and lets no cache store it.
 
     Args:
         app: The ASGI application.
@@ -289,4 +289,4 @@ def _path_below(path: str, root: str) -> str:
 
 
 async def _push_nothing(*_: Any) -> None:
-    """Stand in for HTTP/2's push: nobody answers this request."""
+    """Stand in for HTTP/2's push: no handler answers this request."""

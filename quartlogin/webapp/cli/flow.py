@@ -14,7 +14,7 @@ import click
 from quartlogin.accounts.commands import EXPECTED, app_option, json_option
 from quartlogin.explaining import draw
 
-from .flow_run import Ran, run_app, run_application
+from .flow_run import FlowResult, run_app, run_application
 from .flow_steps import FlowStep, twelve_steps
 from .keys import system_message
 from .source import silence_audit_log
@@ -57,13 +57,13 @@ def flow(name: str | None, path: str, login_page: bool, svg: str | None, as_json
     password = click.prompt("Password", hide_input=True, err=True) if login_page else None
     silence_audit_log()
     try:
-        ran = asyncio.run(run_application(path) if app is None else run_app(app, name or "", path, password))
+        result = asyncio.run(run_application(path) if app is None else run_app(app, name or "", path, password))
     except EXPECTED as error:
         raise click.ClickException(str(error)) from None
     if svg is not None:
-        _write_diagram(ran, svg)
+        _write_diagram(result, svg)
     if svg != _STANDARD_OUTPUT:
-        click.echo(json.dumps(_as_json(ran), indent=2) if as_json else _story(ran))
+        click.echo(json.dumps(_as_json(result), indent=2) if as_json else _story(result))
 
 
 def _check(name: str | None, path: str, login_page: bool, svg: str | None, as_json: bool, app: str | None) -> None:
@@ -77,8 +77,8 @@ def _check(name: str | None, path: str, login_page: bool, svg: str | None, as_js
         raise click.UsageError("Pass --svg with a FILE, or leave out --json: both go to standard output.")
 
 
-def _write_diagram(ran: Ran, file: str) -> None:
-    text = draw([exchange.recording for exchange in ran.flow.exchanges])
+def _write_diagram(result: FlowResult, file: str) -> None:
+    text = draw([exchange.recording for exchange in result.flow.exchanges])
     if file == _STANDARD_OUTPUT:
         click.echo(text, nl=False)
         return
@@ -89,7 +89,7 @@ def _write_diagram(ran: Ran, file: str) -> None:
     click.echo(f"Wrote the diagram to {file}.", err=True)
 
 
-def _as_json(ran: Ran) -> dict[str, Any]:
+def _as_json(result: FlowResult) -> dict[str, Any]:
     requests = [
         {
             "method": exchange.method,
@@ -98,22 +98,22 @@ def _as_json(ran: Ran) -> dict[str, Any]:
             "cookies": list(exchange.recording.details("request").get("cookies", ())),
             "status": exchange.status,
         }
-        for exchange in ran.flow.exchanges
+        for exchange in result.flow.exchanges
     ]
     return {
-        "app": ran.app,
+        "app": result.app,
         "requests": requests,
-        "steps": [step.as_json() for step in twelve_steps(ran.flow)],
-        "user": {"type": ran.user_type, "id": ran.user_id, "name": ran.name},
-        "afterwards": ran.afterwards,
+        "steps": [step.as_json() for step in twelve_steps(result.flow)],
+        "user": {"type": result.user_type, "id": result.user_id, "name": result.name},
+        "afterwards": result.afterwards,
     }
 
 
-def _story(ran: Ran) -> str:
+def _story(result: FlowResult) -> str:
     """Return the twelve steps as text."""
     width = min(shutil.get_terminal_size().columns, _WIDEST)
-    lines = [line for step in twelve_steps(ran.flow) for line in _lines(step, width)]
-    return "\n".join([*lines, "", fill(ran.result, width), fill(ran.afterwards, width)])
+    lines = [line for step in twelve_steps(result.flow) for line in _lines(step, width)]
+    return "\n".join([*lines, "", fill(result.summary, width), fill(result.afterwards, width)])
 
 
 def _lines(step: FlowStep, width: int) -> list[str]:

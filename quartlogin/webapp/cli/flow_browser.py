@@ -86,7 +86,7 @@ class FlowBrowser:
         target = f"{path}?{parts.query}" if parts.query else path
         try:
             with tracing.listening(self._recorder):
-                response = await self._client.open(target, method=method, form=form, **self._alike(path))
+                response = await self._client.open(target, method=method, form=form, **self._request_options(path))
                 body = await response.get_data(as_text=False)
         except Exception as error:
             cause = _cause_of(error)
@@ -105,7 +105,7 @@ class FlowBrowser:
             body.decode("utf-8", "replace"),
         )
 
-    def _alike(self, path: str) -> dict[str, Any]:
+    def _request_options(self, path: str) -> dict[str, Any]:
         origin = f"{self._scheme}://{self._host}"
         headers = {"Host": self._host, "User-Agent": _AGENT, "Origin": origin, "Referer": f"{origin}{path}"}
         return {"headers": headers, "scheme": self._scheme, "scope_base": {"client": ("127.0.0.1", 0)}}

@@ -1,4 +1,4 @@
-"""A sign-in and the page after it, in the stand-alone application or in an app of one's own."""
+"""A sign-in and the page after it, in the stand-alone application or in an app that --app names."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, fields
@@ -30,7 +30,7 @@ FindUser = Callable[[], Awaitable[Any]]
 
 
 @dataclass(frozen=True)
-class Ran:
+class FlowResult:
     """What a run has shown."""
 
     #: The name of the app.
@@ -53,7 +53,7 @@ class Ran:
         return self.flow.home.recording.details("loader").get("user_id")
 
     @property
-    def result(self) -> str:
+    def summary(self) -> str:
         """What the page answered and who the loader returned, in one sentence."""
         answered = f"{self.flow.home.path} answered {self.flow.home.status}"
         if self.user_type is None:
@@ -64,7 +64,7 @@ class Ran:
         )
 
 
-async def run_application(path: str) -> Ran:
+async def run_application(path: str) -> FlowResult:
     """Sign a made-up user in to the stand-alone application, with a database in a temporary folder.
 
     Args:
@@ -81,11 +81,11 @@ async def run_application(path: str) -> Ran:
             await _register(FlowBrowser(app), password)
             browser = FlowBrowser(app)
             flow = await _sign_in_on_page(browser, "/login", _NAME, password, path)
-    return Ran(_APPLICATION, flow, _NAME, "The user was made up, and the temporary database is deleted.")
+    return FlowResult(_APPLICATION, flow, _NAME, "The user was made up, and the temporary database is deleted.")
 
 
-async def run_app(name: str, user: str, path: str, password: str | None) -> Ran:
-    """Sign a user in to an app of one's own, request a page, and end the login again.
+async def run_app(name: str, user: str, path: str, password: str | None) -> FlowResult:
+    """Sign a user in to an app that --app names, request a page, and end the login again.
 
     Args:
         name: Such as `mymodule:app`.
@@ -109,7 +109,7 @@ async def run_app(name: str, user: str, path: str, password: str | None) -> Ran:
                 flow = await _sign_in_on_page(browser, await _login_page_of(app, manager), user, password, path)
         finally:
             is_ended = await views.end_login(browser, manager)
-    return Ran(name, flow, user_name, _afterwards(app, is_ended=is_ended))
+    return FlowResult(name, flow, user_name, _afterwards(app, is_ended=is_ended))
 
 
 def _default_settings() -> dict[str, Any]:
@@ -200,7 +200,7 @@ async def _sign_in_directly(browser: FlowBrowser, views: "_OwnViews", path: str)
         )
     home = await browser.send("GET", path)
     loaded, user_id = home.recording.details("loader"), login.recording.details("login").get("user_id")
-    if loaded.get("outcome") == "nobody":
+    if loaded.get("outcome") == "no user":
         raise AppError(f"The app's {loaded.get('loader')} returned None for the id {user_id!r}: there is no such user.")
     return Flow(home=home, login=login)
 

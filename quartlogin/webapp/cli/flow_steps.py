@@ -92,7 +92,7 @@ def twelve_steps(flow: Flow) -> list[FlowStep]:
             chosen = twelve[number - 1]
             chosen.steps.append(step)
             sentence = next(story)
-            is_early = exchange is flow.login and step.details.get("outcome") == "nobody"
+            is_early = exchange is flow.login and step.details.get("outcome") == "no user"
             chosen.sentences.append(_STAND_IN if is_early else sentence)
             chosen.seconds = (chosen.seconds or 0) + step.at - last
             last = step.at
@@ -142,7 +142,7 @@ def _say_what_is_missing(twelve: Sequence[FlowStep], flow: Flow) -> None:
     asked = "What the loader asks a database of the app's own is not traced." if "loader" in names else ""
     reasons = {
         1: "The app's own login page is left out: --login-page uses it.",
-        2: "Nor is its form sent.",
+        2: "The form is not sent either.",
         5: "The app's own view would redirect now.",
         7: "The app has no view at this address.",
         8: guarded or "No template of this page named current_user.",

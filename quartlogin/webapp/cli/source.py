@@ -247,7 +247,7 @@ class AppSource:
 
 @asynccontextmanager
 async def app_running(name: str) -> AsyncIterator[Quart]:
-    """Start an app of one's own, with accounts or with a `LoginManager` alone, and stop it at the end of the block.
+    """Start an app that --app names, with accounts or with a `LoginManager` alone, and stop it at the end of the block.
 
     Args:
         name: Such as `mymodule:app`.
@@ -281,7 +281,7 @@ async def running(app: Quart, name: str) -> AsyncIterator[None]:
     """
     manager: LoginManager[Any] | None = getattr(app, "login_manager", None)
     if manager is not None:
-        manager.explain = False  # nobody can open a page of this process
+        manager.explain = False  # no browser can open a page of this process
     app.config[PROCESS_NUMBER] = None
     with startup_errors(app):
         async with closing_after_failure(app):
