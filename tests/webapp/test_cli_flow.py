@@ -220,6 +220,62 @@ def test_the_login_ends_even_if_the_password_must_be_changed_or_the_page_fails(
     assert active_logins(shop) == 0
 
 
+FAILS_WHEN_SIGNED_IN = """
+from quartlogin import current_user
+
+
+@app.before_request
+async def fail():
+    if (await current_user).is_authenticated:
+        raise ValueError("a detail")
+"""
+FAILS_AFTER_SIGNING_IN = """
+from quartlogin import login_id
+
+
+@app.after_request
+async def fail(response):
+    if login_id() is not None:
+        raise ValueError("a detail")
+    return response
+"""
+
+
+@pytest.mark.parametrize("added", [FAILS_WHEN_SIGNED_IN, FAILS_AFTER_SIGNING_IN])
+@pytest.mark.parametrize("page", [[], ["--login-page"]])
+def test_the_login_ends_even_if_every_request_of_its_user_fails(
+    shop: str, write_module: WriteModule, added: str, page: list[str]
+) -> None:
+    result = flow("--app", f"{write_module(THREE_LINES + added)}:app", "--user", "ada", *page, typed=f"{PASSWORD}\n")
+
+    assert result.exit_code == 1
+    assert "ValueError" in result.stderr.splitlines()[-1]
+    assert active_logins(shop) == 0
+
+
+RECORDS_THAT_FAIL = """
+from quartlogin import NoRecords
+
+
+class Records(NoRecords):
+    async def login_ended(self, login_id):
+        raise ValueError("a detail")
+
+
+manager.records = Records()
+"""
+
+
+@pytest.mark.parametrize(("path", "why"), [("/broken", "/broken"), ("/guarded", None)])
+def test_a_login_that_could_not_be_ended_is_told(write_module: WriteModule, path: str, why: str | None) -> None:
+    name = f"{write_module(PLAIN + RECORDS_THAT_FAIL)}:app"
+    result = flow("--app", name, "--user", "7", "--path", path)
+
+    assert "could not be ended" in (result.stdout if why is None else error_of(result))
+    assert why is None or why in error_of(result)
+    assert "Traceback" not in result.output
+
+
 def test_the_login_page_of_an_app_is_used_with_a_password_that_is_prompted_for(
     shop: str, write_module: WriteModule
 ) -> None:
@@ -242,7 +298,7 @@ def test_no_other_login_is_evicted(shop: str, write_module: WriteModule, monkeyp
     limited = THREE_LINES.replace('app.sqlite3"', 'app.sqlite3", features=[Passwords(), Logins(max_per_user=1)]')
     name = f"{write_module(limited.replace('import Accounts', 'import Accounts, Logins, Passwords'))}:app"
     with monkeypatch.context() as patch:
-        patch.setattr(flow_run._OwnViews, "end_login", leave)
+        patch.setattr(flow_run._OwnViews, "end_logins", leave)
         left = told("--app", shop, "--user", "ada")
 
     refused = flow("--app", name, "--user", "ada")

@@ -1,6 +1,7 @@
 """A sign-in and the page after it, in the stand-alone application or in an app that --app names."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Any, Final
 
 from quart import Quart, url_for
 
-from quartlogin import LoginManager, UserMixin, login_exempt, login_id, login_user, logout_user
+from quartlogin import LoginManager, UserMixin, login_exempt, login_id, login_user, logout_user, user_logged_in
 from quartlogin.accounts import get_accounts, new_key
-from quartlogin.accounts.commands import context_of
+from quartlogin.accounts.commands import EXPECTED, context_of
 
 from ..app import create_app
 from ..app_errors import AppError, has_accounts
@@ -26,6 +27,7 @@ _NAME: Final = "ada"
 _BEGIN: Final = "/quartlogin-flow/begin"
 _END: Final = "/quartlogin-flow/end"
 _NO_CONTENT: Final = 204
+_NOT_ENDED: Final = "The login could not be ended: sign the user out."
 FindUser = Callable[[], Awaitable[Any]]
 
 
@@ -107,8 +109,12 @@ async def run_app(name: str, user: str, path: str, password: str | None) -> Flow
                 flow = await _sign_in_directly(browser, views, path)
             else:
                 flow = await _sign_in_on_page(browser, await _login_page_of(app, manager), user, password, path)
+        except EXPECTED as error:
+            if not await views.end_logins(browser, manager):
+                raise AppError(f"{error} {_NOT_ENDED}") from error
+            raise
         finally:
-            is_ended = await views.end_login(browser, manager)
+            is_ended = await views.end_logins(browser, manager)
     return FlowResult(name, flow, user_name, _afterwards(app, is_ended=is_ended))
 
 
@@ -207,7 +213,7 @@ async def _sign_in_directly(browser: FlowBrowser, views: "_OwnViews", path: str)
 
 def _afterwards(app: Quart, *, is_ended: bool) -> str:
     if not is_ended:
-        return "The login could not be ended: sign the user out."
+        return _NOT_ENDED
     recorded = ", and the account's recent activity shows both its begin and its end" if has_accounts(app) else ""
     return f"The login has ended again{recorded}."
 
@@ -224,8 +230,9 @@ class _OwnViews:
 
     def __init__(self, app: Quart, find: FindUser) -> None:
         self._app, self._find = app, find
-        self._login_id: str | None = None
-        self.has_begun = self._has_ended = False
+        #: The ids of the logins that have begun and not ended, also of those whose cookie never reached the browser.
+        self._active: set[str] = set()
+        self.has_begun = False
         #: Why the user is not signed in, in one sentence.
         self.failure: str | None = None
         host: dict[str, Any] = (
@@ -236,23 +243,38 @@ class _OwnViews:
             app.add_url_rule(path, endpoint, login_exempt(view), methods=["GET"], **host)
             if has_accounts(app):
                 get_accounts(app).password_change_exempt.add(endpoint)
+        user_logged_in.connect(self._note_login, app)
 
-    async def end_login(self, browser: FlowBrowser, manager: LoginManager[Any]) -> bool:
-        """End the login that the browser has, if any; return whether it has ended."""
-        await browser.send("GET", _END)
-        if not self._has_ended and self._login_id is not None:
-            async with self._app.test_request_context("/"):
-                await manager.records.login_ended(self._login_id)
-            return True
-        return self._has_ended
+    async def end_logins(self, browser: FlowBrowser, manager: LoginManager[Any]) -> bool:
+        """End the logins that have begun: in a request or, if that fails, in the app's records.
+
+        Returns:
+            Whether all have ended.
+        """
+        if self._active:
+            with suppress(Exception):  # whatever the app raises, its records come next
+                await browser.send("GET", _END)
+        for begun in tuple(self._active):
+            with suppress(Exception):  # the caller tells that the login is left
+                async with self._app.test_request_context("/"):
+                    await manager.records.login_ended(begun)
+                self._active.discard(begun)
+        return not self._active
+
+    def _note_login(self, _: Quart, **__: Any) -> None:
+        if (begun := login_id()) is not None:
+            self._active.add(begun)
 
     async def _begin(self) -> tuple[str, int]:
         if not await login_user(await self._find()):
             self.failure = "login_user refused the user: they are not active, or the app's records reject the login."
         else:
-            self.has_begun, self._login_id = True, login_id()
+            self.has_begun = True
         return "", _NO_CONTENT
 
     async def _end(self) -> tuple[str, int]:
-        self._has_ended = await logout_user()
+        ended = login_id()
+        await logout_user()
+        if ended is not None:
+            self._active.discard(ended)
         return "", _NO_CONTENT
