@@ -72,7 +72,7 @@ def _explain(recorders: Recorders) -> str:
     try:
         return recorders.explain()
     except Exception as error:  # the report matters more
-        return f"quartlogin could not explain it: {type(error).__name__}."
+        return f"The explanation failed: {type(error).__name__}."
 
 
 def _is_refused(recording: Recording) -> bool:
