@@ -19,7 +19,7 @@ PACKAGE = Path(quartlogin.__file__).parent
 
 #: Each module of the extension may import those in the lines above its own.
 LAYERS = [
-    ["errors", "records", "telemetry.processes"],
+    ["errors", "records", "telemetry.metrics_server", "telemetry.processes"],
     ["cache_headers", "callbacks", "context", "sessions.cookie_cache", "sessions.lazy"],
     ["tracing"],
     ["batching", "config", "clients", "fingerprint", "signals", "sessions.serializer", "unawaited", "user"],

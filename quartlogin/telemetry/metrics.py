@@ -1,11 +1,9 @@
 """`serve_metrics`: counts the steps of an app for Prometheus, and serves them at a separate address."""
 
 import asyncio
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
-from wsgiref.simple_server import WSGIServer
 
 from quart import Quart
 
@@ -13,10 +11,11 @@ from .. import tracing
 from ..context import manager_of
 from ..errors import ConfigurationError
 from ..tracing import Step
+from .metrics_server import MetricsServer
 from .processes import PROCESS_NUMBER
 
 try:
-    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
 except ImportError:
     raise ConfigurationError("The metrics need one more package: pip install 'quartlogin[metrics]'.") from None
 
@@ -29,7 +28,7 @@ _KEYS: Final = (1, 2, 4, 8, 16, 32, 64, 100)
 _OUTCOMES: Final = {"unknown name": "wrong name or password", "wrong password": "wrong name or password"}
 
 
-def serve_metrics(app: Quart, address: str) -> "MetricsServer":
+def serve_metrics(app: Quart, address: str) -> "ServedMetrics":
     """Count the steps of an app, and answer Prometheus at an address while the app is served.
 
     Anybody who can reach the address can read the numbers, so let it be a loopback address, or one that only Prometheus
@@ -45,14 +44,14 @@ def serve_metrics(app: Quart, address: str) -> "MetricsServer":
     """
     if _EXTENSION_NAME in app.extensions:
         raise ConfigurationError("serve_metrics() was called twice for this app: call it once.")
-    server = app.extensions[_EXTENSION_NAME] = MetricsServer(app, *_parse(address))
+    server = app.extensions[_EXTENSION_NAME] = ServedMetrics(app, *_parse(address))
     app.before_serving(server.start)
     app.after_serving(server.stop)
     return server
 
 
-class MetricsServer:
-    """Serves the numbers of one app in this process to Prometheus, in a separate thread.
+class ServedMetrics:
+    """The numbers of one app in this process, served to Prometheus while the app is.
 
     Args:
         app: The app.
@@ -61,11 +60,11 @@ class MetricsServer:
     """
 
     def __init__(self, app: Quart, host: str, port: int) -> None:
-        self._app, self._host = app, host
-        #: The port, once it listens.
+        self._app, self._host, self._first_port = app, host, port
+        #: The port on which it listens, or listened last.
         self.port = port
         self._metrics = Metrics(app)
-        self._listening: tuple[WSGIServer, threading.Thread] | None = None
+        self._server: MetricsServer | None = None
 
     async def start(self) -> None:
         """Listen, and count from now on, unless a command has started the app.
@@ -76,23 +75,23 @@ class MetricsServer:
         number = self._app.config.get(PROCESS_NUMBER, 0)
         if number is None:
             return
-        self.port += number if self.port else 0
+        self.port = self._first_port + number if self._first_port else 0
         try:
-            self._listening = start_http_server(self.port, self._host, self._metrics.registry)
+            self._server = MetricsServer(self._host, self.port, make_wsgi_app(self._metrics.registry))
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise ConfigurationError(
                 f"Cannot serve the metrics at {self._host}:{self.port}: {reason.lower()}. Choose another address."
             ) from error
-        self.port = self._listening[0].server_port
+        self.port = self._server.server_port
         tracing.add(self._metrics)
 
     async def stop(self) -> None:
         """Stop listening and counting."""
         tracing.remove(self._metrics)
-        listening, self._listening = self._listening, None
-        if listening is not None:
-            await asyncio.to_thread(_close, *listening)
+        server, self._server = self._server, None
+        if server is not None:
+            await asyncio.to_thread(server.close)
 
 
 class Metrics:
@@ -177,9 +176,3 @@ def _parse(address: str) -> tuple[str, int]:
     if not host or not (port.isascii() and port.isdecimal()) or int(port[:9]) > _HIGHEST_PORT:
         raise ConfigurationError(f"The address of the metrics must be one such as 127.0.0.1:9100, not {address!r}.")
     return host.strip("[]"), int(port)
-
-
-def _close(server: WSGIServer, thread: threading.Thread) -> None:
-    server.shutdown()
-    server.server_close()
-    thread.join()

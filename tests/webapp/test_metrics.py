@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
@@ -123,12 +124,50 @@ async def test_nothing_listens_and_nothing_is_counted_by_default(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[Any] = []
-    monkeypatch.setattr("quartlogin.telemetry.metrics.start_http_server", lambda *args: opened.append(args))
+    monkeypatch.setattr("quartlogin.telemetry.metrics.MetricsServer", lambda *args: opened.append(args))
 
     async with create_app(DATABASE=database, SECRET_KEY=KEY).test_app():
         assert tracing.listeners == ()
 
     assert opened == []
+
+
+async def test_dns_rebinding_a_request_for_another_host_gets_no_numbers(site: Site) -> None:
+    url = f"http://127.0.0.1:{site.metrics.port}/metrics"
+    hosts = ["localhost", "127.0.0.1:9100", "[::1]", "evil.example", "127.0.0.1.evil.example", "", "0.0.0.0", "["]
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answers = [await client.get(url, headers={"Host": host}) for host in hosts]
+
+    assert [answer.status_code for answer in answers] == [200] * 3 + [403] * 5
+    assert not any("quartlogin_" in answer.text for answer in answers[3:])
+
+
+async def test_idle_connections_take_a_bounded_number_of_threads(site: Site) -> None:
+    before = threading.active_count()
+    idle = [socket.create_connection(("127.0.0.1", site.metrics.port)) for _ in range(40)]
+    closed = [connection for connection in idle[16:] if await asyncio.to_thread(connection.recv, 1) == b""]
+    threads = threading.active_count()
+    for connection in idle:
+        connection.close()
+
+    assert len(closed) == 24
+    assert threads - before <= 16 + 2  # and those of this test
+    await eventually(lambda: threading.active_count() <= before + 2)
+    assert "quartlogin_" in await site.text()
+
+
+async def test_each_start_of_a_process_has_the_same_port(database: str) -> None:
+    app = create_app(DATABASE=database, SECRET_KEY=KEY)
+    first = free_port()
+    app.config[PROCESS_NUMBER] = 1
+    metrics = serve_metrics(app, f"127.0.0.1:{first - 1}")
+    ports = []
+    for _ in range(2):
+        await metrics.start()
+        ports.append(metrics.port)
+        await metrics.stop()
+
+    assert ports == [first] * 2
 
 
 async def test_the_address_is_free_again_when_the_app_has_stopped(database: str) -> None:
