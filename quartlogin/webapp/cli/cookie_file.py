@@ -1,6 +1,5 @@
 """Reading a browser's cookies from a file: a cookie jar, or the text of a `Cookie` header."""
 
-import re
 from dataclasses import dataclass
 from http.cookiejar import Cookie, LoadError, MozillaCookieJar
 from ipaddress import ip_address
@@ -14,7 +13,6 @@ import click
 
 _LARGEST: Final = 1024 * 1024  # bytes
 _NAME: Final = "cookie:"
-_PAIR: Final = re.compile(r"[^\s=;,]+=[^\s;]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +53,17 @@ def _from_header(text: str) -> Cookies:
     lines = [line.strip() for line in text.splitlines()]
     values = [line[len(_NAME) :] if line.lower().startswith(_NAME) else line for line in lines]
     pairs = [pair.strip() for value in values for pair in value.split(";") if pair.strip()]
-    if not pairs or not all(_PAIR.fullmatch(pair) for pair in pairs):
+    if not pairs or not all(map(_is_cookie, pairs)):
         raise click.ClickException(
             "The cookie file holds no cookies: give it a cookie jar (curl --cookie-jar FILE), or what a browser's "
             "developer tools show as the Cookie header, such as `session=...`."
         )
     return Cookies("; ".join(pairs))
+
+
+def _is_cookie(pair: str) -> bool:
+    name, equals, _ = pair.partition("=")
+    return bool(name and equals) and "," not in name and len(pair.split()) == 1
 
 
 def _from_jar(jar: MozillaCookieJar, url: SplitResult) -> Cookies:
