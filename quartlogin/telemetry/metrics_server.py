@@ -1,9 +1,10 @@
-"""The small HTTP server that answers Prometheus, in a thread of its own."""
+"""The small HTTP server that answers Prometheus, in a separate thread."""
 
 import socket
 import threading
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
+from logging import getLogger
 from socketserver import ThreadingMixIn
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -11,6 +12,10 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 _PATIENCE: Final = 10  # seconds until a connection without a complete request is closed
 _MOST_CONNECTIONS: Final = 16  # at a time, each with a thread; a further one is closed
+
+#: What a URL may have before or after its host, and a `Host` header may not.
+_NOT_IN_HOST: Final = frozenset("/\\?#@ ")
+_log = getLogger(__name__)
 
 WSGIApp = Callable[..., Iterable[bytes]]
 
@@ -57,6 +62,10 @@ class MetricsServer(ThreadingMixIn, WSGIServer):
         finally:
             self._room.release()
 
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 -- the names in its base
+        """Log that a connection was given up: `socketserver` would print a traceback."""
+        _log.debug("A connection to the metrics ended early.", exc_info=True)
+
     def close(self) -> None:
         """Stop listening, and wait until it has stopped."""
         self.shutdown()
@@ -83,6 +92,8 @@ def _for_loopback(app: WSGIApp) -> WSGIApp:
 
 def is_loopback(host: str) -> bool:
     """Tell whether this is a loopback address or `localhost`, with or without a port."""
+    if not _NOT_IN_HOST.isdisjoint(host):
+        return False
     try:
         name = urlsplit(f"//[{host}]" if host.count(":") > 1 and not host.startswith("[") else f"//{host}").hostname
         return name == "localhost" or ip_address(name or "").is_loopback

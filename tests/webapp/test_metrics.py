@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 import sys
 import threading
 from collections.abc import AsyncIterator
@@ -134,11 +135,12 @@ async def test_nothing_listens_and_nothing_is_counted_by_default(
 
 async def test_dns_rebinding_a_request_for_another_host_gets_no_numbers(site: Site) -> None:
     url = f"http://127.0.0.1:{site.metrics.port}/metrics"
-    hosts = ["localhost", "127.0.0.1:9100", "[::1]", "evil.example", "127.0.0.1.evil.example", "", "0.0.0.0", "["]
+    own = ["localhost", "127.0.0.1:9100", "[::1]"]
+    others = ["evil.example", "127.0.0.1.evil.example", "", "0.0.0.0", "[", "a@127.0.0.1", "127.0.0.1/evil.example"]
     async with httpx.AsyncClient(trust_env=False) as client:
-        answers = [await client.get(url, headers={"Host": host}) for host in hosts]
+        answers = [await client.get(url, headers={"Host": host}) for host in (*own, *others)]
 
-    assert [answer.status_code for answer in answers] == [200] * 3 + [403] * 5
+    assert [answer.status_code for answer in answers] == [200] * 3 + [403] * 7
     assert not any("quartlogin_" in answer.text for answer in answers[3:])
 
 
@@ -153,6 +155,19 @@ async def test_idle_connections_take_a_bounded_number_of_threads(site: Site) -> 
     assert len(closed) == 24
     assert threads - before <= 16 + 2  # and those of this test
     await eventually(lambda: threading.active_count() <= before + 2)
+    assert "quartlogin_" in await site.text()
+
+
+async def test_a_connection_that_is_reset_prints_no_traceback(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
+    before = threading.active_count()
+    connection = socket.create_connection(("127.0.0.1", site.metrics.port))
+    connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: ")
+    await eventually(lambda: threading.active_count() > before)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() resets it
+    connection.close()
+    await eventually(lambda: threading.active_count() <= before)
+
+    assert "Traceback" not in capfd.readouterr().err
     assert "quartlogin_" in await site.text()
 
 
