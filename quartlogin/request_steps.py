@@ -189,7 +189,7 @@ def _route_of(app: Quart, location: str) -> str | None:
         if target.netloc not in {"", connection.host}:
             return None
         rule, _ = app.url_map.bind(connection.host).match(target.path, method="GET", return_rule=True)
-    except Exception:  # an address that is none, or whatever the app's own converters raise
+    except Exception:  # an invalid address, or an error of the app's own converters
         return None
     found: str = rule.rule
     return found

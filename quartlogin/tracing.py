@@ -1,6 +1,6 @@
-"""The steps of a request, told to whoever listens: `with listening(print): ...`.
+"""Report the steps of a request to listeners: `with listening(print): ...`.
 
-Usually nobody listens. Then a step is one look at an empty tuple: each caller asks `if tracing.listeners:` first, so
+Usually there are none. Then a step is one look at an empty tuple: each caller asks `if tracing.listeners:` first, so
 that no object is made for it.
 
 No step contains a secret: no cookie's value, token, password, query, path, header's text, or message of an error. A
@@ -99,7 +99,7 @@ P = ParamSpec("P")
 listeners: tuple[Listener, ...] = ()
 
 _LABEL_LENGTH: Final = 8
-#: For whom a lookup runs, which has no request of its own: apps and connections.
+#: The apps and connections that a lookup runs for; it has no request itself.
 _asked_by: ContextVar[list[Asker] | None] = ContextVar("quartlogin_asked_by", default=None)
 _changing: Final = Lock()
 _log = getLogger(__name__)
@@ -174,7 +174,7 @@ def askers() -> tuple[Asker, ...]:
 
 @contextmanager
 def running_for(waiting: Iterable[Asker]) -> Iterator[None]:
-    """Count the steps of this context, which has no request of its own, as those of some requests within a block.
+    """Count the steps of this context, which has no request, as those of some requests within a block.
 
     Args:
         waiting: Those who wait; each counts once.

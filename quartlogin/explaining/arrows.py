@@ -55,7 +55,7 @@ _JUDGED: Final = {
     "session_cookie", "protection", "remember_cookie", "bearer", "restored", "login_row", "loader", "guard", "login",
     "sign_in",
 }  # fmt: skip
-#: What runs within a loader, and is told before the loader's own step.
+#: What runs within a loader, and is reported before the loader's own step.
 _IN_LOADER: Final = {"lookup", "statement", "login_row", "login_ended", "database_error"}
 _LONGEST_SQL: Final = 60  # characters
 _COLUMNS: Final = re.compile(r"(?<=^SELECT) .{8,}? (?=FROM )")
@@ -104,7 +104,7 @@ def rows_of(statement: Details) -> str | None:
 
 
 def _begin_of_loader(steps: Sequence[Step], position: int, arrows: Sequence[Arrow]) -> int:
-    """Return where in the arrows a loader was called: before the steps that are told from within it."""
+    """Return where in the arrows a loader was called: before the steps within it."""
     inside = 0
     while inside < position and steps[position - 1 - inside].name in _IN_LOADER:
         inside += 1

@@ -84,7 +84,7 @@ class Recorder:
 class ReadOnlyRecorder(Recorder):
     """Records requests with a browser's cookies that the browser did not send, and so gets no new ones for.
 
-    No remember cookie is replaced: the browser's copy would count as stolen afterwards. Nobody signs in or out, either.
+    No remember cookie is replaced: the browser's copy would count as stolen afterwards. No user signs in or out.
     """
 
     def __call__(self, step: Step) -> None:

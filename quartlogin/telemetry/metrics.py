@@ -131,7 +131,7 @@ class Metrics:
         }
 
     def __call__(self, step: Step) -> None:
-        """Count a step of this app, or of none; once, although a lookup is told to each request that waits for it."""
+        """Count a step of this app, or of none; once, although each request that waits for a lookup reports it."""
         count = self._counts.get(step.name)
         if count is None or step.app not in {self._app, None} or step.details is self._last:
             return

@@ -32,7 +32,7 @@ _LOADED: Final = "_quartlogin_otel_loaded"
 _EXTENSION_NAME: Final = "quartlogin.telemetry.opentelemetry"
 #: The request's own span says what these do.
 _OF_REQUEST: Final = frozenset({"request", "response"})
-#: The steps that name whoever signs in, or fails to.
+#: The steps that name the user who signs in, or fails to.
 _SIGN_INS: Final = frozenset({"login", "sign_in"})
 #: Not for others than listeners in this process: it tells whether a name is taken.
 _UNKNOWN_NAME: Final = "unknown name"
@@ -133,7 +133,7 @@ def _authenticated_by(step: Step) -> str | None:
 def _context_of(step: Step) -> Context:
     """Return the current context if it is part of the request's trace, and else that in which the request began.
 
-    A lookup that several requests wait for runs in a separate context, and is told to each of them.
+    A lookup that several requests wait for runs in a separate context, and counts as a step of each.
     """
     current, began = contexts.get_current(), vars(step.connection).get(_CONTEXT)
     if began is None or _trace_of(current) == _trace_of(began):

@@ -3,11 +3,11 @@
 import asyncio
 import sys
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from browsers import KEY
+from explained import add_pages
 from quart import Quart, render_template_string
 from users import ADA, User
 
@@ -15,8 +15,6 @@ from quartlogin import (
     BatchLoader,
     LoginManager,
     SignedSessionInterface,
-    login_required,
-    login_user,
     logout_user,
     request_steps,
     tracing,
@@ -32,19 +30,11 @@ PAGE = "{% if true %}\n{{ current_user.name }}{{ current_user.name }}{% endif %}
 def site(app: Quart) -> Quart:
     app.session_interface = SignedSessionInterface()
 
+    add_pages(app)
+
     @app.get("/page")
     async def page() -> str:
         return await render_template_string(PAGE)
-
-    @app.get("/guarded")
-    @login_required
-    async def guarded() -> str:
-        return "secret page"
-
-    @app.post("/login")
-    async def login() -> str:
-        await login_user(ADA, remember=True, duration=timedelta(days=1))
-        return "in"
 
     @app.post("/logout")
     async def logout() -> str:

@@ -17,8 +17,8 @@ from .bulk_insert import bulk_insert
 
 #: The columns of a `User`, of a row `u`.
 _USER: Final = "u.id, u.username"
-#: For a name that nobody has, the row of the first user is read and not used, so that SQLite reads as many pages of the
-#: file: otherwise a known name takes five reads more.
+#: For a name without an account, the row of the first user is read and not used, so that SQLite reads as many pages of
+#: the file: otherwise a known name takes five reads more.
 _FIND_CREDENTIALS: Final = (
     f"SELECT u.username_key, {_USER}, {CREDENTIALS} FROM quartlogin_users u"  # noqa: S608 -- constants
     " JOIN quartlogin_accounts a ON a.user_id = u.id LEFT JOIN quartlogin_passwords p ON p.user_id = u.id"

@@ -45,8 +45,8 @@ def flow(name: str | None, path: str, login_page: bool, svg: str | None, as_json
     """Sign a user in, request a page, and tell the twelve steps: what was sent, read, signed and asked.
 
     Without --app, a made-up user signs in to the stand-alone application, in a temporary folder. With --app, the
-    user exists in the app, whose own loader answers. No password is needed: the command calls login_user in a request
-    of its own, and ends the login again. The app runs in this process, so no time is spent on a network.
+    user exists in the app, whose own loader answers. No password is needed: the command calls login_user in a separate
+    request, and ends the login again. The app runs in this process, so no time is spent on a network.
 
     \b
     quartlogin flow

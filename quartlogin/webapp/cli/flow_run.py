@@ -101,7 +101,7 @@ async def run_app(name: str, user: str, path: str, password: str | None) -> Flow
     """
     async with app_running(name) as app:
         manager = _manager_of(app, name)
-        app.config["PROPAGATE_EXCEPTIONS"] = True  # an error is told in one sentence, not in the log
+        app.config["PROPAGATE_EXCEPTIONS"] = True  # an error becomes one sentence, and is not logged
         find, user_name = await _finder(app, manager, user)
         views, browser = _OwnViews(app, find), FlowBrowser(app)
         try:
